@@ -1,0 +1,193 @@
+/*
+ * arena.c
+ *	  Bump allocation in blocks that the caller provides.
+ */
+#include "base/arena.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_BLOCK		(64 * 1024)
+#define LARGEST_STEP	(8 * 1024 * 1024)
+
+struct AlbertArenaBlock
+{
+	AlbertArenaBlock *next;
+	size_t		size;			/* usable bytes at base */
+	size_t		used;
+	char	   *base;			/* aligned to ALBERT_ALIGN */
+};
+
+static size_t
+round_up(size_t size)
+{
+	return (size + ALBERT_ALIGN - 1) & ~(size_t) (ALBERT_ALIGN - 1);
+}
+
+void
+AlbertArenaInit(AlbertArena *arena,
+				void *(*get) (void *context, size_t size),
+				void (*put) (void *context, void *block),
+				void *context)
+{
+	memset(arena, 0, sizeof(*arena));
+	arena->get = get;
+	arena->put = put;
+	arena->context = context;
+}
+
+static AlbertArenaBlock *
+new_block(AlbertArena *arena, size_t size)
+{
+	size_t		step = arena->total < FIRST_BLOCK ? FIRST_BLOCK : arena->total;
+	size_t		bytes;
+	AlbertArenaBlock *block;
+
+	if (step > LARGEST_STEP)
+		step = LARGEST_STEP;
+	if (size < step)
+		size = step;
+	bytes = size + sizeof(AlbertArenaBlock) + ALBERT_ALIGN;
+	if (bytes < size)
+		return NULL;
+	block = arena->get(arena->context, bytes);
+	if (block == NULL)
+		return NULL;
+	block->next = NULL;
+	block->size = size;
+	block->used = 0;
+	block->base = (char *) round_up((uintptr_t) (block + 1));
+	arena->total += bytes;
+	return block;
+}
+
+/*
+ * Make current a block with at least size free bytes.  Later blocks kept from
+ * an earlier use are tried before a new one is asked for; the new one goes
+ * right behind the current, so that the chain stays in order of use.
+ */
+static AlbertArenaBlock *
+advance(AlbertArena *arena, size_t size)
+{
+	AlbertArenaBlock *block = arena->current;
+	AlbertArenaBlock *fresh;
+
+	while (block != NULL && block->next != NULL)
+	{
+		block = block->next;
+		block->used = 0;
+		if (block->size >= size)
+			return arena->current = block;
+	}
+	fresh = new_block(arena, size);
+	if (fresh == NULL)
+		return NULL;
+	if (block == NULL)
+		arena->first = fresh;
+	else
+		block->next = fresh;
+	return arena->current = fresh;
+}
+
+void *
+AlbertArenaAlloc(AlbertArena *arena, size_t size)
+{
+	AlbertArenaBlock *block = arena->current;
+	void	   *result;
+
+	if (size > SIZE_MAX / 2)
+		return NULL;
+	size = round_up(size == 0 ? 1 : size);
+	if (block == NULL || block->size - block->used < size)
+		block = advance(arena, size);
+	if (block == NULL)
+		return NULL;
+	result = block->base + block->used;
+	block->used += size;
+	return result;
+}
+
+void *
+AlbertArenaAllocZero(AlbertArena *arena, size_t size)
+{
+	void	   *result = AlbertArenaAlloc(arena, size);
+
+	if (result != NULL)
+		memset(result, 0, size);
+	return result;
+}
+
+void *
+AlbertArenaArray(AlbertArena *arena, size_t count, size_t size)
+{
+	if (size != 0 && count > SIZE_MAX / 2 / size)
+		return NULL;
+	return AlbertArenaAlloc(arena, count * size);
+}
+
+AlbertArenaMark
+AlbertArenaGetMark(const AlbertArena *arena)
+{
+	AlbertArenaMark mark;
+
+	mark.block = arena->current;
+	mark.used = arena->current == NULL ? 0 : arena->current->used;
+	return mark;
+}
+
+void
+AlbertArenaRewind(AlbertArena *arena, AlbertArenaMark mark)
+{
+	if (mark.block == NULL)
+	{
+		AlbertArenaReset(arena);
+		return;
+	}
+	arena->current = mark.block;
+	arena->current->used = mark.used;
+}
+
+void
+AlbertArenaReset(AlbertArena *arena)
+{
+	arena->current = arena->first;
+	if (arena->current != NULL)
+		arena->current->used = 0;
+}
+
+void
+AlbertArenaFree(AlbertArena *arena)
+{
+	AlbertArenaBlock *block = arena->first;
+
+	while (block != NULL)
+	{
+		AlbertArenaBlock *next = block->next;
+
+		arena->put(arena->context, block);
+		block = next;
+	}
+	arena->first = arena->current = NULL;
+	arena->total = 0;
+}
+
+static void *
+malloc_get(void *context, size_t size)
+{
+	(void) context;
+	return malloc(size);
+}
+
+static void
+malloc_put(void *context, void *block)
+{
+	(void) context;
+	free(block);
+}
+
+void
+AlbertArenaInitMalloc(AlbertArena *arena)
+{
+	AlbertArenaInit(arena, malloc_get, malloc_put, NULL);
+}

@@ -1,0 +1,60 @@
+/*
+ * arena.h
+ *	  Working memory handed down by the caller.
+ *
+ * Code below the PostgreSQL line never calls malloc for its own working
+ * storage: it bumps a pointer in an arena whose blocks come from the caller's
+ * callbacks (palloc in the server, malloc in the unit tests).  A mark and a
+ * rewind free everything allocated in between at once; blocks are kept for
+ * the next call, so a warmed-up arena allocates nothing.
+ */
+#ifndef ALBERT_ARENA_H
+#define ALBERT_ARENA_H
+
+#include <stddef.h>
+
+#define ALBERT_ALIGN	64		/* every allocation starts on a cache line */
+
+typedef struct AlbertArenaBlock AlbertArenaBlock;
+
+typedef struct AlbertArena
+{
+	void	   *(*get) (void *context, size_t size);	/* NULL: no memory */
+	void		(*put) (void *context, void *block);
+	void	   *context;
+	AlbertArenaBlock *first;	/* all blocks, in order of use */
+	AlbertArenaBlock *current;	/* the block allocations come from now */
+	size_t		total;			/* bytes held from the caller */
+} AlbertArena;
+
+typedef struct AlbertArenaMark
+{
+	AlbertArenaBlock *block;
+	size_t		used;
+} AlbertArenaMark;
+
+extern void AlbertArenaInit(AlbertArena *arena,
+							void *(*get) (void *context, size_t size),
+							void (*put) (void *context, void *block),
+							void *context);
+
+/* Aligned to ALBERT_ALIGN, not zeroed; NULL when the caller has no memory. */
+extern void *AlbertArenaAlloc(AlbertArena *arena, size_t size);
+extern void *AlbertArenaAllocZero(AlbertArena *arena, size_t size);
+
+/* count * size with the multiplication checked; NULL on overflow too. */
+extern void *AlbertArenaArray(AlbertArena *arena, size_t count, size_t size);
+
+extern AlbertArenaMark AlbertArenaGetMark(const AlbertArena *arena);
+extern void AlbertArenaRewind(AlbertArena *arena, AlbertArenaMark mark);
+
+/* Forget all allocations, keep the blocks. */
+extern void AlbertArenaReset(AlbertArena *arena);
+
+/* Give every block back to the caller. */
+extern void AlbertArenaFree(AlbertArena *arena);
+
+/* An arena on malloc and free, for programs outside the server. */
+extern void AlbertArenaInitMalloc(AlbertArena *arena);
+
+#endif							/* ALBERT_ARENA_H */

@@ -1,0 +1,107 @@
+/*
+ * encoder.h
+ *	  From token ids to hidden states, and from hidden states to what the
+ *	  heads answer.
+ *
+ * All working storage comes from the arena in AlbertRun and is left there:
+ * results point into it and live until the caller rewinds it.
+ */
+#ifndef ALBERT_ENCODER_H
+#define ALBERT_ENCODER_H
+
+#include <signal.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "encoder/model.h"
+
+/* Texts to run together: concatenated without padding. */
+typedef struct AlbertBatch
+{
+	int			ntexts;
+	int			ntokens;		/* = text_start[ntexts] */
+	const int32_t *ids;			/* ntokens */
+	const uint8_t *types;		/* ntokens token type ids; NULL: all 0 */
+	const int32_t *text_start;	/* ntexts + 1 */
+	int			nwanted;		/* rows whose final hidden state is needed ... */
+	const int32_t *wanted;		/* ... ascending token numbers; NULL: all (nwanted ignored) */
+} AlbertBatch;
+
+/* Called with a layer application's input and output rows; for looking inside. */
+typedef struct AlbertTrace
+{
+	void	   *context;
+	void		(*layer) (void *context, int layer, int ntokens, int hidden_size,
+						  const float *input, int ld_input,
+						  const float *output, int ld_output);
+	/* softmax of one text, (heads, len, len); asked for only where wanted(layer) says so */
+	bool		(*wants_attention) (void *context, int layer);
+	void		(*attention) (void *context, int layer, int text, int heads, int len,
+							  const float *probs);
+} AlbertTrace;
+
+typedef struct AlbertRun
+{
+	AlbertArena *arena;
+	const volatile sig_atomic_t *interrupt; /* polled between layers and row blocks; may be NULL */
+	const AlbertTrace *trace;	/* may be NULL; a traced run computes every row */
+} AlbertRun;
+
+typedef struct AlbertRows
+{
+	int			n;
+	int			width;
+	int			ld;				/* floats from one row to the next, >= width */
+	float	   *data;
+} AlbertRows;
+
+/*
+ * The last hidden state of the wanted rows.  Fails with ALBERT_CANCELLED when
+ * the interrupt flag is seen, ALBERT_NO_MEMORY, or ALBERT_INPUT when an id, a
+ * type or a length is outside what the model has.
+ */
+extern bool AlbertEncode(const AlbertModel *model, const AlbertBatch *batch,
+						 const AlbertRun *run, AlbertRows *hidden, AlbertStatus *status);
+
+/*
+ * Heads.  Each takes hidden rows (for text heads, the first row of each text)
+ * and returns its result in the arena.  Asking for a head that the model does
+ * not have is ALBERT_UNSUPPORTED.
+ */
+
+/* tanh(first_rows W' + b): (n, hidden) */
+extern bool AlbertHeadPooler(const AlbertModel *model, const AlbertRows *first_rows,
+							 const AlbertRun *run, AlbertRows *pooled, AlbertStatus *status);
+
+/* logits over the vocabulary: (n, vocab).  Bounded memory is the caller's: pass a few rows at a time. */
+extern bool AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
+						  const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
+
+/* pooled rows -> (n, 2) logits; index 0 is "in order" */
+extern bool AlbertHeadSentenceOrder(const AlbertModel *model, const AlbertRows *pooled,
+									const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
+
+/* rows -> (n, num_labels): pooled rows for sequence classification and choice, hidden rows for token classification */
+extern bool AlbertHeadClassifier(const AlbertModel *model, const AlbertRows *rows,
+								 const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
+
+/* hidden rows -> (n, 2): start and end logits */
+extern bool AlbertHeadQuestionAnswering(const AlbertModel *model, const AlbertRows *rows,
+										const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
+
+/*
+ * One vector a text.  hidden must hold every row of every text (or just the
+ * first rows when pooling is only CLS and/or POOLER: then hidden->n equals
+ * ntexts).  pooling is a mask of AlbertPooling bits; several are concatenated.
+ * Then the model's Dense modules (only when with_dense), then L2 normalisation
+ * when normalize.
+ */
+extern bool AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
+					   const AlbertRows *hidden, uint32_t pooling,
+					   bool with_dense, bool normalize,
+					   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status);
+
+/* Upper estimate of the arena bytes AlbertEncode needs for a batch of that many tokens, longest text of max_len. */
+extern size_t AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len);
+
+#endif							/* ALBERT_ENCODER_H */

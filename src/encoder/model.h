@@ -1,0 +1,129 @@
+/*
+ * model.h
+ *	  A model as the encoder sees it: its configuration, and pointers to
+ *	  weights that lie ready for one kernel set in some read-only image.
+ *
+ * The structures here hold no memory of their own.  formats/image.c fills
+ * them in when a process binds to an image.
+ */
+#ifndef ALBERT_MODEL_H
+#define ALBERT_MODEL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "kernels/kernels.h"
+
+/* What transformers' AlbertConfig says; stored in images as it is. */
+typedef struct AlbertConfig
+{
+	int32_t		vocab_size;
+	int32_t		embedding_size;
+	int32_t		hidden_size;
+	int32_t		num_hidden_layers;
+	int32_t		num_hidden_groups;
+	int32_t		inner_group_num;
+	int32_t		num_attention_heads;
+	int32_t		intermediate_size;
+	int32_t		max_position_embeddings;
+	int32_t		type_vocab_size;
+	int32_t		num_labels;		/* 0 when no classification head is stored */
+	int32_t		hidden_act;		/* AlbertActivation */
+	int32_t		problem_type;	/* AlbertProblemType */
+	float		layer_norm_eps;
+} AlbertConfig;
+
+typedef enum AlbertProblemType
+{
+	ALBERT_PROBLEM_UNSET = 0,
+	ALBERT_PROBLEM_SINGLE_LABEL,
+	ALBERT_PROBLEM_MULTI_LABEL,
+	ALBERT_PROBLEM_REGRESSION
+} AlbertProblemType;
+
+/* Which heads an image holds: a bit mask. */
+typedef enum AlbertHead
+{
+	ALBERT_HEAD_POOLER = 1 << 0,
+	ALBERT_HEAD_MLM = 1 << 1,
+	ALBERT_HEAD_SENTENCE_ORDER = 1 << 2,
+	ALBERT_HEAD_CLASSIFIER = 1 << 3,	/* sequence classification */
+	ALBERT_HEAD_TOKEN_CLASSIFIER = 1 << 4,
+	ALBERT_HEAD_QUESTION_ANSWERING = 1 << 5,
+	ALBERT_HEAD_CHOICE = 1 << 6
+} AlbertHead;
+
+/* How sentence-transformers' files say a text becomes one vector; a bit mask of poolings, concatenated in this order. */
+typedef enum AlbertPooling
+{
+	ALBERT_POOL_CLS = 1 << 0,
+	ALBERT_POOL_MAX = 1 << 1,
+	ALBERT_POOL_MEAN = 1 << 2,
+	ALBERT_POOL_MEAN_SQRT_LEN = 1 << 3,
+	ALBERT_POOL_POOLER = 1 << 4 /* the pooler's output; only by option */
+} AlbertPooling;
+
+#define ALBERT_MAX_DENSE	4
+
+typedef struct AlbertNorm
+{
+	const float *weight;
+	const float *bias;
+} AlbertNorm;
+
+/* One inner layer of a group. */
+typedef struct AlbertLayer
+{
+	AlbertLinear query;			/* hidden -> hidden */
+	AlbertLinear key_value;		/* hidden -> 2 hidden: keys, then values */
+	AlbertLinear dense;			/* attention output, hidden -> hidden */
+	AlbertNorm	attention_norm;
+	AlbertLinear ffn;			/* hidden -> intermediate */
+	AlbertLinear ffn_output;	/* intermediate -> hidden */
+	AlbertNorm	output_norm;
+} AlbertLayer;
+
+typedef struct AlbertDense		/* a sentence-transformers Dense module */
+{
+	AlbertLinear linear;
+	AlbertActivation activation;
+} AlbertDense;
+
+typedef struct AlbertModel
+{
+	const AlbertConfig *config;
+	const AlbertKernels *kernels;
+	AlbertPrecision precision;
+	uint32_t	heads;			/* AlbertHead bits */
+	int64_t		parameters;		/* as stored in the checkpoint, tied weights once */
+
+	AlbertTable word_embeddings;	/* (vocab, embedding) */
+	const float *position_embeddings;	/* (positions, embedding) */
+	const float *token_type_embeddings; /* (types, embedding) */
+	AlbertNorm	embedding_norm;
+	AlbertLinear embedding_projection;	/* embedding -> hidden */
+	const AlbertLayer *layers;	/* num_hidden_groups * inner_group_num, group-major */
+
+	AlbertLinear pooler;		/* hidden -> hidden, then tanh */
+	AlbertLinear mlm_dense;		/* hidden -> embedding, then hidden_act */
+	AlbertNorm	mlm_norm;
+	AlbertTable mlm_decoder;	/* (vocab, embedding): word_embeddings when tied */
+	const float *mlm_bias;		/* vocab values */
+	AlbertLinear sentence_order;	/* hidden -> 2 */
+	AlbertLinear classifier;	/* hidden -> labels: sequence, token or choice head by the bits of heads */
+	AlbertLinear qa_outputs;	/* hidden -> 2 */
+
+	/* sentence-transformers' modules; pooling is 0 when the directory has none */
+	uint32_t	pooling;		/* AlbertPooling bits */
+	bool		normalize;
+	int32_t		max_seq_length; /* 0: not said */
+	int32_t		ndense;
+	AlbertDense dense[ALBERT_MAX_DENSE];
+	int32_t		nlabels;
+	const char *const *labels;	/* num_labels UTF-8 names; LABEL_i where the config has none */
+	int32_t		nprompts;
+	const char *const *prompt_names;
+	const char *const *prompts;
+} AlbertModel;
+
+#endif							/* ALBERT_MODEL_H */

@@ -1,0 +1,80 @@
+/*
+ * formats.h
+ *	  From a model directory in Hugging Face form to an image in memory.
+ *
+ * Everything read here is untrusted: every size, offset and shape is checked
+ * before it is used, and a malformed file becomes a status that names the file
+ * and what is wrong with it.
+ *
+ * A model has two images, so that counting tokens needs no weights:
+ * ALBERT_PART_TEXT (configuration, labels, tokenizer) and ALBERT_PART_WEIGHTS.
+ * Both are position-independent, written once and then only read.
+ */
+#ifndef ALBERT_FORMATS_H
+#define ALBERT_FORMATS_H
+
+#include <signal.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "encoder/model.h"
+#include "tokenizer/tokenizer.h"
+
+typedef enum AlbertPart
+{
+	ALBERT_PART_TEXT = 0,
+	ALBERT_PART_WEIGHTS = 1
+} AlbertPart;
+
+#define ALBERT_NPARTS	2
+
+typedef struct AlbertSource AlbertSource;
+
+/* What the models view tells about a directory without reading its weights. */
+typedef struct AlbertSourceInfo
+{
+	AlbertConfig config;
+	char		architecture[64];	/* architectures[0], or "AlbertModel" */
+	uint32_t	heads;			/* AlbertHead bits */
+	int64_t		parameters;
+	uint32_t	pooling;
+} AlbertSourceInfo;
+
+/*
+ * Open a model directory: read and check config.json, the index of tensors
+ * and the small files.  File descriptors stay open until AlbertSourceClose,
+ * which must be called after success and is harmless after failure.
+ */
+extern bool AlbertSourceOpen(const char *directory, AlbertArena *arena,
+							 AlbertSource **source, AlbertStatus *status);
+extern void AlbertSourceClose(AlbertSource *source);
+extern const AlbertSourceInfo *AlbertSourceGetInfo(const AlbertSource *source);
+
+/* The files an image is made from, for the digest; NULL past the end.  size is exact. */
+extern const char *AlbertSourceFile(const AlbertSource *source, int i, int *fd, int64_t *size);
+
+/* Exact bytes of a part's image; 0 with *status set when it cannot be made. */
+extern size_t AlbertImageSize(AlbertSource *source, AlbertPart part,
+							  const AlbertKernels *kernels, AlbertPrecision precision,
+							  AlbertStatus *status);
+
+/* Write a part's image to dest (size bytes as AlbertImageSize said, ALBERT_ALIGN aligned, zeroed). */
+extern bool AlbertImageBuild(AlbertSource *source, AlbertPart part,
+							 const AlbertKernels *kernels, AlbertPrecision precision,
+							 void *dest, size_t size,
+							 const volatile sig_atomic_t *interrupt,
+							 AlbertStatus *status);
+
+/*
+ * Bind to images: fill in *model and *tokenizer with pointers into them.  The
+ * few arrays of pointers a binding needs (layers, labels) come from the arena,
+ * which must live as long as the binding.  weights may be NULL: then only
+ * config, labels and the tokenizer are there.
+ */
+extern bool AlbertImageBind(const void *text, size_t text_size,
+							const void *weights, size_t weights_size,
+							AlbertArena *arena,
+							AlbertModel *model, AlbertTokenizer *tokenizer,
+							AlbertStatus *status);
+
+#endif							/* ALBERT_FORMATS_H */

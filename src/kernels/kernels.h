@@ -1,0 +1,140 @@
+/*
+ * kernels.h
+ *	  The arithmetic, behind one table a CPU family.
+ *
+ * A kernel set is chosen when a model is loaded and written into its image,
+ * because the weights are packed for it; every process that attaches uses the
+ * same set, so that a row's result is the same bits everywhere.  Every output
+ * element is one chain of operations in a fixed order that does not depend on
+ * how many rows are computed together or which they are.
+ */
+#ifndef ALBERT_KERNELS_H
+#define ALBERT_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+typedef enum AlbertPrecision
+{
+	ALBERT_FP32 = 0,
+	ALBERT_BF16,				/* weights in bfloat16, sums in fp32 */
+	ALBERT_INT8					/* weights by output channel, activations by row */
+} AlbertPrecision;
+
+typedef enum AlbertActivation
+{
+	ALBERT_ACT_NONE = 0,
+	ALBERT_ACT_GELU,			/* 0.5 x (1 + erf(x / sqrt 2)) */
+	ALBERT_ACT_GELU_NEW,		/* 0.5 x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) */
+	ALBERT_ACT_RELU,
+	ALBERT_ACT_SILU,
+	ALBERT_ACT_TANH
+} AlbertActivation;
+
+/* y = x W' + b with W of shape (out, in), packed by the kernel set. */
+typedef struct AlbertLinear
+{
+	int32_t		in;
+	int32_t		out;
+	AlbertPrecision precision;
+	const void *weight;			/* as AlbertKernels.pack wrote it */
+	const float *bias;			/* out values; NULL: none */
+} AlbertLinear;
+
+/* A table of rows that is looked up by row and also multiplied with (the tied decoder). */
+typedef struct AlbertTable
+{
+	int32_t		rows;
+	int32_t		cols;
+	AlbertPrecision precision;
+	const void *data;			/* as AlbertKernels.pack_table wrote it */
+} AlbertTable;
+
+typedef struct AlbertKernels AlbertKernels;
+
+struct AlbertKernels
+{
+	const char *name;			/* "generic", "openblas", "avx2", "avx512", ... */
+	int			id;				/* stable number, stored in images */
+	bool		(*usable) (void);	/* can this CPU (and its libraries) run it */
+	bool		(*has_precision) (AlbertPrecision precision);
+
+	/*
+	 * Packing of a weight matrix: bytes needed, and copying rows
+	 * row0 .. row0 + nrows - 1 (fp32, row-major, in values each) into place.
+	 * Rows may come in any order and in any portions; every row must come
+	 * once.  dst is zeroed before the first call and ALBERT_ALIGN aligned.
+	 */
+	size_t		(*packed_size) (AlbertPrecision precision, int out, int in);
+	void		(*pack) (AlbertPrecision precision, int out, int in,
+						 int row0, int nrows, const float *rows, void *dst);
+	size_t		(*table_size) (AlbertPrecision precision, int rows, int cols);
+	void		(*pack_table) (AlbertPrecision precision, int rows, int cols,
+							   int row0, int nrows, const float *values, void *dst);
+
+	/* the rest is the encoder's business: see below */
+
+	/*
+	 * y[m][ldy] = act(x[m][ldx] W' + b) (+ residual[m][ldr] when not NULL;
+	 * the residual is added after the activation).  scratch holds
+	 * linear_scratch bytes.
+	 */
+	size_t		(*linear_scratch) (const AlbertLinear *linear, int m);
+	void		(*linear) (const AlbertLinear *linear, int m,
+						   const float *x, int ldx,
+						   AlbertActivation act,
+						   const float *residual, int ldr,
+						   float *y, int ldy, void *scratch);
+
+	/* out[cols] = row `row` of the table */
+	void		(*table_row) (const AlbertTable *table, int row, float *out);
+
+	/* y[m][ldy] = x[m][ldx] T' (+ bias): m rows against every row of the table */
+	void		(*table_product) (const AlbertTable *table, int m,
+								  const float *x, int ldx, const float *bias,
+								  float *y, int ldy, void *scratch);
+	size_t		(*table_scratch) (const AlbertTable *table, int m);
+
+	/* x[m][ldx] normalised over n values in place: biased variance, then weight and bias */
+	void		(*layer_norm) (int m, int n, float *x, int ldx,
+							   const float *weight, const float *bias, float eps);
+
+	/*
+	 * Self-attention of one text for all heads: qkv is (len, ld) with queries
+	 * at column 0, keys at hidden_size, values at 2 hidden_size.  Queries are
+	 * taken for the nq row numbers in q_rows (NULL: all rows, nq = len) and
+	 * context[i] (ldc apart, hidden_size values) is the result for q_rows[i].
+	 * probs, when not NULL, receives the softmax (heads, nq, len).
+	 */
+	size_t		(*attention_scratch) (int len, int hidden_size, int heads);
+	void		(*attention) (int len, int hidden_size, int heads,
+							  const float *qkv, int ld,
+							  int nq, const int32_t *q_rows,
+							  float *context, int ldc,
+							  float *probs, void *scratch);
+
+	void		(*activate) (AlbertActivation act, int n, float *x);
+	void		(*softmax) (int n, float *x);	/* in place */
+};
+
+/*
+ * The kernel set of that name, or for "auto" the fastest usable one that has
+ * the precision.  NULL with *status set when the name is unknown or this CPU
+ * cannot run it.
+ */
+extern const AlbertKernels *AlbertKernelsFind(const char *name, AlbertPrecision precision,
+											  AlbertStatus *status);
+
+/* By the number found in an image; NULL when unknown or not usable here. */
+extern const AlbertKernels *AlbertKernelsById(int id);
+
+/* The i-th kernel set compiled in, for tests and settings; NULL past the end. */
+extern const AlbertKernels *AlbertKernelsAt(int i);
+
+extern const char *AlbertPrecisionName(AlbertPrecision precision);
+
+#endif							/* ALBERT_KERNELS_H */

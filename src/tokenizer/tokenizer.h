@@ -1,0 +1,131 @@
+/*
+ * tokenizer.h
+ *	  Text to token ids and back, as the reference's AlbertTokenizer does it.
+ *
+ * A tokenizer is compiled once, by the loader, from the files of a model
+ * directory into a flat position-independent image; a process binds to the
+ * image and encodes straight from it.  All text is UTF-8.  Offsets count code
+ * points of the caller's text from 0, stop exclusive, as the hub's fast
+ * tokenizer counts them.
+ */
+#ifndef ALBERT_TOKENIZER_H
+#define ALBERT_TOKENIZER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+typedef struct AlbertBytes
+{
+	const void *data;			/* NULL: there is no such file */
+	size_t		size;
+} AlbertBytes;
+
+/* The files a tokenizer is made of, as read from the directory (untrusted). */
+typedef struct AlbertTokenizerFiles
+{
+	AlbertBytes spiece_model;
+	AlbertBytes vocab_txt;
+	AlbertBytes tokenizer_json;
+	AlbertBytes tokenizer_config_json;
+	AlbertBytes special_tokens_map_json;
+	AlbertBytes added_tokens_json;
+} AlbertTokenizerFiles;
+
+/*
+ * Compile to an image in the arena.  spiece.model is taken when there is one,
+ * else vocab.txt, else tokenizer.json.  model_max_positions (config.json's
+ * max_position_embeddings) caps the length when the tokenizer says none or
+ * more.
+ */
+extern bool AlbertTokenizerCompile(const AlbertTokenizerFiles *files,
+								   int model_max_positions,
+								   AlbertArena *arena, AlbertBytes *image,
+								   AlbertStatus *status);
+
+typedef struct AlbertTokenizer
+{
+	const void *image;			/* the rest of the binding is tokenizer.c's own */
+	size_t		image_size;
+	int			vocab_size;
+	int			max_length;		/* tokens a text may have, special tokens included */
+	int			pad_id;
+	int			unk_id;
+	int			cls_id;
+	int			sep_id;
+	int			mask_id;
+	const char *mask_token;		/* "[MASK]" usually; NUL-terminated, in the image */
+	const void *tables[24];		/* pointers into the image, by kind of tokenizer */
+} AlbertTokenizer;
+
+/* Check an image's header and tables' bounds and point into it; no memory, microseconds. */
+extern bool AlbertTokenizerBind(const void *image, size_t size,
+								AlbertTokenizer *tokenizer, AlbertStatus *status);
+
+typedef struct AlbertText
+{
+	const char *data;			/* UTF-8, need not be NUL-terminated; NULL: no text */
+	size_t		size;
+} AlbertText;
+
+typedef enum AlbertTruncation
+{
+	ALBERT_TRUNCATE_NONE,		/* keep everything, whatever the length */
+	ALBERT_TRUNCATE_LONGEST,	/* the reference's longest_first */
+	ALBERT_TRUNCATE_FIRST,		/* only_first */
+	ALBERT_TRUNCATE_SECOND,		/* only_second */
+	ALBERT_TRUNCATE_ERROR		/* ALBERT_TOO_LONG, its message with both lengths */
+} AlbertTruncation;
+
+typedef struct AlbertEncodeOptions
+{
+	AlbertTruncation truncation;
+	int			max_length;		/* 0: the tokenizer's max_length */
+	bool		special_tokens; /* add [CLS] and [SEP] */
+	bool		offsets;		/* fill in start and stop */
+} AlbertEncodeOptions;
+
+typedef struct AlbertTokens
+{
+	int			n;
+	int32_t    *ids;
+	uint8_t    *types;			/* 0 for the first text, 1 for its pair */
+	int32_t    *start;			/* NULL unless asked for; 0, 0 for added special tokens */
+	int32_t    *stop;
+	uint8_t    *special;		/* 1 for the [CLS] and [SEP] added here */
+	int			ncut;			/* tokens lost to truncation */
+} AlbertTokens;
+
+/*
+ * Encode a text, or a pair when pair is not NULL and pair->data is not NULL
+ * (an empty pair counts as one, as in the slow tokenizer: two [SEP]).  Result
+ * in the arena.  Malformed UTF-8 is ALBERT_INPUT.
+ */
+extern bool AlbertTokenizerEncode(const AlbertTokenizer *tokenizer,
+								  const AlbertText *text, const AlbertText *pair,
+								  const AlbertEncodeOptions *options,
+								  AlbertArena *arena, AlbertTokens *tokens,
+								  AlbertStatus *status);
+
+/* The piece as the vocabulary writes it ("▁the", "[CLS]"); not NUL-terminated.  ALBERT_INPUT for an id outside the vocabulary. */
+extern bool AlbertTokenizerPiece(const AlbertTokenizer *tokenizer, int32_t id,
+								 AlbertText *piece, AlbertStatus *status);
+
+/* -1 when the vocabulary has no such piece. */
+extern int32_t AlbertTokenizerPieceId(const AlbertTokenizer *tokenizer,
+									  const char *piece, size_t size);
+
+/* Is this id one of the special tokens ([CLS], [SEP], <pad>, [MASK], <unk>)? */
+extern bool AlbertTokenizerIsSpecial(const AlbertTokenizer *tokenizer, int32_t id);
+
+/* As the reference's decode(ids, skip_special_tokens); NUL-terminated text in the arena. */
+extern bool AlbertTokenizerDecode(const AlbertTokenizer *tokenizer,
+								  const int32_t *ids, int n,
+								  bool skip_special_tokens, bool clean_up_spaces,
+								  AlbertArena *arena, AlbertText *text,
+								  AlbertStatus *status);
+
+#endif							/* ALBERT_TOKENIZER_H */

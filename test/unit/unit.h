@@ -1,0 +1,45 @@
+/*
+ * unit.h
+ *	  The little that the plain-C tests share: named checks, counted, and an
+ *	  exit status.  A failed check prints where and what and the run goes on.
+ */
+#ifndef ALBERT_UNIT_H
+#define ALBERT_UNIT_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static int	unit_passed = 0;
+static int	unit_failed = 0;
+
+#define CHECK(condition, ...) \
+	do { \
+		if (condition) \
+			unit_passed++; \
+		else \
+		{ \
+			unit_failed++; \
+			printf("%s:%d: ", __FILE__, __LINE__); \
+			printf(__VA_ARGS__); \
+			printf("\n"); \
+		} \
+	} while (0)
+
+/* To be returned from main. */
+static inline int
+unit_report(void)
+{
+	printf("%d passed, %d failed\n", unit_passed, unit_failed);
+	return unit_failed != 0 || unit_passed == 0;
+}
+
+/* The directory of the reference data; tests that need it say so when it is absent. */
+static inline const char *
+unit_reference(void)
+{
+	const char *dir = getenv("ALBERT_REFERENCE");
+
+	return dir != NULL ? dir : "../shared/reference";
+}
+
+#endif							/* ALBERT_UNIT_H */
