@@ -1,0 +1,121 @@
+/*
+ * task.h
+ *	  What an albert SQL function computes, told apart from how it is called.
+ *
+ * Each SQL function over a text is a task: a C symbol (pg_proc.prosrc), the
+ * names of its text arguments, its options, and one function that computes
+ * any number of rows.  A scalar call runs one row; the batching node and long
+ * jobs run many.  All overloads of a SQL function share the symbol: which
+ * argument is what is told by the arguments' names.
+ */
+#ifndef ALBERT_TASK_H
+#define ALBERT_TASK_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+
+#include "encoder/encoder.h"
+#include "store/store.h"
+
+#define ALBERT_MAX_ARGS		12
+#define ALBERT_MAX_OPTIONS	64		/* bytes of a task's options struct */
+
+typedef struct AlbertTask AlbertTask;
+
+/* What the rows of a run have in common: the task, the model, the options. */
+typedef struct AlbertJob
+{
+	const AlbertTask *task;
+	const AlbertBinding *binding;
+	AlbertArena *arena;			/* reset when the run ends */
+	AlbertCounts counts;
+	union
+	{
+		double		align;
+		char		bytes[ALBERT_MAX_OPTIONS];
+	}			options;		/* the task's own struct */
+} AlbertJob;
+
+/* One row: its texts in UTF-8, and what comes out. */
+typedef struct AlbertItem
+{
+	AlbertText	text;
+	AlbertText	pair;			/* data NULL: none */
+	ReturnSetInfo *rows;		/* set-returning tasks put their rows here */
+	Datum		result;			/* scalar tasks: in the memory context current at the run */
+	bool		isnull;
+} AlbertItem;
+
+struct AlbertTask
+{
+	const char *symbol;			/* the C function: pg_proc.prosrc */
+	const char *text_arg;		/* SQL argument names of the texts */
+	const char *pair_arg;		/* NULL: takes none */
+	AlbertPart	part;			/* what of the model it needs */
+	uint32		heads;			/* AlbertHead bits it needs, 0: none */
+
+	/* defaults into job->options; may be NULL */
+	void		(*init) (AlbertJob *job);
+
+	/*
+	 * A non-NULL option by its argument name; raises for a bad value.  False
+	 * when the task has no such option.
+	 */
+	bool		(*option) (AlbertJob *job, const char *name, Datum value, Oid type);
+
+	/* Fill in the results of n rows.  Errors are raised. */
+	void		(*run) (AlbertJob *job, AlbertItem *items, int n);
+};
+
+/* The task behind a C symbol; NULL when it is none (or takes no text of a row). */
+extern const AlbertTask *AlbertTaskFind(const char *symbol);
+
+/* Which argument of a SQL function is what. */
+typedef struct AlbertSignature
+{
+	const AlbertTask *task;
+	Oid			function;
+	int			nargs;
+	int			text;			/* argument numbers, -1: none */
+	int			pair;
+	int			model;
+	bool		returns_set;
+	char	   *names[ALBERT_MAX_ARGS];
+	Oid			types[ALBERT_MAX_ARGS];
+} AlbertSignature;
+
+/* From the catalog; NULL when the function is not one of ours.  In CurrentMemoryContext. */
+extern AlbertSignature *AlbertSignatureOf(Oid function);
+
+/* Start a job: attach the model, take the options among args.  Texts are not looked at. */
+extern void AlbertJobStart(AlbertJob *job, const AlbertSignature *signature,
+						   const NullableDatum *args);
+
+/* A row's texts from its arguments, converted to UTF-8; false when one of them is NULL and so the result is NULL. */
+extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
+						   const NullableDatum *args);
+
+/* Compute n rows, in batches of albert.batch_tokens, and count them in albert_stats. */
+extern void AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n);
+
+/* The bodies of all SQL functions: one row each. */
+extern Datum AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task);
+extern Datum AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task);
+
+/* How many tokens a row of that many bytes probably has; for cutting batches and for costs. */
+extern int	AlbertEstimateTokens(size_t bytes);
+
+/* settings */
+extern int	albert_batch_tokens;
+extern int	albert_overflow;	/* AlbertOverflow */
+
+typedef enum AlbertOverflow
+{
+	ALBERT_OVERFLOW_TRUNCATE,
+	ALBERT_OVERFLOW_ERROR,
+	ALBERT_OVERFLOW_WINDOW
+} AlbertOverflow;
+
+#endif							/* ALBERT_TASK_H */

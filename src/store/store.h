@@ -1,0 +1,75 @@
+/*
+ * store.h
+ *	  Models in shared memory: found by name, loaded once a cluster, attached
+ *	  by every backend and parallel worker.
+ *
+ * A name is looked up in the directories of albert.model_path.  Its two parts
+ * (text: configuration and tokenizer; weights) are loaded separately, so that
+ * counting tokens needs no weights.
+ */
+#ifndef ALBERT_STORE_H
+#define ALBERT_STORE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "encoder/model.h"
+#include "formats/formats.h"
+#include "tokenizer/tokenizer.h"
+
+/* What a backend holds of an attached model. */
+typedef struct AlbertBinding
+{
+	const char *name;
+	int			slot;			/* the registry's business, as is generation */
+	uint64		generation;
+	bool		has_weights;	/* model's weight pointers are set */
+	AlbertModel model;
+	AlbertTokenizer tokenizer;
+} AlbertBinding;
+
+/*
+ * The binding of the model called name (NULL or "": albert.model) with at
+ * least the given part, loading it when nobody has: the first caller in the
+ * cluster loads, others wait and can be cancelled.  Microseconds when this
+ * backend has attached before.  Errors are raised.
+ *
+ * The result stays valid until the end of the transaction, whatever unloads
+ * the model meanwhile; it may be the same pointer each time.
+ */
+extern const AlbertBinding *AlbertStoreAttach(const char *name, AlbertPart part);
+
+/* One run's work, added to what albert_stats shows of the model. */
+typedef struct AlbertCounts
+{
+	int64		calls;			/* runs of the encoder or the tokenizer */
+	int64		rows;			/* texts or pairs */
+	int64		tokens;			/* after truncation, special tokens included */
+	int64		truncated;		/* rows over the model's length */
+	int64		batches;
+	int64		microseconds;
+} AlbertCounts;
+
+extern void AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts);
+
+/* Load now (both parts), or forget; missing is for unload: what is not loaded is no error then. */
+extern void AlbertStoreLoad(const char *name);
+extern bool AlbertStoreUnload(const char *name);
+
+/* Raise a status from below as an error with its SQLSTATE, message, detail and hint. */
+extern void AlbertReport(const AlbertStatus *status) pg_attribute_noreturn();
+
+/* For tests and messages: the heads of a mask in words, "fill-mask, sentence order". */
+extern char *AlbertHeadNames(uint32 heads);
+
+/* Called once by _PG_init: hooks for shared memory, settings that belong to the store. */
+extern void AlbertStoreInit(void);
+
+/* settings */
+extern char *albert_model;
+extern char *albert_model_path;
+extern char *albert_kernel;
+extern char *albert_preload_models;
+extern int	albert_precision;	/* AlbertPrecision */
+
+#endif							/* ALBERT_STORE_H */
