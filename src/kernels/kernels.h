@@ -60,6 +60,7 @@ struct AlbertKernels
 {
 	const char *name;			/* "generic", "openblas", "avx2", "avx512", ... */
 	int			id;				/* stable number, stored in images */
+	const char *needs;			/* what usable() asks for, to end "It needs ..." */
 	bool		(*usable) (void);	/* can this CPU (and its libraries) run it */
 	bool		(*has_precision) (AlbertPrecision precision);
 
@@ -80,8 +81,9 @@ struct AlbertKernels
 
 	/*
 	 * y[m][ldy] = act(x[m][ldx] W' + b) (+ residual[m][ldr] when not NULL;
-	 * the residual is added after the activation).  scratch holds
-	 * linear_scratch bytes.
+	 * the residual is added after the activation).  y may be the residual
+	 * itself (same address and stride) and must not overlap x.  scratch holds
+	 * linear_scratch bytes, aligned to ALBERT_ALIGN.
 	 */
 	size_t		(*linear_scratch) (const AlbertLinear *linear, int m);
 	void		(*linear) (const AlbertLinear *linear, int m,

@@ -1,0 +1,142 @@
+/*
+ * generic.c
+ *	  The kernel set in plain C.  It defines what every operation means, runs
+ *	  on any CPU, and is what the other sets are tested against.
+ */
+#include "kernels/internal.h"
+
+#define SQRT_HALF			0.70710678118654752440f
+#define SQRT_TWO_OVER_PI	0.79788456080286535588f
+
+static float
+activate_one(AlbertActivation act, float x)
+{
+	switch (act)
+	{
+		case ALBERT_ACT_GELU:
+			/* erfc(-z) is 1 + erf(z) without the cancellation for negative z */
+			return 0.5f * x * erfcf(-x * SQRT_HALF);
+		case ALBERT_ACT_GELU_NEW:
+			return 0.5f * x * (1.0f + tanhf(SQRT_TWO_OVER_PI * (x + 0.044715f * (x * x * x))));
+		case ALBERT_ACT_RELU:
+			/* so that a NaN stays one */
+			return x < 0.0f ? 0.0f : x;
+		case ALBERT_ACT_SILU:
+			return x / (1.0f + expf(-x));
+		case ALBERT_ACT_TANH:
+			return tanhf(x);
+		case ALBERT_ACT_NONE:
+			break;
+	}
+	return x;
+}
+
+void
+albert_generic_activate(AlbertActivation act, int n, float *x)
+{
+	if (act == ALBERT_ACT_NONE)
+		return;
+	for (int i = 0; i < n; i++)
+		x[i] = activate_one(act, x[i]);
+}
+
+/* A NaN, a positive infinity, or nothing but negative ones: all NaN. */
+void
+albert_generic_softmax(int n, float *x)
+{
+	float		largest = -INFINITY;
+	float		sum = 0.0f;
+
+	for (int i = 0; i < n; i++)
+		if (x[i] > largest)
+			largest = x[i];
+	for (int i = 0; i < n; i++)
+	{
+		x[i] = expf(x[i] - largest);
+		sum += x[i];
+	}
+	for (int i = 0; i < n; i++)
+		x[i] /= sum;
+}
+
+void
+albert_generic_layer_norm(int m, int n, float *x, int ldx,
+						  const float *weight, const float *bias, float eps)
+{
+	for (int r = 0; r < m; r++)
+	{
+		float	   *row = x + (size_t) r * ldx;
+		float		mean = 0.0f;
+		float		variance = 0.0f;
+		float		factor;
+
+		for (int i = 0; i < n; i++)
+			mean += row[i];
+		mean /= n;
+		for (int i = 0; i < n; i++)
+			variance += (row[i] - mean) * (row[i] - mean);
+		variance /= n;
+		factor = 1.0f / sqrtf(variance + eps);
+		for (int i = 0; i < n; i++)
+			row[i] = (row[i] - mean) * factor * weight[i] + bias[i];
+	}
+}
+
+static AlbertLinear
+table_as_linear(const AlbertTable *table, const float *bias)
+{
+	AlbertLinear linear = {table->cols, table->rows, table->precision, table->data, bias};
+
+	return linear;
+}
+
+static void
+table_product(const AlbertTable *table, int m, const float *x, int ldx,
+			  const float *bias, float *y, int ldy, void *scratch)
+{
+	AlbertLinear linear = table_as_linear(table, bias);
+
+	albert_generic_linear(&linear, m, x, ldx, ALBERT_ACT_NONE, NULL, 0, y, ldy, scratch);
+}
+
+static size_t
+table_scratch(const AlbertTable *table, int m)
+{
+	AlbertLinear linear = table_as_linear(table, NULL);
+
+	return albert_generic_linear_scratch(&linear, m);
+}
+
+static bool
+usable(void)
+{
+	return true;
+}
+
+static bool
+has_precision(AlbertPrecision precision)
+{
+	return true;
+}
+
+const AlbertKernels albert_kernels_generic = {
+	.name = "generic",
+	.id = ALBERT_KERNELS_GENERIC,
+	.needs = "any CPU",
+	.usable = usable,
+	.has_precision = has_precision,
+	.packed_size = albert_generic_packed_size,
+	.pack = albert_generic_pack,
+	.table_size = albert_generic_packed_size,
+	.pack_table = albert_generic_pack,
+	.linear_scratch = albert_generic_linear_scratch,
+	.linear = albert_generic_linear,
+	.table_row = albert_generic_table_row,
+	.table_product = table_product,
+	.table_scratch = table_scratch,
+	.layer_norm = albert_generic_layer_norm,
+	.attention_scratch = albert_generic_attention_scratch,
+	.attention = albert_generic_attention,
+	.activate = albert_generic_activate,
+	.softmax = albert_generic_softmax,
+};

@@ -1,0 +1,144 @@
+/*
+ * internal.h
+ *	  What the kernel sets share among themselves; not for the encoder.
+ */
+#ifndef ALBERT_KERNELS_INTERNAL_H
+#define ALBERT_KERNELS_INTERNAL_H
+
+#include <math.h>
+#include <string.h>
+
+#include "kernels/kernels.h"
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define ALBERT_X86_64	1
+#endif
+
+/* Numbers stored in images: never reuse or renumber. */
+enum
+{
+	ALBERT_KERNELS_GENERIC = 1,
+	ALBERT_KERNELS_OPENBLAS = 2,
+	ALBERT_KERNELS_AVX2 = 3,
+	ALBERT_KERNELS_AVX512 = 4,
+	ALBERT_KERNELS_AMX = 5
+};
+
+extern const AlbertKernels albert_kernels_generic;
+
+/* generic_linear.c, generic_attention.c: the parts that fill the generic set */
+extern size_t albert_generic_packed_size(AlbertPrecision precision, int out, int in);
+extern void albert_generic_pack(AlbertPrecision precision, int out, int in,
+								int row0, int nrows, const float *rows, void *dst);
+extern size_t albert_generic_linear_scratch(const AlbertLinear *linear, int m);
+extern void albert_generic_linear(const AlbertLinear *linear, int m,
+								  const float *x, int ldx, AlbertActivation act,
+								  const float *residual, int ldr,
+								  float *y, int ldy, void *scratch);
+extern void albert_generic_table_row(const AlbertTable *table, int row, float *out);
+extern void albert_generic_layer_norm(int m, int n, float *x, int ldx,
+									  const float *weight, const float *bias, float eps);
+extern size_t albert_generic_attention_scratch(int len, int hidden_size, int heads);
+extern void albert_generic_attention(int len, int hidden_size, int heads,
+									 const float *qkv, int ld,
+									 int nq, const int32_t *q_rows,
+									 float *context, int ldc,
+									 float *probs, void *scratch);
+extern void albert_generic_activate(AlbertActivation act, int n, float *x);
+extern void albert_generic_softmax(int n, float *x);
+
+static inline size_t
+albert_round_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+static inline uint32_t
+albert_float_bits(float x)
+{
+	uint32_t	bits;
+
+	memcpy(&bits, &x, sizeof(bits));
+	return bits;
+}
+
+static inline float
+albert_bits_float(uint32_t bits)
+{
+	float		x;
+
+	memcpy(&x, &bits, sizeof(x));
+	return x;
+}
+
+/* Round to nearest even; a NaN stays a (quiet) NaN. */
+static inline uint16_t
+albert_to_bf16(float x)
+{
+	uint32_t	bits = albert_float_bits(x);
+
+	if ((bits & 0x7fffffff) > 0x7f800000)
+		return (uint16_t) ((bits >> 16) | 0x40);
+	return (uint16_t) ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+
+static inline float
+albert_from_bf16(uint16_t x)
+{
+	return albert_bits_float((uint32_t) x << 16);
+}
+
+/*
+ * How int8 rows are made, for weights (once) and activations (each time):
+ * symmetric, the largest magnitude becomes 127.  From the bit pattern of that
+ * magnitude, the factor to quantise with and the scale to multiply back.  A
+ * row with an infinity or NaN gets a NaN scale, so its results are NaN; a row
+ * that is (nearly) zero gets zeros.
+ */
+static inline float
+albert_int8_factor(uint32_t largest, float *scale)
+{
+	float		magnitude = albert_bits_float(largest);
+
+	if (largest >= 0x7f800000)
+	{
+		*scale = NAN;
+		return 0.0f;
+	}
+	if (magnitude < 1e-30f)
+	{
+		*scale = 0.0f;
+		return 0.0f;
+	}
+	*scale = magnitude / 127.0f;
+	return 127.0f / magnitude;
+}
+
+static inline int8_t
+albert_to_int8(float x, float factor)
+{
+	return factor == 0.0f ? 0 : (int8_t) lrintf(x * factor);
+}
+
+/* Quantise n values spaced by `step` in q; the scale is returned. */
+static inline float
+albert_quantise(int n, const float *x, int8_t *q, size_t step)
+{
+	uint32_t	largest = 0;
+	float		scale;
+	float		factor;
+
+	for (int i = 0; i < n; i++)
+	{
+		uint32_t	bits = albert_float_bits(x[i]) & 0x7fffffff;
+
+		if (bits > largest)
+			largest = bits;
+	}
+	factor = albert_int8_factor(largest, &scale);
+	for (int i = 0; i < n; i++)
+		q[i * step] = albert_to_int8(x[i], factor);
+	return scale;
+}
+
+#endif							/* ALBERT_KERNELS_INTERNAL_H */
