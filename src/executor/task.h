@@ -65,9 +65,12 @@ struct AlbertTask
 	 */
 	bool		(*option) (AlbertJob *job, const char *name, Datum value, Oid type);
 
-	/* Fill in the results of n rows.  Errors are raised. */
+	/* Fill in the results of n rows, each filled by AlbertItemFill.  Errors are raised. */
 	void		(*run) (AlbertJob *job, AlbertItem *items, int n);
 };
+
+/* All tasks, NULL at the end; the table is functions/tasks.c. */
+extern const AlbertTask *const albert_tasks[];
 
 /* The task behind a C symbol; NULL when it is none (or takes no text of a row). */
 extern const AlbertTask *AlbertTaskFind(const char *symbol);
@@ -89,11 +92,15 @@ typedef struct AlbertSignature
 /* From the catalog; NULL when the function is not one of ours.  In CurrentMemoryContext. */
 extern AlbertSignature *AlbertSignatureOf(Oid function);
 
-/* Start a job: attach the model, take the options among args.  Texts are not looked at. */
+/*
+ * Start a job: attach the model, check its heads, take the options among args.
+ * Texts are not looked at.  Not for a row whose AlbertItemFill was false: SQL's
+ * strictness says that nothing is computed for it.
+ */
 extern void AlbertJobStart(AlbertJob *job, const AlbertSignature *signature,
 						   const NullableDatum *args);
 
-/* A row's texts from its arguments, converted to UTF-8; false when one of them is NULL and so the result is NULL. */
+/* A row's texts from its arguments, converted to UTF-8; false when one of them or the model is NULL and so the result is NULL. */
 extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
 						   const NullableDatum *args);
 

@@ -1,0 +1,296 @@
+/*
+ * task.c
+ *	  From a SQL call to a job and its items, and the one way to run them.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "executor/task.h"
+#include "executor/text.h"
+
+/* The workspace is kept between runs up to this size, so that a run allocates nothing. */
+#define KEEP_WORKSPACE	((size_t) 64 * 1024 * 1024)
+
+int			albert_batch_tokens = 512;
+int			albert_overflow = ALBERT_OVERFLOW_TRUNCATE;
+
+static MemoryContext workspace_context = NULL;
+static AlbertArena workspace;
+
+const AlbertTask *
+AlbertTaskFind(const char *symbol)
+{
+	for (int i = 0; albert_tasks[i] != NULL; i++)
+	{
+		if (strcmp(albert_tasks[i]->symbol, symbol) == 0)
+			return albert_tasks[i];
+	}
+	return NULL;
+}
+
+/* ---------- signatures ---------- */
+
+/* The task that a pg_proc row runs: a C function of this library by its symbol. */
+static const AlbertTask *
+task_of_function(HeapTuple tuple)
+{
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
+	bool		isnull;
+	Datum		value;
+	const AlbertTask *task;
+	char	   *library;
+	char	   *base;
+
+	if (form->prolang != ClanguageId)
+		return NULL;
+	value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+	if (isnull)
+		return NULL;
+	task = AlbertTaskFind(TextDatumGetCString(value));
+	if (task == NULL)
+		return NULL;
+	value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &isnull);
+	if (isnull)
+		return NULL;
+	library = TextDatumGetCString(value);
+	base = strrchr(library, '/');
+	base = base == NULL ? library : base + 1;
+	return strncmp(base, "albert", 6) == 0 ? task : NULL;
+}
+
+static void
+fill_signature(AlbertSignature *signature, HeapTuple tuple)
+{
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
+	Oid		   *types;
+	char	  **names;
+	char	   *modes;
+
+	signature->function = form->oid;
+	signature->returns_set = form->proretset;
+	signature->nargs = form->pronargs;
+	signature->text = signature->pair = signature->model = -1;
+	if (signature->nargs > ALBERT_MAX_ARGS)
+		elog(ERROR, "function \"%s\" has too many arguments", NameStr(form->proname));
+	get_func_arg_info(tuple, &types, &names, &modes);
+	for (int i = 0; i < signature->nargs; i++)
+	{
+		const char *name = names == NULL ? "" : names[i];
+
+		signature->names[i] = pstrdup(name);
+		signature->types[i] = types[i];
+		if (strcmp(name, signature->task->text_arg) == 0)
+			signature->text = i;
+		else if (signature->task->pair_arg != NULL && strcmp(name, signature->task->pair_arg) == 0)
+			signature->pair = i;
+		else if (strcmp(name, "model") == 0)
+			signature->model = i;
+	}
+	if (signature->text < 0)
+		elog(ERROR, "function \"%s\" has no argument named \"%s\"",
+			 NameStr(form->proname), signature->task->text_arg);
+}
+
+AlbertSignature *
+AlbertSignatureOf(Oid function)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
+	const AlbertTask *task;
+	AlbertSignature *signature = NULL;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	task = task_of_function(tuple);
+	if (task != NULL)
+	{
+		signature = palloc0(sizeof(AlbertSignature));
+		signature->task = task;
+		fill_signature(signature, tuple);
+	}
+	ReleaseSysCache(tuple);
+	return signature;
+}
+
+/* ---------- jobs and items ---------- */
+
+static void
+check_heads(const AlbertJob *job)
+{
+	uint32		heads = job->binding->model.heads;
+
+	if ((job->task->heads & ~heads) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" has no head for %s", job->binding->name,
+						AlbertHeadNames(job->task->heads & ~heads)),
+				 heads == 0
+				 ? errdetail("The model has no heads, only hidden states.")
+				 : errdetail("The model's heads are: %s.", AlbertHeadNames(heads)),
+				 errhint("SELECT name, heads FROM albert_models lists the models and their heads.")));
+}
+
+void
+AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableDatum *args)
+{
+	const AlbertTask *task = signature->task;
+	const char *model = NULL;
+
+	memset(job, 0, sizeof(*job));
+	job->task = task;
+	if (signature->model >= 0 && !args[signature->model].isnull)
+		model = AlbertCString(args[signature->model].value);
+	job->binding = AlbertStoreAttach(model, task->part);
+	check_heads(job);
+	if (task->init != NULL)
+		task->init(job);
+	for (int i = 0; i < signature->nargs; i++)
+	{
+		if (i == signature->text || i == signature->pair || i == signature->model || args[i].isnull)
+			continue;
+		if (task->option == NULL ||
+			!task->option(job, signature->names[i], args[i].value, signature->types[i]))
+			elog(ERROR, "task \"%s\" has no option \"%s\"", task->symbol, signature->names[i]);
+	}
+}
+
+bool
+AlbertItemFill(AlbertItem *item, const AlbertSignature *signature, const NullableDatum *args)
+{
+	memset(item, 0, sizeof(*item));
+	item->isnull = true;
+	if (args[signature->text].isnull ||
+		(signature->pair >= 0 && args[signature->pair].isnull) ||
+		(signature->model >= 0 && args[signature->model].isnull))
+		return false;
+	item->text = AlbertTextFromDatum(args[signature->text].value);
+	if (signature->pair >= 0)
+		item->pair = AlbertTextFromDatum(args[signature->pair].value);
+	return true;
+}
+
+/* ---------- running ---------- */
+
+static void *
+workspace_get(void *context, size_t size)
+{
+	return MemoryContextAllocExtended((MemoryContext) context, size,
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+}
+
+static void
+workspace_put(void *context, void *block)
+{
+	pfree(block);
+}
+
+/*
+ * The arena every run works in.  Runs do not nest, and each starts from an
+ * empty arena: what an error left behind is gone with the next run's reset.
+ */
+static AlbertArena *
+get_workspace(void)
+{
+	if (workspace_context == NULL)
+	{
+		workspace_context = AllocSetContextCreate(TopMemoryContext, "albert workspace",
+												  ALLOCSET_DEFAULT_SIZES);
+		AlbertArenaInit(&workspace, workspace_get, workspace_put, workspace_context);
+	}
+	if (workspace.total > KEEP_WORKSPACE)
+		AlbertArenaFree(&workspace);
+	else
+		AlbertArenaReset(&workspace);
+	return &workspace;
+}
+
+void
+AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n)
+{
+	instr_time	start;
+	instr_time	stop;
+
+	if (n == 0)
+		return;
+	INSTR_TIME_SET_CURRENT(start);
+	memset(&job->counts, 0, sizeof(job->counts));
+	job->arena = get_workspace();
+	job->task->run(job, items, n);
+	get_workspace();
+	INSTR_TIME_SET_CURRENT(stop);
+	INSTR_TIME_SUBTRACT(stop, start);
+	job->counts.calls = 1;
+	job->counts.rows = n;
+	job->counts.microseconds = INSTR_TIME_GET_MICROSEC(stop);
+	AlbertStoreCount(job->binding, &job->counts);
+}
+
+int
+AlbertEstimateTokens(size_t bytes)
+{
+	/* English text has 4 to 5 bytes a piece; [CLS] and [SEP] come on top */
+	size_t		tokens = bytes / 4 + 2;
+
+	return tokens > INT_MAX ? INT_MAX : (int) tokens;
+}
+
+/* ---------- calls of one row ---------- */
+
+/* The call site's signature, kept as long as its FmgrInfo. */
+static const AlbertSignature *
+call_signature(FunctionCallInfo fcinfo, const AlbertTask *task)
+{
+	AlbertSignature *signature = fcinfo->flinfo->fn_extra;
+
+	if (signature == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
+
+		signature = AlbertSignatureOf(fcinfo->flinfo->fn_oid);
+		MemoryContextSwitchTo(old);
+		if (signature == NULL || signature->task != task)
+			elog(ERROR, "function %u is not declared as \"%s\"", fcinfo->flinfo->fn_oid, task->symbol);
+		fcinfo->flinfo->fn_extra = signature;
+	}
+	return signature;
+}
+
+Datum
+AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task)
+{
+	const AlbertSignature *signature = call_signature(fcinfo, task);
+	AlbertItem	item;
+	AlbertJob	job;
+
+	if (!AlbertItemFill(&item, signature, fcinfo->args))
+		PG_RETURN_NULL();
+	AlbertJobStart(&job, signature, fcinfo->args);
+	AlbertTaskRun(&job, &item, 1);
+	fcinfo->isnull = item.isnull;
+	return item.result;
+}
+
+Datum
+AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task)
+{
+	const AlbertSignature *signature;
+	AlbertItem	item;
+	AlbertJob	job;
+
+	InitMaterializedSRF(fcinfo, 0);
+	signature = call_signature(fcinfo, task);
+	if (!AlbertItemFill(&item, signature, fcinfo->args))
+		return (Datum) 0;
+	AlbertJobStart(&job, signature, fcinfo->args);
+	item.rows = (ReturnSetInfo *) fcinfo->resultinfo;
+	AlbertTaskRun(&job, &item, 1);
+	return (Datum) 0;
+}

@@ -1,0 +1,101 @@
+/*
+ * text.c
+ *	  Conversion of text between the server encoding and UTF-8.
+ */
+#include "postgres.h"
+
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+
+#include "executor/text.h"
+#include "store/store.h"
+
+#define WORD_MARK	"\xe2\x96\x81"	/* U+2581, SentencePiece's space */
+
+AlbertText
+AlbertTextFromDatum(Datum value)
+{
+	struct varlena *varlena = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	char	   *data = VARDATA_ANY(varlena);
+	int			size = VARSIZE_ANY_EXHDR(varlena);
+	char	   *converted = pg_server_to_any(data, size, PG_UTF8);
+	AlbertText	text;
+
+	text.data = converted;
+	text.size = converted == data ? size : strlen(converted);
+	return text;
+}
+
+Datum
+AlbertTextToDatum(const char *utf8, size_t size)
+{
+	char	   *converted = pg_any_to_server(utf8, size, PG_UTF8);
+
+	if (converted != utf8)
+		size = strlen(converted);
+	return PointerGetDatum(cstring_to_text_with_len(converted, size));
+}
+
+/*
+ * Character by character, so that one that the encoding lacks costs a '?' and
+ * not the whole answer.
+ */
+Datum
+AlbertOutputToDatum(const char *utf8, size_t size)
+{
+	int			encoding = GetDatabaseEncoding();
+	StringInfoData out;
+	const char *p = utf8;
+	const char *end = utf8 + size;
+
+	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
+		return AlbertTextToDatum(utf8, size);
+
+	initStringInfo(&out);
+	while (p < end)
+	{
+		int			len = Min(pg_utf_mblen((const unsigned char *) p), end - p);
+		unsigned char buffer[MAX_CONVERSION_GROWTH * 4 + 1];
+
+		if (len == 1)
+			appendStringInfoChar(&out, *p);
+		else if (len == 3 && memcmp(p, WORD_MARK, 3) == 0)
+			appendStringInfoChar(&out, '_');
+		else
+		{
+			Oid			proc = FindDefaultConversionProc(PG_UTF8, encoding);
+			unsigned char source[8];
+			int			done = 0;
+
+			memcpy(source, p, len);
+			source[len] = '\0';
+			buffer[0] = '\0';
+			if (OidIsValid(proc))
+				done = pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding, source, len,
+													 buffer, sizeof(buffer), true);
+			if (done == len && buffer[0] != '\0')
+				appendStringInfoString(&out, (char *) buffer);
+			else
+				appendStringInfoChar(&out, '?');
+		}
+		p += len;
+	}
+	return PointerGetDatum(cstring_to_text_with_len(out.data, out.len));
+}
+
+Datum
+AlbertPieceToDatum(const AlbertTokenizer *tokenizer, int32_t id)
+{
+	AlbertText	piece;
+	AlbertStatus status;
+
+	if (!AlbertTokenizerPiece(tokenizer, id, &piece, &status))
+		AlbertReport(&status);
+	return AlbertOutputToDatum(piece.data, piece.size);
+}
+
+char *
+AlbertCString(Datum value)
+{
+	return text_to_cstring(DatumGetTextPP(value));
+}

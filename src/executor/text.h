@@ -1,0 +1,32 @@
+/*
+ * text.h
+ *	  Text between SQL and the tokenizer: any server encoding on one side,
+ *	  UTF-8 on the other.
+ */
+#ifndef ALBERT_TEXT_H
+#define ALBERT_TEXT_H
+
+#include "postgres.h"
+
+#include "tokenizer/tokenizer.h"
+
+/* A text, varchar or name value's characters in UTF-8, in CurrentMemoryContext (or in the value itself). */
+extern AlbertText AlbertTextFromDatum(Datum value);
+
+/* A text value of UTF-8 characters; raises when the server encoding lacks one of them. */
+extern Datum AlbertTextToDatum(const char *utf8, size_t size);
+
+/*
+ * The same for a piece of a vocabulary.  In a server encoding other than UTF-8
+ * its word mark (U+2581) is written as '_', and characters that the encoding
+ * lacks as '?'.
+ */
+extern Datum AlbertPieceToDatum(const AlbertTokenizer *tokenizer, int32_t id);
+
+/* Like AlbertTextToDatum for what a model says, with '?' for what the encoding lacks. */
+extern Datum AlbertOutputToDatum(const char *utf8, size_t size);
+
+/* A C string in the server encoding from a SQL text. */
+extern char *AlbertCString(Datum value);
+
+#endif							/* ALBERT_TEXT_H */
