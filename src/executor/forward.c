@@ -1,0 +1,300 @@
+/*
+ * forward.c
+ *	  Sequences, windows and batches.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "executor/forward.h"
+
+void *
+AlbertJobAlloc(AlbertJob *job, size_t count, size_t size)
+{
+	void	   *result = AlbertArenaArray(job->arena, count, size);
+
+	if (result == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed on a request for %zu items of %zu bytes of working memory.",
+						   count, size)));
+	return result;
+}
+
+AlbertRun
+AlbertJobRun(const AlbertJob *job)
+{
+	AlbertRun	run;
+
+	run.arena = job->arena;
+	run.interrupt = &InterruptPending;
+	run.trace = NULL;
+	return run;
+}
+
+bool
+AlbertRetry(AlbertRun *run, const AlbertStatus *status)
+{
+	if (status->code != ALBERT_CANCELLED)
+		AlbertReport(status);
+	CHECK_FOR_INTERRUPTS();
+
+	/*
+	 * Not a cancel: a barrier or the like, handled by now, so try again.
+	 * Where interrupts are held off the flag stays up; then run to the end.
+	 */
+	if (InterruptPending)
+		run->interrupt = NULL;
+	return true;
+}
+
+void
+AlbertTokenizeText(AlbertJob *job, const AlbertItem *item,
+				   const AlbertEncodeOptions *options, AlbertTokens *tokens)
+{
+	AlbertStatus status;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!AlbertTokenizerEncode(&job->binding->tokenizer, &item->text,
+							   item->pair.data == NULL ? NULL : &item->pair,
+							   options, job->arena, tokens, &status))
+		AlbertReport(&status);
+}
+
+/* ---------- sequences ---------- */
+
+static void
+whole_sequence(AlbertForward *forward, int item, const AlbertTokens *tokens)
+{
+	AlbertSequence *sequence = &forward->sequences[forward->nsequences++];
+
+	memset(sequence, 0, sizeof(*sequence));
+	sequence->item = item;
+	sequence->first = 1;
+	sequence->tokens = *tokens;
+}
+
+/* tokens[from .. to) of a whole text's content between its two special tokens */
+static void
+cut_window(AlbertJob *job, const AlbertTokens *whole, int from, int to, AlbertTokens *window)
+{
+	int			n = to - from + 2;
+	int			last = whole->n - 1;
+
+	memset(window, 0, sizeof(*window));
+	window->n = n;
+	window->ids = AlbertJobAlloc(job, n, sizeof(int32_t));
+	window->types = AlbertJobAlloc(job, n, sizeof(uint8_t));
+	window->special = AlbertJobAlloc(job, n, sizeof(uint8_t));
+	window->ids[0] = whole->ids[0];
+	window->ids[n - 1] = whole->ids[last];
+	memcpy(window->ids + 1, whole->ids + from, (to - from) * sizeof(int32_t));
+	memset(window->types, 0, n);
+	memset(window->special, 0, n);
+	window->special[0] = window->special[n - 1] = 1;
+	if (whole->start != NULL)
+	{
+		window->start = AlbertJobAlloc(job, n, sizeof(int32_t));
+		window->stop = AlbertJobAlloc(job, n, sizeof(int32_t));
+		window->start[0] = window->stop[0] = 0;
+		window->start[n - 1] = window->stop[n - 1] = 0;
+		memcpy(window->start + 1, whole->start + from, (to - from) * sizeof(int32_t));
+		memcpy(window->stop + 1, whole->stop + from, (to - from) * sizeof(int32_t));
+	}
+}
+
+/* How many windows of content tokens, step apart, cover that many tokens. */
+static int
+count_windows(int content, int capacity, int step)
+{
+	return content <= capacity ? 1 : 1 + (content - capacity + step - 1) / step;
+}
+
+typedef struct Lengths
+{
+	int			max_length;
+	int			capacity;		/* content tokens of a window */
+	int			step;			/* from one window to the next */
+} Lengths;
+
+static Lengths
+sequence_lengths(const AlbertJob *job, const AlbertForwardOptions *options)
+{
+	Lengths		lengths;
+	int			overlap = options->window_overlap;
+
+	lengths.max_length = job->binding->tokenizer.max_length;
+	if (options->max_length > 0 && options->max_length < lengths.max_length)
+		lengths.max_length = options->max_length;
+	lengths.capacity = Max(lengths.max_length - 2, 1);
+	if (overlap < 0)
+		overlap = lengths.capacity / 2;
+	lengths.step = Max(lengths.capacity - overlap, 1);
+	return lengths;
+}
+
+static AlbertTruncation
+truncation_mode(const AlbertItem *item)
+{
+	if (albert_overflow == ALBERT_OVERFLOW_ERROR)
+		return ALBERT_TRUNCATE_ERROR;
+	/* a pair has no windows: which half would they be cut from? */
+	if (albert_overflow == ALBERT_OVERFLOW_WINDOW && item->pair.data == NULL)
+		return ALBERT_TRUNCATE_NONE;
+	return ALBERT_TRUNCATE_LONGEST;
+}
+
+void
+AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items, int nitems,
+					  const AlbertForwardOptions *options)
+{
+	Lengths		lengths = sequence_lengths(job, options);
+	AlbertTokens *tokens = AlbertJobAlloc(job, nitems, sizeof(AlbertTokens));
+	int			nsequences = 0;
+
+	memset(forward, 0, sizeof(*forward));
+	forward->job = job;
+	forward->items = items;
+	forward->nitems = nitems;
+	for (int i = 0; i < nitems; i++)
+	{
+		AlbertEncodeOptions encode = {
+			.truncation = truncation_mode(&items[i]),
+			.max_length = lengths.max_length,
+			.special_tokens = true,
+			.offsets = options->offsets
+		};
+
+		AlbertTokenizeText(job, &items[i], &encode, &tokens[i]);
+		if (tokens[i].ncut > 0 || tokens[i].n > lengths.max_length)
+			job->counts.truncated++;
+		nsequences += tokens[i].n <= lengths.max_length ? 1
+			: count_windows(tokens[i].n - 2, lengths.capacity, lengths.step);
+	}
+
+	forward->sequences = AlbertJobAlloc(job, nsequences, sizeof(AlbertSequence));
+	for (int i = 0; i < nitems; i++)
+	{
+		int			content = tokens[i].n - 2;
+		int			windows;
+
+		if (tokens[i].n <= lengths.max_length)
+		{
+			whole_sequence(forward, i, &tokens[i]);
+			continue;
+		}
+		windows = count_windows(content, lengths.capacity, lengths.step);
+		for (int w = 0; w < windows; w++)
+		{
+			int			from = 1 + w * lengths.step;
+			int			to = Min(from + lengths.capacity, 1 + content);
+			AlbertTokens window;
+
+			cut_window(job, &tokens[i], from, to, &window);
+			whole_sequence(forward, i, &window);
+			forward->sequences[forward->nsequences - 1].window = w;
+			forward->sequences[forward->nsequences - 1].first = from;
+		}
+	}
+}
+
+/* ---------- batches ---------- */
+
+/* Concatenate sequences into a batch, and say where each one's rows will be. */
+static void
+pack_batch(AlbertJob *job, AlbertSequence *sequences, int n, AlbertBatch *batch)
+{
+	int			ntokens = 0;
+	int			nwanted = 0;
+	bool		all = true;
+	int32_t    *ids;
+	uint8_t    *types;
+	int32_t    *text_start;
+	int32_t    *wanted;
+
+	for (int i = 0; i < n; i++)
+	{
+		AlbertSequence *sequence = &sequences[i];
+
+		ntokens += sequence->tokens.n;
+		sequence->row = nwanted;
+		sequence->nrows = sequence->wanted == NULL ? sequence->tokens.n : sequence->nwanted;
+		nwanted += sequence->nrows;
+		all &= sequence->wanted == NULL;
+	}
+	ids = AlbertJobAlloc(job, ntokens, sizeof(int32_t));
+	types = AlbertJobAlloc(job, ntokens, sizeof(uint8_t));
+	text_start = AlbertJobAlloc(job, n + 1, sizeof(int32_t));
+	wanted = all ? NULL : AlbertJobAlloc(job, nwanted, sizeof(int32_t));
+
+	text_start[0] = 0;
+	for (int i = 0; i < n; i++)
+	{
+		const AlbertSequence *sequence = &sequences[i];
+		int			start = text_start[i];
+
+		memcpy(ids + start, sequence->tokens.ids, sequence->tokens.n * sizeof(int32_t));
+		memcpy(types + start, sequence->tokens.types, sequence->tokens.n);
+		text_start[i + 1] = start + sequence->tokens.n;
+		for (int j = 0; !all && j < sequence->nrows; j++)
+			wanted[sequence->row + j] = start + (sequence->wanted == NULL ? j : sequence->wanted[j]);
+	}
+
+	batch->ntexts = n;
+	batch->ntokens = ntokens;
+	batch->ids = ids;
+	batch->types = types;
+	batch->text_start = text_start;
+	batch->nwanted = nwanted;
+	batch->wanted = wanted;
+}
+
+static void
+run_batch(AlbertForward *forward, AlbertSequence *sequences, int n)
+{
+	AlbertJob  *job = forward->job;
+	AlbertArenaMark start = AlbertArenaGetMark(job->arena);
+	AlbertRun	run = AlbertJobRun(job);
+	AlbertArenaMark packed;
+	AlbertBatch batch;
+	AlbertRows	hidden;
+	AlbertStatus status;
+
+	pack_batch(job, sequences, n, &batch);
+	run.trace = forward->trace;
+	packed = AlbertArenaGetMark(job->arena);
+	CHECK_FOR_INTERRUPTS();
+	while (!AlbertEncode(&job->binding->model, &batch, &run, &hidden, &status))
+	{
+		AlbertRetry(&run, &status);
+		AlbertArenaRewind(job->arena, packed);
+	}
+	job->counts.batches++;
+	job->counts.tokens += batch.ntokens;
+	forward->consume(forward, sequences, n, &batch, &hidden);
+	AlbertArenaRewind(job->arena, start);
+}
+
+/*
+ * Sequences are taken in order: without padding nothing is gained by sorting
+ * them by length.
+ */
+void
+AlbertForwardRun(AlbertForward *forward)
+{
+	int			from = 0;
+
+	while (from < forward->nsequences)
+	{
+		int			to = from;
+		int			ntokens = 0;
+
+		do
+			ntokens += forward->sequences[to++].tokens.n;
+		while (to < forward->nsequences &&
+			   ntokens + forward->sequences[to].tokens.n <= albert_batch_tokens);
+		run_batch(forward, &forward->sequences[from], to - from);
+		from = to;
+	}
+}
