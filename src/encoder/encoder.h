@@ -3,8 +3,14 @@
  *	  From token ids to hidden states, and from hidden states to what the
  *	  heads answer.
  *
- * All working storage comes from the arena in AlbertRun and is left there:
- * results point into it and live until the caller rewinds it.
+ * All storage comes from the arena in AlbertRun: results point into it and
+ * live until the caller rewinds it.  A function that succeeds leaves only its
+ * result there.  AlbertEncode and AlbertPool poll the interrupt flag so often
+ * that a tenth of a second does not pass in between, whatever the model's and
+ * the batch's size; so do the heads.
+ *
+ * A row's result does not depend on what it is computed with: not on the
+ * batch, its place there, the wanted set or the blocks, bit for bit.
  */
 #ifndef ALBERT_ENCODER_H
 #define ALBERT_ENCODER_H
@@ -27,14 +33,20 @@ typedef struct AlbertBatch
 	const int32_t *wanted;		/* ... ascending token numbers; NULL: all (nwanted ignored) */
 } AlbertBatch;
 
-/* Called with a layer application's input and output rows; for looking inside. */
+/*
+ * For looking inside.  "layer" counts applications from 0: where
+ * inner_group_num is 1 they are the layers, else each layer is
+ * inner_group_num of them.  layer is called with the application's input and
+ * output rows, before the next one starts; attention while it runs.  Either
+ * may be NULL; without wants_attention, all are wanted.
+ */
 typedef struct AlbertTrace
 {
 	void	   *context;
 	void		(*layer) (void *context, int layer, int ntokens, int hidden_size,
 						  const float *input, int ld_input,
 						  const float *output, int ld_output);
-	/* softmax of one text, (heads, len, len); asked for only where wanted(layer) says so */
+	/* softmax of one text, (heads, len, len); asked for only where wants_attention(layer) says so */
 	bool		(*wants_attention) (void *context, int layer);
 	void		(*attention) (void *context, int layer, int text, int heads, int len,
 							  const float *probs);
@@ -45,6 +57,7 @@ typedef struct AlbertRun
 	AlbertArena *arena;
 	const volatile sig_atomic_t *interrupt; /* polled between layers and row blocks; may be NULL */
 	const AlbertTrace *trace;	/* may be NULL; a traced run computes every row */
+	int			block_rows;		/* rows (and queries) worked on together; 0: as suits the machine.  Never changes a result. */
 } AlbertRun;
 
 typedef struct AlbertRows
@@ -101,7 +114,13 @@ extern bool AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
 					   bool with_dense, bool normalize,
 					   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status);
 
-/* Upper estimate of the arena bytes AlbertEncode needs for a batch of that many tokens, longest text of max_len. */
+/*
+ * Most bytes that AlbertEncode has allocated at a time for a batch of that
+ * many tokens, longest text max_len: by token about 6 hidden_size floats
+ * (result, state, query, key, value, context), by block of 48 to 192 rows
+ * hidden_size + intermediate_size floats, and the kernels' scratch.  A trace
+ * adds hidden_size floats a token and heads * max_len^2.
+ */
 extern size_t AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len);
 
 #endif							/* ALBERT_ENCODER_H */

@@ -1,0 +1,168 @@
+/*
+ * blocks.c
+ *	  Matrices in the arena, and how rows are cut into blocks.
+ */
+#include <time.h>
+
+#include "encoder/internal.h"
+
+/*
+ * A block's activations should fit the second-level cache of the processors
+ * at hand (1 to 2 MB), next to the panel of weights that streams by; more rows
+ * a block mean that the weights are read less often.
+ */
+#define CACHE_FLOATS		(256 * 1024)
+#define FEWEST_ROWS			48
+#define MOST_ROWS			192
+
+/* The longest a product may take between two looks at the interrupt flag. */
+#define SECONDS_A_PRODUCT	0.03
+
+void *
+AlbertEncoderAlloc(AlbertArena *arena, size_t size, AlbertStatus *status)
+{
+	void	   *result = AlbertArenaAlloc(arena, size);
+
+	if (result == NULL)
+		AlbertFail(status, ALBERT_NO_MEMORY,
+				   "out of memory for %zu bytes of model activations", size);
+	return result;
+}
+
+bool
+AlbertRowsNew(AlbertArena *arena, int n, int width, AlbertRows *rows, AlbertStatus *status)
+{
+	rows->n = n;
+	rows->width = width;
+	rows->ld = albert_stride(width);
+	rows->data = AlbertEncoderAlloc(arena, (size_t) n * rows->ld * sizeof(float), status);
+	return rows->data != NULL;
+}
+
+bool
+AlbertPoll(const AlbertRun *run, AlbertStatus *status)
+{
+	if (run->interrupt != NULL && *run->interrupt)
+		return AlbertFail(status, ALBERT_CANCELLED, "model run was canceled");
+	return true;
+}
+
+bool
+AlbertCheckWidth(const AlbertRows *rows, int width, AlbertStatus *status)
+{
+	if (rows->width != width)
+		return AlbertFail(status, ALBERT_INTERNAL,
+						  "rows of %d values given where %d are needed",
+						  rows->width, width);
+	return true;
+}
+
+bool
+AlbertRequireHead(const AlbertModel *model, uint32_t heads, const char *what,
+				  AlbertStatus *status)
+{
+	if ((model->heads & heads) == 0)
+		return AlbertFail(status, ALBERT_UNSUPPORTED, "model has no %s", what);
+	return true;
+}
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec * 1e-9;
+}
+
+void
+AlbertPaceInit(AlbertPace *pace, double flops_per_second)
+{
+	pace->flops_per_second = flops_per_second;
+	pace->started = 0;
+}
+
+int
+AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most)
+{
+	double		rows = pace->flops_per_second * SECONDS_A_PRODUCT / flops_per_row;
+
+	if (rows >= most)
+		return most;
+	if (rows >= FEWEST_ROWS)
+		return (int) rows / FEWEST_ROWS * FEWEST_ROWS;
+	if (rows >= 8)
+		return (int) rows / 8 * 8;
+	return rows >= 1 ? (int) rows : 1;
+}
+
+void
+AlbertPaceStart(AlbertPace *pace)
+{
+	pace->started = now();
+}
+
+/*
+ * A single measurement may be off because the process was not running; it
+ * moves the estimate by half.
+ */
+void
+AlbertPaceStop(AlbertPace *pace, double flops)
+{
+	double		seconds = now() - pace->started;
+
+	if (seconds > 1e-6)
+		pace->flops_per_second = (pace->flops_per_second + flops / seconds) / 2;
+}
+
+int
+AlbertBlockRows(const AlbertRun *run, int width)
+{
+	int			rows = CACHE_FLOATS / (width > 0 ? width : 1);
+
+	if (run->block_rows > 0)
+		return run->block_rows;
+	rows -= rows % FEWEST_ROWS;
+	if (rows < FEWEST_ROWS)
+		return FEWEST_ROWS;
+	return rows > MOST_ROWS ? MOST_ROWS : rows;
+}
+
+bool
+AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
+				 AlbertActivation act, const AlbertRows *rows,
+				 const AlbertRun *run, AlbertRows *out, AlbertStatus *status)
+{
+	int			most = AlbertBlockRows(run, linear->in + linear->out);
+	double		flops = albert_linear_flops(linear);
+	AlbertPace	pace;
+	AlbertArenaMark mark;
+	void	   *scratch;
+	int			n;
+
+	if (!AlbertCheckWidth(rows, linear->in, status) ||
+		!AlbertRowsNew(run->arena, rows->n, linear->out, out, status))
+		return false;
+	if (most > rows->n)
+		most = rows->n;
+	mark = AlbertArenaGetMark(run->arena);
+	scratch = AlbertEncoderAlloc(run->arena, model->kernels->linear_scratch(linear, most), status);
+	if (scratch == NULL)
+		return false;
+	AlbertPaceInit(&pace, ALBERT_LINEAR_FLOPS);
+	for (int first = 0; first < rows->n; first += n)
+	{
+		if (!AlbertPoll(run, status))
+			return false;
+		n = AlbertPaceRows(&pace, flops, most);
+		if (n > rows->n - first)
+			n = rows->n - first;
+		AlbertPaceStart(&pace);
+		model->kernels->linear(linear, n, rows->data + (size_t) first * rows->ld, rows->ld,
+							   act, NULL, 0,
+							   out->data + (size_t) first * out->ld, out->ld, scratch);
+		AlbertPaceStop(&pace, flops * n);
+	}
+	AlbertArenaRewind(run->arena, mark);
+	return true;
+}

@@ -1,0 +1,65 @@
+/*
+ * embed.c
+ *	  From token ids to the first layer's input.
+ */
+#include "encoder/internal.h"
+
+/* The token's text: the one whose range holds it; texts are few and rows come in order. */
+static int
+text_of(const AlbertBatch *batch, int token)
+{
+	int			low = 0;
+	int			high = batch->ntexts - 1;
+
+	while (low < high)
+	{
+		int			middle = low + (high - low + 1) / 2;
+
+		if (batch->text_start[middle] <= token)
+			low = middle;
+		else
+			high = middle - 1;
+	}
+	return low;
+}
+
+/*
+ * Word plus type plus position, summed in the reference's order, then its
+ * LayerNorm over embedding_size and the map to hidden_size (which exists even
+ * when the two sizes are equal).
+ */
+void
+AlbertEmbedRows(AlbertPass *pass, int first, int n)
+{
+	const AlbertModel *model = pass->model;
+	const AlbertBatch *batch = pass->batch;
+	int			width = pass->config->embedding_size;
+	int			ld = albert_stride(width);
+	float	   *embedded = pass->intermediate.data;
+	int			text = text_of(batch, first);
+
+	for (int i = 0; i < n; i++)
+	{
+		int			token = first + i;
+		float	   *row = embedded + (size_t) i * ld;
+		const float *type = model->token_type_embeddings;
+		const float *position;
+
+		while (token >= batch->text_start[text + 1])
+			text++;
+		if (batch->types != NULL)
+			type += (size_t) batch->types[token] * width;
+		position = model->position_embeddings +
+			(size_t) (token - batch->text_start[text]) * width;
+		pass->kernels->table_row(&model->word_embeddings, batch->ids[token], row);
+		for (int j = 0; j < width; j++)
+			row[j] = row[j] + type[j] + position[j];
+	}
+	pass->kernels->layer_norm(n, width, embedded, ld,
+							  model->embedding_norm.weight, model->embedding_norm.bias,
+							  pass->config->layer_norm_eps);
+	pass->kernels->linear(&model->embedding_projection, n, embedded, ld,
+						  ALBERT_ACT_NONE, NULL, 0,
+						  pass->hidden.data + (size_t) first * pass->hidden.ld,
+						  pass->hidden.ld, pass->linear_scratch);
+}

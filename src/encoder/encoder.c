@@ -1,0 +1,362 @@
+/*
+ * encoder.c
+ *	  The forward pass: packing, the order of layers, and which rows are
+ *	  computed where.
+ */
+#include <string.h>
+
+#include "encoder/internal.h"
+
+static int
+applications_of(const AlbertConfig *config)
+{
+	return config->num_hidden_layers * config->inner_group_num;
+}
+
+/*
+ * The layer of an application.  The group's number is computed as the
+ * reference does it, int(i / (layers / groups)) in floating point.
+ */
+static const AlbertLayer *
+layer_of(const AlbertModel *model, int application)
+{
+	const AlbertConfig *config = model->config;
+	int			i = application / config->inner_group_num;
+	double		layers_a_group = (double) config->num_hidden_layers / config->num_hidden_groups;
+	int			group = (int) (i / layers_a_group);
+
+	return &model->layers[group * config->inner_group_num + application % config->inner_group_num];
+}
+
+static bool
+check_tokens(const AlbertConfig *config, const AlbertBatch *batch, AlbertStatus *status)
+{
+	for (int i = 0; i < batch->ntokens; i++)
+	{
+		if (batch->ids[i] < 0 || batch->ids[i] >= config->vocab_size)
+			return AlbertFail(status, ALBERT_INPUT,
+							  "token id %d is outside the model's vocabulary of %d",
+							  batch->ids[i], config->vocab_size);
+		if (batch->types != NULL && batch->types[i] >= config->type_vocab_size)
+			return AlbertFail(status, ALBERT_INPUT,
+							  "token type %d is outside the model's %d token types",
+							  batch->types[i], config->type_vocab_size);
+	}
+	return true;
+}
+
+/* Check everything that indexes something; find the longest text. */
+static bool
+check_batch(const AlbertConfig *config, const AlbertBatch *batch, int *max_len,
+			AlbertStatus *status)
+{
+	if (batch->ntexts < 1 || batch->ntokens < 1)
+		return AlbertFail(status, ALBERT_INPUT, "no tokens to run the model on");
+	if (batch->text_start[0] != 0 || batch->text_start[batch->ntexts] != batch->ntokens)
+		return AlbertFail(status, ALBERT_INTERNAL,
+						  "texts of a batch do not cover its %d tokens", batch->ntokens);
+	for (int i = 0; i < batch->ntexts; i++)
+	{
+		int64_t		len = (int64_t) batch->text_start[i + 1] - batch->text_start[i];
+
+		if (len < 1)
+			return AlbertFail(status, ALBERT_INPUT, "text %d of the batch has no tokens", i);
+		if (len > config->max_position_embeddings)
+			return AlbertFail(status, ALBERT_INPUT,
+							  "text of %d tokens is longer than the model's %d positions",
+							  (int) len, config->max_position_embeddings);
+		if (len > *max_len)
+			*max_len = (int) len;
+	}
+	for (int i = 0; batch->wanted != NULL && i < batch->nwanted; i++)
+	{
+		if (batch->wanted[i] < (i == 0 ? 0 : batch->wanted[i - 1] + 1) ||
+			batch->wanted[i] >= batch->ntokens)
+			return AlbertFail(status, ALBERT_INPUT,
+							  "wanted rows of a batch must ascend and lie within its %d tokens",
+							  batch->ntokens);
+	}
+	return check_tokens(config, batch, status);
+}
+
+static size_t
+largest(size_t a, size_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What any product of the pass may need beside its operands. */
+static size_t
+linear_scratch_size(const AlbertModel *model, int rows)
+{
+	const AlbertConfig *config = model->config;
+	size_t		(*scratch) (const AlbertLinear *, int) = model->kernels->linear_scratch;
+	size_t		size = scratch(&model->embedding_projection, rows);
+
+	for (int i = 0; i < config->num_hidden_groups * config->inner_group_num; i++)
+	{
+		const AlbertLayer *layer = &model->layers[i];
+
+		size = largest(size, scratch(&layer->query, rows));
+		size = largest(size, scratch(&layer->key_value, rows));
+		size = largest(size, scratch(&layer->dense, rows));
+		size = largest(size, scratch(&layer->ffn, rows));
+		size = largest(size, scratch(&layer->ffn_output, rows));
+	}
+	return size;
+}
+
+/* The widest row held in the block that passes through the feed-forward, or through the embeddings. */
+static int
+intermediate_width(const AlbertConfig *config)
+{
+	return config->intermediate_size > config->embedding_size ?
+		config->intermediate_size : config->embedding_size;
+}
+
+static int
+block_rows_of(const AlbertConfig *config, const AlbertRun *run, int ntokens)
+{
+	int			rows = AlbertBlockRows(run, config->intermediate_size + config->hidden_size);
+
+	return rows < ntokens ? rows : ntokens;
+}
+
+size_t
+AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len)
+{
+	const AlbertConfig *config = model->config;
+	const AlbertRun run = {0};
+	size_t		rows = block_rows_of(config, &run, ntokens);
+	size_t		hidden_row = albert_stride(config->hidden_size) * sizeof(float);
+	size_t		size = 0;
+
+	/* the result, and of every token: hidden state, query, key and value, context, number */
+	size += 2 * ntokens * hidden_row + ALBERT_ALIGN;
+	size += ntokens * (albert_stride(3 * config->hidden_size) * sizeof(float) + hidden_row);
+	size += 2 * ((size_t) ntokens * sizeof(int32_t) + ALBERT_ALIGN);
+	/* of a block: after attention, within the feed-forward */
+	size += rows * hidden_row;
+	size += rows * albert_stride(intermediate_width(config)) * sizeof(float);
+	size += (size_t) max_len * sizeof(int32_t) + ALBERT_ALIGN;
+	size += linear_scratch_size(model, rows) + ALBERT_ALIGN;
+	size += model->kernels->attention_scratch(max_len, config->hidden_size,
+											  config->num_attention_heads) + ALBERT_ALIGN;
+	return size;
+}
+
+/* Everything but pass->hidden, which may be the caller's result. */
+static bool
+allocate_workspace(AlbertPass *pass, AlbertStatus *status)
+{
+	const AlbertConfig *config = pass->config;
+	AlbertArena *arena = pass->run->arena;
+	int			ntokens = pass->batch->ntokens;
+	size_t		linear_size = linear_scratch_size(pass->model, pass->block_rows);
+	size_t		attention_size = pass->kernels->attention_scratch(pass->max_len, config->hidden_size,
+																  config->num_attention_heads);
+
+	if (!AlbertRowsNew(arena, ntokens, 3 * config->hidden_size, &pass->qkv, status) ||
+		!AlbertRowsNew(arena, ntokens, config->hidden_size, &pass->context, status) ||
+		!AlbertRowsNew(arena, pass->block_rows, config->hidden_size, &pass->attended, status) ||
+		!AlbertRowsNew(arena, pass->block_rows, intermediate_width(config),
+					   &pass->intermediate, status))
+		return false;
+	if (pass->trace != NULL && pass->trace->layer != NULL &&
+		!AlbertRowsNew(arena, ntokens, config->hidden_size, &pass->before, status))
+		return false;
+	pass->every_row = AlbertEncoderAlloc(arena, pass->max_len * sizeof(int32_t), status);
+	if (pass->every_row == NULL)
+		return false;
+	for (int i = 0; i < pass->max_len; i++)
+		pass->every_row[i] = i;
+	pass->linear_scratch = AlbertEncoderAlloc(arena, linear_size, status);
+	if (pass->linear_scratch == NULL)
+		return false;
+	pass->attention_scratch = AlbertEncoderAlloc(arena, attention_size, status);
+	return pass->attention_scratch != NULL;
+}
+
+/* Where the wanted rows are among the texts. */
+static bool
+select_wanted(AlbertPass *pass, const AlbertRows *result, AlbertSelection *selection,
+			  AlbertStatus *status)
+{
+	const AlbertBatch *batch = pass->batch;
+	AlbertArena *arena = pass->run->arena;
+	int32_t    *text_start;
+	int32_t    *q_rows;
+	int			row = 0;
+
+	text_start = AlbertEncoderAlloc(arena, (batch->ntexts + 1) * sizeof(int32_t), status);
+	if (text_start == NULL)
+		return false;
+	q_rows = AlbertEncoderAlloc(arena, batch->nwanted * sizeof(int32_t), status);
+	if (q_rows == NULL)
+		return false;
+	for (int text = 0; text < batch->ntexts; text++)
+	{
+		text_start[text] = row;
+		for (; row < batch->nwanted && batch->wanted[row] < batch->text_start[text + 1]; row++)
+			q_rows[row] = batch->wanted[row] - batch->text_start[text];
+	}
+	text_start[batch->ntexts] = row;
+	selection->text_start = text_start;
+	selection->q_rows = q_rows;
+	selection->rows = *result;
+	return true;
+}
+
+static void
+gather_wanted(const AlbertPass *pass, AlbertRows *result)
+{
+	for (int i = 0; i < result->n; i++)
+		memcpy(result->data + (size_t) i * result->ld,
+			   pass->hidden.data + (size_t) pass->batch->wanted[i] * pass->hidden.ld,
+			   result->width * sizeof(float));
+}
+
+/* Queries of the gathered rows, computed together and put where attention looks for them. */
+static bool
+project_wanted_queries(AlbertPass *pass, const AlbertLayer *layer, const AlbertRows *result,
+					   AlbertStatus *status)
+{
+	AlbertRows *block = &pass->attended;
+	int			n;
+
+	for (int first = 0; first < result->n; first += n)
+	{
+		if (!AlbertPoll(pass->run, status))
+			return false;
+		n = AlbertPaceRows(&pass->linear_pace, albert_linear_flops(&layer->query),
+						   pass->block_rows);
+		if (n > result->n - first)
+			n = result->n - first;
+		pass->kernels->linear(&layer->query, n,
+							  result->data + (size_t) first * result->ld, result->ld,
+							  ALBERT_ACT_NONE, NULL, 0,
+							  block->data, block->ld, pass->linear_scratch);
+		for (int i = 0; i < n; i++)
+			memcpy(pass->qkv.data + (size_t) pass->batch->wanted[first + i] * pass->qkv.ld,
+				   block->data + (size_t) i * block->ld,
+				   result->width * sizeof(float));
+	}
+	return true;
+}
+
+/* Embeddings, and the first layer's queries, keys and values. */
+static bool
+embed(AlbertPass *pass, bool queries, AlbertStatus *status)
+{
+	int			n;
+
+	for (int first = 0; first < pass->batch->ntokens; first += n)
+	{
+		if (!AlbertPoll(pass->run, status))
+			return false;
+		n = AlbertPaceRows(&pass->linear_pace, pass->largest_product, pass->block_rows);
+		if (n > pass->batch->ntokens - first)
+			n = pass->batch->ntokens - first;
+		AlbertEmbedRows(pass, first, n);
+		if (applications_of(pass->config) > 0)
+			AlbertProjectRows(pass, layer_of(pass->model, 0), first, n, queries);
+	}
+	return true;
+}
+
+static bool
+run_layers(AlbertPass *pass, bool only_wanted, AlbertRows *result, AlbertStatus *status)
+{
+	int			last = applications_of(pass->config) - 1;
+	AlbertSelection selection = {pass->batch->text_start, NULL, pass->hidden};
+
+	if (!embed(pass, !(only_wanted && last == 0), status))
+		return false;
+	for (int i = 0; i <= last; i++)
+	{
+		const AlbertLayer *layer = layer_of(pass->model, i);
+		const AlbertLayer *next = i < last ? layer_of(pass->model, i + 1) : NULL;
+
+		if (only_wanted && i == last)
+		{
+			gather_wanted(pass, result);
+			if (!project_wanted_queries(pass, layer, result, status) ||
+				!select_wanted(pass, result, &selection, status))
+				return false;
+		}
+		if (!AlbertApplyLayer(pass, layer, i, &selection, next,
+							  !(only_wanted && i + 1 == last), status))
+			return false;
+	}
+	return true;
+}
+
+static void
+pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,
+		  const AlbertRun *run, int max_len)
+{
+	const AlbertConfig *config = model->config;
+
+	memset(pass, 0, sizeof(*pass));
+	pass->model = model;
+	pass->config = config;
+	pass->kernels = model->kernels;
+	pass->batch = batch;
+	pass->run = run;
+	pass->trace = run->trace;
+	pass->max_len = max_len;
+	pass->block_rows = block_rows_of(config, run, batch->ntokens);
+	pass->largest_product = 2.0 * config->hidden_size *
+		(config->intermediate_size > 2 * config->hidden_size ?
+		 config->intermediate_size : 2 * config->hidden_size);
+	AlbertPaceInit(&pass->linear_pace, ALBERT_LINEAR_FLOPS);
+	AlbertPaceInit(&pass->attention_pace, ALBERT_ATTENTION_FLOPS);
+}
+
+/*
+ * The wanted rows alone go through the last application, in the result itself.
+ * When all are wanted the result is the state between layers from the start.
+ */
+static bool
+encode(AlbertPass *pass, AlbertRows *result, AlbertStatus *status)
+{
+	const AlbertBatch *batch = pass->batch;
+	AlbertArena *arena = pass->run->arena;
+	bool		all = batch->wanted == NULL || batch->nwanted == batch->ntokens;
+	bool		only_wanted = !all && pass->trace == NULL && applications_of(pass->config) > 0;
+	AlbertArenaMark mark;
+
+	if (!AlbertRowsNew(arena, all ? batch->ntokens : batch->nwanted,
+					   pass->config->hidden_size, result, status))
+		return false;
+	mark = AlbertArenaGetMark(arena);
+	if (all)
+		pass->hidden = *result;
+	else if (!AlbertRowsNew(arena, batch->ntokens, pass->config->hidden_size,
+							&pass->hidden, status))
+		return false;
+	if (!allocate_workspace(pass, status) ||
+		!run_layers(pass, only_wanted, result, status))
+		return false;
+	if (!all && !only_wanted)
+		gather_wanted(pass, result);
+	AlbertArenaRewind(arena, mark);
+	return true;
+}
+
+bool
+AlbertEncode(const AlbertModel *model, const AlbertBatch *batch,
+			 const AlbertRun *run, AlbertRows *hidden, AlbertStatus *status)
+{
+	AlbertArenaMark mark = AlbertArenaGetMark(run->arena);
+	AlbertPass	pass;
+	int			max_len = 0;
+
+	if (!check_batch(model->config, batch, &max_len, status))
+		return false;
+	pass_init(&pass, model, batch, run, max_len);
+	if (encode(&pass, hidden, status))
+		return true;
+	AlbertArenaRewind(run->arena, mark);
+	return false;
+}

@@ -1,0 +1,69 @@
+/*
+ * head_mlm.c
+ *	  The masked language model: dense to embedding_size, hidden_act,
+ *	  LayerNorm, then a score for every word of the vocabulary.
+ */
+#include "encoder/internal.h"
+
+/* One block: n rows of input to n rows of logits. */
+static void
+score_rows(const AlbertModel *model, int n, const float *x, int ldx,
+		   float *transformed, int ldt, float *logits, int ldl, void *scratch)
+{
+	model->kernels->linear(&model->mlm_dense, n, x, ldx,
+						   model->config->hidden_act, NULL, 0,
+						   transformed, ldt, scratch);
+	model->kernels->layer_norm(n, model->mlm_dense.out, transformed, ldt,
+							   model->mlm_norm.weight, model->mlm_norm.bias,
+							   model->config->layer_norm_eps);
+	model->kernels->table_product(&model->mlm_decoder, n, transformed, ldt,
+								  model->mlm_bias, logits, ldl, scratch);
+}
+
+bool
+AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
+			  const AlbertRun *run, AlbertRows *logits, AlbertStatus *status)
+{
+	int			most = AlbertBlockRows(run, rows->width + model->mlm_dense.out);
+	double		dense_flops = albert_linear_flops(&model->mlm_dense);
+	double		table_flops = 2.0 * model->mlm_decoder.rows * model->mlm_decoder.cols;
+	double		largest = table_flops > dense_flops ? table_flops : dense_flops;
+	AlbertPace	pace;
+	AlbertArenaMark mark;
+	AlbertRows	transformed;
+	size_t		size;
+	void	   *scratch;
+	int			n;
+
+	if (!AlbertRequireHead(model, ALBERT_HEAD_MLM, "masked language model head", status) ||
+		!AlbertCheckWidth(rows, model->mlm_dense.in, status) ||
+		!AlbertRowsNew(run->arena, rows->n, model->mlm_decoder.rows, logits, status))
+		return false;
+	if (most > rows->n)
+		most = rows->n;
+	mark = AlbertArenaGetMark(run->arena);
+	if (!AlbertRowsNew(run->arena, most, model->mlm_dense.out, &transformed, status))
+		return false;
+	size = model->kernels->linear_scratch(&model->mlm_dense, most);
+	if (size < model->kernels->table_scratch(&model->mlm_decoder, most))
+		size = model->kernels->table_scratch(&model->mlm_decoder, most);
+	scratch = AlbertEncoderAlloc(run->arena, size, status);
+	if (scratch == NULL)
+		return false;
+	AlbertPaceInit(&pace, ALBERT_LINEAR_FLOPS);
+	for (int first = 0; first < rows->n; first += n)
+	{
+		if (!AlbertPoll(run, status))
+			return false;
+		n = AlbertPaceRows(&pace, largest, most);
+		if (n > rows->n - first)
+			n = rows->n - first;
+		AlbertPaceStart(&pace);
+		score_rows(model, n, rows->data + (size_t) first * rows->ld, rows->ld,
+				   transformed.data, transformed.ld,
+				   logits->data + (size_t) first * logits->ld, logits->ld, scratch);
+		AlbertPaceStop(&pace, (dense_flops + table_flops) * n);
+	}
+	AlbertArenaRewind(run->arena, mark);
+	return true;
+}

@@ -1,0 +1,130 @@
+/*
+ * internal.h
+ *	  What the files of the encoder share among themselves.
+ *
+ * Rows are worked on in blocks, so that a block's activations stay in the
+ * processor's cache from one product to the next and so that a cancel is seen
+ * in time.  Kernels compute a row the same way whatever its block, so block
+ * sizes may follow the clock without touching a result.
+ */
+#ifndef ALBERT_ENCODER_INTERNAL_H
+#define ALBERT_ENCODER_INTERNAL_H
+
+#include "encoder/encoder.h"
+
+/*
+ * Floats from one row to the next: an odd number of cache lines, since rows a
+ * power of two apart would all fall into the same few sets of the cache.
+ */
+static inline int
+albert_stride(int width)
+{
+	return ((width + 15) / 16 | 1) * 16;
+}
+
+/* A matrix of n rows in the arena; false with ALBERT_NO_MEMORY. */
+extern bool AlbertRowsNew(AlbertArena *arena, int n, int width,
+						  AlbertRows *rows, AlbertStatus *status);
+
+/* size bytes in the arena; NULL with ALBERT_NO_MEMORY. */
+extern void *AlbertEncoderAlloc(AlbertArena *arena, size_t size, AlbertStatus *status);
+
+/* false with ALBERT_CANCELLED when the interrupt flag is up. */
+extern bool AlbertPoll(const AlbertRun *run, AlbertStatus *status);
+
+/* false with ALBERT_INTERNAL when rows are not as wide as a head expects. */
+extern bool AlbertCheckWidth(const AlbertRows *rows, int width, AlbertStatus *status);
+
+/* false with ALBERT_UNSUPPORTED unless the model has one of these heads (AlbertHead bits). */
+extern bool AlbertRequireHead(const AlbertModel *model, uint32_t heads,
+							  const char *what, AlbertStatus *status);
+
+/*
+ * How fast one kind of work goes, learnt from the blocks done so far.  Used to
+ * keep the time between two looks at the interrupt flag short even for the
+ * largest models on the slowest machines.
+ */
+typedef struct AlbertPace
+{
+	double		flops_per_second;
+	double		started;
+} AlbertPace;
+
+/* What to assume of an unknown machine: wrong by ten, it is right after a few blocks. */
+#define ALBERT_LINEAR_FLOPS		30e9
+#define ALBERT_ATTENTION_FLOPS	10e9
+
+extern void AlbertPaceInit(AlbertPace *pace, double flops_per_second);
+
+/* Operations a row of a product. */
+static inline double
+albert_linear_flops(const AlbertLinear *linear)
+{
+	return 2.0 * linear->in * linear->out;
+}
+
+/* Rows for the next block: no more than most, and less when flops_per_row makes that take too long. */
+extern int	AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most);
+extern void AlbertPaceStart(AlbertPace *pace);
+extern void AlbertPaceStop(AlbertPace *pace, double flops);
+
+/* The largest block of rows worth having when each takes width floats of cache. */
+extern int	AlbertBlockRows(const AlbertRun *run, int width);
+
+/* out = act(rows W' + b) in new rows, by blocks; scratch is given back. */
+extern bool AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
+							 AlbertActivation act, const AlbertRows *rows,
+							 const AlbertRun *run, AlbertRows *out, AlbertStatus *status);
+
+/* One forward pass: what its steps share. */
+typedef struct AlbertPass
+{
+	const AlbertModel *model;
+	const AlbertConfig *config;
+	const AlbertKernels *kernels;
+	const AlbertBatch *batch;
+	const AlbertRun *run;
+	const AlbertTrace *trace;
+	int			max_len;		/* longest text */
+	int			block_rows;		/* largest block */
+	double		largest_product;	/* operations a row in the largest single product */
+	AlbertPace	linear_pace;
+	AlbertPace	attention_pace;
+
+	AlbertRows	hidden;			/* (ntokens, hidden): the state between layers */
+	AlbertRows	qkv;			/* (ntokens, 3 hidden): of the application to come */
+	AlbertRows	context;		/* (ntokens, hidden): what attention gives */
+	AlbertRows	attended;		/* (block, hidden): after the attention's LayerNorm */
+	AlbertRows	intermediate;	/* (block, intermediate or embedding) */
+	AlbertRows	before;			/* (ntokens, hidden): a layer's input, when traced */
+	int32_t    *every_row;		/* 0 .. max_len - 1 */
+	void	   *linear_scratch;
+	void	   *attention_scratch;
+} AlbertPass;
+
+/* The rows an application computes: all of them, or in the last one those wanted. */
+typedef struct AlbertSelection
+{
+	const int32_t *text_start;	/* ntexts + 1: each text's first row among those selected */
+	const int32_t *q_rows;		/* each selected row's number within its text; NULL: all rows */
+	AlbertRows	rows;			/* where their hidden states are and go */
+} AlbertSelection;
+
+/* Word, type and position embeddings, LayerNorm and projection of rows first .. first + n - 1 into pass->hidden. */
+extern void AlbertEmbedRows(AlbertPass *pass, int first, int n);
+
+/* Fill pass->qkv for those rows from pass->hidden; queries only when asked for. */
+extern void AlbertProjectRows(AlbertPass *pass, const AlbertLayer *layer,
+							  int first, int n, bool queries);
+
+/*
+ * One layer application over the selected rows.  next, when not NULL, is the
+ * layer to project queries (with_queries), keys and values for at once, while
+ * the rows are in the cache; only with all rows selected.
+ */
+extern bool AlbertApplyLayer(AlbertPass *pass, const AlbertLayer *layer, int application,
+							 const AlbertSelection *selection,
+							 const AlbertLayer *next, bool next_queries,
+							 AlbertStatus *status);
+
+#endif							/* ALBERT_ENCODER_INTERNAL_H */

@@ -1,0 +1,226 @@
+/*
+ * pooling.c
+ *	  One vector a text, as sentence-transformers' Pooling, Dense and
+ *	  Normalize modules make it.
+ *
+ * Every token of a text counts, [CLS] and [SEP] included.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "encoder/internal.h"
+
+#define POOL_SUMS	(ALBERT_POOL_MEAN | ALBERT_POOL_MEAN_SQRT_LEN)
+#define POOL_FIRST	(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)
+
+static int
+count_poolings(uint32_t pooling)
+{
+	int			n = 0;
+
+	for (; pooling != 0; pooling &= pooling - 1)
+		n++;
+	return n;
+}
+
+static void
+pool_max(const float *rows, int n, int ld, int width, float *out)
+{
+	memcpy(out, rows, width * sizeof(float));
+	for (int i = 1; i < n; i++)
+	{
+		const float *row = rows + (size_t) i * ld;
+
+		for (int j = 0; j < width; j++)
+			out[j] = row[j] > out[j] ? row[j] : out[j];
+	}
+}
+
+/* Summed in double: long texts would otherwise lose what short ones keep. */
+static void
+pool_sum(const float *rows, int n, int ld, int width, double *sum)
+{
+	memset(sum, 0, width * sizeof(double));
+	for (int i = 0; i < n; i++)
+	{
+		const float *row = rows + (size_t) i * ld;
+
+		for (int j = 0; j < width; j++)
+			sum[j] += row[j];
+	}
+}
+
+static void
+scale_sum(const double *sum, double divisor, int width, float *out)
+{
+	for (int j = 0; j < width; j++)
+		out[j] = (float) (sum[j] / divisor);
+}
+
+/* The poolings of one text side by side, in the order of their bits. */
+static void
+pool_text(uint32_t pooling, const float *rows, int n, int ld, int width,
+		  const float *pooler_row, double *sum, float *out)
+{
+	if (pooling & POOL_SUMS)
+		pool_sum(rows, n, ld, width, sum);
+	if (pooling & ALBERT_POOL_CLS)
+	{
+		memcpy(out, rows, width * sizeof(float));
+		out += width;
+	}
+	if (pooling & ALBERT_POOL_MAX)
+	{
+		pool_max(rows, n, ld, width, out);
+		out += width;
+	}
+	if (pooling & ALBERT_POOL_MEAN)
+	{
+		scale_sum(sum, n, width, out);
+		out += width;
+	}
+	if (pooling & ALBERT_POOL_MEAN_SQRT_LEN)
+	{
+		scale_sum(sum, sqrt(n), width, out);
+		out += width;
+	}
+	if (pooling & ALBERT_POOL_POOLER)
+		memcpy(out, pooler_row, width * sizeof(float));
+}
+
+/* As torch.nn.functional.normalize: divided by the norm, or by 1e-12 when that is larger. */
+static void
+normalize_row(float *row, int width)
+{
+	double		squares = 0;
+	double		norm;
+
+	for (int j = 0; j < width; j++)
+		squares += (double) row[j] * row[j];
+	norm = sqrt(squares);
+	if (norm < 1e-12)
+		norm = 1e-12;
+	for (int j = 0; j < width; j++)
+		row[j] = (float) (row[j] / norm);
+}
+
+/* The pooler's output for the first row of every text. */
+static bool
+run_pooler(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows *hidden,
+		   bool only_first, const AlbertRun *run, AlbertRows *pooled, AlbertStatus *status)
+{
+	AlbertRows	first = *hidden;
+
+	if (!only_first)
+	{
+		if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width, &first, status))
+			return false;
+		for (int i = 0; i < batch->ntexts; i++)
+			memcpy(first.data + (size_t) i * first.ld,
+				   hidden->data + (size_t) batch->text_start[i] * hidden->ld,
+				   hidden->width * sizeof(float));
+	}
+	return AlbertHeadPooler(model, &first, run, pooled, status);
+}
+
+static bool
+pool_texts(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows *hidden,
+		   uint32_t pooling, const AlbertRun *run, AlbertRows *out, AlbertStatus *status)
+{
+	bool		only_first = (pooling & ~POOL_FIRST) == 0 && hidden->n == batch->ntexts;
+	AlbertRows	pooled = {0};
+	double	   *sum;
+
+	sum = AlbertEncoderAlloc(run->arena, hidden->width * sizeof(double), status);
+	if (sum == NULL)
+		return false;
+	if ((pooling & ALBERT_POOL_POOLER) &&
+		!run_pooler(model, batch, hidden, only_first, run, &pooled, status))
+		return false;
+	for (int i = 0; i < batch->ntexts; i++)
+	{
+		int			row = only_first ? i : batch->text_start[i];
+		int			n = only_first ? 1 : batch->text_start[i + 1] - batch->text_start[i];
+
+		if (!AlbertPoll(run, status))
+			return false;
+		pool_text(pooling, hidden->data + (size_t) row * hidden->ld, n, hidden->ld, hidden->width,
+				  pooled.data == NULL ? NULL : pooled.data + (size_t) i * pooled.ld,
+				  sum, out->data + (size_t) i * out->ld);
+	}
+	return true;
+}
+
+/* The width of what comes out, or 0 with *status set when the parts do not fit together. */
+static int
+final_width(const AlbertModel *model, int width, bool with_dense, AlbertStatus *status)
+{
+	for (int i = 0; with_dense && i < model->ndense; i++)
+	{
+		if (model->dense[i].linear.in != width)
+		{
+			AlbertFail(status, ALBERT_UNSUPPORTED,
+					   "pooling gives %d values, but the model's dense module takes %d",
+					   width, model->dense[i].linear.in);
+			return 0;
+		}
+		width = model->dense[i].linear.out;
+	}
+	return width;
+}
+
+static bool
+check_pooling(const AlbertBatch *batch, const AlbertRows *hidden, uint32_t pooling,
+			  AlbertStatus *status)
+{
+	const uint32_t known = POOL_FIRST | POOL_SUMS | ALBERT_POOL_MAX;
+
+	if (pooling == 0 || (pooling & ~known) != 0)
+		return AlbertFail(status, ALBERT_UNSUPPORTED, "unknown pooling (0x%x)", pooling);
+	if (hidden->n != batch->ntokens &&
+		!(hidden->n == batch->ntexts && (pooling & ~POOL_FIRST) == 0))
+		return AlbertFail(status, ALBERT_INTERNAL,
+						  "%d hidden rows given for pooling %d tokens of %d texts",
+						  hidden->n, batch->ntokens, batch->ntexts);
+	return true;
+}
+
+bool
+AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
+		   const AlbertRows *hidden, uint32_t pooling,
+		   bool with_dense, bool normalize,
+		   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status)
+{
+	int			width = hidden->width * count_poolings(pooling);
+	AlbertArenaMark mark;
+	AlbertRows	current;
+
+	if (!check_pooling(batch, hidden, pooling, status) ||
+		(width = final_width(model, width, with_dense, status)) == 0 ||
+		!AlbertRowsNew(run->arena, batch->ntexts, width, vectors, status))
+		return false;
+	mark = AlbertArenaGetMark(run->arena);
+	if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width * count_poolings(pooling),
+					   &current, status) ||
+		!pool_texts(model, batch, hidden, pooling, run, &current, status))
+		return false;
+	for (int i = 0; with_dense && i < model->ndense; i++)
+	{
+		AlbertRows	next;
+
+		if (!AlbertLinearRows(model, &model->dense[i].linear, model->dense[i].activation,
+							  &current, run, &next, status))
+			return false;
+		current = next;
+	}
+	for (int i = 0; i < batch->ntexts; i++)
+	{
+		float	   *row = vectors->data + (size_t) i * vectors->ld;
+
+		memcpy(row, current.data + (size_t) i * current.ld, width * sizeof(float));
+		if (normalize)
+			normalize_row(row, width);
+	}
+	AlbertArenaRewind(run->arena, mark);
+	return true;
+}
