@@ -1,10 +1,42 @@
 # albert: ALBERT language models inside PostgreSQL
 #
-#   make install     build, and install the extension with its default model
+#   make             build
+#   make install     install the extension and its default model into the server
+#   make uninstall   remove both
 #   make demo        the quick start, in a temporary cluster
-#   make check       every test, in temporary clusters
+#   make check       every test, in temporary clusters; TESTS="unit sql/x.sql" runs some
+#   make deps        install what building, demo and check need and the machine lacks
+#   make unit-check  the tests that need no server
 #
 # PG_CONFIG chooses the server to build for.
+
+# These are scripts: they install what is missing first, and then call make for the rest.
+SCRIPTED_GOALS = deps demo check docs-update
+
+PG_CONFIG ?= pg_config
+
+ifneq ($(filter $(SCRIPTED_GOALS),$(MAKECMDGOALS)),)
+
+.PHONY: $(MAKECMDGOALS)
+export PG_CONFIG TESTS
+
+deps:
+	@sh tools/deps.sh build test
+
+demo:
+	@sh demo/run
+
+check:
+	@sh test/run $(TESTS)
+
+# Run the SQL of the documentation and write the answers into it.
+docs-update:
+	@DOCS_UPDATE=1 sh test/run docs
+
+$(filter-out $(SCRIPTED_GOALS),$(MAKECMDGOALS)):
+	@$(MAKE) --no-print-directory $@
+
+else
 
 EXTENSION = albert
 MODULE_big = albert
@@ -16,11 +48,36 @@ OBJS = $(BELOW_SRCS:.c=.o) $(ABOVE_SRCS:.c=.o)
 
 PG_CPPFLAGS = -I$(srcdir)/src
 SHLIB_LINK = -ljansson -lutf8proc -lm -ldl
+EXTRA_CLEAN = build $(OBJS:.o=.d)
 
-# The kernels need no link-time optimiser, and Debian's bitcode step buys nothing here.
+# Nothing here gains from inlining by the server's just-in-time compiler, and its bitcode would not know the
+# instruction sets that are enabled file by file.
 override with_llvm = no
 
-PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifneq ($(and $(PGXS),$(wildcard $(PGXS))),)
 include $(PGXS)
+else
+all install uninstall installcheck clean:
+	@echo "$(PG_CONFIG) finds no PostgreSQL development files (server headers and PGXS)." >&2
+	@echo "'make deps' installs what is missing, or set PG_CONFIG=/path/to/pg_config." >&2
+	@exit 1
+endif
 include build.mk
+
+# ---- models that come with the extension: models/NAME becomes SHAREDIR/albert/NAME ----
+MODEL_FILES := $(patsubst models/%,%,$(sort $(shell find models -type f ! -name '.*' 2>/dev/null)))
+MODEL_NAMES := $(sort $(foreach file,$(MODEL_FILES),$(firstword $(subst /, ,$(file)))))
+
+.PHONY: install-models uninstall-models
+install: install-models
+install-models: all
+	$(if $(MODEL_FILES),$(MKDIR_P) $(addprefix '$(DESTDIR)$(datadir)/albert'/,$(sort $(dir $(MODEL_FILES)))))
+	$(foreach file,$(MODEL_FILES),$(INSTALL_DATA) 'models/$(file)' '$(DESTDIR)$(datadir)/albert/$(file)' &&) true
+
+uninstall: uninstall-models
+uninstall-models:
+	$(if $(MODEL_NAMES),rm -rf $(addprefix '$(DESTDIR)$(datadir)/albert'/,$(MODEL_NAMES)))
+	-@rmdir '$(DESTDIR)$(datadir)/albert' 2>/dev/null || true
+
+endif

@@ -1,28 +1,62 @@
 # build.mk: compiler settings by file, and the plain-C unit tests, which need no server
 
-override CFLAGS += -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -Wno-clobbered -O3 -ffp-contract=off
+# Optimised without the liberties that would let a result depend on anything but its input.
+override CFLAGS += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -O3 -ffp-contract=off -MMD -MP
+
+# The server may have been built by another compiler than the one at hand.
+ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),)
+override CFLAGS := $(filter-out -Wno-format-truncation -Wno-stringop-truncation -Wimplicit-fallthrough=% -Wshadow=% -fexcess-precision=%,$(CFLAGS))
+else
+override CFLAGS += -Wno-clobbered
+ifneq ($(filter -Wmissing-variable-declarations,$(CFLAGS)),)
+ifeq ($(shell $(CC) -Wmissing-variable-declarations -E -x c /dev/null >/dev/null 2>&1 && echo known),)
+override CFLAGS := $(filter-out -Wmissing-variable-declarations,$(CFLAGS))
+endif
+endif
+endif
 
 # Instruction sets are enabled file by file; kernels/dispatch.c decides at run time what may be called.
-src/kernels/avx2.o: override CFLAGS += -mavx2 -mfma -mf16c
-src/kernels/avx512.o: override CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mfma -mf16c
+ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
+AVX2_FLAGS = -mavx2 -mfma -mf16c
+AVX512_FLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mfma -mf16c
+endif
+src/kernels/avx2.o: override CFLAGS += $(AVX2_FLAGS)
+src/kernels/avx512.o: override CFLAGS += $(AVX512_FLAGS)
+
+# Objects are made again when a header they include, or a flag, or the server's version has changed.
+BUILD_FLAGS = $(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS)
+build/flags: FORCE
+	@mkdir -p build
+	@echo '$(subst ','\'',$(BUILD_FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(BUILD_FLAGS))' > $@
+$(OBJS): build/flags
+-include $(wildcard $(OBJS:.o=.d))
+
+.PHONY: FORCE
+FORCE:
 
 # ---- unit tests: everything below the PostgreSQL line in plain programs ----
-UNIT_CC = gcc
-UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers -Isrc -Itest/unit
+UNIT_CC = $(CC)
+UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers -Isrc -Itest/unit
 UNIT_OBJS = $(patsubst src/%.c,build/unit/%.o,$(BELOW_SRCS))
 UNIT_TESTS = $(patsubst test/unit/test_%.c,build/unit/test_%,$(wildcard test/unit/test_*.c))
 
-build/unit/kernels/avx2.o: UNIT_CFLAGS += -mavx2 -mfma -mf16c
-build/unit/kernels/avx512.o: UNIT_CFLAGS += -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mfma -mf16c
+build/unit/kernels/avx2.o: UNIT_CFLAGS += $(AVX2_FLAGS)
+build/unit/kernels/avx512.o: UNIT_CFLAGS += $(AVX512_FLAGS)
 
-build/unit/%.o: src/%.c $(wildcard src/base/*.h src/kernels/*.h src/encoder/*.h src/tokenizer/*.h src/formats/*.h)
+build/unit/flags: FORCE
+	@mkdir -p build/unit
+	@echo '$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS)' | cmp -s - $@ || echo '$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS)' > $@
+
+build/unit/%.o: src/%.c build/unit/flags
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -c -o $@ $<
 
-build/unit/test_%: test/unit/test_%.c test/unit/unit.h $(UNIT_OBJS)
-	@mkdir -p $(@D)
-	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -o $@ $< $(UNIT_OBJS) $(UNIT_EXTRA_LDFLAGS) -ljansson -lutf8proc -lm -ldl
+build/unit/test_%: test/unit/test_%.c build/unit/flags $(UNIT_OBJS)
+	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -MF $@.d -MT $@ -o $@ $< $(UNIT_OBJS) $(UNIT_EXTRA_LDFLAGS) -ljansson -lutf8proc -lm -ldl
 
-.PHONY: unit-check
+-include $(wildcard $(UNIT_OBJS:.o=.d) $(UNIT_TESTS:=.d))
+
+.PHONY: unit-programs unit-check
+unit-programs: $(UNIT_TESTS)
 unit-check: $(UNIT_TESTS)
 	@set -e; for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done
