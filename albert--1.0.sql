@@ -7,3 +7,274 @@
 -- Models: what there is, what is loaded, what has been done
 -- (src/functions/models.c)
 -- ---------------------------------------------------------------------
+
+-- Every function below exists for the default model (STABLE) and for a named
+-- one (IMMUTABLE).  Where a pair of texts is optional, the pair is given by
+-- name or before the model; default_model makes that signature differ from
+-- the one of a text and a model, and has no other use.
+
+-- ---------------------------------------------------------------------
+-- Tokenizer
+-- (src/functions/tokenize.c, src/functions/chunks.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_tokenize(content text)
+RETURNS text[]
+AS 'MODULE_PATHNAME', 'albert_tokenize'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_tokenize(text) IS 'the pieces a text is made of, by the default model';
+
+CREATE FUNCTION albert_tokenize(content text, model text)
+RETURNS text[]
+AS 'MODULE_PATHNAME', 'albert_tokenize'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_tokenize(text, text) IS 'the pieces a text is made of';
+
+CREATE FUNCTION albert_encode(content text)
+RETURNS integer[]
+AS 'MODULE_PATHNAME', 'albert_encode'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_encode(text) IS 'token ids, special tokens included, of a text, by the default model';
+
+CREATE FUNCTION albert_encode(content text, model text)
+RETURNS integer[]
+AS 'MODULE_PATHNAME', 'albert_encode'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_encode(text, text) IS 'token ids, special tokens included, of a text';
+
+CREATE FUNCTION albert_encode(content text, pair text, default_model boolean DEFAULT true)
+RETURNS integer[]
+AS 'MODULE_PATHNAME', 'albert_encode'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_encode(text, text, boolean) IS 'token ids, special tokens included, of a pair of texts, by the default model';
+
+CREATE FUNCTION albert_encode(content text, pair text, model text)
+RETURNS integer[]
+AS 'MODULE_PATHNAME', 'albert_encode'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_encode(text, text, text) IS 'token ids, special tokens included, of a pair of texts';
+
+CREATE FUNCTION albert_token_count(content text)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'albert_token_count'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_token_count(text) IS 'number of tokens, special tokens included, of a text, by the default model';
+
+CREATE FUNCTION albert_token_count(content text, model text)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'albert_token_count'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_token_count(text, text) IS 'number of tokens, special tokens included, of a text';
+
+CREATE FUNCTION albert_token_count(content text, pair text, default_model boolean DEFAULT true)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'albert_token_count'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_token_count(text, text, boolean) IS 'number of tokens, special tokens included, of a pair of texts, by the default model';
+
+CREATE FUNCTION albert_token_count(content text, pair text, model text)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'albert_token_count'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+COMMENT ON FUNCTION albert_token_count(text, text, text) IS 'number of tokens, special tokens included, of a pair of texts';
+
+CREATE FUNCTION albert_tokens(content text)
+RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
+AS 'MODULE_PATHNAME', 'albert_tokens'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
+COMMENT ON FUNCTION albert_tokens(text) IS 'tokens with their places in the text, of one text or pair: tokens of a text, by the default model';
+
+CREATE FUNCTION albert_tokens(content text, model text)
+RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
+AS 'MODULE_PATHNAME', 'albert_tokens'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
+COMMENT ON FUNCTION albert_tokens(text, text) IS 'tokens with their places in the text, of one text or pair: tokens of a text';
+
+CREATE FUNCTION albert_tokens(content text, pair text, default_model boolean DEFAULT true)
+RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
+AS 'MODULE_PATHNAME', 'albert_tokens'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
+COMMENT ON FUNCTION albert_tokens(text, text, boolean) IS 'tokens with their places in the text, of one text or pair: tokens of a pair of texts, by the default model';
+
+CREATE FUNCTION albert_tokens(content text, pair text, model text)
+RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
+AS 'MODULE_PATHNAME', 'albert_tokens'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
+COMMENT ON FUNCTION albert_tokens(text, text, text) IS 'tokens with their places in the text, of one text or pair: tokens of a pair of texts';
+
+CREATE FUNCTION albert_decode(token_ids integer[])
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_decode'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION albert_decode(integer[]) IS 'text of token ids, by the default model';
+
+CREATE FUNCTION albert_decode(token_ids integer[], model text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_decode'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION albert_decode(integer[], text) IS 'text of token ids';
+
+CREATE FUNCTION albert_decode(token_ids integer[], skip_special_tokens boolean)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_decode'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION albert_decode(integer[], boolean) IS 'text of token ids, with or without special tokens, by the default model';
+
+CREATE FUNCTION albert_decode(token_ids integer[], model text, skip_special_tokens boolean)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_decode'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION albert_decode(integer[], text, boolean) IS 'text of token ids, with or without special tokens';
+
+CREATE FUNCTION albert_chunks(content text)
+RETURNS TABLE (chunk integer, content text, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_chunks'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
+COMMENT ON FUNCTION albert_chunks(text) IS 'a long text in chunks that fit the model, cut at word borders, by the default model';
+
+CREATE FUNCTION albert_chunks(content text, model text)
+RETURNS TABLE (chunk integer, content text, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_chunks'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
+COMMENT ON FUNCTION albert_chunks(text, text) IS 'a long text in chunks that fit the model, cut at word borders';
+
+CREATE FUNCTION albert_chunks(content text, max_tokens integer DEFAULT NULL, overlap integer DEFAULT 0)
+RETURNS TABLE (chunk integer, content text, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_chunks'
+LANGUAGE C STABLE PARALLEL SAFE COST 100 ROWS 10;
+COMMENT ON FUNCTION albert_chunks(text, integer, integer) IS 'a long text in chunks that fit the model, cut at word borders, by the default model, with options';
+
+CREATE FUNCTION albert_chunks(content text, model text, max_tokens integer DEFAULT NULL, overlap integer DEFAULT 0)
+RETURNS TABLE (chunk integer, content text, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_chunks'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 ROWS 10;
+COMMENT ON FUNCTION albert_chunks(text, text, integer, integer) IS 'a long text in chunks that fit the model, cut at word borders, with options';
+
+
+-- ---------------------------------------------------------------------
+-- Fill-mask
+-- (src/functions/fill_mask.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_fill_mask(content text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_fill_mask'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_fill_mask(text) IS 'the most probable tokens at the masks of a text, by the default model';
+
+CREATE FUNCTION albert_fill_mask(content text, model text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_fill_mask'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_fill_mask(text, text) IS 'the most probable tokens at the masks of a text';
+
+CREATE FUNCTION albert_fill_mask_candidates(content text)
+RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
+AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+COMMENT ON FUNCTION albert_fill_mask_candidates(text) IS 'ranked candidates for each mask of a text, by the default model';
+
+CREATE FUNCTION albert_fill_mask_candidates(content text, model text)
+RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
+AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+COMMENT ON FUNCTION albert_fill_mask_candidates(text, text) IS 'ranked candidates for each mask of a text';
+
+CREATE FUNCTION albert_fill_mask_candidates(content text, top_k integer DEFAULT 5, targets text[] DEFAULT NULL)
+RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
+AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
+LANGUAGE C STABLE PARALLEL SAFE COST 5000 ROWS 5;
+COMMENT ON FUNCTION albert_fill_mask_candidates(text, integer, text[]) IS 'ranked candidates for each mask of a text, by the default model, with options';
+
+CREATE FUNCTION albert_fill_mask_candidates(content text, model text, top_k integer DEFAULT 5, targets text[] DEFAULT NULL)
+RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
+AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000 ROWS 5;
+COMMENT ON FUNCTION albert_fill_mask_candidates(text, text, integer, text[]) IS 'ranked candidates for each mask of a text, with options';
+
+
+-- ---------------------------------------------------------------------
+-- Embeddings
+-- (src/functions/embedding.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_embedding(content text)
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'albert_embedding'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_embedding(text) IS 'embedding of a text, by the default model';
+
+CREATE FUNCTION albert_embedding(content text, model text)
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'albert_embedding'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_embedding(text, text) IS 'embedding of a text';
+
+CREATE FUNCTION albert_embedding(content text, normalize boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'albert_embedding'
+LANGUAGE C STABLE PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_embedding(text, boolean, integer, text, text) IS 'embedding of a text, by the default model, with options';
+
+CREATE FUNCTION albert_embedding(content text, model text, normalize boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'albert_embedding'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_embedding(text, text, boolean, integer, text, text) IS 'embedding of a text, with options';
+
+CREATE FUNCTION albert_embedding(content text[])
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'albert_embedding_array'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50000;
+COMMENT ON FUNCTION albert_embedding(text[]) IS 'embeddings of several texts, one row each, by the default model';
+
+CREATE FUNCTION albert_embedding(content text[], model text)
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'albert_embedding_array'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50000;
+COMMENT ON FUNCTION albert_embedding(text[], text) IS 'embeddings of several texts, one row each';
+
+CREATE FUNCTION albert_embedding(content text[], normalize boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'albert_embedding_array'
+LANGUAGE C STABLE PARALLEL SAFE COST 50000;
+COMMENT ON FUNCTION albert_embedding(text[], boolean, integer, text, text) IS 'embeddings of several texts, one row each, by the default model, with options';
+
+CREATE FUNCTION albert_embedding(content text[], model text, normalize boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
+RETURNS real[]
+AS 'MODULE_PATHNAME', 'albert_embedding_array'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;
+COMMENT ON FUNCTION albert_embedding(text[], text, boolean, integer, text, text) IS 'embeddings of several texts, one row each, with options';
+
+CREATE FUNCTION albert_similarity(a text, b text)
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_similarity'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+COMMENT ON FUNCTION albert_similarity(text, text) IS 'cosine similarity of the embeddings of two texts, by the default model';
+
+CREATE FUNCTION albert_similarity(a text, b text, model text)
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_similarity'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+COMMENT ON FUNCTION albert_similarity(text, text, text) IS 'cosine similarity of the embeddings of two texts';
+
+CREATE FUNCTION albert_token_embeddings(content text)
+RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
+AS 'MODULE_PATHNAME', 'albert_token_embeddings'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+COMMENT ON FUNCTION albert_token_embeddings(text) IS 'last hidden state by token of a text, by the default model';
+
+CREATE FUNCTION albert_token_embeddings(content text, model text)
+RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
+AS 'MODULE_PATHNAME', 'albert_token_embeddings'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+COMMENT ON FUNCTION albert_token_embeddings(text, text) IS 'last hidden state by token of a text';
+
+CREATE FUNCTION albert_token_embeddings(content text, pair text, default_model boolean DEFAULT true)
+RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
+AS 'MODULE_PATHNAME', 'albert_token_embeddings'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+COMMENT ON FUNCTION albert_token_embeddings(text, text, boolean) IS 'last hidden state by token of a pair of texts, by the default model';
+
+CREATE FUNCTION albert_token_embeddings(content text, pair text, model text)
+RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
+AS 'MODULE_PATHNAME', 'albert_token_embeddings'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+COMMENT ON FUNCTION albert_token_embeddings(text, text, text) IS 'last hidden state by token of a pair of texts';

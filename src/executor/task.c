@@ -100,16 +100,17 @@ fill_signature(AlbertSignature *signature, HeapTuple tuple)
 			 NameStr(form->proname), signature->task->text_arg);
 }
 
-AlbertSignature *
-AlbertSignatureOf(Oid function)
+/* task NULL: the one that the function's symbol names, if it names one. */
+static AlbertSignature *
+make_signature(Oid function, const AlbertTask *task)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
-	const AlbertTask *task;
 	AlbertSignature *signature = NULL;
 
 	if (!HeapTupleIsValid(tuple))
 		return NULL;
-	task = task_of_function(tuple);
+	if (task == NULL)
+		task = task_of_function(tuple);
 	if (task != NULL)
 	{
 		signature = palloc0(sizeof(AlbertSignature));
@@ -118,6 +119,12 @@ AlbertSignatureOf(Oid function)
 	}
 	ReleaseSysCache(tuple);
 	return signature;
+}
+
+AlbertSignature *
+AlbertSignatureOf(Oid function)
+{
+	return make_signature(function, NULL);
 }
 
 /* ---------- jobs and items ---------- */
@@ -155,6 +162,9 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 	for (int i = 0; i < signature->nargs; i++)
 	{
 		if (i == signature->text || i == signature->pair || i == signature->model || args[i].isnull)
+			continue;
+		/* tells an overload from another, nothing else */
+		if (strcmp(signature->names[i], "default_model") == 0)
 			continue;
 		if (task->option == NULL ||
 			!task->option(job, signature->names[i], args[i].value, signature->types[i]))
@@ -196,8 +206,8 @@ workspace_put(void *context, void *block)
  * The arena every run works in.  Runs do not nest, and each starts from an
  * empty arena: what an error left behind is gone with the next run's reset.
  */
-static AlbertArena *
-get_workspace(void)
+AlbertArena *
+AlbertWorkspace(void)
 {
 	if (workspace_context == NULL)
 	{
@@ -222,9 +232,9 @@ AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n)
 		return;
 	INSTR_TIME_SET_CURRENT(start);
 	memset(&job->counts, 0, sizeof(job->counts));
-	job->arena = get_workspace();
+	job->arena = AlbertWorkspace();
 	job->task->run(job, items, n);
-	get_workspace();
+	AlbertWorkspace();
 	INSTR_TIME_SET_CURRENT(stop);
 	INSTR_TIME_SUBTRACT(stop, start);
 	job->counts.calls = 1;
@@ -244,9 +254,8 @@ AlbertEstimateTokens(size_t bytes)
 
 /* ---------- calls of one row ---------- */
 
-/* The call site's signature, kept as long as its FmgrInfo. */
-static const AlbertSignature *
-call_signature(FunctionCallInfo fcinfo, const AlbertTask *task)
+const AlbertSignature *
+AlbertCallSignature(FunctionCallInfo fcinfo, const AlbertTask *task)
 {
 	AlbertSignature *signature = fcinfo->flinfo->fn_extra;
 
@@ -254,10 +263,10 @@ call_signature(FunctionCallInfo fcinfo, const AlbertTask *task)
 	{
 		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
 
-		signature = AlbertSignatureOf(fcinfo->flinfo->fn_oid);
+		signature = make_signature(fcinfo->flinfo->fn_oid, task);
 		MemoryContextSwitchTo(old);
-		if (signature == NULL || signature->task != task)
-			elog(ERROR, "function %u is not declared as \"%s\"", fcinfo->flinfo->fn_oid, task->symbol);
+		if (signature == NULL)
+			elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
 		fcinfo->flinfo->fn_extra = signature;
 	}
 	return signature;
@@ -266,7 +275,7 @@ call_signature(FunctionCallInfo fcinfo, const AlbertTask *task)
 Datum
 AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task)
 {
-	const AlbertSignature *signature = call_signature(fcinfo, task);
+	const AlbertSignature *signature = AlbertCallSignature(fcinfo, task);
 	AlbertItem	item;
 	AlbertJob	job;
 
@@ -286,7 +295,7 @@ AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task)
 	AlbertJob	job;
 
 	InitMaterializedSRF(fcinfo, 0);
-	signature = call_signature(fcinfo, task);
+	signature = AlbertCallSignature(fcinfo, task);
 	if (!AlbertItemFill(&item, signature, fcinfo->args))
 		return (Datum) 0;
 	AlbertJobStart(&job, signature, fcinfo->args);

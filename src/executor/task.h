@@ -107,6 +107,12 @@ extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
 /* Compute n rows, in batches of albert.batch_tokens, and count them in albert_stats. */
 extern void AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n);
 
+/* The signature of a call site for a task, kept as long as its FmgrInfo. */
+extern const AlbertSignature *AlbertCallSignature(FunctionCallInfo fcinfo, const AlbertTask *task);
+
+/* The arena that runs use, emptied; for what needs one outside a run. */
+extern AlbertArena *AlbertWorkspace(void);
+
 /* The bodies of all SQL functions: one row each. */
 extern Datum AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task);
 extern Datum AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task);

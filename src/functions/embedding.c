@@ -1,0 +1,496 @@
+/*
+ * embedding.c
+ *	  Sentence and token embeddings, and the similarity of two texts.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "executor/forward.h"
+#include "executor/text.h"
+#include "functions/embedding.h"
+#include "functions/functions.h"
+
+typedef struct EmbeddingOptions
+{
+	uint32		pooling;		/* AlbertPooling bits */
+	bool		with_dense;		/* the model's Dense modules follow its own pooling only */
+	bool		normalize;
+	bool		normalize_last; /* asked for by option: after cutting dimensions, not before */
+	int			dimensions;		/* 0: all */
+	AlbertText	prompt;			/* put before each text; data NULL: none */
+} EmbeddingOptions;
+
+StaticAssertDecl(sizeof(EmbeddingOptions) <= ALBERT_MAX_OPTIONS, "options too large");
+
+/* ---------- options ---------- */
+
+static void
+init_embedding(AlbertJob *job)
+{
+	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
+	const AlbertModel *model = &job->binding->model;
+
+	options->pooling = model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN;
+	options->with_dense = model->pooling != 0;
+	options->normalize = model->pooling != 0 && model->normalize;
+}
+
+static const struct
+{
+	const char *name;
+	uint32		pooling;
+}			poolings[] = {
+	{"cls", ALBERT_POOL_CLS},
+	{"max", ALBERT_POOL_MAX},
+	{"mean", ALBERT_POOL_MEAN},
+	{"mean_sqrt_len", ALBERT_POOL_MEAN_SQRT_LEN},
+	{"pooler", ALBERT_POOL_POOLER}
+};
+
+static void
+take_pooling(AlbertJob *job, EmbeddingOptions *options, const char *name)
+{
+	options->with_dense = false;
+	for (int i = 0; i < lengthof(poolings); i++)
+	{
+		if (strcmp(name, poolings[i].name) == 0)
+		{
+			options->pooling = poolings[i].pooling;
+			if (options->pooling == ALBERT_POOL_POOLER &&
+				(job->binding->model.heads & ALBERT_HEAD_POOLER) == 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						 errmsg("model \"%s\" has no pooler", job->binding->name)));
+			return;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown pooling \"%s\"", name),
+			 errhint("Poolings are mean, cls, max, mean_sqrt_len and pooler.")));
+}
+
+/* A prompt by the name that the model's files give it. */
+static void
+take_prompt(AlbertJob *job, EmbeddingOptions *options, const char *name)
+{
+	const AlbertModel *model = &job->binding->model;
+
+	for (int i = 0; i < model->nprompts; i++)
+	{
+		if (strcmp(name, model->prompt_names[i]) == 0)
+		{
+			options->prompt.data = model->prompts[i];
+			options->prompt.size = strlen(model->prompts[i]);
+			return;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("model \"%s\" has no prompt named \"%s\"", job->binding->name, name),
+			 model->nprompts == 0
+			 ? errhint("Its directory defines no prompts; put the words in front of the text instead.")
+			 : errhint("Prompts are defined in the model's config_sentence_transformers.json.")));
+}
+
+static bool
+option_embedding(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
+
+	if (strcmp(name, "pooling") == 0)
+		take_pooling(job, options, AlbertCString(value));
+	else if (strcmp(name, "normalize") == 0)
+	{
+		options->normalize = false;
+		options->normalize_last = DatumGetBool(value);
+	}
+	else if (strcmp(name, "dimensions") == 0)
+		options->dimensions = AlbertIntOption(name, value, 1, INT_MAX);
+	else if (strcmp(name, "prompt") == 0)
+		take_prompt(job, options, AlbertCString(value));
+	else
+		return false;
+	return true;
+}
+
+static void
+prepend_prompt(AlbertJob *job, const EmbeddingOptions *options, AlbertItem *items, int n)
+{
+	if (options->prompt.data == NULL)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		size_t		size = options->prompt.size + items[i].text.size;
+		char	   *text = AlbertJobAlloc(job, size + 1, 1);
+
+		memcpy(text, options->prompt.data, options->prompt.size);
+		memcpy(text + options->prompt.size, items[i].text.data, items[i].text.size);
+		items[i].text.data = text;
+		items[i].text.size = size;
+	}
+}
+
+/* ---------- pooling ---------- */
+
+static float *
+result_floats(const AlbertItem *item, int *n)
+{
+	ArrayType  *array = DatumGetArrayTypeP(item->result);
+
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return (float *) ARR_DATA_PTR(array);
+}
+
+/*
+ * A text's windows add up to their mean, each weighted by its tokens: for mean
+ * pooling that is the mean over all of the text's tokens.
+ */
+static void
+add_window(AlbertItem *item, const float *vector, int width, int tokens)
+{
+	int			n;
+	float	   *sum = result_floats(item, &n);
+
+	for (int i = 0; i < width; i++)
+		sum[i] += vector[i] * tokens;
+}
+
+static void
+consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
+			 const AlbertBatch *batch, const AlbertRows *hidden)
+{
+	AlbertJob  *job = forward->job;
+	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
+	int		   *weights = forward->state;
+	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+	AlbertRun	run = AlbertJobRun(job);
+	AlbertRows	vectors;
+	AlbertStatus status;
+
+	while (!AlbertPool(&job->binding->model, batch, hidden, options->pooling, options->with_dense,
+					   false, &run, &vectors, &status))
+	{
+		AlbertRetry(&run, &status);
+		AlbertArenaRewind(job->arena, mark);
+	}
+	for (int s = 0; s < n; s++)
+	{
+		AlbertItem *item = &forward->items[sequences[s].item];
+		float	   *vector = vectors.data + (size_t) s * vectors.ld;
+		int			tokens = sequences[s].tokens.n;
+
+		if (sequences[s].window == 0)
+		{
+			item->result = AlbertFloatArray(vector, vectors.width);
+			item->isnull = false;
+		}
+		else
+		{
+			if (sequences[s].window == 1)
+			{
+				int			width;
+				float	   *sum = result_floats(item, &width);
+
+				for (int i = 0; i < width; i++)
+					sum[i] *= weights[sequences[s].item];
+			}
+			add_window(item, vector, vectors.width, tokens);
+		}
+		weights[sequences[s].item] += tokens;
+	}
+}
+
+/* x / max(|x|, 1e-12), as torch.nn.functional.normalize */
+static void
+normalize(float *x, int n)
+{
+	double		sum = 0;
+	double		norm;
+
+	for (int i = 0; i < n; i++)
+		sum += (double) x[i] * x[i];
+	norm = sqrt(sum);
+	if (norm < 1e-12)
+		norm = 1e-12;
+	for (int i = 0; i < n; i++)
+		x[i] = (float) (x[i] / norm);
+}
+
+static void
+finish_vector(const EmbeddingOptions *options, AlbertItem *item, int windows, int weight)
+{
+	int			n;
+	float	   *vector = result_floats(item, &n);
+
+	if (windows > 1)
+	{
+		for (int i = 0; i < n; i++)
+			vector[i] /= weight;
+	}
+	if (options->normalize)
+		normalize(vector, n);
+	if (options->dimensions > n)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("dimensions must be at most the embedding's %d, not %d",
+						n, options->dimensions)));
+	if (options->dimensions > 0 && options->dimensions < n)
+	{
+		item->result = AlbertFloatArray(vector, options->dimensions);
+		vector = result_floats(item, &n);
+	}
+	if (options->normalize_last)
+		normalize(vector, n);
+}
+
+/* Poolings that look at the first row only need no other row of the last layer. */
+static void
+want_first_rows(AlbertForward *forward)
+{
+	static const int32_t first = 0;
+
+	for (int s = 0; s < forward->nsequences; s++)
+	{
+		forward->sequences[s].nwanted = 1;
+		forward->sequences[s].wanted = &first;
+	}
+}
+
+void
+AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
+{
+	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
+	AlbertForwardOptions forward_options = {
+		.max_length = job->binding->model.pooling != 0 ? job->binding->model.max_seq_length : 0
+	};
+	AlbertForward forward;
+	int		   *windows = AlbertJobAlloc(job, n, sizeof(int));
+	int		   *weights = AlbertJobAlloc(job, n, sizeof(int));
+
+	memset(weights, 0, n * sizeof(int));
+	prepend_prompt(job, options, items, n);
+	AlbertForwardTokenize(&forward, job, items, n, &forward_options);
+	for (int s = 0; s < forward.nsequences; s++)
+		windows[forward.sequences[s].item] = forward.sequences[s].window + 1;
+	if ((options->pooling & ~(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) == 0)
+		want_first_rows(&forward);
+	forward.state = weights;
+	forward.consume = consume_pool;
+	AlbertForwardRun(&forward);
+	for (int i = 0; i < n; i++)
+		finish_vector(options, &items[i], windows[i], weights[i]);
+}
+
+/* ---------- albert_embedding(content) real[] ---------- */
+
+const AlbertTask albert_embedding_task = {
+	.symbol = "albert_embedding",
+	.text_arg = "content",
+	.part = ALBERT_PART_WEIGHTS,
+	.init = init_embedding,
+	.option = option_embedding,
+	.run = AlbertEmbed
+};
+
+ALBERT_SCALAR_FUNCTION(albert_embedding);
+
+/* ---------- albert_embedding(content text[]) real[][] ---------- */
+
+/* n vectors, each a real[], as the rows of one array */
+static Datum
+matrix_of(const AlbertItem *items, int n)
+{
+	int			width;
+	int			dims[2];
+	int			lbounds[2] = {1, 1};
+	float	   *row = result_floats(&items[0], &width);
+	Size		size = ARR_OVERHEAD_NONULLS(2) + (Size) n * width * sizeof(float);
+	ArrayType  *array;
+
+	if (!AllocSizeIsValid(size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("array of %d embeddings of %d dimensions exceeds the maximum size of a value",
+						n, width)));
+	array = palloc0(size);
+	SET_VARSIZE(array, size);
+	array->ndim = 2;
+	array->elemtype = FLOAT4OID;
+	dims[0] = n;
+	dims[1] = width;
+	memcpy(ARR_DIMS(array), dims, sizeof(dims));
+	memcpy(ARR_LBOUND(array), lbounds, sizeof(lbounds));
+	for (int i = 0; i < n; i++)
+	{
+		row = result_floats(&items[i], &width);
+		memcpy((float *) ARR_DATA_PTR(array) + (size_t) i * width, row, width * sizeof(float));
+	}
+	return PointerGetDatum(array);
+}
+
+static AlbertItem *
+items_of_array(ArrayType *array, int *n)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	AlbertItem *items;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("content must be a one-dimensional array")));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, n);
+	items = palloc0(Max(*n, 1) * sizeof(AlbertItem));
+	for (int i = 0; i < *n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("content must not contain nulls")));
+		items[i].text = AlbertTextFromDatum(values[i]);
+	}
+	return items;
+}
+
+PG_FUNCTION_INFO_V1(albert_embedding_array);
+Datum
+albert_embedding_array(PG_FUNCTION_ARGS)
+{
+	const AlbertSignature *signature = AlbertCallSignature(fcinfo, &albert_embedding_task);
+	AlbertItem *items;
+	AlbertJob	job;
+	int			n;
+
+	if (PG_ARGISNULL(signature->text) ||
+		(signature->model >= 0 && PG_ARGISNULL(signature->model)))
+		PG_RETURN_NULL();
+	items = items_of_array(PG_GETARG_ARRAYTYPE_P(signature->text), &n);
+	AlbertJobStart(&job, signature, fcinfo->args);
+	if (n == 0)
+		PG_RETURN_DATUM(PointerGetDatum(construct_empty_array(FLOAT4OID)));
+	AlbertTaskRun(&job, items, n);
+	PG_RETURN_DATUM(matrix_of(items, n));
+}
+
+/* ---------- albert_similarity(a, b) real ---------- */
+
+double
+AlbertCosine(const float *a, const float *b, int n)
+{
+	double		dot = 0;
+	double		norm_a = 0;
+	double		norm_b = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		dot += (double) a[i] * b[i];
+		norm_a += (double) a[i] * a[i];
+		norm_b += (double) b[i] * b[i];
+	}
+	return norm_a == 0 || norm_b == 0 ? 0 : dot / (sqrt(norm_a) * sqrt(norm_b));
+}
+
+static void
+run_similarity(AlbertJob *job, AlbertItem *items, int n)
+{
+	AlbertItem *sides = palloc0(2 * n * sizeof(AlbertItem));
+
+	for (int i = 0; i < n; i++)
+	{
+		sides[2 * i].text = items[i].text;
+		sides[2 * i + 1].text = items[i].pair;
+	}
+	AlbertEmbed(job, sides, 2 * n);
+	for (int i = 0; i < n; i++)
+	{
+		int			width;
+		float	   *a = result_floats(&sides[2 * i], &width);
+		float	   *b = result_floats(&sides[2 * i + 1], &width);
+
+		items[i].result = Float4GetDatum((float) AlbertCosine(a, b, width));
+		items[i].isnull = false;
+		pfree(DatumGetPointer(sides[2 * i].result));
+		pfree(DatumGetPointer(sides[2 * i + 1].result));
+	}
+	pfree(sides);
+}
+
+const AlbertTask albert_similarity_task = {
+	.symbol = "albert_similarity",
+	.text_arg = "a",
+	.pair_arg = "b",
+	.part = ALBERT_PART_WEIGHTS,
+	.init = init_embedding,
+	.run = run_similarity
+};
+
+ALBERT_SCALAR_FUNCTION(albert_similarity);
+
+/* ---------- albert_token_embeddings(content [, pair]) rows ---------- */
+
+static void
+put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, bool is_last,
+			   const AlbertRows *hidden)
+{
+	const AlbertTokenizer *tokenizer = &forward->job->binding->tokenizer;
+	const AlbertTokens *tokens = &sequence->tokens;
+
+	for (int t = 0; t < tokens->n; t++)
+	{
+		Datum		values[4];
+
+		/* inner windows' own special tokens are not the text's */
+		if ((t == 0 && sequence->window > 0) || (t == tokens->n - 1 && !is_last))
+			continue;
+		values[0] = Int32GetDatum(sequence->first + t - 1);
+		values[1] = AlbertPieceToDatum(tokenizer, tokens->ids[t]);
+		values[2] = Int32GetDatum(tokens->ids[t]);
+		values[3] = AlbertFloatArray(hidden->data + (size_t) (sequence->row + t) * hidden->ld,
+									 hidden->width);
+		AlbertPutRow(&forward->items[sequence->item], values, NULL);
+		pfree(DatumGetPointer(values[1]));
+		pfree(DatumGetPointer(values[3]));
+	}
+}
+
+static void
+consume_token_embeddings(AlbertForward *forward, const AlbertSequence *sequences, int n,
+						 const AlbertBatch *batch, const AlbertRows *hidden)
+{
+	const AlbertSequence *end = forward->sequences + forward->nsequences;
+
+	for (int s = 0; s < n; s++)
+	{
+		const AlbertSequence *next = &sequences[s] + 1;
+
+		put_embeddings(forward, &sequences[s], next == end || next->item != sequences[s].item,
+					   hidden);
+	}
+}
+
+static void
+run_token_embeddings(AlbertJob *job, AlbertItem *items, int n)
+{
+	AlbertForwardOptions options = {0};
+	AlbertForward forward;
+
+	AlbertForwardTokenize(&forward, job, items, n, &options);
+	forward.consume = consume_token_embeddings;
+	AlbertForwardRun(&forward);
+}
+
+const AlbertTask albert_token_embeddings_task = {
+	.symbol = "albert_token_embeddings",
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.part = ALBERT_PART_WEIGHTS,
+	.run = run_token_embeddings
+};
+
+ALBERT_ROWS_FUNCTION(albert_token_embeddings);

@@ -1,0 +1,459 @@
+/*
+ * fill_mask.c
+ *	  What stands at the masks: the best tokens as one text, or ranked
+ *	  candidates with their scores.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/qunique.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "executor/forward.h"
+#include "executor/text.h"
+#include "functions/functions.h"
+
+/* Logits are computed for as many masks at a time as fit this many bytes. */
+#define LOGITS_BYTES	(4 * 1024 * 1024)
+
+typedef struct FillMaskOptions
+{
+	int			top_k;
+	int			ntargets;		/* 0: the whole vocabulary */
+	int32_t    *targets;		/* ids, ascending, distinct */
+} FillMaskOptions;
+
+StaticAssertDecl(sizeof(FillMaskOptions) <= ALBERT_MAX_OPTIONS, "options too large");
+
+/* The masks of a run, item by item in the order of the text. */
+typedef struct Masks
+{
+	int		   *first;			/* by item: its first mask's number; nitems + 1 values */
+	int		   *of_sequence;	/* by sequence: the number of its first mask */
+	int32_t    *best;			/* by mask: the best token */
+} Masks;
+
+/* ---------- finding the masks ---------- */
+
+/*
+ * Windows overlap by half, and a mask belongs to the first window that shows
+ * at least a quarter of a window behind it.
+ */
+static bool
+owns_mask(const AlbertSequence *sequence, int position, bool is_last, int previous_end)
+{
+	int			quarter = sequence->tokens.n / 4;
+
+	if (sequence->first + position - 1 < previous_end)
+		return false;
+	return is_last || position < sequence->tokens.n - 1 - quarter;
+}
+
+static void
+find_masks(AlbertForward *forward, Masks *masks)
+{
+	AlbertJob  *job = forward->job;
+	int32_t		mask_id = job->binding->tokenizer.mask_id;
+	int			nmasks = 0;
+	int			previous_end = 0;	/* item tokens up to here have been looked at */
+
+	masks->first = AlbertJobAlloc(job, forward->nitems + 1, sizeof(int));
+	masks->of_sequence = AlbertJobAlloc(job, forward->nsequences, sizeof(int));
+	for (int s = 0; s < forward->nsequences; s++)
+	{
+		AlbertSequence *sequence = &forward->sequences[s];
+		bool		is_last = s + 1 == forward->nsequences ||
+			forward->sequences[s + 1].item != sequence->item;
+		int32_t    *wanted = AlbertJobAlloc(job, sequence->tokens.n, sizeof(int32_t));
+		int			looked_to = is_last ? sequence->tokens.n
+			: sequence->tokens.n - 1 - sequence->tokens.n / 4;
+
+		if (sequence->window == 0)
+		{
+			masks->first[sequence->item] = nmasks;
+			previous_end = 0;
+		}
+		masks->of_sequence[s] = nmasks;
+		sequence->nwanted = 0;
+		sequence->wanted = wanted;
+		for (int t = 0; t < sequence->tokens.n; t++)
+		{
+			if (sequence->tokens.ids[t] == mask_id && owns_mask(sequence, t, is_last, previous_end))
+				wanted[sequence->nwanted++] = t;
+		}
+		previous_end = sequence->first - 1 + looked_to;
+		nmasks += sequence->nwanted;
+	}
+	masks->first[forward->nitems] = nmasks;
+	masks->best = AlbertJobAlloc(job, Max(nmasks, 1), sizeof(int32_t));
+}
+
+static void
+require_mask(AlbertForward *forward, const Masks *masks)
+{
+	const AlbertTokenizer *tokenizer = &forward->job->binding->tokenizer;
+
+	for (int s = 0; s < forward->nsequences; s++)
+	{
+		const AlbertSequence *sequence = &forward->sequences[s];
+		int			item = sequence->item;
+
+		if (masks->first[item] != masks->first[item + 1])
+			continue;
+		if (sequence->tokens.ncut > 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("text has no mask in its first %d tokens", tokenizer->max_length),
+					 errdetail("%d tokens were cut off because the model's length is %d.",
+							   sequence->tokens.ncut, tokenizer->max_length),
+					 errhint("Set albert.overflow to \"window\" to have the whole text looked at.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("text has no mask"),
+				 errhint("Write %s where a word is to be predicted.", tokenizer->mask_token)));
+	}
+}
+
+/* Only sequences with masks go through the encoder. */
+static void
+drop_maskless(AlbertForward *forward, Masks *masks)
+{
+	int			kept = 0;
+
+	for (int s = 0; s < forward->nsequences; s++)
+	{
+		if (forward->sequences[s].nwanted == 0)
+			continue;
+		masks->of_sequence[kept] = masks->of_sequence[s];
+		forward->sequences[kept++] = forward->sequences[s];
+	}
+	forward->nsequences = kept;
+}
+
+/* ---------- logits ---------- */
+
+typedef void (*mask_callback) (AlbertForward *forward, const AlbertSequence *sequence,
+							   int position, int mask, float *logits);
+
+/* Call back with the logits of each mask of a batch, in order. */
+static void
+each_mask(AlbertForward *forward, const Masks *masks, const AlbertSequence *sequences, int n,
+		  const AlbertRows *hidden, mask_callback callback)
+{
+	AlbertJob  *job = forward->job;
+	int			vocab_size = job->binding->model.config->vocab_size;
+	int			step = Max(LOGITS_BYTES / (vocab_size * (int) sizeof(float)), 1);
+	int			s = 0;
+
+	for (int row = 0; row < hidden->n; row += step)
+	{
+		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+		AlbertRun	run = AlbertJobRun(job);
+		AlbertRows	part = *hidden;
+		AlbertRows	logits;
+		AlbertStatus status;
+
+		part.data += (size_t) row * hidden->ld;
+		part.n = Min(step, hidden->n - row);
+		while (!AlbertHeadMlm(&job->binding->model, &part, &run, &logits, &status))
+		{
+			AlbertRetry(&run, &status);
+			AlbertArenaRewind(job->arena, mark);
+		}
+		for (int r = 0; r < part.n; r++)
+		{
+			int			i;
+
+			while (row + r >= sequences[s].row + sequences[s].nrows)
+				s++;
+			i = row + r - sequences[s].row;
+			callback(forward, &sequences[s], sequences[s].wanted[i],
+					 masks->of_sequence[&sequences[s] - forward->sequences] + i,
+					 logits.data + (size_t) r * logits.ld);
+		}
+		AlbertArenaRewind(job->arena, mark);
+	}
+	Assert(n > 0);
+}
+
+/* Tokenize, find the masks, and let consume see every batch of mask rows. */
+static void
+run_masks(AlbertForward *forward, Masks *masks, AlbertJob *job, AlbertItem *items, int n,
+		  void (*consume) (AlbertForward *, const AlbertSequence *, int,
+						   const AlbertBatch *, const AlbertRows *))
+{
+	AlbertForwardOptions options = {.window_overlap = -1};
+
+	AlbertForwardTokenize(forward, job, items, n, &options);
+	forward->state = masks;
+	forward->consume = consume;
+	find_masks(forward, masks);
+	require_mask(forward, masks);
+	drop_maskless(forward, masks);
+	AlbertForwardRun(forward);
+}
+
+/* ---------- albert_fill_mask(content) text ---------- */
+
+static void
+keep_best(AlbertForward *forward, const AlbertSequence *sequence, int position, int mask,
+		  float *logits)
+{
+	Masks	   *masks = forward->state;
+	int			vocab_size = forward->job->binding->model.config->vocab_size;
+	int32_t		best = 0;
+
+	for (int id = 1; id < vocab_size; id++)
+	{
+		if (logits[id] > logits[best])
+			best = id;
+	}
+	masks->best[mask] = best;
+}
+
+static void
+consume_best(AlbertForward *forward, const AlbertSequence *sequences, int n,
+			 const AlbertBatch *batch, const AlbertRows *hidden)
+{
+	each_mask(forward, forward->state, sequences, n, hidden, keep_best);
+}
+
+static void
+run_fill_mask(AlbertJob *job, AlbertItem *items, int n)
+{
+	AlbertForward forward;
+	Masks		masks;
+
+	run_masks(&forward, &masks, job, items, n, consume_best);
+	for (int i = 0; i < n; i++)
+	{
+		items[i].result = AlbertDecodeToDatum(job, masks.best + masks.first[i],
+											  masks.first[i + 1] - masks.first[i], false);
+		items[i].isnull = false;
+	}
+}
+
+const AlbertTask albert_fill_mask_task = {
+	.symbol = "albert_fill_mask",
+	.text_arg = "content",
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_MLM,
+	.run = run_fill_mask
+};
+
+ALBERT_SCALAR_FUNCTION(albert_fill_mask);
+
+/* ---------- albert_fill_mask_candidates(content, top_k, targets) rows ---------- */
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	int32_t		x = *(const int32_t *) a;
+	int32_t		y = *(const int32_t *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * A target's id as the reference's pipeline finds it: the piece of that exact
+ * name, else the first piece that the tokenizer makes of it.  -1: there is none.
+ */
+static int32_t
+target_id(AlbertJob *job, Datum target)
+{
+	AlbertText	text = AlbertTextFromDatum(target);
+	const AlbertTokenizer *tokenizer = &job->binding->tokenizer;
+	int32_t		id = AlbertTokenizerPieceId(tokenizer, text.data, text.size);
+	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE};
+	AlbertItem	item = {.text = text};
+	AlbertTokens tokens;
+
+	if (id >= 0)
+		return id;
+	AlbertTokenizeText(job, &item, &encode, &tokens);
+	if (tokens.n == 0)
+		return -1;
+	if (tokens.n > 1)
+		ereport(WARNING,
+				(errmsg("target \"%s\" is not one token of model \"%s\"",
+						AlbertCString(target), job->binding->name),
+				 errdetail("Its first piece, \"%s\", is scored instead.",
+						   AlbertCString(AlbertPieceToDatum(tokenizer, tokens.ids[0])))));
+	return tokens.ids[0];
+}
+
+static void
+take_targets(AlbertJob *job, FillMaskOptions *options, ArrayType *array)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
+	options->targets = palloc(Max(n, 1) * sizeof(int32_t));
+	options->ntargets = 0;
+	job->arena = AlbertWorkspace();
+	for (int i = 0; i < n; i++)
+	{
+		int32_t		id = nulls[i] ? -1 : target_id(job, values[i]);
+
+		if (id >= 0)
+			options->targets[options->ntargets++] = id;
+	}
+	if (options->ntargets == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("targets must name at least one token"),
+				 errhint("Leave targets out to rank the whole vocabulary.")));
+	qsort(options->targets, options->ntargets, sizeof(int32_t), compare_ids);
+	options->ntargets = qunique(options->targets, options->ntargets, sizeof(int32_t), compare_ids);
+}
+
+static void
+init_candidates(AlbertJob *job)
+{
+	((FillMaskOptions *) &job->options)->top_k = 5;
+}
+
+static bool
+option_candidates(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	FillMaskOptions *options = (FillMaskOptions *) &job->options;
+
+	if (strcmp(name, "top_k") == 0)
+		options->top_k = AlbertIntOption(name, value, 1, INT_MAX);
+	else if (strcmp(name, "targets") == 0)
+		take_targets(job, options, DatumGetArrayTypeP(value));
+	else
+		return false;
+	return true;
+}
+
+typedef struct Candidate
+{
+	float		score;
+	int32_t		id;
+} Candidate;
+
+/* best first; of equal scores the lower id */
+static int
+compare_candidates(const void *a, const void *b)
+{
+	const Candidate *x = a;
+	const Candidate *y = b;
+
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	return x->id < y->id ? -1 : x->id > y->id;
+}
+
+/* The k best of n candidates to the front, in order: insertion while k is small, else a sort. */
+static int
+best_candidates(Candidate *candidates, int n, int k)
+{
+	int			kept = 0;
+
+	if (k > n)
+		k = n;
+	if (k > 100)
+	{
+		qsort(candidates, n, sizeof(Candidate), compare_candidates);
+		return k;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		Candidate	candidate = candidates[i];
+		int			j;
+
+		if (kept == k && compare_candidates(&candidate, &candidates[k - 1]) > 0)
+			continue;
+		j = kept < k ? kept++ : k - 1;
+		for (; j > 0 && compare_candidates(&candidate, &candidates[j - 1]) < 0; j--)
+			candidates[j] = candidates[j - 1];
+		candidates[j] = candidate;
+	}
+	return kept;
+}
+
+/* The sequence with a token in one mask's place; special tokens are left out unless other masks must show. */
+static Datum
+filled_sequence(AlbertJob *job, const AlbertSequence *sequence, int position, int32_t id,
+				bool single)
+{
+	int32_t    *ids = sequence->tokens.ids;
+	int32_t		mask = ids[position];
+	Datum		result;
+
+	ids[position] = id;
+	result = AlbertDecodeToDatum(job, ids, sequence->tokens.n, single);
+	ids[position] = mask;
+	return result;
+}
+
+static void
+put_candidates(AlbertForward *forward, const AlbertSequence *sequence, int position, int mask,
+			   float *logits)
+{
+	AlbertJob  *job = forward->job;
+	Masks	   *masks = forward->state;
+	const FillMaskOptions *options = (const FillMaskOptions *) &job->options;
+	AlbertItem *item = &forward->items[sequence->item];
+	int			first = masks->first[sequence->item];
+	bool		single = masks->first[sequence->item + 1] - first == 1;
+	int			vocab_size = job->binding->model.config->vocab_size;
+	int			n = options->ntargets > 0 ? options->ntargets : vocab_size;
+	Candidate  *candidates = AlbertJobAlloc(job, n, sizeof(Candidate));
+
+	job->binding->model.kernels->softmax(vocab_size, logits);
+	for (int i = 0; i < n; i++)
+	{
+		int32_t		id = options->ntargets > 0 ? options->targets[i] : i;
+
+		candidates[i].id = id;
+		candidates[i].score = logits[id];
+	}
+	n = best_candidates(candidates, n, options->top_k);
+	for (int i = 0; i < n; i++)
+	{
+		Datum		values[6];
+
+		values[0] = Int32GetDatum(mask - first + 1);
+		values[1] = Int32GetDatum(i + 1);
+		values[2] = AlbertDecodeToDatum(job, &candidates[i].id, 1, false);
+		values[3] = Int32GetDatum(candidates[i].id);
+		values[4] = Float4GetDatum(candidates[i].score);
+		values[5] = filled_sequence(job, sequence, position, candidates[i].id, single);
+		AlbertPutRow(item, values, NULL);
+		pfree(DatumGetPointer(values[2]));
+		pfree(DatumGetPointer(values[5]));
+	}
+}
+
+static void
+consume_candidates(AlbertForward *forward, const AlbertSequence *sequences, int n,
+				   const AlbertBatch *batch, const AlbertRows *hidden)
+{
+	each_mask(forward, forward->state, sequences, n, hidden, put_candidates);
+}
+
+static void
+run_candidates(AlbertJob *job, AlbertItem *items, int n)
+{
+	AlbertForward forward;
+	Masks		masks;
+
+	run_masks(&forward, &masks, job, items, n, consume_candidates);
+}
+
+const AlbertTask albert_fill_mask_candidates_task = {
+	.symbol = "albert_fill_mask_candidates",
+	.text_arg = "content",
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_MLM,
+	.init = init_candidates,
+	.option = option_candidates,
+	.run = run_candidates
+};
+
+ALBERT_ROWS_FUNCTION(albert_fill_mask_candidates);

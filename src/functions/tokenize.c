@@ -1,0 +1,197 @@
+/*
+ * tokenize.c
+ *	  The tokenizer from SQL: pieces, ids, token rows, counts, and back.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+
+#include "executor/forward.h"
+#include "executor/text.h"
+#include "functions/functions.h"
+
+/* The whole text's tokens: nothing is truncated where nothing is encoded. */
+static AlbertTokens
+tokenize(AlbertJob *job, const AlbertItem *item, bool special_tokens, bool offsets)
+{
+	AlbertEncodeOptions encode = {
+		.truncation = ALBERT_TRUNCATE_NONE,
+		.special_tokens = special_tokens,
+		.offsets = offsets
+	};
+	AlbertTokens tokens;
+
+	AlbertTokenizeText(job, item, &encode, &tokens);
+	job->counts.tokens += tokens.n;
+	return tokens;
+}
+
+/* ---------- albert_tokenize(content) text[] ---------- */
+
+static void
+run_tokenize(AlbertJob *job, AlbertItem *items, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+		AlbertTokens tokens = tokenize(job, &items[i], false, false);
+		Datum	   *pieces = palloc(Max(tokens.n, 1) * sizeof(Datum));
+
+		for (int t = 0; t < tokens.n; t++)
+			pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens.ids[t]);
+		items[i].result = PointerGetDatum(construct_array(pieces, tokens.n, TEXTOID, -1, false,
+														  TYPALIGN_INT));
+		items[i].isnull = false;
+		AlbertArenaRewind(job->arena, mark);
+	}
+}
+
+const AlbertTask albert_tokenize_task = {
+	.symbol = "albert_tokenize",
+	.text_arg = "content",
+	.part = ALBERT_PART_TEXT,
+	.run = run_tokenize
+};
+
+ALBERT_SCALAR_FUNCTION(albert_tokenize);
+
+/* ---------- albert_encode(content [, pair]) int[] ---------- */
+
+static void
+run_encode(AlbertJob *job, AlbertItem *items, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+		AlbertTokens tokens = tokenize(job, &items[i], true, false);
+
+		items[i].result = AlbertIntArray(tokens.ids, tokens.n);
+		items[i].isnull = false;
+		AlbertArenaRewind(job->arena, mark);
+	}
+}
+
+const AlbertTask albert_encode_task = {
+	.symbol = "albert_encode",
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.part = ALBERT_PART_TEXT,
+	.run = run_encode
+};
+
+ALBERT_SCALAR_FUNCTION(albert_encode);
+
+/* ---------- albert_token_count(content) int ---------- */
+
+static void
+run_token_count(AlbertJob *job, AlbertItem *items, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+
+		items[i].result = Int32GetDatum(tokenize(job, &items[i], true, false).n);
+		items[i].isnull = false;
+		AlbertArenaRewind(job->arena, mark);
+	}
+}
+
+const AlbertTask albert_token_count_task = {
+	.symbol = "albert_token_count",
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.part = ALBERT_PART_TEXT,
+	.run = run_token_count
+};
+
+ALBERT_SCALAR_FUNCTION(albert_token_count);
+
+/* ---------- albert_tokens(content [, pair]) rows ---------- */
+
+static void
+put_token(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, int t)
+{
+	Datum		values[7];
+
+	values[0] = Int32GetDatum(t);
+	values[1] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->ids[t]);
+	values[2] = Int32GetDatum(tokens->ids[t]);
+	values[3] = Int32GetDatum(tokens->start[t]);
+	values[4] = Int32GetDatum(tokens->stop[t]);
+	values[5] = Int32GetDatum(tokens->types[t]);
+	values[6] = BoolGetDatum(tokens->special[t] != 0);
+	AlbertPutRow(item, values, NULL);
+	pfree(DatumGetPointer(values[1]));
+}
+
+static void
+run_tokens(AlbertJob *job, AlbertItem *items, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		AlbertTokens tokens = tokenize(job, &items[i], true, true);
+
+		for (int t = 0; t < tokens.n; t++)
+			put_token(job, &items[i], &tokens, t);
+	}
+}
+
+const AlbertTask albert_tokens_task = {
+	.symbol = "albert_tokens",
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.part = ALBERT_PART_TEXT,
+	.run = run_tokens
+};
+
+ALBERT_ROWS_FUNCTION(albert_tokens);
+
+/* ---------- albert_decode(token_ids [, model]) text ---------- */
+
+/* token_ids as a C array; NULL elements are an error. */
+static int32_t *
+ids_of_array(ArrayType *array, int *n)
+{
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("token_ids must be a one-dimensional array")));
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("token_ids must not contain nulls")));
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return (int32_t *) ARR_DATA_PTR(array);
+}
+
+/*
+ * Arguments (token_ids), (token_ids, model), (token_ids, skip_special_tokens)
+ * or (token_ids, model, skip_special_tokens): all declared STRICT, told apart
+ * by number and type.
+ */
+PG_FUNCTION_INFO_V1(albert_decode);
+Datum
+albert_decode(PG_FUNCTION_ARGS)
+{
+	static const AlbertTask decode_task = {.symbol = "albert_decode"};
+	const char *model = NULL;
+	bool		skip = false;
+	AlbertJob	job = {.task = &decode_task};
+	int			n;
+	int32_t    *ids = ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
+	Datum		result;
+
+	for (int i = 1; i < PG_NARGS(); i++)
+	{
+		if (get_fn_expr_argtype(fcinfo->flinfo, i) == BOOLOID)
+			skip = PG_GETARG_BOOL(i);
+		else
+			model = AlbertCString(PG_GETARG_DATUM(i));
+	}
+	job.binding = AlbertStoreAttach(model, ALBERT_PART_TEXT);
+	job.arena = AlbertWorkspace();
+	result = AlbertDecodeToDatum(&job, ids, n, skip);
+	PG_RETURN_DATUM(result);
+}

@@ -1,0 +1,89 @@
+/*
+ * values.c
+ *	  What the function files share: arrays, rows, options.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/tuplestore.h"
+
+#include "executor/text.h"
+#include "functions/functions.h"
+
+/* A one-dimensional array without NULLs of a 4-byte type, written in place. */
+static Datum
+plain_array(const void *values, int n, Oid element)
+{
+	Size		size;
+	ArrayType  *array;
+
+	if (n == 0)
+		return PointerGetDatum(construct_empty_array(element));
+	size = ARR_OVERHEAD_NONULLS(1) + (Size) n * 4;
+	array = palloc0(size);
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->dataoffset = 0;
+	array->elemtype = element;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), values, (Size) n * 4);
+	return PointerGetDatum(array);
+}
+
+Datum
+AlbertFloatArray(const float *values, int n)
+{
+	return plain_array(values, n, FLOAT4OID);
+}
+
+Datum
+AlbertIntArray(const int32_t *values, int n)
+{
+	return plain_array(values, n, INT4OID);
+}
+
+Datum
+AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens)
+{
+	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+	AlbertText	text;
+	AlbertStatus status;
+	Datum		result;
+
+	if (!AlbertTokenizerDecode(&job->binding->tokenizer, ids, n, skip_special_tokens, true,
+							   job->arena, &text, &status))
+		AlbertReport(&status);
+	result = AlbertOutputToDatum(text.data, text.size);
+	AlbertArenaRewind(job->arena, mark);
+	return result;
+}
+
+int
+AlbertIntOption(const char *name, Datum value, int least, int most)
+{
+	int			number = DatumGetInt32(value);
+
+	if (number < least || number > most)
+	{
+		if (most == INT_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must be at least %d, not %d", name, least, number)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between %d and %d, not %d", name, least, most, number)));
+	}
+	return number;
+}
+
+void
+AlbertPutRow(AlbertItem *item, Datum *values, bool *nulls)
+{
+	static bool none[16];
+
+	tuplestore_putvalues(item->rows->setResult, item->rows->setDesc, values,
+						 nulls == NULL ? none : nulls);
+}
