@@ -103,7 +103,7 @@ else
 	exit 1
 fi
 
-say "looking for packages: $as_root apt-get update"
+say "looking for packages: ${as_root:+$as_root }apt-get update"
 $as_root apt-get update -q >/dev/null || say "apt-get update failed; going on with the package lists at hand"
 
 if [ $server_missing = yes ]; then
@@ -131,7 +131,7 @@ if [ $server_missing = yes ]; then
 fi
 
 say "installing:$missing"
-say "$as_root apt-get install --no-install-recommends (this may start PostgreSQL's default cluster, as its package does)"
+say "${as_root:+$as_root }apt-get install --no-install-recommends (this may start PostgreSQL's default cluster, as its package does)"
 log=$(mktemp)
 # shellcheck disable=SC2086
 if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing </dev/null >"$log" 2>&1; then

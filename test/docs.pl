@@ -1,0 +1,131 @@
+# docs.pl FILE...
+#	  Runs the ```sql blocks of Markdown files, each file in a database of its
+#	  own, each block in one psql session.  A block must run without an error,
+#	  and must print what the ```text block right after it shows, if there is
+#	  one.  With DOCS_UPDATE=1 the ```text blocks are written instead.
+#
+#	  A block below a line <!-- not run: REASON --> is left out, as is one
+#	  below <!-- needs MODEL --> when there is no such model.
+#
+#	  PSQL, PGHOST, PGUSER and PGDATABASE tell where.
+use strict;
+use warnings;
+
+my $psql = $ENV{PSQL} || 'psql';
+my $update = $ENV{DOCS_UPDATE};
+my ($passed, $failed, $skipped) = (0, 0, 0);
+
+sub slurp
+{
+	my ($name) = @_;
+	open(my $file, '<:raw', $name) or die "$name: $!\n";
+	local $/;
+	return scalar <$file>;
+}
+
+# The output of a script, errors among it, and whether it ended well.
+sub run_psql
+{
+	my ($database, $script) = @_;
+	my $name = "$ENV{PGHOST}/block.sql";
+	open(my $file, '>:raw', $name) or die "$name: $!\n";
+	print $file $script;
+	close $file;
+	my $output = `$psql -X -q -v ON_ERROR_STOP=1 -d $database -f $name 2>&1`;
+	my $status = $?;
+	$output =~ s/[ \t]+$//mg;
+	$output =~ s/\n+\z/\n/;
+	return ($output, $status == 0);
+}
+
+my $number = 0;
+foreach my $name (@ARGV)
+{
+	my $database = 'docs_' . ++$number;
+	my ($out, $ok) = run_psql($ENV{PGDATABASE}, "CREATE DATABASE $database;\n");
+	die $out if !$ok;
+
+	my @lines = split /^/, slurp($name);
+	my @result;
+	my $reason;
+	my $i = 0;
+	while ($i < @lines)
+	{
+		my $line = $lines[ $i++ ];
+		push @result, $line;
+		if ($line =~ /^<!-- not run: (.*?) *-->/)
+		{
+			$reason = $1;
+			next;
+		}
+		if ($line =~ /^<!-- needs (\S+) *-->/)
+		{
+			my ($there) = run_psql($database, "\\pset tuples_only on\n\\pset format unaligned\nSELECT 'there' FROM albert_models WHERE name = '$1';\n");
+			$reason = "needs the model $1" if $there !~ /^there/m;
+			next;
+		}
+		next if $line !~ /^```/;
+		my $first = $i;
+		my $script = '';
+		while ($i < @lines && $lines[$i] !~ /^```\s*$/)
+		{
+			$script .= $lines[$i];
+			push @result, $lines[ $i++ ];
+		}
+		push @result, $lines[ $i++ ] if $i < @lines;
+		next if $line !~ /^```sql\s*$/;
+
+		if (defined $reason)
+		{
+			print "skipped: $name:$first: $reason\n";
+			$skipped++;
+			undef $reason;
+			next;
+		}
+		my ($output, $good) = run_psql($database, $script);
+
+		# the answer that is shown, if one is
+		my $next = $i;
+		$next++ while $next < @lines && $lines[$next] =~ /^\s*$/;
+		if ($next < @lines && $lines[$next] =~ /^```text\s*$/)
+		{
+			push @result, @lines[ $i .. $next ];
+			$i = $next + 1;
+			my $shown = '';
+			while ($i < @lines && $lines[$i] !~ /^```\s*$/)
+			{
+				$shown .= $lines[ $i++ ];
+			}
+			push @result, $output;
+			push @result, $lines[ $i++ ] if $i < @lines;
+			if ($good && !$update && $output ne $shown)
+			{
+				print "$name:$first: the answer differs\n-- shown\n$shown-- given\n$output";
+				$failed++;
+				next;
+			}
+		}
+		if ($good)
+		{
+			$passed++;
+		}
+		else
+		{
+			print "$name:$first: fails\n$script-- gives\n$output";
+			$failed++;
+		}
+	}
+	if ($update)
+	{
+		my $text = join('', @result);
+		if ($text ne slurp($name))
+		{
+			open(my $file, '>:raw', $name) or die "$name: $!\n";
+			print $file $text;
+			close $file;
+			print "$name: written\n";
+		}
+	}
+}
+print "$passed passed, $failed failed", ($skipped ? ", $skipped skipped" : ''), "\n";
+exit($failed != 0 || $passed == 0);
