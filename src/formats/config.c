@@ -1,0 +1,265 @@
+/*
+ * config.c
+ *	  config.json: what transformers' AlbertConfig reads from it.
+ *
+ * A missing key has the default of AlbertConfig in transformers 4.57.  Keys
+ * that change nothing at inference (dropout, initialisation) are ignored.
+ */
+#include "formats/internal.h"
+
+#include <string.h>
+
+/*
+ * Names of transformers' ACT2FN.  The approximations that differ only in how
+ * the same tanh formula is written share one entry of AlbertActivation.
+ */
+static const struct
+{
+	const char *name;
+	AlbertActivation activation;
+}			activations[] =
+{
+	{"gelu", ALBERT_ACT_GELU},
+	{"gelu_python", ALBERT_ACT_GELU},
+	{"gelu_new", ALBERT_ACT_GELU_NEW},
+	{"gelu_fast", ALBERT_ACT_GELU_NEW},
+	{"gelu_accurate", ALBERT_ACT_GELU_NEW},
+	{"gelu_pytorch_tanh", ALBERT_ACT_GELU_NEW},
+	{"gelu_python_tanh", ALBERT_ACT_GELU_NEW},
+	{"relu", ALBERT_ACT_RELU},
+	{"silu", ALBERT_ACT_SILU},
+	{"swish", ALBERT_ACT_SILU},
+	{"tanh", ALBERT_ACT_TANH},
+	{"linear", ALBERT_ACT_NONE}
+};
+
+static bool
+read_activation(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
+{
+	json_t	   *member = json_object_get(root, "hidden_act");
+	const char *name = member == NULL ? "gelu_new" : json_string_value(member);
+	char		text[48];
+
+	for (size_t i = 0; name != NULL && i < sizeof(activations) / sizeof(activations[0]); i++)
+	{
+		if (strcmp(name, activations[i].name) == 0)
+		{
+			config->hidden_act = activations[i].activation;
+			return true;
+		}
+	}
+	AlbertJsonShow(member, text, sizeof(text));
+	AlbertFail(status, name == NULL ? ALBERT_FORMAT : ALBERT_UNSUPPORTED,
+			   "unsupported \"hidden_act\" in file \"%s\": %s", file, text);
+	return AlbertDetail(status, "Supported are gelu, gelu_new (also as gelu_fast, gelu_accurate, gelu_pytorch_tanh), relu, silu, swish, tanh and linear.");
+}
+
+static bool
+read_eps(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
+{
+	json_t	   *member = json_object_get(root, "layer_norm_eps");
+	double		eps = member == NULL ? 1e-12 : json_number_value(member);
+	char		text[48];
+
+	if ((member == NULL || json_is_number(member)) && eps >= 0 && eps <= 1)
+	{
+		config->layer_norm_eps = (float) eps;
+		return true;
+	}
+	AlbertJsonShow(member, text, sizeof(text));
+	AlbertFail(status, ALBERT_FORMAT, "invalid \"layer_norm_eps\" in file \"%s\": %s", file, text);
+	return AlbertDetail(status, "It must be a number from 0 to 1.");
+}
+
+/* A member that may hold one string only; null counts as absent when nullable. */
+static bool
+expect_string(const json_t *root, const char *key, const char *expected, bool nullable,
+			  const char *file, AlbertStatus *status)
+{
+	json_t	   *member = json_object_get(root, key);
+	char		text[48];
+
+	if (member == NULL || (nullable && json_is_null(member)))
+		return true;
+	if (json_is_string(member) && strcmp(json_string_value(member), expected) == 0)
+		return true;
+	AlbertJsonShow(member, text, sizeof(text));
+	AlbertFail(status, ALBERT_UNSUPPORTED, "unsupported \"%s\" in file \"%s\": %s", key, file, text);
+	return AlbertDetail(status, "Only \"%s\" is supported.", expected);
+}
+
+static bool
+read_problem_type(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
+{
+	json_t	   *member = json_object_get(root, "problem_type");
+	const char *name = json_string_value(member);
+	char		text[48];
+
+	config->problem_type = ALBERT_PROBLEM_UNSET;
+	if (member == NULL || json_is_null(member))
+		return true;
+	if (name != NULL && strcmp(name, "single_label_classification") == 0)
+		config->problem_type = ALBERT_PROBLEM_SINGLE_LABEL;
+	else if (name != NULL && strcmp(name, "multi_label_classification") == 0)
+		config->problem_type = ALBERT_PROBLEM_MULTI_LABEL;
+	else if (name != NULL && strcmp(name, "regression") == 0)
+		config->problem_type = ALBERT_PROBLEM_REGRESSION;
+	else
+	{
+		AlbertJsonShow(member, text, sizeof(text));
+		AlbertFail(status, ALBERT_FORMAT, "invalid \"problem_type\" in file \"%s\": %s", file, text);
+		return AlbertDetail(status, "It must be regression, single_label_classification or multi_label_classification.");
+	}
+	return true;
+}
+
+static bool
+ends_with(const char *text, const char *end)
+{
+	size_t		size = strlen(text);
+
+	return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
+}
+
+/* architectures[0] tells which head a tensor "classifier.weight" belongs to. */
+static bool
+read_architecture(const json_t *root, const char *file, ConfigFile *config, AlbertStatus *status)
+{
+	json_t	   *member = json_object_get(root, "architectures");
+	const char *name = "AlbertModel";
+
+	if (member != NULL && !json_is_null(member))
+	{
+		json_t	   *first = json_array_get(member, 0);
+
+		if (!json_is_array(member) || (first != NULL && !json_is_string(first)))
+			return AlbertFail(status, ALBERT_FORMAT,
+							  "\"architectures\" in file \"%s\" is not an array of strings", file);
+		if (first != NULL)
+			name = json_string_value(first);
+	}
+	if (strlen(name) >= sizeof(config->architecture))
+		return AlbertFail(status, ALBERT_FORMAT, "architecture name in file \"%s\" is too long", file);
+	strcpy(config->architecture, name);
+	config->classifier = CLASSIFIER_UNKNOWN;
+	if (ends_with(name, "ForSequenceClassification"))
+		config->classifier = CLASSIFIER_SEQUENCE;
+	else if (ends_with(name, "ForTokenClassification"))
+		config->classifier = CLASSIFIER_TOKEN;
+	else if (ends_with(name, "ForMultipleChoice"))
+		config->classifier = CLASSIFIER_CHOICE;
+	return true;
+}
+
+static bool
+read_sizes(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
+{
+	const struct
+	{
+		const char *key;
+		int32_t		preset;
+		int32_t		highest;
+		int32_t    *value;
+	}			sizes[] =
+	{
+		{"vocab_size", 30000, MAX_VOCAB_SIZE, &config->vocab_size},
+		{"embedding_size", 128, MAX_HIDDEN_SIZE, &config->embedding_size},
+		{"hidden_size", 4096, MAX_HIDDEN_SIZE, &config->hidden_size},
+		{"num_hidden_layers", 12, MAX_LAYERS, &config->num_hidden_layers},
+		{"num_hidden_groups", 1, MAX_LAYERS, &config->num_hidden_groups},
+		{"num_attention_heads", 64, MAX_HIDDEN_SIZE, &config->num_attention_heads},
+		{"intermediate_size", 16384, MAX_INTERMEDIATE, &config->intermediate_size},
+		{"inner_group_num", 1, MAX_INNER_GROUPS, &config->inner_group_num},
+		{"max_position_embeddings", 512, MAX_POSITIONS, &config->max_position_embeddings},
+		{"type_vocab_size", 2, MAX_TYPES, &config->type_vocab_size}
+	};
+
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+		if (!AlbertJsonInt(root, sizes[i].key, sizes[i].preset, 1, sizes[i].highest,
+						   sizes[i].value, file, status))
+			return false;
+	return true;
+}
+
+/* Sizes from an image pass through here too, so every bound is tested again. */
+bool
+AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *status)
+{
+	const struct
+	{
+		int32_t		value;
+		int32_t		lowest;
+		int32_t		highest;
+	}			limits[] =
+	{
+		{config->vocab_size, 1, MAX_VOCAB_SIZE},
+		{config->embedding_size, 1, MAX_HIDDEN_SIZE},
+		{config->hidden_size, 1, MAX_HIDDEN_SIZE},
+		{config->num_hidden_layers, 1, MAX_LAYERS},
+		{config->num_hidden_groups, 1, MAX_LAYERS},
+		{config->num_attention_heads, 1, MAX_HIDDEN_SIZE},
+		{config->intermediate_size, 1, MAX_INTERMEDIATE},
+		{config->inner_group_num, 1, MAX_INNER_GROUPS},
+		{config->max_position_embeddings, 1, MAX_POSITIONS},
+		{config->type_vocab_size, 1, MAX_TYPES},
+		{config->num_labels, 0, MAX_LABELS},
+		{config->hidden_act, ALBERT_ACT_NONE, ALBERT_ACT_TANH},
+		{config->problem_type, ALBERT_PROBLEM_UNSET, ALBERT_PROBLEM_REGRESSION}
+	};
+	int64_t		hidden = config->hidden_size;
+
+	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
+		if (limits[i].value < limits[i].lowest || limits[i].value > limits[i].highest)
+			return AlbertFail(status, ALBERT_FORMAT, "a size in \"%s\" is out of range", file);
+	if (config->hidden_size % config->num_attention_heads != 0)
+		return AlbertFail(status, ALBERT_FORMAT,
+						  "hidden_size %d in file \"%s\" is not a multiple of num_attention_heads %d",
+						  config->hidden_size, file, config->num_attention_heads);
+	if (config->inner_group_num > config->num_hidden_layers / config->num_hidden_groups)
+	{
+		AlbertFail(status, ALBERT_FORMAT,
+				   "inner_group_num %d in file \"%s\" exceeds the layers of a group",
+				   config->inner_group_num, file);
+		return AlbertDetail(status, "num_hidden_layers is %d and num_hidden_groups %d.",
+							config->num_hidden_layers, config->num_hidden_groups);
+	}
+	if (hidden * config->intermediate_size > MAX_MATRIX || 2 * hidden * hidden > MAX_MATRIX ||
+		hidden * config->embedding_size > MAX_MATRIX || hidden * config->num_labels > MAX_MATRIX ||
+		(int64_t) config->vocab_size * config->embedding_size > MAX_MATRIX ||
+		(int64_t) config->max_position_embeddings * config->embedding_size > MAX_MATRIX)
+		return AlbertFail(status, ALBERT_UNSUPPORTED,
+						  "the sizes in file \"%s\" give a matrix of more than %d elements",
+						  file, MAX_MATRIX);
+	return true;
+}
+
+static bool
+read_members(AlbertSource *source, const json_t *root, const char *name, ConfigFile *config,
+			 AlbertStatus *status)
+{
+	return expect_string(root, "model_type", "albert", false, name, status) &&
+		expect_string(root, "position_embedding_type", "absolute", false, name, status) &&
+		read_architecture(root, name, config, status) &&
+		read_sizes(root, name, &config->config, status) &&
+		read_activation(root, name, &config->config, status) &&
+		read_eps(root, name, &config->config, status) &&
+		read_problem_type(root, name, &config->config, status) &&
+		AlbertJsonBool(root, "tie_word_embeddings", true, &config->tie_word_embeddings,
+					   name, status) &&
+		AlbertConfigCheck(&config->config, name, status) &&
+		AlbertLabelsRead(source, root, name, config, status);
+}
+
+bool
+AlbertConfigRead(AlbertSource *source, const char *name, ConfigFile *config, AlbertStatus *status)
+{
+	json_t	   *root;
+	bool		ok;
+
+	memset(config, 0, sizeof(*config));
+	if (!AlbertJsonFile(source, name, true, JSON_OBJECT, &root, status))
+		return false;
+	ok = read_members(source, root, name, config, status);
+	json_decref(root);
+	return ok;
+}

@@ -1,0 +1,355 @@
+/*
+ * image_bind.c
+ *	  From images to the structures of encoder/model.h, everything checked.
+ */
+#include "formats/internal.h"
+
+#include <string.h>
+
+static bool
+bad_image(AlbertStatus *status, const char *what)
+{
+	return AlbertFail(status, ALBERT_FORMAT, "image of a model is invalid: %s", what);
+}
+
+static bool
+check_header(const ImageHeader *header, const char *magic, size_t least, size_t size,
+			 AlbertStatus *status)
+{
+	if (((uintptr_t) header & (ALBERT_ALIGN - 1)) != 0)
+		return bad_image(status, "it is not aligned");
+	if (size < least || memcmp(header->magic, magic, sizeof(header->magic)) != 0)
+		return bad_image(status, "it does not begin as one");
+	if (header->version != IMAGE_VERSION || header->endian != IMAGE_ENDIAN)
+		return bad_image(status, "it is of another version");
+	if (header->size > size || header->size < least)
+		return bad_image(status, "its size is wrong");
+	return true;
+}
+
+static bool
+inside(const ImageSpan *span, const ImageHeader *header)
+{
+	return span->offset % ALBERT_ALIGN == 0 && span->offset <= header->size &&
+		span->size <= header->size - span->offset;
+}
+
+/* ---- texts ---- */
+
+static bool
+check_shape(const ModelShape *shape, AlbertStatus *status)
+{
+	if (!AlbertConfigCheck(&shape->config, "image", status))
+		return false;
+	if (shape->ndense < 0 || shape->ndense > ALBERT_MAX_DENSE)
+		return bad_image(status, "number of Dense modules");
+	for (int i = 0; i < shape->ndense; i++)
+	{
+		const DenseShape *dense = &shape->dense[i];
+
+		if (dense->in < 1 || dense->in > MAX_INTERMEDIATE || dense->out < 1 ||
+			dense->out > MAX_HIDDEN_SIZE || (int64_t) dense->in * dense->out > MAX_MATRIX ||
+			dense->activation < ALBERT_ACT_NONE || dense->activation > ALBERT_ACT_TANH)
+			return bad_image(status, "shape of a Dense module");
+	}
+	return true;
+}
+
+/* Pointers to labels, prompt names and prompts, which lie one after the other. */
+static bool
+bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, AlbertStatus *status)
+{
+	int64_t		n;
+	const uint64_t *offsets = (const uint64_t *) ((const char *) image + image->strings.offset);
+	const char *text;
+	uint64_t	text_size;
+	const char **pointers;
+
+	if (image->nlabels != image->shape.config.num_labels ||
+		image->nprompts < 0 || image->nprompts > MAX_PROMPTS + 1)
+		return bad_image(status, "number of labels or prompts");
+	n = image->nlabels + 2 * (int64_t) image->nprompts;
+	if (!inside(&image->strings, &image->header) || image->strings.size < n * sizeof(uint64_t))
+		return bad_image(status, "place of the strings");
+	text = (const char *) (offsets + n);
+	text_size = image->strings.size - n * sizeof(uint64_t);
+	if (n > 0 && (text_size == 0 || text[text_size - 1] != '\0'))
+		return bad_image(status, "end of the strings");
+	pointers = AlbertArenaArray(arena, n, sizeof(char *));
+	if (pointers == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	for (int64_t i = 0; i < n; i++)
+	{
+		if (offsets[i] >= text_size)
+			return bad_image(status, "place of a string");
+		pointers[i] = text + offsets[i];
+	}
+	model->nlabels = image->nlabels;
+	model->labels = pointers;
+	model->nprompts = image->nprompts;
+	model->prompt_names = pointers + image->nlabels;
+	model->prompts = model->prompt_names + image->nprompts;
+	return true;
+}
+
+static bool
+bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *model,
+		  AlbertTokenizer *tokenizer, AlbertStatus *status)
+{
+	if (!check_header(&image->header, AlbertTextMagic, sizeof(TextImage), size, status) ||
+		!check_shape(&image->shape, status) ||
+		!bind_strings(image, arena, model, status))
+		return false;
+	if (image->header.shape_hash != AlbertShapeHash(&image->shape))
+		return bad_image(status, "hash of the shape");
+	if (!inside(&image->tokenizer, &image->header))
+		return bad_image(status, "place of the tokenizer");
+	model->config = &image->shape.config;
+	model->heads = image->shape.heads;
+	model->parameters = image->parameters;
+	model->pooling = image->pooling;
+	model->normalize = image->normalize != 0;
+	model->max_seq_length = image->max_seq_length;
+	model->ndense = image->shape.ndense;
+	return AlbertTokenizerBind((const char *) image + image->tokenizer.offset,
+							   image->tokenizer.size, tokenizer, status);
+}
+
+/* ---- weights ---- */
+
+static void
+bind_linear(AlbertLinear *linear, const Slot *slot, const void *data)
+{
+	linear->in = slot->cols;
+	linear->out = slot->rows;
+	linear->precision = slot->precision;
+	linear->weight = data;
+}
+
+static void
+bind_table(AlbertTable *table, const Slot *slot, const void *data)
+{
+	table->rows = slot->rows;
+	table->cols = slot->cols;
+	table->precision = slot->precision;
+	table->data = data;
+}
+
+static void
+bind_layer_slot(AlbertLayer *layer, const Slot *slot, const void *data)
+{
+	switch (slot->kind)
+	{
+		case SLOT_QUERY_WEIGHT:
+			bind_linear(&layer->query, slot, data);
+			break;
+		case SLOT_QUERY_BIAS:
+			layer->query.bias = data;
+			break;
+		case SLOT_KEY_VALUE_WEIGHT:
+			bind_linear(&layer->key_value, slot, data);
+			break;
+		case SLOT_KEY_VALUE_BIAS:
+			layer->key_value.bias = data;
+			break;
+		case SLOT_DENSE_WEIGHT:
+			bind_linear(&layer->dense, slot, data);
+			break;
+		case SLOT_DENSE_BIAS:
+			layer->dense.bias = data;
+			break;
+		case SLOT_ATTENTION_NORM_WEIGHT:
+			layer->attention_norm.weight = data;
+			break;
+		case SLOT_ATTENTION_NORM_BIAS:
+			layer->attention_norm.bias = data;
+			break;
+		case SLOT_FFN_WEIGHT:
+			bind_linear(&layer->ffn, slot, data);
+			break;
+		case SLOT_FFN_BIAS:
+			layer->ffn.bias = data;
+			break;
+		case SLOT_FFN_OUTPUT_WEIGHT:
+			bind_linear(&layer->ffn_output, slot, data);
+			break;
+		case SLOT_FFN_OUTPUT_BIAS:
+			layer->ffn_output.bias = data;
+			break;
+		case SLOT_OUTPUT_NORM_WEIGHT:
+			layer->output_norm.weight = data;
+			break;
+		case SLOT_OUTPUT_NORM_BIAS:
+			layer->output_norm.bias = data;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+bind_head_slot(AlbertModel *model, const Slot *slot, const void *data)
+{
+	switch (slot->kind)
+	{
+		case SLOT_POOLER_WEIGHT:
+			bind_linear(&model->pooler, slot, data);
+			break;
+		case SLOT_POOLER_BIAS:
+			model->pooler.bias = data;
+			break;
+		case SLOT_MLM_DENSE_WEIGHT:
+			bind_linear(&model->mlm_dense, slot, data);
+			break;
+		case SLOT_MLM_DENSE_BIAS:
+			model->mlm_dense.bias = data;
+			break;
+		case SLOT_MLM_NORM_WEIGHT:
+			model->mlm_norm.weight = data;
+			break;
+		case SLOT_MLM_NORM_BIAS:
+			model->mlm_norm.bias = data;
+			break;
+		case SLOT_MLM_DECODER:
+			bind_table(&model->mlm_decoder, slot, data);
+			break;
+		case SLOT_MLM_BIAS:
+			model->mlm_bias = data;
+			break;
+		case SLOT_SENTENCE_ORDER_WEIGHT:
+			bind_linear(&model->sentence_order, slot, data);
+			break;
+		case SLOT_SENTENCE_ORDER_BIAS:
+			model->sentence_order.bias = data;
+			break;
+		case SLOT_CLASSIFIER_WEIGHT:
+			bind_linear(&model->classifier, slot, data);
+			break;
+		case SLOT_CLASSIFIER_BIAS:
+			model->classifier.bias = data;
+			break;
+		case SLOT_QA_WEIGHT:
+			bind_linear(&model->qa_outputs, slot, data);
+			break;
+		case SLOT_QA_BIAS:
+			model->qa_outputs.bias = data;
+			break;
+		case SLOT_MODULE_WEIGHT:
+			bind_linear(&model->dense[slot->index].linear, slot, data);
+			break;
+		case SLOT_MODULE_BIAS:
+			model->dense[slot->index].linear.bias = data;
+			break;
+		default:
+			break;
+	}
+}
+
+static void
+bind_slot(AlbertModel *model, AlbertLayer *layers, const Slot *slot, const void *data)
+{
+	switch (slot->kind)
+	{
+		case SLOT_WORD_EMBEDDINGS:
+			bind_table(&model->word_embeddings, slot, data);
+			break;
+		case SLOT_POSITION_EMBEDDINGS:
+			model->position_embeddings = data;
+			break;
+		case SLOT_TOKEN_TYPE_EMBEDDINGS:
+			model->token_type_embeddings = data;
+			break;
+		case SLOT_EMBEDDING_NORM_WEIGHT:
+			model->embedding_norm.weight = data;
+			break;
+		case SLOT_EMBEDDING_NORM_BIAS:
+			model->embedding_norm.bias = data;
+			break;
+		case SLOT_PROJECTION_WEIGHT:
+			bind_linear(&model->embedding_projection, slot, data);
+			break;
+		case SLOT_PROJECTION_BIAS:
+			model->embedding_projection.bias = data;
+			break;
+		default:
+			if (slot->kind < SLOT_POOLER_WEIGHT)
+				bind_layer_slot(&layers[slot->index], slot, data);
+			else
+				bind_head_slot(model, slot, data);
+			break;
+	}
+}
+
+/* The image's own table of places must be what this code would lay out. */
+static bool
+check_slots(const WeightsImage *image, const Plan *plan, AlbertStatus *status)
+{
+	const ImageSpan *spans = (const ImageSpan *) ((const char *) image + image->slots.offset);
+
+	if (image->nslots != (uint64_t) plan->nslots || image->header.size != plan->size ||
+		!inside(&image->slots, &image->header) ||
+		image->slots.size != plan->nslots * sizeof(ImageSpan))
+		return bad_image(status, "table of tensors");
+	for (int i = 0; i < plan->nslots; i++)
+		if (spans[i].offset != plan->slots[i].offset || spans[i].size != plan->slots[i].size)
+			return bad_image(status, "place of a tensor");
+	return true;
+}
+
+static bool
+bind_kernels(const WeightsImage *image, AlbertModel *model, AlbertStatus *status)
+{
+	if (image->precision < ALBERT_FP32 || image->precision > ALBERT_INT8)
+		return bad_image(status, "precision");
+	model->precision = image->precision;
+	model->kernels = AlbertKernelsById(image->kernels_id);
+	if (model->kernels == NULL || !model->kernels->has_precision(model->precision))
+		return bad_image(status, "its kernel set cannot be used here");
+	return true;
+}
+
+static bool
+bind_weights(const TextImage *text, const WeightsImage *image, size_t size, AlbertArena *arena,
+			 AlbertModel *model, AlbertStatus *status)
+{
+	int			nlayers = text->shape.config.num_hidden_groups * text->shape.config.inner_group_num;
+	AlbertLayer *layers;
+	AlbertArenaMark mark;
+	Plan		plan;
+	bool		ok;
+
+	if (!check_header(&image->header, AlbertWeightsMagic, sizeof(WeightsImage), size, status))
+		return false;
+	if (image->header.shape_hash != text->header.shape_hash)
+		return bad_image(status, "the weights are of another model");
+	if (!bind_kernels(image, model, status))
+		return false;
+	layers = AlbertArenaAllocZero(arena, nlayers * sizeof(AlbertLayer));
+	if (layers == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	model->layers = layers;
+	for (int i = 0; i < text->shape.ndense; i++)
+		model->dense[i].activation = text->shape.dense[i].activation;
+
+	mark = AlbertArenaGetMark(arena);
+	ok = AlbertPlanLayout(&text->shape, model->kernels, model->precision, arena, &plan, status) &&
+		check_slots(image, &plan, status);
+	for (int i = 0; ok && i < plan.nslots; i++)
+		bind_slot(model, layers, &plan.slots[i], (const char *) image + plan.slots[i].offset);
+	AlbertArenaRewind(arena, mark);
+	if (ok && (text->shape.heads & ALBERT_HEAD_MLM) && !text->shape.untied)
+		model->mlm_decoder = model->word_embeddings;
+	return ok;
+}
+
+bool
+AlbertImageBind(const void *text, size_t text_size, const void *weights, size_t weights_size,
+				AlbertArena *arena, AlbertModel *model, AlbertTokenizer *tokenizer,
+				AlbertStatus *status)
+{
+	memset(model, 0, sizeof(*model));
+	if (!bind_text(text, text_size, arena, model, tokenizer, status))
+		return false;
+	return weights == NULL ||
+		bind_weights(text, weights, weights_size, arena, model, status);
+}

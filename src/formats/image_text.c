@@ -1,0 +1,166 @@
+/*
+ * image_text.c
+ *	  Building the image of everything but the weights: configuration, labels,
+ *	  prompts, pooling and the compiled tokenizer.
+ */
+#include "formats/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the tokenizer ---- */
+
+static bool
+read_tokenizer_file(AlbertSource *source, TokenizerFile which, AlbertBytes *bytes,
+					AlbertStatus *status)
+{
+	int			file = source->tokenizer_files[which];
+	char	   *data;
+
+	bytes->data = NULL;
+	bytes->size = 0;
+	if (file < 0)
+		return true;
+	if (!AlbertFileReadAll(source, file, MAX_TOKENIZER_FILE, &data, &bytes->size, status))
+		return false;
+	bytes->data = data;
+	return true;
+}
+
+static bool
+check_vocabulary(const AlbertSource *source, AlbertStatus *status)
+{
+	AlbertTokenizer tokenizer;
+
+	if (!AlbertTokenizerBind(source->tokenizer.data, source->tokenizer.size, &tokenizer, status))
+		return false;
+	if (tokenizer.vocab_size <= source->shape.config.vocab_size)
+		return true;
+	AlbertFail(status, ALBERT_FORMAT, "the tokenizer has more pieces than the model has embeddings");
+	return AlbertDetail(status, "The tokenizer has %d pieces, vocab_size is %d.",
+						tokenizer.vocab_size, source->shape.config.vocab_size);
+}
+
+/* Compiled when first asked for, then kept. */
+static bool
+compile_tokenizer(AlbertSource *source, AlbertStatus *status)
+{
+	AlbertTokenizerFiles files;
+
+	if (source->tokenizer.data != NULL)
+		return true;
+	return read_tokenizer_file(source, TOKENIZER_SPIECE_MODEL, &files.spiece_model, status) &&
+		read_tokenizer_file(source, TOKENIZER_VOCAB_TXT, &files.vocab_txt, status) &&
+		read_tokenizer_file(source, TOKENIZER_JSON, &files.tokenizer_json, status) &&
+		read_tokenizer_file(source, TOKENIZER_CONFIG_JSON, &files.tokenizer_config_json, status) &&
+		read_tokenizer_file(source, TOKENIZER_SPECIAL_TOKENS_MAP_JSON,
+							&files.special_tokens_map_json, status) &&
+		read_tokenizer_file(source, TOKENIZER_ADDED_TOKENS_JSON,
+							&files.added_tokens_json, status) &&
+		AlbertTokenizerCompile(&files, source->shape.config.max_position_embeddings,
+							   source->arena, &source->tokenizer, status) &&
+		check_vocabulary(source, status);
+}
+
+/* ---- strings ---- */
+
+typedef struct StringWriter
+{
+	uint64_t   *offsets;		/* NULL: only count */
+	char	   *text;
+	size_t		used;
+	int			n;
+} StringWriter;
+
+static void
+write_string(StringWriter *writer, const char *text)
+{
+	size_t		size = strlen(text) + 1;
+
+	if (writer->offsets != NULL)
+	{
+		writer->offsets[writer->n] = writer->used;
+		memcpy(writer->text + writer->used, text, size);
+	}
+	writer->used += size;
+	writer->n++;
+}
+
+static void
+write_strings(const AlbertSource *source, StringWriter *writer)
+{
+	const ConfigFile *config = &source->config;
+	const SentenceModules *sentence = &source->sentence;
+
+	for (int i = 0; i < source->shape.config.num_labels; i++)
+	{
+		char		preset[32];
+
+		snprintf(preset, sizeof(preset), "LABEL_%d", i);
+		if (i < config->label_room && config->labels[i] != NULL)
+			write_string(writer, config->labels[i]);
+		else
+			write_string(writer, preset);
+	}
+	for (int i = 0; i < sentence->nprompts; i++)
+		write_string(writer, sentence->prompt_names[i]);
+	for (int i = 0; i < sentence->nprompts; i++)
+		write_string(writer, sentence->prompts[i]);
+}
+
+/* ---- layout ---- */
+
+static void
+layout(const AlbertSource *source, TextImage *image)
+{
+	StringWriter writer = {NULL};
+
+	write_strings(source, &writer);
+	image->strings.offset = align_up(sizeof(TextImage));
+	image->strings.size = writer.n * sizeof(uint64_t) + writer.used;
+	image->tokenizer.offset = align_up(image->strings.offset + image->strings.size);
+	image->tokenizer.size = source->tokenizer.size;
+	image->header.size = align_up(image->tokenizer.offset + image->tokenizer.size);
+}
+
+size_t
+AlbertTextImageSize(AlbertSource *source, AlbertStatus *status)
+{
+	TextImage	image;
+
+	if (!compile_tokenizer(source, status))
+		return 0;
+	layout(source, &image);
+	return image.header.size;
+}
+
+bool
+AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus *status)
+{
+	TextImage  *image = dest;
+	StringWriter writer = {NULL};
+
+	if (AlbertTextImageSize(source, status) == 0)
+		return false;
+	layout(source, image);
+	if (image->header.size != size)
+		return AlbertFail(status, ALBERT_INTERNAL, "image of the texts has %zu bytes, not %zu",
+						  (size_t) image->header.size, size);
+	memcpy(image->header.magic, AlbertTextMagic, sizeof(image->header.magic));
+	image->header.version = IMAGE_VERSION;
+	image->header.endian = IMAGE_ENDIAN;
+	image->header.shape_hash = AlbertShapeHash(&source->shape);
+	image->shape = source->shape;
+	image->parameters = source->info.parameters;
+	memcpy(image->architecture, source->config.architecture, sizeof(image->architecture));
+	image->pooling = source->sentence.pooling;
+	image->normalize = source->sentence.normalize;
+	image->max_seq_length = source->sentence.max_seq_length;
+	image->nlabels = source->shape.config.num_labels;
+	image->nprompts = source->sentence.nprompts;
+	writer.offsets = (uint64_t *) ((char *) dest + image->strings.offset);
+	writer.text = (char *) (writer.offsets + image->nlabels + 2 * image->nprompts);
+	write_strings(source, &writer);
+	memcpy((char *) dest + image->tokenizer.offset, source->tokenizer.data, source->tokenizer.size);
+	return true;
+}

@@ -1,0 +1,429 @@
+/*
+ * internal.h
+ *	  What the files of src/formats share and nobody else needs.
+ *
+ * A model directory is opened once (source.c).  Every file of it that an image
+ * is made from is kept in a list with its descriptor.  Whatever format the
+ * weights have, the reader of that format only fills in a list of tensors:
+ * name, type, shape, strides and where in which file the elements lie.
+ * tensor.c turns elements into fp32 rows, plan.c says which tensors a model
+ * needs and in which order they lie in an image.
+ */
+#ifndef ALBERT_FORMATS_INTERNAL_H
+#define ALBERT_FORMATS_INTERNAL_H
+
+#include <jansson.h>
+#include <sys/types.h>
+
+#include "formats/formats.h"
+
+/* ---- limits: far above any real model, low enough that no product overflows ---- */
+
+#define MAX_VOCAB_SIZE		(1 << 22)
+#define MAX_HIDDEN_SIZE		(1 << 15)
+#define MAX_INTERMEDIATE	(1 << 17)
+#define MAX_LAYERS			1024
+#define MAX_INNER_GROUPS	64
+#define MAX_POSITIONS		(1 << 17)
+#define MAX_TYPES			256	/* a token's type is one byte */
+#define MAX_LABELS			(1 << 16)
+#define MAX_MATRIX			INT32_MAX	/* elements of one matrix */
+
+#define MAX_JSON_FILE		(2 * 1024 * 1024)	/* config.json and its like */
+#define MAX_HEADER			(4 * 1024 * 1024)	/* header of a safetensors file, index of shards */
+#define MAX_TOKENIZER_FILE	(64 * 1024 * 1024)
+#define MAX_FILES			160
+#define MAX_SHARDS			100
+#define MAX_TENSORS			100000
+#define MAX_TENSOR_NAME		1024
+#define MAX_DIMS			8
+#define MAX_PROMPTS			256
+
+/* ---- file.c: bytes of untrusted files ---- */
+
+typedef struct SourceFile
+{
+	const char *name;			/* relative to the model directory */
+	int			fd;
+	int64_t		size;
+} SourceFile;
+
+/*
+ * Open a regular file below the directory and append it to the source's list.
+ * Returns its index, or -1 with *status set; a file that does not exist gives
+ * ALBERT_NOT_FOUND.
+ */
+extern int	AlbertFileOpen(AlbertSource *source, const char *name, AlbertStatus *status);
+
+/* Does a file or link of that name exist?  Reading it may still fail. */
+extern bool AlbertFileExists(AlbertSource *source, const char *name);
+
+/* Exactly size bytes from an offset; fails when the file has shrunk. */
+extern bool AlbertFileRead(const SourceFile *file, int64_t offset, void *dest, size_t size,
+						   AlbertStatus *status);
+
+/* The whole file into the arena, with a NUL behind it; refused when larger than limit. */
+extern bool AlbertFileReadAll(AlbertSource *source, int file, size_t limit,
+							  char **data, size_t *size, AlbertStatus *status);
+
+/* Two strings put together in the arena; NULL: no memory. */
+extern const char *AlbertNameJoin(AlbertSource *source, const char *first, const char *second);
+
+/* Likewise "base/name", or name when base is empty. */
+extern const char *AlbertFilePath(AlbertSource *source, const char *base, const char *name);
+
+/* May this name from a file's contents be opened: not empty, no slash, not "." or ".."? */
+extern bool AlbertPlainName(const char *name);
+
+/* ---- json.c ---- */
+
+/* Parse JSON text whose top level must be of the given type; name is for messages. */
+extern json_t *AlbertJsonParse(const char *data, size_t size, json_type type,
+							   const char *name, AlbertStatus *status);
+
+/*
+ * Read and parse a file.  When it does not exist and required is false, *json
+ * is NULL and the result true.
+ */
+extern bool AlbertJsonFile(AlbertSource *source, const char *name, bool required,
+						   json_type type, json_t **json, AlbertStatus *status);
+
+/* Members of an object with a default for a missing one; a wrong type or range fails. */
+extern bool AlbertJsonInt(const json_t *object, const char *key, int64_t preset,
+						  int64_t lowest, int64_t highest, int32_t *value,
+						  const char *file, AlbertStatus *status);
+extern bool AlbertJsonBool(const json_t *object, const char *key, bool preset, bool *value,
+						   const char *file, AlbertStatus *status);
+
+/* A value as short text for a message. */
+extern void AlbertJsonShow(const json_t *value, char *text, size_t size);
+
+/* The whole of text as a decimal number from 0 to highest; -1 when it is not one. */
+extern int64_t AlbertParseNumber(const char *text, int64_t highest);
+
+/* ---- tensor.c: one stored tensor, and the list of them ---- */
+
+typedef enum ElementType
+{
+	ELEMENT_F32,
+	ELEMENT_F16,
+	ELEMENT_BF16,
+	ELEMENT_F64,
+	ELEMENT_OTHER				/* integers and the like: never read */
+} ElementType;
+
+typedef struct Tensor
+{
+	const char *name;
+	const char *type_name;		/* as the file calls it */
+	ElementType type;
+	int			file;			/* index in the source's list */
+	int			ndim;
+	int64_t		shape[MAX_DIMS];
+	int64_t		stride[MAX_DIMS];	/* in elements */
+	int64_t		offset;			/* of the first element, in bytes from the file's start */
+} Tensor;
+
+typedef struct TensorList
+{
+	Tensor	   *items;
+	int			n;
+	int			room;
+} TensorList;
+
+/* Bytes of an element of a type that can be read; 0 for ELEMENT_OTHER. */
+extern int	AlbertElementSize(ElementType type);
+
+/* Strides of a row-major tensor. */
+extern void AlbertTensorContiguous(Tensor *tensor);
+
+extern bool AlbertTensorAdd(AlbertSource *source, const Tensor *tensor, AlbertStatus *status);
+
+/* Order the list by name for AlbertTensorFind; a name that is there twice fails. */
+extern bool AlbertTensorSort(AlbertSource *source, AlbertStatus *status);
+extern const Tensor *AlbertTensorFind(const AlbertSource *source, const char *name);
+extern void AlbertTensorShape(const Tensor *tensor, char *text, size_t size);
+
+/*
+ * Rows row0 .. row0 + nrows - 1 of a tensor seen as (rows, cols) (a vector is
+ * one row) as fp32.  buffer holds READ_BUFFER bytes.  A value that is not
+ * finite as fp32 fails.
+ */
+#define READ_BUFFER		(1024 * 1024)
+extern bool AlbertTensorRows(const AlbertSource *source, const Tensor *tensor,
+							 int64_t row0, int64_t nrows, float *dest,
+							 void *buffer, const volatile sig_atomic_t *interrupt,
+							 AlbertStatus *status);
+
+/* ---- readers of weights: each appends to the source's list of tensors ---- */
+
+/*
+ * prefix is put before each name.  weight_map, when not NULL, is that of an
+ * index of shards: only tensors that it places in this file are taken.
+ */
+typedef bool (*WeightsReader) (AlbertSource *source, int file, const char *prefix,
+							   const json_t *weight_map, AlbertStatus *status);
+
+extern bool AlbertSafetensorsRead(AlbertSource *source, int file, const char *prefix,
+								  const json_t *weight_map, AlbertStatus *status);
+
+/* Does the map place the tensor in the file of that name?  Without a map it does. */
+extern bool AlbertShardHas(const json_t *weight_map, const char *tensor, const char *file);
+
+/* ---- config.c ---- */
+
+typedef enum ClassifierKind
+{
+	CLASSIFIER_UNKNOWN,			/* the architecture does not tell: the tensors decide */
+	CLASSIFIER_SEQUENCE,
+	CLASSIFIER_TOKEN,
+	CLASSIFIER_CHOICE
+} ClassifierKind;
+
+typedef struct ConfigFile
+{
+	AlbertConfig config;
+	char		architecture[64];
+	ClassifierKind classifier;
+	bool		tie_word_embeddings;
+	int			nlabels;		/* as the reference counts them: 2 when nothing is said */
+	int			label_room;		/* largest label number + 1, when that is more */
+	int			label_space;	/* entries allocated */
+	const char **labels;		/* label_room entries; NULL where the file names none */
+} ConfigFile;
+
+extern bool AlbertConfigRead(AlbertSource *source, const char *name, ConfigFile *config,
+							 AlbertStatus *status);
+
+/* The limits above and the divisibility rules; for configurations from files and images alike. */
+extern bool AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *status);
+
+/* ---- labels.c ---- */
+extern bool AlbertLabelsRead(AlbertSource *source, const json_t *root, const char *name,
+							 ConfigFile *config, AlbertStatus *status);
+
+/* ---- sentence_transformers.c ---- */
+
+typedef struct DenseShape
+{
+	int32_t		in;
+	int32_t		out;
+	int32_t		activation;
+	int32_t		bias;			/* is there one */
+} DenseShape;
+
+typedef struct SentenceModules
+{
+	uint32_t	pooling;
+	int32_t		normalize;
+	int32_t		max_seq_length;
+	int32_t		ndense;
+	DenseShape	dense[ALBERT_MAX_DENSE];
+	int			nprompts;
+	const char **prompt_names;
+	const char **prompts;
+} SentenceModules;
+
+/*
+ * modules.json and what it refers to; all zero when there is no such file.
+ * Tensors of the Dense modules are added to the list as "dense.I.weight" and
+ * "dense.I.bias".  *base becomes the directory of the transformer itself, ""
+ * for the model directory.
+ */
+extern bool AlbertModulesBase(AlbertSource *source, json_t **modules, const char **base,
+							  AlbertStatus *status);
+extern bool AlbertModulesRead(AlbertSource *source, const json_t *modules, const char *base,
+							  int hidden_size, SentenceModules *sentence, AlbertStatus *status);
+
+/* ---- weights.c: whichever file of weights there is ---- */
+
+/* Find the weights below a directory and append their tensors, with the prefix before each name. */
+extern bool AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix,
+							  AlbertStatus *status);
+
+/* ---- plan.c: what lies where in an image of weights ---- */
+
+/* All that the layout of the weights depends on. */
+typedef struct ModelShape
+{
+	AlbertConfig config;
+	uint32_t	heads;
+	int32_t		untied;			/* an own decoder matrix is stored */
+	int32_t		ndense;
+	DenseShape	dense[ALBERT_MAX_DENSE];
+} ModelShape;
+
+typedef enum SlotKind
+{
+	SLOT_WORD_EMBEDDINGS,
+	SLOT_POSITION_EMBEDDINGS,
+	SLOT_TOKEN_TYPE_EMBEDDINGS,
+	SLOT_EMBEDDING_NORM_WEIGHT,
+	SLOT_EMBEDDING_NORM_BIAS,
+	SLOT_PROJECTION_WEIGHT,
+	SLOT_PROJECTION_BIAS,
+	SLOT_QUERY_WEIGHT,
+	SLOT_QUERY_BIAS,
+	SLOT_KEY_VALUE_WEIGHT,
+	SLOT_KEY_VALUE_BIAS,
+	SLOT_DENSE_WEIGHT,
+	SLOT_DENSE_BIAS,
+	SLOT_ATTENTION_NORM_WEIGHT,
+	SLOT_ATTENTION_NORM_BIAS,
+	SLOT_FFN_WEIGHT,
+	SLOT_FFN_BIAS,
+	SLOT_FFN_OUTPUT_WEIGHT,
+	SLOT_FFN_OUTPUT_BIAS,
+	SLOT_OUTPUT_NORM_WEIGHT,
+	SLOT_OUTPUT_NORM_BIAS,
+	SLOT_POOLER_WEIGHT,
+	SLOT_POOLER_BIAS,
+	SLOT_MLM_DENSE_WEIGHT,
+	SLOT_MLM_DENSE_BIAS,
+	SLOT_MLM_NORM_WEIGHT,
+	SLOT_MLM_NORM_BIAS,
+	SLOT_MLM_DECODER,
+	SLOT_MLM_BIAS,
+	SLOT_SENTENCE_ORDER_WEIGHT,
+	SLOT_SENTENCE_ORDER_BIAS,
+	SLOT_CLASSIFIER_WEIGHT,
+	SLOT_CLASSIFIER_BIAS,
+	SLOT_QA_WEIGHT,
+	SLOT_QA_BIAS,
+	SLOT_MODULE_WEIGHT,
+	SLOT_MODULE_BIAS,
+	SLOT_NKINDS
+} SlotKind;
+
+typedef enum SlotForm
+{
+	FORM_PLAIN,					/* fp32, row-major, as it is */
+	FORM_LINEAR,				/* AlbertKernels.pack */
+	FORM_TABLE					/* AlbertKernels.pack_table */
+} SlotForm;
+
+typedef struct Slot
+{
+	SlotKind	kind;
+	SlotForm	form;
+	AlbertPrecision precision;
+	int			index;			/* of the layer or Dense module; else 0 */
+	bool		vector;			/* stored with one dimension: rows is 1 */
+	int32_t		rows;			/* of all its tensors together */
+	int32_t		cols;
+	int			ntensors;		/* 1, or 2 for keys and values */
+	size_t		offset;			/* in the image */
+	size_t		size;
+} Slot;
+
+typedef struct Plan
+{
+	Slot	   *slots;
+	int			nslots;
+	size_t		size;			/* of the image */
+} Plan;
+
+/* List the slots of a model in order; the shape must have passed AlbertConfigCheck. */
+extern bool AlbertPlanSlots(const ModelShape *shape, AlbertArena *arena, Plan *plan,
+							AlbertStatus *status);
+
+/* Likewise with precision, size and offset of each for a kernel set. */
+extern bool AlbertPlanLayout(const ModelShape *shape, const AlbertKernels *kernels,
+							 AlbertPrecision precision, AlbertArena *arena, Plan *plan,
+							 AlbertStatus *status);
+
+/* Find out which heads the tensors make up: sets the source's prefix and shape. */
+extern bool AlbertPlanHeads(AlbertSource *source, AlbertStatus *status);
+
+/* The part-th tensor of a slot, its type and shape checked. */
+extern const Tensor *AlbertPlanTensor(const AlbertSource *source, const Slot *slot, int part,
+									  AlbertStatus *status);
+
+/* ---- the source itself ---- */
+
+typedef enum TokenizerFile
+{
+	TOKENIZER_SPIECE_MODEL,
+	TOKENIZER_VOCAB_TXT,
+	TOKENIZER_JSON,
+	TOKENIZER_CONFIG_JSON,
+	TOKENIZER_SPECIAL_TOKENS_MAP_JSON,
+	TOKENIZER_ADDED_TOKENS_JSON,
+	NTOKENIZER_FILES
+} TokenizerFile;
+
+struct AlbertSource
+{
+	AlbertArena *arena;
+	int			directory;		/* open while AlbertSourceOpen works; else -1 */
+	int			nfiles;
+	SourceFile	files[MAX_FILES];
+	TensorList	tensors;
+	const char *prefix;			/* before the base model's tensor names: "albert." or "" */
+	ConfigFile	config;
+	SentenceModules sentence;
+	ModelShape	shape;
+	AlbertSourceInfo info;
+	int			tokenizer_files[NTOKENIZER_FILES];	/* index in files; -1: there is none */
+	AlbertBytes tokenizer;		/* compiled when first needed */
+};
+
+/* ---- image layout ---- */
+
+#define IMAGE_VERSION	1
+#define IMAGE_ENDIAN	0x01020304
+
+typedef struct ImageHeader
+{
+	char		magic[8];		/* "ALBTEXT", "ALBWGHT" */
+	uint32_t	version;
+	uint32_t	endian;
+	uint64_t	size;			/* of the whole image */
+	uint64_t	shape_hash;		/* of ModelShape: both parts must have the same */
+} ImageHeader;
+
+typedef struct ImageSpan
+{
+	uint64_t	offset;
+	uint64_t	size;
+} ImageSpan;
+
+typedef struct TextImage
+{
+	ImageHeader header;
+	ModelShape	shape;
+	int64_t		parameters;
+	char		architecture[64];
+	uint32_t	pooling;
+	int32_t		normalize;
+	int32_t		max_seq_length;
+	int32_t		nlabels;
+	int32_t		nprompts;
+	ImageSpan	strings;		/* uint64 offsets into the characters (labels, prompt names, prompts), then NUL-ended characters */
+	ImageSpan	tokenizer;
+} TextImage;
+
+typedef struct WeightsImage
+{
+	ImageHeader header;
+	int32_t		kernels_id;
+	int32_t		precision;
+	uint64_t	nslots;
+	ImageSpan	slots;			/* nslots ImageSpans, as the plan lists them */
+} WeightsImage;
+
+extern const char AlbertTextMagic[8];
+extern const char AlbertWeightsMagic[8];
+extern uint64_t AlbertShapeHash(const ModelShape *shape);
+
+/* image_text.c: the text part's AlbertImageSize and AlbertImageBuild */
+extern size_t AlbertTextImageSize(AlbertSource *source, AlbertStatus *status);
+extern bool AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus *status);
+
+static inline size_t
+align_up(size_t size)
+{
+	return (size + ALBERT_ALIGN - 1) & ~(size_t) (ALBERT_ALIGN - 1);
+}
+
+#endif							/* ALBERT_FORMATS_INTERNAL_H */

@@ -1,0 +1,268 @@
+/*
+ * safetensors.c
+ *	  The header of a safetensors file: names, types, shapes and places.
+ *
+ * Layout: 8 bytes little-endian length of the header, the header (a JSON
+ * object, possibly followed by spaces), the data.  The data must be covered
+ * by the tensors exactly, without overlap, hole or rest, as the format's
+ * reference implementation demands.
+ */
+#include "formats/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Types of the format with their size in bits; only the first four can be weights. */
+static const struct
+{
+	const char *name;
+	ElementType type;
+	int			bits;
+}			types[] =
+{
+	{"F32", ELEMENT_F32, 32},
+	{"F16", ELEMENT_F16, 16},
+	{"BF16", ELEMENT_BF16, 16},
+	{"F64", ELEMENT_F64, 64},
+	{"BOOL", ELEMENT_OTHER, 8},
+	{"U8", ELEMENT_OTHER, 8},
+	{"I8", ELEMENT_OTHER, 8},
+	{"F8_E4M3", ELEMENT_OTHER, 8},
+	{"F8_E5M2", ELEMENT_OTHER, 8},
+	{"F8_E8M0", ELEMENT_OTHER, 8},
+	{"F4", ELEMENT_OTHER, 4},
+	{"F6_E2M3", ELEMENT_OTHER, 6},
+	{"F6_E3M2", ELEMENT_OTHER, 6},
+	{"I16", ELEMENT_OTHER, 16},
+	{"U16", ELEMENT_OTHER, 16},
+	{"I32", ELEMENT_OTHER, 32},
+	{"U32", ELEMENT_OTHER, 32},
+	{"I64", ELEMENT_OTHER, 64},
+	{"U64", ELEMENT_OTHER, 64},
+	{"C64", ELEMENT_OTHER, 64}
+};
+
+typedef struct Range
+{
+	int64_t		start;
+	int64_t		stop;
+} Range;
+
+static bool
+bad_entry(const SourceFile *file, const char *tensor, const char *what, AlbertStatus *status)
+{
+	AlbertFail(status, ALBERT_FORMAT, "tensor \"%.200s\" in file \"%s\" has %s",
+			   tensor, file->name, what);
+	return false;
+}
+
+static bool
+read_type(const SourceFile *file, const json_t *entry, Tensor *tensor, int *bits,
+		  AlbertStatus *status)
+{
+	const char *name = json_string_value(json_object_get(entry, "dtype"));
+
+	if (name == NULL)
+		return bad_entry(file, tensor->name, "no dtype", status);
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+	{
+		if (strcmp(name, types[i].name) == 0)
+		{
+			tensor->type = types[i].type;
+			tensor->type_name = types[i].name;
+			*bits = types[i].bits;
+			return true;
+		}
+	}
+	return bad_entry(file, tensor->name, "an unknown dtype", status);
+}
+
+/* The shape, and the number of bytes it makes. */
+static bool
+read_shape(const SourceFile *file, const json_t *entry, Tensor *tensor, int bits,
+		   int64_t *bytes, AlbertStatus *status)
+{
+	json_t	   *shape = json_object_get(entry, "shape");
+	int64_t		elements = 1;
+
+	if (!json_is_array(shape) || json_array_size(shape) > MAX_DIMS)
+		return bad_entry(file, tensor->name, "no valid shape", status);
+	tensor->ndim = json_array_size(shape);
+	for (int i = 0; i < tensor->ndim; i++)
+	{
+		json_t	   *size = json_array_get(shape, i);
+
+		if (!json_is_integer(size) || json_integer_value(size) < 0)
+			return bad_entry(file, tensor->name, "a shape that is not made of sizes", status);
+		tensor->shape[i] = json_integer_value(size);
+		if (__builtin_mul_overflow(elements, tensor->shape[i], &elements))
+			return bad_entry(file, tensor->name, "a shape that is too large", status);
+	}
+	if (__builtin_mul_overflow(elements, (int64_t) bits, bytes))
+		return bad_entry(file, tensor->name, "a shape that is too large", status);
+	if (*bytes % 8 != 0)
+		return bad_entry(file, tensor->name, "a size that is no whole number of bytes", status);
+	*bytes /= 8;
+	AlbertTensorContiguous(tensor);
+	return true;
+}
+
+static bool
+read_range(const SourceFile *file, const json_t *entry, const Tensor *tensor,
+		   int64_t data_size, int64_t bytes, Range *range, AlbertStatus *status)
+{
+	json_t	   *offsets = json_object_get(entry, "data_offsets");
+	json_t	   *start = json_array_get(offsets, 0);
+	json_t	   *stop = json_array_get(offsets, 1);
+
+	if (json_array_size(offsets) != 2 || !json_is_integer(start) || !json_is_integer(stop))
+		return bad_entry(file, tensor->name, "no valid data_offsets", status);
+	range->start = json_integer_value(start);
+	range->stop = json_integer_value(stop);
+	if (range->start < 0 || range->stop < range->start || range->stop > data_size)
+		return bad_entry(file, tensor->name, "data_offsets outside the file", status);
+	if (range->stop - range->start != bytes)
+	{
+		char		shape[128];
+
+		bad_entry(file, tensor->name, "data_offsets that do not fit its shape", status);
+		AlbertTensorShape(tensor, shape, sizeof(shape));
+		return AlbertDetail(status, "Shape %s of %s makes %lld bytes, the offsets %lld.",
+							shape, tensor->type_name, (long long) bytes,
+							(long long) (range->stop - range->start));
+	}
+	return true;
+}
+
+static int
+compare_ranges(const void *a, const void *b)
+{
+	const Range *x = a;
+	const Range *y = b;
+
+	if (x->start != y->start)
+		return x->start < y->start ? -1 : 1;
+	return (x->stop > y->stop) - (x->stop < y->stop);
+}
+
+static bool
+check_coverage(const SourceFile *file, Range *ranges, int n, int64_t data_size,
+			   AlbertStatus *status)
+{
+	int64_t		end = 0;
+
+	if (n > 1)
+		qsort(ranges, n, sizeof(Range), compare_ranges);
+	for (int i = 0; i < n; i++)
+	{
+		if (ranges[i].start != end)
+		{
+			AlbertFail(status, ALBERT_FORMAT, "data of tensors in file \"%s\" %s", file->name,
+					   ranges[i].start < end ? "overlap" : "leave a hole");
+			return AlbertDetail(status, "One tensor ends at byte %lld of the data and the next begins at %lld.",
+								(long long) end, (long long) ranges[i].start);
+		}
+		end = ranges[i].stop;
+	}
+	if (end != data_size)
+	{
+		AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has the wrong size for its tensors", file->name);
+		return AlbertDetail(status, "The tensors take %lld bytes; %lld are there.",
+							(long long) end, (long long) data_size);
+	}
+	return true;
+}
+
+static bool
+read_entries(AlbertSource *source, int number, const json_t *root, int64_t data_start,
+			 const char *prefix, const json_t *weight_map, AlbertStatus *status)
+{
+	const SourceFile *file = &source->files[number];
+	int64_t		data_size = file->size - data_start;
+	Range	   *ranges = AlbertArenaArray(source->arena, json_object_size(root) + 1, sizeof(Range));
+	int			n = 0;
+	const char *name;
+	json_t	   *entry;
+
+	if (ranges == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	json_object_foreach((json_t *) root, name, entry)
+	{
+		Tensor		tensor;
+		int			bits;
+		int64_t		bytes;
+
+		if (strcmp(name, "__metadata__") == 0)
+			continue;
+		memset(&tensor, 0, sizeof(tensor));
+		tensor.name = name;
+		tensor.file = number;
+		if (strlen(name) > MAX_TENSOR_NAME)
+			return bad_entry(file, name, "too long a name", status);
+		if (!read_type(file, entry, &tensor, &bits, status) ||
+			!read_shape(file, entry, &tensor, bits, &bytes, status) ||
+			!read_range(file, entry, &tensor, data_size, bytes, &ranges[n], status))
+			return false;
+		tensor.offset = data_start + ranges[n].start;
+		n++;
+		if (!AlbertShardHas(weight_map, name, file->name))
+			continue;
+		tensor.name = AlbertNameJoin(source, prefix, name);
+		if (tensor.name == NULL)
+			return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		if (!AlbertTensorAdd(source, &tensor, status))
+			return false;
+	}
+	return check_coverage(file, ranges, n, data_size, status);
+}
+
+static bool
+read_header_size(const SourceFile *file, int64_t *size, AlbertStatus *status)
+{
+	unsigned char bytes[8];
+	uint64_t	value = 0;
+
+	if (file->size < 8)
+	{
+		AlbertFail(status, ALBERT_FORMAT, "file \"%s\" is too short for a safetensors file", file->name);
+		return AlbertDetail(status, "It has %lld bytes.", (long long) file->size);
+	}
+	if (!AlbertFileRead(file, 0, bytes, 8, status))
+		return false;
+	for (int i = 7; i >= 0; i--)
+		value = value << 8 | bytes[i];
+	if (value > (uint64_t) (file->size - 8) || value > MAX_HEADER || value < 2)
+	{
+		AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has an invalid safetensors header length",
+				   file->name);
+		return AlbertDetail(status, "The length is %llu, the file has %lld bytes, and at most %d are accepted.",
+							(unsigned long long) value, (long long) file->size, MAX_HEADER);
+	}
+	*size = value;
+	return true;
+}
+
+bool
+AlbertSafetensorsRead(AlbertSource *source, int number, const char *prefix,
+					  const json_t *weight_map, AlbertStatus *status)
+{
+	const SourceFile *file = &source->files[number];
+	int64_t		header_size = 0;
+	char	   *header;
+	json_t	   *root;
+	bool		ok;
+
+	if (!read_header_size(file, &header_size, status))
+		return false;
+	header = AlbertArenaAlloc(source->arena, header_size);
+	if (header == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	if (!AlbertFileRead(file, 8, header, header_size, status))
+		return false;
+	root = AlbertJsonParse(header, header_size, JSON_OBJECT, file->name, status);
+	if (root == NULL)
+		return false;
+	ok = read_entries(source, number, root, 8 + header_size, prefix, weight_map, status);
+	json_decref(root);
+	return ok;
+}

@@ -1,0 +1,179 @@
+/*
+ * source.c
+ *	  A model directory: opening it, its files, what it is.
+ */
+#include "formats/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- the tokenizer's files ---- */
+
+static bool
+open_tokenizer_file(AlbertSource *source, const char *base, const char *name,
+					TokenizerFile which, AlbertStatus *status)
+{
+	const char *path = AlbertFilePath(source, base, name);
+
+	if (path == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	if (source->tokenizer_files[which] >= 0 || !AlbertFileExists(source, path))
+		return true;
+	source->tokenizer_files[which] = AlbertFileOpen(source, path, status);
+	return source->tokenizer_files[which] >= 0;
+}
+
+static bool
+open_tokenizer(AlbertSource *source, const char *base, AlbertStatus *status)
+{
+	static const struct
+	{
+		const char *name;
+		TokenizerFile which;
+	}			files[] =
+	{
+		{"spiece.model", TOKENIZER_SPIECE_MODEL},
+		{"30k-clean.model", TOKENIZER_SPIECE_MODEL},	/* its name in the original release */
+		{"vocab.txt", TOKENIZER_VOCAB_TXT},
+		{"tokenizer.json", TOKENIZER_JSON},
+		{"tokenizer_config.json", TOKENIZER_CONFIG_JSON},
+		{"special_tokens_map.json", TOKENIZER_SPECIAL_TOKENS_MAP_JSON},
+		{"added_tokens.json", TOKENIZER_ADDED_TOKENS_JSON}
+	};
+
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (!open_tokenizer_file(source, base, files[i].name, files[i].which, status))
+			return false;
+	if (source->tokenizer_files[TOKENIZER_SPIECE_MODEL] >= 0 ||
+		source->tokenizer_files[TOKENIZER_VOCAB_TXT] >= 0 ||
+		source->tokenizer_files[TOKENIZER_JSON] >= 0)
+		return true;
+	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no tokenizer");
+	return AlbertHint(status, "One of spiece.model, vocab.txt or tokenizer.json is needed.");
+}
+
+/* ---- weights ---- */
+
+/* Every tensor the model needs must be there in the right shape. */
+static bool
+check_tensors(AlbertSource *source, AlbertStatus *status)
+{
+	Plan		plan;
+
+	if (!AlbertPlanSlots(&source->shape, source->arena, &plan, status))
+		return false;
+	for (int i = 0; i < plan.nslots; i++)
+	{
+		const Slot *slot = &plan.slots[i];
+
+		for (int part = 0; part < slot->ntensors; part++)
+			if (AlbertPlanTensor(source, slot, part, status) == NULL)
+				return false;
+		if (slot->kind != SLOT_MODULE_WEIGHT && slot->kind != SLOT_MODULE_BIAS)
+			source->info.parameters += (int64_t) slot->rows * slot->cols;
+	}
+	return true;
+}
+
+static void
+fill_info(AlbertSource *source)
+{
+	AlbertSourceInfo *info = &source->info;
+
+	info->config = source->shape.config;
+	memcpy(info->architecture, source->config.architecture, sizeof(info->architecture));
+	info->heads = source->shape.heads;
+	info->pooling = source->sentence.pooling;
+}
+
+/* ---- opening ---- */
+
+static bool
+read_config(AlbertSource *source, const char *base, AlbertStatus *status)
+{
+	const char *path = AlbertFilePath(source, base, "config.json");
+
+	if (path == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	if (!AlbertConfigRead(source, path, &source->config, status))
+		return false;
+	source->shape.config = source->config.config;
+	return true;
+}
+
+static bool
+read_directory(AlbertSource *source, json_t **modules, AlbertStatus *status)
+{
+	const char *base;
+
+	if (!AlbertModulesBase(source, modules, &base, status) ||
+		!read_config(source, base, status) ||
+		!AlbertWeightsOpen(source, base, "", status) ||
+		!AlbertPlanHeads(source, status) ||
+		!AlbertModulesRead(source, *modules, base, source->shape.config.hidden_size,
+						   &source->sentence, status))
+		return false;
+	source->shape.ndense = source->sentence.ndense;
+	memcpy(source->shape.dense, source->sentence.dense, sizeof(source->shape.dense));
+	if (!check_tensors(source, status) || !open_tokenizer(source, base, status))
+		return false;
+	fill_info(source);
+	return true;
+}
+
+bool
+AlbertSourceOpen(const char *directory, AlbertArena *arena, AlbertSource **result,
+				 AlbertStatus *status)
+{
+	AlbertSource *source = AlbertArenaAllocZero(arena, sizeof(AlbertSource));
+	json_t	   *modules = NULL;
+	bool		ok;
+
+	*result = NULL;
+	if (source == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	source->arena = arena;
+	for (int i = 0; i < NTOKENIZER_FILES; i++)
+		source->tokenizer_files[i] = -1;
+	source->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (source->directory < 0)
+		return AlbertFail(status, errno == ENOENT ? ALBERT_NOT_FOUND : ALBERT_IO,
+						  "could not open model directory \"%s\": %s", directory, strerror(errno));
+	ok = read_directory(source, &modules, status);
+	json_decref(modules);
+	close(source->directory);
+	source->directory = -1;
+	if (ok)
+		*result = source;
+	else
+		AlbertSourceClose(source);
+	return ok;
+}
+
+void
+AlbertSourceClose(AlbertSource *source)
+{
+	if (source == NULL)
+		return;
+	for (int i = 0; i < source->nfiles; i++)
+		close(source->files[i].fd);
+	source->nfiles = 0;
+}
+
+const AlbertSourceInfo *
+AlbertSourceGetInfo(const AlbertSource *source)
+{
+	return &source->info;
+}
+
+const char *
+AlbertSourceFile(const AlbertSource *source, int i, int *fd, int64_t *size)
+{
+	if (i < 0 || i >= source->nfiles)
+		return NULL;
+	*fd = source->files[i].fd;
+	*size = source->files[i].size;
+	return source->files[i].name;
+}

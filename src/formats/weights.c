@@ -1,0 +1,238 @@
+/*
+ * weights.c
+ *	  Whichever file of weights a directory has: one file or shards with an
+ *	  index; safetensors before pickles, as transformers chooses.
+ */
+#include "formats/internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct
+{
+	const char *file;
+	const char *index;
+	WeightsReader reader;
+}			formats[] =
+{
+	{"model.safetensors", "model.safetensors.index.json", AlbertSafetensorsRead}
+};
+
+#define NFORMATS	((int) (sizeof(formats) / sizeof(formats[0])))
+
+bool
+AlbertShardHas(const json_t *weight_map, const char *tensor, const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	const char *place;
+
+	if (weight_map == NULL)
+		return true;
+	place = json_string_value(json_object_get(weight_map, tensor));
+	return place != NULL && strcmp(place, slash == NULL ? file : slash + 1) == 0;
+}
+
+/* ---- shards ---- */
+
+/* Names of shards come from the index, so they are checked before they are opened. */
+static bool
+check_map(const json_t *weight_map, const char *index, AlbertStatus *status)
+{
+	const char *tensor;
+	json_t	   *place;
+
+	if (!json_is_object(weight_map))
+		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has no \"weight_map\"", index);
+	json_object_foreach((json_t *) weight_map, tensor, place)
+	{
+		if (!json_is_string(place))
+			return AlbertFail(status, ALBERT_FORMAT,
+							  "file \"%s\" names no file for tensor \"%.200s\"", index, tensor);
+		if (!AlbertPlainName(json_string_value(place)))
+		{
+			AlbertFail(status, ALBERT_FORMAT,
+					   "file \"%s\" names an invalid file for tensor \"%.200s\"", index, tensor);
+			return AlbertDetail(status, "\"%.200s\" is not a plain file name.", json_string_value(place));
+		}
+	}
+	return true;
+}
+
+static bool
+read_shard(AlbertSource *source, const char *base, const char *name, const char *prefix,
+		   const json_t *weight_map, WeightsReader reader, AlbertStatus *status)
+{
+	const char *path = AlbertFilePath(source, base, name);
+	int			file;
+
+	if (path == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	file = AlbertFileOpen(source, path, status);
+	return file >= 0 && reader(source, file, prefix, weight_map, status);
+}
+
+/* Every shard once, in the order of the map. */
+static bool
+read_shards(AlbertSource *source, const char *base, const char *prefix,
+			const json_t *weight_map, WeightsReader reader, AlbertStatus *status)
+{
+	const char *done[MAX_SHARDS];
+	int			ndone = 0;
+	const char *tensor;
+	json_t	   *place;
+
+	json_object_foreach((json_t *) weight_map, tensor, place)
+	{
+		const char *name = json_string_value(place);
+		int			i;
+
+		for (i = ndone - 1; i >= 0; i--)
+			if (strcmp(done[i], name) == 0)
+				break;
+		if (i >= 0)
+			continue;
+		if (ndone == MAX_SHARDS)
+			return AlbertFail(status, ALBERT_UNSUPPORTED,
+							  "weights are in more than %d files", MAX_SHARDS);
+		done[ndone++] = name;
+		if (!read_shard(source, base, name, prefix, weight_map, reader, status))
+			return false;
+	}
+	return true;
+}
+
+static bool
+check_all_there(AlbertSource *source, const char *prefix, const json_t *weight_map,
+				const char *index, AlbertStatus *status)
+{
+	const char *tensor;
+	json_t	   *place;
+
+	json_object_foreach((json_t *) weight_map, tensor, place)
+	{
+		AlbertArenaMark mark = AlbertArenaGetMark(source->arena);
+		const char *name = AlbertNameJoin(source, prefix, tensor);
+		bool		found = name != NULL && AlbertTensorFind(source, name) != NULL;
+
+		AlbertArenaRewind(source->arena, mark);
+		if (!found)
+			return AlbertFail(status, ALBERT_FORMAT,
+							  "tensor \"%.200s\" is not in file \"%.200s\", where \"%s\" places it",
+							  tensor, json_string_value(place), index);
+	}
+	return true;
+}
+
+static bool
+read_index(AlbertSource *source, const char *base, const char *prefix, const char *index,
+		   WeightsReader reader, AlbertStatus *status)
+{
+	json_t	   *root;
+	json_t	   *weight_map;
+	bool		ok;
+
+	if (!AlbertJsonFile(source, index, true, JSON_OBJECT, &root, status))
+		return false;
+	weight_map = json_object_get(root, "weight_map");
+	ok = check_map(weight_map, index, status) &&
+		read_shards(source, base, prefix, weight_map, reader, status) &&
+		AlbertTensorSort(source, status) &&
+		check_all_there(source, prefix, weight_map, index, status);
+	json_decref(root);
+	return ok;
+}
+
+/* ---- nothing that can be read ---- */
+
+static const char *
+foreign_format(const char *name)
+{
+	static const struct
+	{
+		const char *end;
+		const char *format;
+	}			endings[] =
+	{
+		{".gguf", "GGUF"},
+		{".onnx", "ONNX"},
+		{".h5", "Keras"},
+		{".msgpack", "Flax"},
+		{".ot", "rust-bert"},
+		{".tflite", "TensorFlow Lite"},
+		{".mlmodel", "Core ML"},
+		{".safetensors", "safetensors under another name"},
+		{".bin", "PyTorch under another name"},
+		{".pt", "PyTorch under another name"},
+		{".index", "TensorFlow"},
+		{".ckpt", "TensorFlow"}
+	};
+	size_t		size = strlen(name);
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+	{
+		size_t		end = strlen(endings[i].end);
+
+		if (size > end && strcmp(name + size - end, endings[i].end) == 0)
+			return endings[i].format;
+	}
+	return NULL;
+}
+
+/* Say which weights are there instead, for that is what the user wonders about. */
+static void
+describe_foreign(AlbertSource *source, const char *base, AlbertStatus *status)
+{
+	int			fd = openat(source->directory, base[0] == '\0' ? "." : base,
+							O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR		   *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	if (directory == NULL)
+	{
+		if (fd >= 0)
+			close(fd);
+		return;
+	}
+	while ((entry = readdir(directory)) != NULL)
+	{
+		const char *format = foreign_format(entry->d_name);
+
+		if (format != NULL)
+		{
+			AlbertDetail(status, "There is \"%.100s\" (%s), which cannot be used.",
+						 entry->d_name, format);
+			break;
+		}
+	}
+	closedir(directory);
+}
+
+static bool
+no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
+{
+	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no weights in a supported form");
+	AlbertHint(status, "Weights are read from model.safetensors, also in shards with an index.");
+	describe_foreign(source, base, status);
+	return false;
+}
+
+bool
+AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, AlbertStatus *status)
+{
+	for (int i = 0; i < NFORMATS; i++)
+	{
+		const char *file = AlbertFilePath(source, base, formats[i].file);
+		const char *index = AlbertFilePath(source, base, formats[i].index);
+
+		if (file == NULL || index == NULL)
+			return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		if (AlbertFileExists(source, file))
+			return read_shard(source, base, formats[i].file, prefix, NULL, formats[i].reader, status) &&
+				AlbertTensorSort(source, status);
+		if (AlbertFileExists(source, index))
+			return read_index(source, base, prefix, index, formats[i].reader, status);
+	}
+	return no_weights(source, base, status);
+}
