@@ -6,6 +6,8 @@ override CFLAGS += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-mi
 # The server may have been built by another compiler than the one at hand.
 ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),)
 override CFLAGS := $(filter-out -Wno-format-truncation -Wno-stringop-truncation -Wimplicit-fallthrough=% -Wshadow=% -fexcess-precision=%,$(CFLAGS))
+# its own headers say gnu_printf when gcc configured the server
+override CFLAGS += -Wno-ignored-attributes -Wno-unknown-warning-option
 else
 override CFLAGS += -Wno-clobbered
 ifneq ($(filter -Wmissing-variable-declarations,$(CFLAGS)),)
