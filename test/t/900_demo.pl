@@ -1,0 +1,22 @@
+# The quick start's script runs to the end and answers.
+use strict;
+use warnings;
+
+use AlbertTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $node = PostgreSQL::Test::Cluster->new('demo');
+$node->init;
+$node->append_conf('postgresql.conf', slurp_file($ENV{ALBERT_CONF}));
+$node->start;
+
+chdir "$ENV{ALBERT_TREE}/demo" or die $!;
+my ($stdout, $stderr);
+my $result = $node->psql('postgres', slurp_file('demo.sql'), stdout => \$stdout, stderr => \$stderr, on_error_stop => 1, timeout => 300);
+is($result, 0, 'demo.sql runs without an error') or diag($stderr);
+like($stdout, qr/india/, 'the capital question is answered');
+is($node->safe_psql('postgres', 'SELECT count(*) > 0 AND count(*) = count(embedding) FROM docs'), 't', 'every sentence has an embedding');
+
+$node->stop;
+done_testing();
