@@ -103,16 +103,20 @@ AlbertPaceStart(AlbertPace *pace)
 }
 
 /*
- * A single measurement may be off because the process was not running; it
- * moves the estimate by half.
+ * A block slower than thought is believed at once; a faster one moves the
+ * estimate half way, since the slow one may just have lost the processor.
  */
 void
 AlbertPaceStop(AlbertPace *pace, double flops)
 {
 	double		seconds = now() - pace->started;
+	double		measured;
 
-	if (seconds > 1e-6)
-		pace->flops_per_second = (pace->flops_per_second + flops / seconds) / 2;
+	if (seconds < 1e-6)
+		return;
+	measured = flops / seconds;
+	pace->flops_per_second = measured < pace->flops_per_second ? measured :
+		(pace->flops_per_second + measured) / 2;
 }
 
 int

@@ -179,11 +179,9 @@ allocate_workspace(AlbertPass *pass, AlbertStatus *status)
 
 /* Where the wanted rows are among the texts. */
 static bool
-select_wanted(AlbertPass *pass, const AlbertRows *result, AlbertSelection *selection,
-			  AlbertStatus *status)
+select_wanted(const AlbertBatch *batch, AlbertArena *arena, const AlbertRows *result,
+			  AlbertSelection *selection, AlbertStatus *status)
 {
-	const AlbertBatch *batch = pass->batch;
-	AlbertArena *arena = pass->run->arena;
 	int32_t    *text_start;
 	int32_t    *q_rows;
 	int			row = 0;
@@ -208,7 +206,7 @@ select_wanted(AlbertPass *pass, const AlbertRows *result, AlbertSelection *selec
 }
 
 static void
-gather_wanted(const AlbertPass *pass, AlbertRows *result)
+gather_wanted(const AlbertPass *pass, const AlbertRows *result)
 {
 	for (int i = 0; i < result->n; i++)
 		memcpy(result->data + (size_t) i * result->ld,
@@ -248,48 +246,67 @@ project_wanted_queries(AlbertPass *pass, const AlbertLayer *layer, const AlbertR
 static bool
 embed(AlbertPass *pass, bool queries, AlbertStatus *status)
 {
+	const AlbertLayer *layer = applications_of(pass->config) > 0 ?
+		layer_of(pass->model, 0) : NULL;
 	int			n;
 
 	for (int first = 0; first < pass->batch->ntokens; first += n)
 	{
 		if (!AlbertPoll(pass->run, status))
 			return false;
-		n = AlbertPaceRows(&pass->linear_pace, pass->largest_product, pass->block_rows);
+		n = AlbertPaceRows(&pass->linear_pace,
+						   layer != NULL ? albert_linear_flops(&layer->key_value) : 1,
+						   pass->block_rows);
 		if (n > pass->batch->ntokens - first)
 			n = pass->batch->ntokens - first;
 		AlbertEmbedRows(pass, first, n);
-		if (applications_of(pass->config) > 0)
-			AlbertProjectRows(pass, layer_of(pass->model, 0), first, n, queries);
+		if (layer == NULL)
+			continue;
+		AlbertPaceStart(&pass->linear_pace);
+		AlbertProjectRows(pass, layer, first, n, queries);
+		AlbertPaceStop(&pass->linear_pace,
+					   n * (albert_linear_flops(&layer->key_value) +
+							(queries ? albert_linear_flops(&layer->query) : 0)));
 	}
 	return true;
 }
 
+/* last_selection, when not NULL, is for the last application, and its rows are the result. */
 static bool
-run_layers(AlbertPass *pass, bool only_wanted, AlbertRows *result, AlbertStatus *status)
+run_layers(AlbertPass *pass, AlbertSelection *last_selection, AlbertStatus *status)
 {
+	const AlbertSelection every_row = {pass->batch->text_start, NULL, pass->hidden};
 	int			last = applications_of(pass->config) - 1;
-	AlbertSelection selection = {pass->batch->text_start, NULL, pass->hidden};
 
-	if (!embed(pass, !(only_wanted && last == 0), status))
+	if (!embed(pass, !(last_selection != NULL && last == 0), status))
 		return false;
 	for (int i = 0; i <= last; i++)
 	{
 		const AlbertLayer *layer = layer_of(pass->model, i);
 		const AlbertLayer *next = i < last ? layer_of(pass->model, i + 1) : NULL;
+		const AlbertSelection *selection = &every_row;
 
-		if (only_wanted && i == last)
+		if (last_selection != NULL && i == last)
 		{
-			gather_wanted(pass, result);
-			if (!project_wanted_queries(pass, layer, result, status) ||
-				!select_wanted(pass, result, &selection, status))
+			selection = last_selection;
+			gather_wanted(pass, &last_selection->rows);
+			if (!project_wanted_queries(pass, layer, &last_selection->rows, status))
 				return false;
 		}
-		if (!AlbertApplyLayer(pass, layer, i, &selection, next,
-							  !(only_wanted && i + 1 == last), status))
+		if (!AlbertApplyLayer(pass, layer, i, selection, next,
+							  !(last_selection != NULL && i + 1 == last), status))
 			return false;
 	}
 	return true;
 }
+
+/*
+ * What earlier passes of this process learnt of its speed.  A start for the
+ * next one, without which a large model's first blocks would have to be tiny;
+ * nothing but the sizes of blocks depends on it.
+ */
+static AlbertPace last_linear_pace = {ALBERT_LINEAR_FLOPS, 0};
+static AlbertPace last_attention_pace = {ALBERT_ATTENTION_FLOPS, 0};
 
 static void
 pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,
@@ -309,8 +326,8 @@ pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,
 	pass->largest_product = 2.0 * config->hidden_size *
 		(config->intermediate_size > 2 * config->hidden_size ?
 		 config->intermediate_size : 2 * config->hidden_size);
-	AlbertPaceInit(&pass->linear_pace, ALBERT_LINEAR_FLOPS);
-	AlbertPaceInit(&pass->attention_pace, ALBERT_ATTENTION_FLOPS);
+	pass->linear_pace = last_linear_pace;
+	pass->attention_pace = last_attention_pace;
 }
 
 /*
@@ -324,6 +341,7 @@ encode(AlbertPass *pass, AlbertRows *result, AlbertStatus *status)
 	AlbertArena *arena = pass->run->arena;
 	bool		all = batch->wanted == NULL || batch->nwanted == batch->ntokens;
 	bool		only_wanted = !all && pass->trace == NULL && applications_of(pass->config) > 0;
+	AlbertSelection selection;
 	AlbertArenaMark mark;
 
 	if (!AlbertRowsNew(arena, all ? batch->ntokens : batch->nwanted,
@@ -335,8 +353,10 @@ encode(AlbertPass *pass, AlbertRows *result, AlbertStatus *status)
 	else if (!AlbertRowsNew(arena, batch->ntokens, pass->config->hidden_size,
 							&pass->hidden, status))
 		return false;
+	if (only_wanted && !select_wanted(batch, arena, result, &selection, status))
+		return false;
 	if (!allocate_workspace(pass, status) ||
-		!run_layers(pass, only_wanted, result, status))
+		!run_layers(pass, only_wanted ? &selection : NULL, status))
 		return false;
 	if (!all && !only_wanted)
 		gather_wanted(pass, result);
@@ -351,12 +371,15 @@ AlbertEncode(const AlbertModel *model, const AlbertBatch *batch,
 	AlbertArenaMark mark = AlbertArenaGetMark(run->arena);
 	AlbertPass	pass;
 	int			max_len = 0;
+	bool		ok;
 
 	if (!check_batch(model->config, batch, &max_len, status))
 		return false;
 	pass_init(&pass, model, batch, run, max_len);
-	if (encode(&pass, hidden, status))
-		return true;
-	AlbertArenaRewind(run->arena, mark);
-	return false;
+	ok = encode(&pass, hidden, status);
+	last_linear_pace = pass.linear_pace;
+	last_attention_pace = pass.attention_pace;
+	if (!ok)
+		AlbertArenaRewind(run->arena, mark);
+	return ok;
 }

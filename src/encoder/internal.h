@@ -50,9 +50,9 @@ typedef struct AlbertPace
 	double		started;
 } AlbertPace;
 
-/* What to assume of an unknown machine: wrong by ten, it is right after a few blocks. */
-#define ALBERT_LINEAR_FLOPS		30e9
-#define ALBERT_ATTENTION_FLOPS	10e9
+/* What to assume of an unknown machine: rather too little. */
+#define ALBERT_LINEAR_FLOPS		5e9
+#define ALBERT_ATTENTION_FLOPS	2e9
 
 extern void AlbertPaceInit(AlbertPace *pace, double flops_per_second);
 
