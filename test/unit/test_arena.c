@@ -1,0 +1,269 @@
+/*
+ * test_arena.c
+ *	  src/base: the arena hands out what it says and gives everything back;
+ *	  statuses keep their texts in bounds.
+ */
+#include <stdint.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "unit.h"
+
+/* A caller that counts, and can refuse. */
+typedef struct Giver
+{
+	int			gets = 0;
+	int			puts;
+	size_t		held;
+	size_t		most;			/* refuse beyond this many bytes */
+} Giver;
+
+static void *
+giver_get(void *context, size_t size)
+{
+	Giver	   *giver = context;
+	size_t	   *block;
+
+	if (giver->held + size > giver->most)
+		return NULL;
+	block = malloc(size + sizeof(size_t));
+	if (block == NULL)
+		return NULL;
+	*block = size;
+	giver->held += size;
+	giver->gets++;
+	return block + 1;			/* 8 bytes past malloc's alignment */
+}
+
+static void
+giver_put(void *context, void *block)
+{
+	Giver	   *giver = context;
+	size_t	   *start = (size_t *) block - 1;
+
+	giver->held -= *start;
+	giver->puts++;
+	free(start);
+}
+
+static void
+giver_arena(AlbertArena *arena, Giver *giver, size_t most)
+{
+	memset(giver, 0, sizeof(*giver));
+	giver->most = most;
+	AlbertArenaInit(arena, giver_get, giver_put, giver);
+}
+
+static unsigned
+next_random(unsigned *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 8;
+}
+
+/* Pieces of all sizes: aligned, apart from each other, and kept. */
+static void
+test_pieces(void)
+{
+	enum
+	{
+		N = 400
+	};
+	static unsigned char *pieces[N];
+	static size_t sizes[N];
+	unsigned	state = 1;
+	AlbertArena arena;
+	Giver		giver;
+	int			misaligned = 0;
+	int			damaged = 0;
+
+	giver_arena(&arena, &giver, SIZE_MAX);
+	for (int i = 0; i < N; i++)
+	{
+		sizes[i] = next_random(&state) % (i % 7 == 0 ? 300000 : 500);
+		pieces[i] = AlbertArenaAlloc(&arena, sizes[i]);
+		if (pieces[i] == NULL)
+		{
+			CHECK(false, "no piece of %zu bytes", sizes[i]);
+			return;
+		}
+		misaligned += (uintptr_t) pieces[i] % ALBERT_ALIGN != 0;
+		memset(pieces[i], i, sizes[i]);
+	}
+	for (int i = 0; i < N; i++)
+		for (size_t j = 0; j < sizes[i]; j++)
+			damaged += pieces[i][j] != (unsigned char) i;
+	for (int i = 1; i < N; i++)
+		damaged += pieces[i] == pieces[i - 1];
+	CHECK(misaligned == 0, "%d pieces misaligned", misaligned);
+	CHECK(damaged == 0, "%d bytes damaged", damaged);
+	CHECK(arena.total == giver.held, "total %zu, held %zu", arena.total, giver.held);
+	AlbertArenaFree(&arena);
+	CHECK(giver.held == 0 && giver.gets == giver.puts && arena.total == 0,
+		  "%zu bytes not given back", giver.held);
+}
+
+/* After a rewind or a reset the same memory comes again, and no more is asked for. */
+static void
+test_reuse(void)
+{
+	AlbertArena arena;
+	Giver		giver;
+	AlbertArenaMark mark;
+	void	   *first;
+	void	   *kept;
+	char	   *again;
+	int			gets = 0;
+
+	giver_arena(&arena, &giver, SIZE_MAX);
+	first = AlbertArenaAlloc(&arena, 100);
+	kept = AlbertArenaAlloc(&arena, 3000);
+	memset(kept, 7, 3000);
+	mark = AlbertArenaGetMark(&arena);
+	again = AlbertArenaAlloc(&arena, 200);
+	for (int i = 0; i < 50; i++)
+		(void) AlbertArenaAlloc(&arena, 100000);
+	gets = giver.gets;
+	for (int round = 0; round < 20; round++)
+	{
+		AlbertArenaRewind(&arena, mark);
+		CHECK(AlbertArenaAlloc(&arena, 200) == again, "round %d: another place after a rewind", round);
+		for (int i = 0; i < 50; i++)
+			(void) AlbertArenaAlloc(&arena, 100000);
+	}
+	CHECK(giver.gets == gets, "%d blocks fetched for what was there before", giver.gets - gets);
+	for (int i = 0; i < 3000; i++)
+		if (((char *) kept)[i] != 7)
+		{
+			CHECK(false, "byte %d before the mark changed", i);
+			break;
+		}
+	AlbertArenaReset(&arena);
+	CHECK(AlbertArenaAlloc(&arena, 100) == first, "another place after a reset");
+	CHECK(giver.puts == 0, "a reset gave blocks back");
+	AlbertArenaFree(&arena);
+	CHECK(giver.held == 0, "%zu bytes not given back", giver.held);
+
+	/* a mark taken before the first block */
+	giver_arena(&arena, &giver, SIZE_MAX);
+	mark = AlbertArenaGetMark(&arena);
+	first = AlbertArenaAlloc(&arena, 64);
+	AlbertArenaRewind(&arena, mark);
+	CHECK(AlbertArenaAlloc(&arena, 64) == first, "rewind to the very start");
+	AlbertArenaFree(&arena);
+	AlbertArenaFree(&arena);	/* harmless */
+	CHECK(AlbertArenaAlloc(&arena, 64) != NULL, "usable after it was freed");
+	AlbertArenaFree(&arena);
+	CHECK(giver.held == 0, "%zu bytes not given back", giver.held);
+}
+
+/* A request larger than the kept blocks goes past them; smaller ones use them later. */
+static void
+test_mixed_sizes(void)
+{
+	AlbertArena arena;
+	Giver		giver;
+	int			gets = 0;
+
+	giver_arena(&arena, &giver, SIZE_MAX);
+	for (int round = 0; round < 6; round++)
+	{
+		AlbertArenaReset(&arena);
+		for (int i = 0; i < 10; i++)
+		{
+			size_t		size = round % 2 == 0 ? (size_t) (i + 1) << 16 : (size_t) (10 - i) << 16;
+			char	   *p = AlbertArenaAlloc(&arena, size);
+
+			CHECK(p != NULL, "round %d: no %zu bytes", round, size);
+			if (p != NULL)
+				memset(p, round, size);
+		}
+		if (round == 3)
+			gets = giver.gets;
+	}
+	CHECK(giver.gets == gets, "the same rounds again fetched %d blocks", giver.gets - gets);
+	AlbertArenaFree(&arena);
+	CHECK(giver.held == 0, "%zu bytes not given back", giver.held);
+}
+
+static void
+test_limits(void)
+{
+	AlbertArena arena;
+	Giver		giver;
+	unsigned char *zero;
+	void	   *before;
+	void	   *a;
+	void	   *b;
+	int			nonzero = 0;
+
+	giver_arena(&arena, &giver, SIZE_MAX);
+	a = AlbertArenaAlloc(&arena, 0);
+	b = AlbertArenaAlloc(&arena, 0);
+	CHECK(a != NULL && b != NULL && a != b, "pieces of no bytes are pieces");
+	CHECK(AlbertArenaAlloc(&arena, SIZE_MAX) == NULL, "SIZE_MAX bytes");
+	CHECK(AlbertArenaAlloc(&arena, SIZE_MAX - 63) == NULL, "SIZE_MAX - 63 bytes");
+	CHECK(AlbertArenaAllocZero(&arena, SIZE_MAX / 2 + 2) == NULL, "half of SIZE_MAX bytes");
+	CHECK(AlbertArenaArray(&arena, SIZE_MAX / 4, 8) == NULL, "a product that overflows");
+	CHECK(AlbertArenaArray(&arena, (size_t) 1 << 33, (size_t) 1 << 33) == NULL, "one that wraps to 4");
+	CHECK(AlbertArenaArray(&arena, 10, 0) != NULL && AlbertArenaArray(&arena, 0, 10) != NULL,
+		  "empty arrays");
+	a = AlbertArenaAlloc(&arena, 5000);
+	memset(a, 255, 5000);
+	AlbertArenaReset(&arena);
+	zero = AlbertArenaAllocZero(&arena, 5000);
+	for (int i = 0; i < 5000; i++)
+		nonzero += zero[i] != 0;
+	CHECK(nonzero == 0, "%d bytes not zeroed", nonzero);
+	AlbertArenaFree(&arena);
+
+	/* refusals leave the arena as it was */
+	giver_arena(&arena, &giver, 300000);
+	before = AlbertArenaAlloc(&arena, 1000);
+	CHECK(before != NULL, "a small piece within the limit");
+	CHECK(AlbertArenaAlloc(&arena, 400000) == NULL, "more than the caller gives");
+	CHECK(AlbertArenaAllocZero(&arena, 400000) == NULL, "nor zeroed");
+	CHECK(AlbertArenaArray(&arena, 400000, 1) == NULL, "nor as an array");
+	a = AlbertArenaAlloc(&arena, 1000);
+	CHECK(a != NULL && (char *) a >= (char *) before + 1000, "small pieces still there after a refusal");
+	AlbertArenaFree(&arena);
+	CHECK(giver.held == 0 && giver.gets == giver.puts, "%zu bytes not given back", giver.held);
+
+	AlbertArenaInitMalloc(&arena);
+	a = AlbertArenaAlloc(&arena, 100);
+	CHECK(a != NULL, "malloc arena");
+	AlbertArenaFree(&arena);
+}
+
+static void
+test_status(void)
+{
+	AlbertStatus status;
+	char		longer[2000];
+
+	memset(longer, 'x', sizeof(longer));
+	longer[sizeof(longer) - 1] = '\0';
+	memset(&status, 'y', sizeof(status));
+	CHECK(!AlbertFail(&status, ALBERT_FORMAT, "%s of %d", longer, 5), "AlbertFail returns false");
+	CHECK(status.code == ALBERT_FORMAT, "code");
+	CHECK(strlen(status.message) == sizeof(status.message) - 1, "message cut to its space");
+	CHECK(status.detail[0] == '\0' && status.hint[0] == '\0', "no detail nor hint yet");
+	CHECK(!AlbertDetail(&status, "%s", longer) && !AlbertHint(&status, "Try %d.", 6), "return false");
+	CHECK(strlen(status.detail) == sizeof(status.detail) - 1, "detail cut to its space");
+	CHECK(strcmp(status.hint, "Try 6.") == 0, "hint");
+	(void) AlbertFail(&status, ALBERT_IO, "another");
+	CHECK(strcmp(status.message, "another") == 0 && status.detail[0] == '\0' && status.hint[0] == '\0',
+		  "a new failure forgets the old one's detail and hint");
+}
+
+int
+main(void)
+{
+	test_pieces();
+	test_reuse();
+	test_mixed_sizes();
+	test_limits();
+	test_status();
+	return unit_report();
+}
