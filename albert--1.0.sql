@@ -278,3 +278,256 @@ RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[
 AS 'MODULE_PATHNAME', 'albert_token_embeddings'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
 COMMENT ON FUNCTION albert_token_embeddings(text, text, text) IS 'last hidden state by token of a pair of texts';
+
+CREATE FUNCTION albert_similarity(a real[], b real[])
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_similarity_vectors'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
+COMMENT ON FUNCTION albert_similarity(real[], real[]) IS 'cosine similarity of two embeddings';
+
+-- ---------------------------------------------------------------------
+-- Sentence order, classification, choice
+-- (src/functions/sentence_order.c, classify.c, zero_shot.c, choose.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_sentence_order(a text, b text)
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_sentence_order'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_sentence_order(text, text) IS 'probability that text b follows text a, by the default model';
+
+CREATE FUNCTION albert_sentence_order(a text, b text, model text)
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_sentence_order'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_sentence_order(text, text, text) IS 'probability that text b follows text a';
+
+CREATE FUNCTION albert_classify(content text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_classify'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_classify(text) IS 'best label of a text, by the default model';
+
+CREATE FUNCTION albert_classify(content text, model text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_classify'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_classify(text, text) IS 'best label of a text';
+
+CREATE FUNCTION albert_classify(content text, pair text, default_model boolean DEFAULT true)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_classify'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_classify(text, text, boolean) IS 'best label of a pair of texts, by the default model';
+
+CREATE FUNCTION albert_classify(content text, pair text, model text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_classify'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+COMMENT ON FUNCTION albert_classify(text, text, text) IS 'best label of a pair of texts';
+
+CREATE FUNCTION albert_classify_scores(content text)
+RETURNS TABLE (label text, score real)
+AS 'MODULE_PATHNAME', 'albert_classify_scores'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
+COMMENT ON FUNCTION albert_classify_scores(text) IS 'every label with its score, best first, of a text, by the default model';
+
+CREATE FUNCTION albert_classify_scores(content text, model text)
+RETURNS TABLE (label text, score real)
+AS 'MODULE_PATHNAME', 'albert_classify_scores'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
+COMMENT ON FUNCTION albert_classify_scores(text, text) IS 'every label with its score, best first, of a text';
+
+CREATE FUNCTION albert_classify_scores(content text, pair text, default_model boolean DEFAULT true)
+RETURNS TABLE (label text, score real)
+AS 'MODULE_PATHNAME', 'albert_classify_scores'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
+COMMENT ON FUNCTION albert_classify_scores(text, text, boolean) IS 'every label with its score, best first, of a pair of texts, by the default model';
+
+CREATE FUNCTION albert_classify_scores(content text, pair text, model text)
+RETURNS TABLE (label text, score real)
+AS 'MODULE_PATHNAME', 'albert_classify_scores'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
+COMMENT ON FUNCTION albert_classify_scores(text, text, text) IS 'every label with its score, best first, of a pair of texts';
+
+CREATE FUNCTION albert_classify(content text, labels text[])
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_classify_labels'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000;
+COMMENT ON FUNCTION albert_classify(text, text[]) IS 'the label, of those given, that a text entails most, by the default model';
+
+CREATE FUNCTION albert_classify(content text, labels text[], model text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_classify_labels'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000;
+COMMENT ON FUNCTION albert_classify(text, text[], text) IS 'the label, of those given, that a text entails most';
+
+CREATE FUNCTION albert_classify(content text, labels text[], multi_label boolean DEFAULT NULL, template text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_classify_labels'
+LANGUAGE C STABLE PARALLEL SAFE COST 15000;
+COMMENT ON FUNCTION albert_classify(text, text[], boolean, text) IS 'the label, of those given, that a text entails most, by the default model, with options';
+
+CREATE FUNCTION albert_classify(content text, labels text[], model text, multi_label boolean DEFAULT NULL, template text DEFAULT NULL)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_classify_labels'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 15000;
+COMMENT ON FUNCTION albert_classify(text, text[], text, boolean, text) IS 'the label, of those given, that a text entails most, with options';
+
+CREATE FUNCTION albert_classify_scores(content text, labels text[])
+RETURNS TABLE (label text, score real)
+AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000 ROWS 3;
+COMMENT ON FUNCTION albert_classify_scores(text, text[]) IS 'the labels given with how much a text entails each, by the default model';
+
+CREATE FUNCTION albert_classify_scores(content text, labels text[], model text)
+RETURNS TABLE (label text, score real)
+AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 ROWS 3;
+COMMENT ON FUNCTION albert_classify_scores(text, text[], text) IS 'the labels given with how much a text entails each';
+
+CREATE FUNCTION albert_classify_scores(content text, labels text[], multi_label boolean DEFAULT NULL, template text DEFAULT NULL)
+RETURNS TABLE (label text, score real)
+AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
+LANGUAGE C STABLE PARALLEL SAFE COST 15000 ROWS 3;
+COMMENT ON FUNCTION albert_classify_scores(text, text[], boolean, text) IS 'the labels given with how much a text entails each, by the default model, with options';
+
+CREATE FUNCTION albert_classify_scores(content text, labels text[], model text, multi_label boolean DEFAULT NULL, template text DEFAULT NULL)
+RETURNS TABLE (label text, score real)
+AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 15000 ROWS 3;
+COMMENT ON FUNCTION albert_classify_scores(text, text[], text, boolean, text) IS 'the labels given with how much a text entails each, with options';
+
+CREATE FUNCTION albert_choose(context text, choices text[])
+RETURNS integer
+AS 'MODULE_PATHNAME', 'albert_choose'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000;
+COMMENT ON FUNCTION albert_choose(text, text[]) IS 'number, from 1, of the choice that fits a context best, by the default model';
+
+CREATE FUNCTION albert_choose(context text, choices text[], model text)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'albert_choose'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000;
+COMMENT ON FUNCTION albert_choose(text, text[], text) IS 'number, from 1, of the choice that fits a context best';
+
+CREATE FUNCTION albert_choose_scores(context text, choices text[])
+RETURNS TABLE (choice integer, score real)
+AS 'MODULE_PATHNAME', 'albert_choose_scores'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 4;
+COMMENT ON FUNCTION albert_choose_scores(text, text[]) IS 'every choice with its probability, by the default model';
+
+CREATE FUNCTION albert_choose_scores(context text, choices text[], model text)
+RETURNS TABLE (choice integer, score real)
+AS 'MODULE_PATHNAME', 'albert_choose_scores'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 4;
+COMMENT ON FUNCTION albert_choose_scores(text, text[], text) IS 'every choice with its probability';
+
+
+-- ---------------------------------------------------------------------
+-- Question answering
+-- (src/functions/answer.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_answer(question text, context text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_answer'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000;
+COMMENT ON FUNCTION albert_answer(text, text) IS 'the words of a context that answer a question, by the default model';
+
+CREATE FUNCTION albert_answer(question text, context text, model text)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_answer'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000;
+COMMENT ON FUNCTION albert_answer(text, text, text) IS 'the words of a context that answer a question';
+
+CREATE FUNCTION albert_answer(question text, context text, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT NULL, doc_stride integer DEFAULT NULL, align_to_words boolean DEFAULT true)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_answer'
+LANGUAGE C STABLE PARALLEL SAFE COST 20000;
+COMMENT ON FUNCTION albert_answer(text, text, boolean, integer, integer, integer, boolean) IS 'the words of a context that answer a question, by the default model, with options';
+
+CREATE FUNCTION albert_answer(question text, context text, model text, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT NULL, doc_stride integer DEFAULT NULL, align_to_words boolean DEFAULT true)
+RETURNS text
+AS 'MODULE_PATHNAME', 'albert_answer'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000;
+COMMENT ON FUNCTION albert_answer(text, text, text, boolean, integer, integer, integer, boolean) IS 'the words of a context that answer a question, with options';
+
+CREATE FUNCTION albert_answers(question text, context text)
+RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_answers'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 3;
+COMMENT ON FUNCTION albert_answers(text, text) IS 'ranked answers to a question out of a context, by the default model';
+
+CREATE FUNCTION albert_answers(question text, context text, model text)
+RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_answers'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 3;
+COMMENT ON FUNCTION albert_answers(text, text, text) IS 'ranked answers to a question out of a context';
+
+CREATE FUNCTION albert_answers(question text, context text, top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT NULL, doc_stride integer DEFAULT NULL, align_to_words boolean DEFAULT true)
+RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_answers'
+LANGUAGE C STABLE PARALLEL SAFE COST 20000 ROWS 3;
+COMMENT ON FUNCTION albert_answers(text, text, integer, boolean, integer, integer, integer, boolean) IS 'ranked answers to a question out of a context, by the default model, with options';
+
+CREATE FUNCTION albert_answers(question text, context text, model text, top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT NULL, doc_stride integer DEFAULT NULL, align_to_words boolean DEFAULT true)
+RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_answers'
+LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000 ROWS 3;
+COMMENT ON FUNCTION albert_answers(text, text, text, integer, boolean, integer, integer, integer, boolean) IS 'ranked answers to a question out of a context, with options';
+
+
+-- ---------------------------------------------------------------------
+-- Named entities
+-- (src/functions/entities.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_entities(content text)
+RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_entities'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+COMMENT ON FUNCTION albert_entities(text) IS 'entities in a text, by the default model';
+
+CREATE FUNCTION albert_entities(content text, model text)
+RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_entities'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+COMMENT ON FUNCTION albert_entities(text, text) IS 'entities in a text';
+
+CREATE FUNCTION albert_entities(content text, default_model boolean DEFAULT true, aggregation text DEFAULT 'simple')
+RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_entities'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+COMMENT ON FUNCTION albert_entities(text, boolean, text) IS 'entities in a text, by the default model, with the way tokens are put together';
+
+CREATE FUNCTION albert_entities(content text, model text, aggregation text)
+RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
+AS 'MODULE_PATHNAME', 'albert_entities'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+COMMENT ON FUNCTION albert_entities(text, text, text) IS 'entities in a text, with the way tokens are put together';
+
+
+-- ---------------------------------------------------------------------
+-- Looking inside
+-- (src/functions/inside.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_layers(content text)
+RETURNS TABLE (layer integer, l2_distance real, cosine real)
+AS 'MODULE_PATHNAME', 'albert_layers'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 12;
+COMMENT ON FUNCTION albert_layers(text) IS 'how far each layer moves the hidden states of a text, by the default model';
+
+CREATE FUNCTION albert_layers(content text, model text)
+RETURNS TABLE (layer integer, l2_distance real, cosine real)
+AS 'MODULE_PATHNAME', 'albert_layers'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 12;
+COMMENT ON FUNCTION albert_layers(text, text) IS 'how far each layer moves the hidden states of a text';
+
+CREATE FUNCTION albert_attention(content text, layer integer, head integer)
+RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
+AS 'MODULE_PATHNAME', 'albert_attention'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 400;
+COMMENT ON FUNCTION albert_attention(text, integer, integer) IS 'what each token of a text attends to in one head of a layer, by the default model';
+
+CREATE FUNCTION albert_attention(content text, layer integer, head integer, model text)
+RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
+AS 'MODULE_PATHNAME', 'albert_attention'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 400;
+COMMENT ON FUNCTION albert_attention(text, integer, integer, text) IS 'what each token of a text attends to in one head of a layer';

@@ -64,15 +64,37 @@ AlbertTokenizeText(AlbertJob *job, const AlbertItem *item,
 
 /* ---------- sequences ---------- */
 
-static void
-whole_sequence(AlbertForward *forward, int item, const AlbertTokens *tokens)
+void
+AlbertForwardInit(AlbertForward *forward, AlbertJob *job, AlbertItem *items, int nitems)
 {
-	AlbertSequence *sequence = &forward->sequences[forward->nsequences++];
+	memset(forward, 0, sizeof(*forward));
+	forward->job = job;
+	forward->items = items;
+	forward->nitems = nitems;
+	forward->max_sequences = nitems;
+	forward->sequences = AlbertJobAlloc(job, nitems, sizeof(AlbertSequence));
+}
 
+AlbertSequence *
+AlbertForwardAdd(AlbertForward *forward, int item, const AlbertTokens *tokens)
+{
+	AlbertSequence *sequence;
+
+	if (forward->nsequences == forward->max_sequences)
+	{
+		AlbertSequence *old = forward->sequences;
+
+		forward->max_sequences *= 2;
+		forward->sequences = AlbertJobAlloc(forward->job, forward->max_sequences,
+											sizeof(AlbertSequence));
+		memcpy(forward->sequences, old, forward->nsequences * sizeof(AlbertSequence));
+	}
+	sequence = &forward->sequences[forward->nsequences++];
 	memset(sequence, 0, sizeof(*sequence));
 	sequence->item = item;
 	sequence->first = 1;
 	sequence->tokens = *tokens;
+	return sequence;
 }
 
 /* tokens[from .. to) of a whole text's content between its two special tokens */
@@ -104,13 +126,6 @@ cut_window(AlbertJob *job, const AlbertTokens *whole, int from, int to, AlbertTo
 	}
 }
 
-/* How many windows of content tokens, step apart, cover that many tokens. */
-static int
-count_windows(int content, int capacity, int step)
-{
-	return content <= capacity ? 1 : 1 + (content - capacity + step - 1) / step;
-}
-
 typedef struct Lengths
 {
 	int			max_length;
@@ -134,6 +149,29 @@ sequence_lengths(const AlbertJob *job, const AlbertForwardOptions *options)
 	return lengths;
 }
 
+/* Windows a step apart until the last content token is in one. */
+static void
+add_windows(AlbertForward *forward, int item, const AlbertTokens *tokens, const Lengths *lengths)
+{
+	int			end = tokens->n - 1;	/* of the content */
+	int			from = 1;
+
+	for (int w = 0;; w++)
+	{
+		int			to = Min(from + lengths->capacity, end);
+		AlbertTokens window;
+		AlbertSequence *sequence;
+
+		cut_window(forward->job, tokens, from, to, &window);
+		sequence = AlbertForwardAdd(forward, item, &window);
+		sequence->window = w;
+		sequence->first = from;
+		if (to == end)
+			break;
+		from += lengths->step;
+	}
+}
+
 static AlbertTruncation
 truncation_mode(const AlbertItem *item)
 {
@@ -150,13 +188,8 @@ AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items,
 					  const AlbertForwardOptions *options)
 {
 	Lengths		lengths = sequence_lengths(job, options);
-	AlbertTokens *tokens = AlbertJobAlloc(job, nitems, sizeof(AlbertTokens));
-	int			nsequences = 0;
 
-	memset(forward, 0, sizeof(*forward));
-	forward->job = job;
-	forward->items = items;
-	forward->nitems = nitems;
+	AlbertForwardInit(forward, job, items, nitems);
 	for (int i = 0; i < nitems; i++)
 	{
 		AlbertEncodeOptions encode = {
@@ -165,37 +198,44 @@ AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items,
 			.special_tokens = true,
 			.offsets = options->offsets
 		};
+		AlbertTokens tokens;
 
-		AlbertTokenizeText(job, &items[i], &encode, &tokens[i]);
-		if (tokens[i].ncut > 0 || tokens[i].n > lengths.max_length)
+		AlbertTokenizeText(job, &items[i], &encode, &tokens);
+		if (tokens.ncut > 0 || tokens.n > lengths.max_length)
 			job->counts.truncated++;
-		nsequences += tokens[i].n <= lengths.max_length ? 1
-			: count_windows(tokens[i].n - 2, lengths.capacity, lengths.step);
+		if (tokens.n <= lengths.max_length)
+			AlbertForwardAdd(forward, i, &tokens);
+		else
+			add_windows(forward, i, &tokens, &lengths);
 	}
+}
 
-	forward->sequences = AlbertJobAlloc(job, nsequences, sizeof(AlbertSequence));
-	for (int i = 0; i < nitems; i++)
+void
+AlbertForwardAddPair(AlbertForward *forward, int item, const AlbertText *text,
+					 const AlbertText *pair, AlbertTruncation truncation)
+{
+	AlbertEncodeOptions encode = {
+		.truncation = albert_overflow == ALBERT_OVERFLOW_ERROR ? ALBERT_TRUNCATE_ERROR : truncation,
+		.special_tokens = true
+	};
+	AlbertItem	texts = {.text = *text, .pair = *pair};
+	AlbertTokens tokens;
+
+	AlbertTokenizeText(forward->job, &texts, &encode, &tokens);
+	if (tokens.ncut > 0)
+		forward->job->counts.truncated++;
+	AlbertForwardAdd(forward, item, &tokens);
+}
+
+void
+AlbertForwardFirstRows(AlbertForward *forward)
+{
+	static const int32_t first = 0;
+
+	for (int s = 0; s < forward->nsequences; s++)
 	{
-		int			content = tokens[i].n - 2;
-		int			windows;
-
-		if (tokens[i].n <= lengths.max_length)
-		{
-			whole_sequence(forward, i, &tokens[i]);
-			continue;
-		}
-		windows = count_windows(content, lengths.capacity, lengths.step);
-		for (int w = 0; w < windows; w++)
-		{
-			int			from = 1 + w * lengths.step;
-			int			to = Min(from + lengths.capacity, 1 + content);
-			AlbertTokens window;
-
-			cut_window(job, &tokens[i], from, to, &window);
-			whole_sequence(forward, i, &window);
-			forward->sequences[forward->nsequences - 1].window = w;
-			forward->sequences[forward->nsequences - 1].first = from;
-		}
+		forward->sequences[s].nwanted = 1;
+		forward->sequences[s].wanted = &first;
 	}
 }
 
@@ -297,4 +337,32 @@ AlbertForwardRun(AlbertForward *forward)
 		run_batch(forward, &forward->sequences[from], to - from);
 		from = to;
 	}
+}
+
+/* ---------- heads ---------- */
+
+AlbertRows
+AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const AlbertRows *rows)
+{
+	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+	AlbertRun	run = AlbertJobRun(job);
+	AlbertRows	logits;
+	AlbertStatus status;
+
+	while (!head(&job->binding->model, rows, &run, &logits, &status))
+	{
+		AlbertRetry(&run, &status);
+		AlbertArenaRewind(job->arena, mark);
+	}
+	return logits;
+}
+
+AlbertRows
+AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden, uint32 head)
+{
+	AlbertRows	pooled = AlbertRunHead(job, AlbertHeadPooler, hidden);
+
+	return AlbertRunHead(job,
+						 head == ALBERT_HEAD_SENTENCE_ORDER ? AlbertHeadSentenceOrder
+						 : AlbertHeadClassifier, &pooled);
 }

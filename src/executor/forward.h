@@ -34,6 +34,7 @@ struct AlbertForward
 	AlbertItem *items;
 	int			nitems;
 	int			nsequences;
+	int			max_sequences;	/* room at sequences */
 	AlbertSequence *sequences;	/* by item, then window */
 	const AlbertTrace *trace;	/* NULL usually */
 	void	   *state;			/* the task's own */
@@ -50,6 +51,16 @@ typedef struct AlbertForwardOptions
 	int			window_overlap; /* tokens that windows share, under albert.overflow = window; -1: half */
 } AlbertForwardOptions;
 
+/* A run without sequences yet; for tasks that make their own by AlbertForwardAdd. */
+extern void AlbertForwardInit(AlbertForward *forward, AlbertJob *job, AlbertItem *items, int nitems);
+
+/* One more sequence, of the item added last or a later one; the other fields are zeroed. */
+extern AlbertSequence *AlbertForwardAdd(AlbertForward *forward, int item, const AlbertTokens *tokens);
+
+/* Tokenize a pair cut to the model's length and add it; for tasks that make pairs of their own. */
+extern void AlbertForwardAddPair(AlbertForward *forward, int item, const AlbertText *text,
+								 const AlbertText *pair, AlbertTruncation truncation);
+
 /* Tokenize the items under albert.overflow; sequences come from job->arena. */
 extern void AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job,
 								  AlbertItem *items, int nitems,
@@ -57,6 +68,24 @@ extern void AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job,
 
 /* Run the encoder over the sequences, batch by batch. */
 extern void AlbertForwardRun(AlbertForward *forward);
+
+/* Only the first row of every sequence is needed: the heads on the pooler. */
+extern void AlbertForwardFirstRows(AlbertForward *forward);
+
+/*
+ * From consume, for such a run: the model's head (sentence order or
+ * classifier) on the pooled first rows, one row of logits a sequence.
+ */
+extern AlbertRows AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden, uint32 head);
+
+/*
+ * Run a head from consume: one of the AlbertHead functions on rows, its
+ * logits in the arena.
+ */
+typedef bool (*AlbertHeadFunction) (const AlbertModel *model, const AlbertRows *rows,
+									const AlbertRun *run, AlbertRows *logits,
+									AlbertStatus *status);
+extern AlbertRows AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const AlbertRows *rows);
 
 /* One text's tokens outside a forward run; under ALBERT_TRUNCATE_NONE nothing is cut. */
 extern void AlbertTokenizeText(AlbertJob *job, const AlbertItem *item,

@@ -42,21 +42,6 @@ typedef struct Source
 	int		   *bytes;			/* code point -> byte, one more at the end */
 } Source;
 
-static int *
-code_point_bytes(AlbertJob *job, const AlbertText *text)
-{
-	int		   *bytes = AlbertJobAlloc(job, text->size + 1, sizeof(int));
-	int			n = 0;
-
-	for (size_t i = 0; i < text->size; i++)
-	{
-		if (((unsigned char) text->data[i] & 0xC0) != 0x80)
-			bytes[n++] = i;
-	}
-	bytes[n] = text->size;
-	return bytes;
-}
-
 /* Does a word begin at this token: is there anything but text between it and the one before? */
 static bool
 begins_word(const Source *source, int token)
@@ -149,7 +134,7 @@ cut_text(AlbertJob *job, AlbertItem *item)
 						max_tokens - 2, options->overlap)));
 	AlbertTokenizeText(job, item, &encode, &source.tokens);
 	job->counts.tokens += source.tokens.n;
-	source.bytes = code_point_bytes(job, &item->text);
+	source.bytes = AlbertCodePointBytes(&item->text);
 
 	for (int number = 1; from < source.tokens.n; number++)
 	{

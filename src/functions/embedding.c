@@ -249,19 +249,6 @@ finish_vector(const EmbeddingOptions *options, AlbertItem *item, int windows, in
 		normalize(vector, n);
 }
 
-/* Poolings that look at the first row only need no other row of the last layer. */
-static void
-want_first_rows(AlbertForward *forward)
-{
-	static const int32_t first = 0;
-
-	for (int s = 0; s < forward->nsequences; s++)
-	{
-		forward->sequences[s].nwanted = 1;
-		forward->sequences[s].wanted = &first;
-	}
-}
-
 void
 AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 {
@@ -278,8 +265,9 @@ AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 	AlbertForwardTokenize(&forward, job, items, n, &forward_options);
 	for (int s = 0; s < forward.nsequences; s++)
 		windows[forward.sequences[s].item] = forward.sequences[s].window + 1;
+	/* poolings that look at the first row only need no other row of the last layer */
 	if ((options->pooling & ~(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) == 0)
-		want_first_rows(&forward);
+		AlbertForwardFirstRows(&forward);
 	forward.state = weights;
 	forward.consume = consume_pool;
 	AlbertForwardRun(&forward);
@@ -431,6 +419,40 @@ const AlbertTask albert_similarity_task = {
 };
 
 ALBERT_SCALAR_FUNCTION(albert_similarity);
+
+/* ---------- albert_similarity(a real[], b real[]) real ---------- */
+
+static const float *
+vector_of_array(ArrayType *array, int *n)
+{
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("embeddings must be one-dimensional arrays")));
+	if (array_contains_nulls(array))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("embeddings must not contain nulls")));
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return (const float *) ARR_DATA_PTR(array);
+}
+
+PG_FUNCTION_INFO_V1(albert_similarity_vectors);
+Datum
+albert_similarity_vectors(PG_FUNCTION_ARGS)
+{
+	int			na;
+	int			nb;
+	const float *a = vector_of_array(PG_GETARG_ARRAYTYPE_P(0), &na);
+	const float *b = vector_of_array(PG_GETARG_ARRAYTYPE_P(1), &nb);
+
+	if (na != nb)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("embeddings of %d and %d dimensions cannot be compared", na, nb),
+				 errhint("Embeddings can be compared when the same model made them.")));
+	PG_RETURN_FLOAT4((float) AlbertCosine(a, b, na));
+}
 
 /* ---------- albert_token_embeddings(content [, pair]) rows ---------- */
 

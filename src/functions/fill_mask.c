@@ -149,18 +149,12 @@ each_mask(AlbertForward *forward, const Masks *masks, const AlbertSequence *sequ
 	for (int row = 0; row < hidden->n; row += step)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertRun	run = AlbertJobRun(job);
 		AlbertRows	part = *hidden;
 		AlbertRows	logits;
-		AlbertStatus status;
 
 		part.data += (size_t) row * hidden->ld;
 		part.n = Min(step, hidden->n - row);
-		while (!AlbertHeadMlm(&job->binding->model, &part, &run, &logits, &status))
-		{
-			AlbertRetry(&run, &status);
-			AlbertArenaRewind(job->arena, mark);
-		}
+		logits = AlbertRunHead(job, AlbertHeadMlm, &part);
 		for (int r = 0; r < part.n; r++)
 		{
 			int			i;

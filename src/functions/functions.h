@@ -30,6 +30,32 @@ extern const AlbertTask albert_embedding_task;
 extern const AlbertTask albert_similarity_task;
 extern const AlbertTask albert_token_embeddings_task;
 
+/* sentence_order.c */
+extern const AlbertTask albert_sentence_order_task;
+
+/* classify.c */
+extern const AlbertTask albert_classify_task;
+extern const AlbertTask albert_classify_scores_task;
+
+/* zero_shot.c */
+extern const AlbertTask albert_classify_labels_task;
+extern const AlbertTask albert_classify_labels_scores_task;
+
+/* answer.c */
+extern const AlbertTask albert_answer_task;
+extern const AlbertTask albert_answers_task;
+
+/* entities.c */
+extern const AlbertTask albert_entities_task;
+
+/* choose.c */
+extern const AlbertTask albert_choose_task;
+extern const AlbertTask albert_choose_scores_task;
+
+/* inside.c */
+extern const AlbertTask albert_layers_task;
+extern const AlbertTask albert_attention_task;
+
 /* A SQL function's C symbol: NAME runs NAME_task, returning a value or rows. */
 #define ALBERT_SCALAR_FUNCTION(name) \
 	PG_FUNCTION_INFO_V1(name); \
@@ -53,6 +79,12 @@ extern const AlbertTask albert_token_embeddings_task;
 
 extern Datum AlbertFloatArray(const float *values, int n);
 extern Datum AlbertIntArray(const int32_t *values, int n);
+
+/* The name that the model gives a label. */
+extern Datum AlbertLabelToDatum(const AlbertJob *job, int label);
+
+/* Where each code point of a text starts: code point -> byte, and the size behind the last. */
+extern int *AlbertCodePointBytes(const AlbertText *text);
 
 /* decode(ids) as text */
 extern Datum AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens);

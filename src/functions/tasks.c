@@ -15,5 +15,17 @@ const AlbertTask *const albert_tasks[] = {
 	&albert_embedding_task,
 	&albert_similarity_task,
 	&albert_token_embeddings_task,
+	&albert_sentence_order_task,
+	&albert_classify_task,
+	&albert_classify_scores_task,
+	&albert_classify_labels_task,
+	&albert_classify_labels_scores_task,
+	&albert_answer_task,
+	&albert_answers_task,
+	&albert_entities_task,
+	&albert_choose_task,
+	&albert_choose_scores_task,
+	&albert_layers_task,
+	&albert_attention_task,
 	NULL
 };

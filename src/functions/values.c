@@ -45,6 +45,29 @@ AlbertIntArray(const int32_t *values, int n)
 	return plain_array(values, n, INT4OID);
 }
 
+int *
+AlbertCodePointBytes(const AlbertText *text)
+{
+	int		   *bytes = palloc_extended((text->size + 1) * sizeof(int), MCXT_ALLOC_HUGE);
+	int			n = 0;
+
+	for (size_t i = 0; i < text->size; i++)
+	{
+		if (((unsigned char) text->data[i] & 0xC0) != 0x80)
+			bytes[n++] = i;
+	}
+	bytes[n] = text->size;
+	return bytes;
+}
+
+Datum
+AlbertLabelToDatum(const AlbertJob *job, int label)
+{
+	const char *name = job->binding->model.labels[label];
+
+	return AlbertOutputToDatum(name, strlen(name));
+}
+
 Datum
 AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens)
 {

@@ -1,0 +1,167 @@
+/*
+ * classify.c
+ *	  Sequence classification: the best label, or every label's score.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "executor/forward.h"
+#include "executor/text.h"
+#include "functions/functions.h"
+#include "functions/scores.h"
+
+typedef enum ScoreFunction
+{
+	SCORE_SOFTMAX,
+	SCORE_SIGMOID,
+	SCORE_IDENTITY
+} ScoreFunction;
+
+/* As TextClassificationPipeline.postprocess chooses it. */
+static ScoreFunction
+score_function(const AlbertConfig *config)
+{
+	switch (config->problem_type)
+	{
+		case ALBERT_PROBLEM_REGRESSION:
+			return SCORE_IDENTITY;
+		case ALBERT_PROBLEM_MULTI_LABEL:
+			return SCORE_SIGMOID;
+		default:
+			return config->num_labels == 1 ? SCORE_SIGMOID : SCORE_SOFTMAX;
+	}
+}
+
+static void
+apply_function(const AlbertConfig *config, double *scores)
+{
+	switch (score_function(config))
+	{
+		case SCORE_SOFTMAX:
+			AlbertSoftmax(scores, config->num_labels);
+			break;
+		case SCORE_SIGMOID:
+			for (int i = 0; i < config->num_labels; i++)
+				scores[i] = AlbertSigmoid(scores[i]);
+			break;
+		case SCORE_IDENTITY:
+			break;
+	}
+}
+
+/* Logits by item; a long text's windows count by their tokens. */
+typedef struct Logits
+{
+	double	   *sums;			/* (nitems, num_labels) */
+	int		   *weights;
+} Logits;
+
+static void
+consume_classifier(AlbertForward *forward, const AlbertSequence *sequences, int n,
+				   const AlbertBatch *batch, const AlbertRows *hidden)
+{
+	Logits	   *logits = forward->state;
+	AlbertRows	rows = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CLASSIFIER);
+
+	for (int s = 0; s < n; s++)
+	{
+		double	   *sums = logits->sums + (size_t) sequences[s].item * rows.width;
+		const float *row = rows.data + (size_t) s * rows.ld;
+
+		for (int i = 0; i < rows.width; i++)
+			sums[i] += (double) row[i] * sequences[s].tokens.n;
+		logits->weights[sequences[s].item] += sequences[s].tokens.n;
+	}
+}
+
+/* (n, num_labels) scores, in the arena */
+static double *
+classify(AlbertJob *job, AlbertItem *items, int n)
+{
+	const AlbertConfig *config = job->binding->model.config;
+	AlbertForwardOptions options = {0};
+	AlbertForward forward;
+	Logits		logits;
+
+	logits.sums = AlbertJobAlloc(job, (size_t) n * config->num_labels, sizeof(double));
+	logits.weights = AlbertJobAlloc(job, n, sizeof(int));
+	memset(logits.sums, 0, (size_t) n * config->num_labels * sizeof(double));
+	memset(logits.weights, 0, n * sizeof(int));
+	AlbertForwardTokenize(&forward, job, items, n, &options);
+	AlbertForwardFirstRows(&forward);
+	forward.state = &logits;
+	forward.consume = consume_classifier;
+	AlbertForwardRun(&forward);
+	for (int i = 0; i < n; i++)
+	{
+		double	   *scores = logits.sums + (size_t) i * config->num_labels;
+
+		for (int label = 0; label < config->num_labels; label++)
+			scores[label] /= logits.weights[i];
+		apply_function(config, scores);
+	}
+	return logits.sums;
+}
+
+/* ---------- albert_classify(content [, pair]) text ---------- */
+
+static void
+run_classify(AlbertJob *job, AlbertItem *items, int n)
+{
+	int			num_labels = job->binding->model.config->num_labels;
+	double	   *scores = classify(job, items, n);
+
+	for (int i = 0; i < n; i++)
+	{
+		items[i].result = AlbertLabelToDatum(job, AlbertArgMax(scores + (size_t) i * num_labels,
+															   num_labels));
+		items[i].isnull = false;
+	}
+}
+
+const AlbertTask albert_classify_task = {
+	.symbol = "albert_classify",
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.run = run_classify
+};
+
+ALBERT_SCALAR_FUNCTION(albert_classify);
+
+/* ---------- albert_classify_scores(content [, pair]) rows ---------- */
+
+static void
+run_classify_scores(AlbertJob *job, AlbertItem *items, int n)
+{
+	int			num_labels = job->binding->model.config->num_labels;
+	double	   *scores = classify(job, items, n);
+
+	for (int i = 0; i < n; i++)
+	{
+		const double *row = scores + (size_t) i * num_labels;
+		int		   *order = AlbertRank(row, num_labels);
+
+		for (int r = 0; r < num_labels; r++)
+		{
+			Datum		values[2];
+
+			values[0] = AlbertLabelToDatum(job, order[r]);
+			values[1] = Float4GetDatum((float) row[order[r]]);
+			AlbertPutRow(&items[i], values, NULL);
+		}
+	}
+}
+
+const AlbertTask albert_classify_scores_task = {
+	.symbol = "albert_classify_scores",
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.run = run_classify_scores
+};
+
+ALBERT_ROWS_FUNCTION(albert_classify_scores);

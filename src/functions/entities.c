@@ -1,0 +1,351 @@
+/*
+ * entities.c
+ *	  Token classification with the aggregation strategies of the reference's
+ *	  pipeline (transformers, TokenClassificationPipeline).
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+
+#include "executor/forward.h"
+#include "executor/text.h"
+#include "functions/functions.h"
+#include "functions/scores.h"
+#include "functions/words.h"
+
+typedef enum Aggregation
+{
+	AGGREGATE_NONE,				/* every token by itself */
+	AGGREGATE_SIMPLE,			/* adjacent tokens of one tag */
+	AGGREGATE_FIRST,			/* words: their first token decides */
+	AGGREGATE_AVERAGE,			/* words: the mean of their tokens' scores decides */
+	AGGREGATE_MAX				/* words: their surest token decides */
+} Aggregation;
+
+static const char *const aggregations[] = {"none", "simple", "first", "average", "max"};
+
+typedef struct EntityOptions
+{
+	int			aggregation;
+} EntityOptions;
+
+static void
+init_entities(AlbertJob *job)
+{
+	((EntityOptions *) &job->options)->aggregation = AGGREGATE_SIMPLE;
+}
+
+static bool
+option_entities(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	char	   *aggregation;
+
+	if (strcmp(name, "aggregation") != 0)
+		return false;
+	aggregation = AlbertCString(value);
+	for (int i = 0; i < lengthof(aggregations); i++)
+	{
+		if (strcmp(aggregation, aggregations[i]) == 0)
+		{
+			((EntityOptions *) &job->options)->aggregation = i;
+			return true;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown aggregation \"%s\"", aggregation),
+			 errhint("Aggregations are none, simple, first, average and max.")));
+	return false;
+}
+
+/* A token, a word of several tokens, or a group of either. */
+typedef struct Entity
+{
+	int			label;
+	double		score;
+	int			first;			/* tokens of the sequence */
+	int			last;
+} Entity;
+
+/* What is looked at: one sequence with its tokens' probabilities. */
+typedef struct Tagged
+{
+	const AlbertJob *job;
+	const AlbertItem *item;
+	const AlbertTokens *tokens;
+	const int  *bytes;			/* code point -> byte of the item's text */
+	int			num_labels;
+	const double *probs;		/* (tokens, num_labels) */
+} Tagged;
+
+static const double *
+token_probs(const Tagged *tagged, int token)
+{
+	return tagged->probs + (size_t) token * tagged->num_labels;
+}
+
+/* ---------- words ---------- */
+
+/*
+ * Does the token continue a word?  Where the vocabulary marks continuation,
+ * when the piece is longer or shorter than its text; else when no blank
+ * touches its start.  Unknown text never does.
+ */
+static bool
+is_subword(const Tagged *tagged, int token)
+{
+	const AlbertTokenizer *tokenizer = &tagged->job->binding->tokenizer;
+	const char *text = tagged->item->text.data;
+	int			start = tagged->tokens->start[token];
+
+	if (tagged->tokens->ids[token] == tokenizer->unk_id)
+		return false;
+	if (AlbertMarksContinuation(tokenizer))
+	{
+		AlbertText	piece;
+		AlbertStatus status;
+		int			length = 0;
+
+		if (!AlbertTokenizerPiece(tokenizer, tagged->tokens->ids[token], &piece, &status))
+			AlbertReport(&status);
+		for (size_t i = 0; i < piece.size; i++)
+			length += ((unsigned char) piece.data[i] & 0xC0) != 0x80;
+		return length != tagged->tokens->stop[token] - start;
+	}
+	return start > 0 && text[tagged->bytes[start - 1]] != ' ' &&
+		(tagged->bytes[start] == tagged->item->text.size || text[tagged->bytes[start]] != ' ');
+}
+
+static Entity
+word_entity(const Tagged *tagged, int first, int last, int aggregation)
+{
+	Entity		word = {.first = first, .last = last};
+	int			n = tagged->num_labels;
+	const double *probs = token_probs(tagged, first);
+	double	   *mean;
+
+	if (aggregation == AGGREGATE_AVERAGE)
+	{
+		mean = palloc0(n * sizeof(double));
+		for (int t = first; t <= last; t++)
+		{
+			for (int i = 0; i < n; i++)
+				mean[i] += token_probs(tagged, t)[i] / (last - first + 1);
+		}
+		probs = mean;
+	}
+	else if (aggregation == AGGREGATE_MAX)
+	{
+		for (int t = first + 1; t <= last; t++)
+		{
+			const double *other = token_probs(tagged, t);
+
+			if (other[AlbertArgMax(other, n)] > probs[AlbertArgMax(probs, n)])
+				probs = other;
+		}
+	}
+	word.label = AlbertArgMax(probs, n);
+	word.score = probs[word.label];
+	return word;
+}
+
+/* The tokens or, by aggregation, words of a sequence with their labels; returns how many. */
+static int
+label_words(const Tagged *tagged, int aggregation, Entity *entities)
+{
+	const AlbertTokens *tokens = tagged->tokens;
+	int			n = 0;
+	int			t = 0;
+
+	while (t < tokens->n)
+	{
+		int			last = t;
+
+		if (tokens->special[t])
+		{
+			t++;
+			continue;
+		}
+		if (aggregation >= AGGREGATE_FIRST)
+		{
+			while (last + 1 < tokens->n && !tokens->special[last + 1] &&
+				   is_subword(tagged, last + 1))
+				last++;
+		}
+		entities[n++] = word_entity(tagged, t, last, aggregation);
+		t = last + 1;
+	}
+	return n;
+}
+
+/* ---------- groups ---------- */
+
+static const char *
+label_name(const Tagged *tagged, int label)
+{
+	return tagged->job->binding->model.labels[label];
+}
+
+/* The label without B- or I-. */
+static const char *
+label_tag(const char *label)
+{
+	return strncmp(label, "B-", 2) == 0 || strncmp(label, "I-", 2) == 0 ? label + 2 : label;
+}
+
+/* Does the entity go on with the group that the one before it is in? */
+static bool
+continues_group(const Tagged *tagged, const Entity *previous, const Entity *entity)
+{
+	const char *label = label_name(tagged, entity->label);
+
+	return strncmp(label, "B-", 2) != 0 &&
+		strcmp(label_tag(label), label_tag(label_name(tagged, previous->label))) == 0;
+}
+
+/* The text of a run of tokens, as convert_tokens_to_string, unknown pieces as they were written. */
+static Datum
+entity_word(const Tagged *tagged, const Entity *entity, bool raw)
+{
+	const AlbertTokenizer *tokenizer = &tagged->job->binding->tokenizer;
+	const AlbertTokens *tokens = tagged->tokens;
+	StringInfoData words;
+	Datum		result;
+
+	initStringInfo(&words);
+	for (int t = entity->first; t <= entity->last; t++)
+	{
+		AlbertText	piece;
+		AlbertStatus status;
+
+		if (!AlbertTokenizerPiece(tokenizer, tokens->ids[t], &piece, &status))
+			AlbertReport(&status);
+		if (tokens->ids[t] == tokenizer->unk_id)
+		{
+			piece.data = tagged->item->text.data + tagged->bytes[tokens->start[t]];
+			piece.size = tagged->bytes[tokens->stop[t]] - tagged->bytes[tokens->start[t]];
+		}
+		if (raw)
+			appendBinaryStringInfo(&words, piece.data, piece.size);
+		else
+			AlbertAppendPiece(tokenizer, &words, &piece, t == entity->first);
+	}
+	result = AlbertOutputToDatum(words.data, words.len);
+	pfree(words.data);
+	return result;
+}
+
+static void
+put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity, bool grouped)
+{
+	const char *label = label_name(tagged, entity->label);
+	const char *dash = grouped ? strchr(label, '-') : NULL;
+	const char *name = dash == NULL ? label : dash + 1;
+	Datum		values[5];
+
+	if (strcmp(name, "O") == 0)
+		return;
+	values[0] = AlbertOutputToDatum(name, strlen(name));
+	values[1] = Float4GetDatum((float) entity->score);
+	values[2] = entity_word(tagged, entity, !grouped);
+	values[3] = Int32GetDatum(tagged->tokens->start[entity->first]);
+	values[4] = Int32GetDatum(tagged->tokens->stop[entity->last]);
+	AlbertPutRow(item, values, NULL);
+}
+
+static void
+put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n)
+{
+	int			i = 0;
+
+	while (i < n)
+	{
+		Entity		group = entities[i];
+		int			members = 1;
+
+		while (i + members < n &&
+			   continues_group(tagged, &entities[i + members - 1], &entities[i + members]))
+		{
+			group.score += entities[i + members].score;
+			group.last = entities[i + members].last;
+			members++;
+		}
+		group.score /= members;
+		put_entity(tagged, item, &group, true);
+		i += members;
+	}
+}
+
+/* ---------- albert_entities(content) rows ---------- */
+
+static void
+put_entities(AlbertForward *forward, const AlbertSequence *sequence, const AlbertRows *logits)
+{
+	AlbertJob  *job = forward->job;
+	int			aggregation = ((const EntityOptions *) &job->options)->aggregation;
+	AlbertItem *item = &forward->items[sequence->item];
+	int			ntokens = sequence->tokens.n;
+	int			num_labels = logits->width;
+	double	   *probs = AlbertJobAlloc(job, (size_t) ntokens * num_labels, sizeof(double));
+	Entity	   *entities = AlbertJobAlloc(job, ntokens, sizeof(Entity));
+	Tagged		tagged = {
+		.job = job, .item = item, .tokens = &sequence->tokens,
+		.bytes = ((int **) forward->state)[sequence->item],
+		.num_labels = num_labels, .probs = probs
+	};
+	int			n;
+
+	for (int t = 0; t < ntokens; t++)
+	{
+		const float *row = logits->data + (size_t) (sequence->row + t) * logits->ld;
+
+		for (int i = 0; i < num_labels; i++)
+			probs[(size_t) t * num_labels + i] = row[i];
+		AlbertSoftmax(probs + (size_t) t * num_labels, num_labels);
+	}
+	n = label_words(&tagged, aggregation, entities);
+	if (aggregation != AGGREGATE_NONE)
+		put_groups(&tagged, item, entities, n);
+	else
+	{
+		for (int i = 0; i < n; i++)
+			put_entity(&tagged, item, &entities[i], false);
+	}
+}
+
+static void
+consume_entities(AlbertForward *forward, const AlbertSequence *sequences, int n,
+				 const AlbertBatch *batch, const AlbertRows *hidden)
+{
+	AlbertRows	logits = AlbertRunHead(forward->job, AlbertHeadClassifier, hidden);
+
+	for (int s = 0; s < n; s++)
+		put_entities(forward, &sequences[s], &logits);
+}
+
+static void
+run_entities(AlbertJob *job, AlbertItem *items, int n)
+{
+	AlbertForwardOptions options = {.offsets = true};
+	AlbertForward forward;
+	int		  **bytes = palloc(n * sizeof(int *));
+
+	for (int i = 0; i < n; i++)
+		bytes[i] = AlbertCodePointBytes(&items[i].text);
+	AlbertForwardTokenize(&forward, job, items, n, &options);
+	forward.state = bytes;
+	forward.consume = consume_entities;
+	AlbertForwardRun(&forward);
+}
+
+const AlbertTask albert_entities_task = {
+	.symbol = "albert_entities",
+	.text_arg = "content",
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_TOKEN_CLASSIFIER,
+	.init = init_entities,
+	.option = option_entities,
+	.run = run_entities
+};
+
+ALBERT_ROWS_FUNCTION(albert_entities);

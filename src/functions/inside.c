@@ -1,0 +1,209 @@
+/*
+ * inside.c
+ *	  Looking inside: how far each layer moves the hidden states (figure 1 of
+ *	  the ALBERT paper), and what each token attends to.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "executor/forward.h"
+#include "executor/text.h"
+#include "functions/embedding.h"
+#include "functions/functions.h"
+
+static void
+ignore_hidden(AlbertForward *forward, const AlbertSequence *sequences, int n,
+			  const AlbertBatch *batch, const AlbertRows *hidden)
+{
+}
+
+/* One traced run of one item's first sequence; the trace's context is the caller's. */
+static void
+run_traced(AlbertJob *job, AlbertItem *item, AlbertForward *forward, const AlbertTrace *trace)
+{
+	AlbertForwardOptions options = {0};
+
+	AlbertForwardTokenize(forward, job, item, 1, &options);
+	forward->nsequences = 1;
+	forward->trace = trace;
+	forward->consume = ignore_hidden;
+	AlbertForwardRun(forward);
+}
+
+/* ---------- albert_layers(content) rows ---------- */
+
+/* Rows are kept apart from the trace callback: nothing may raise an error inside the encoder. */
+typedef struct LayerMoves
+{
+	int			nlayers;
+	int			max;
+	double	   *distances;
+	double	   *cosines;
+} LayerMoves;
+
+/* Means over the tokens of |output - input| and of their cosine. */
+static void
+note_layer(void *context, int layer, int ntokens, int hidden_size,
+		   const float *input, int ld_input, const float *output, int ld_output)
+{
+	LayerMoves *moves = context;
+	double		distance = 0;
+	double		cosine = 0;
+
+	if (moves->nlayers == moves->max)
+		return;
+	for (int t = 0; t < ntokens; t++)
+	{
+		const float *x = input + (size_t) t * ld_input;
+		const float *y = output + (size_t) t * ld_output;
+		double		sum = 0;
+
+		for (int i = 0; i < hidden_size; i++)
+			sum += ((double) y[i] - x[i]) * ((double) y[i] - x[i]);
+		distance += sqrt(sum);
+		cosine += AlbertCosine(x, y, hidden_size);
+	}
+	moves->distances[moves->nlayers] = distance / ntokens;
+	moves->cosines[moves->nlayers] = cosine / ntokens;
+	moves->nlayers++;
+}
+
+/* Layers of a model: an application of a group of inner layers counts each of them. */
+static int
+layer_applications(const AlbertConfig *config)
+{
+	return config->num_hidden_layers * config->inner_group_num;
+}
+
+static void
+run_layers(AlbertJob *job, AlbertItem *items, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		LayerMoves	moves = {.max = layer_applications(job->binding->model.config)};
+		AlbertTrace trace = {.context = &moves, .layer = note_layer};
+		AlbertForward forward;
+
+		moves.distances = AlbertJobAlloc(job, moves.max, sizeof(double));
+		moves.cosines = AlbertJobAlloc(job, moves.max, sizeof(double));
+		run_traced(job, &items[i], &forward, &trace);
+		for (int layer = 0; layer < moves.nlayers; layer++)
+		{
+			Datum		values[3];
+
+			values[0] = Int32GetDatum(layer + 1);
+			values[1] = Float4GetDatum((float) moves.distances[layer]);
+			values[2] = Float4GetDatum((float) moves.cosines[layer]);
+			AlbertPutRow(&items[i], values, NULL);
+		}
+	}
+}
+
+const AlbertTask albert_layers_task = {
+	.symbol = "albert_layers",
+	.text_arg = "content",
+	.part = ALBERT_PART_WEIGHTS,
+	.run = run_layers
+};
+
+ALBERT_ROWS_FUNCTION(albert_layers);
+
+/* ---------- albert_attention(content, layer, head) rows ---------- */
+
+typedef struct AttentionOptions
+{
+	int			layer;			/* from 1 */
+	int			head;			/* from 1 */
+} AttentionOptions;
+
+static bool
+option_attention(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	AttentionOptions *options = (AttentionOptions *) &job->options;
+	const AlbertConfig *config = job->binding->model.config;
+
+	if (strcmp(name, "layer") == 0)
+		options->layer = AlbertIntOption(name, value, 1, layer_applications(config));
+	else if (strcmp(name, "head") == 0)
+		options->head = AlbertIntOption(name, value, 1, config->num_attention_heads);
+	else
+		return false;
+	return true;
+}
+
+typedef struct AttentionMap
+{
+	int			layer;			/* from 0 */
+	int			head;			/* from 0 */
+	int			len;			/* tokens of the sequence */
+	float	   *probs;			/* (len, len) */
+} AttentionMap;
+
+static bool
+wants_layer(void *context, int layer)
+{
+	return ((AttentionMap *) context)->layer == layer;
+}
+
+static void
+note_attention(void *context, int layer, int text, int heads, int len, const float *probs)
+{
+	AttentionMap *map = context;
+
+	memcpy(map->probs, probs + (size_t) map->head * len * len, (size_t) len * len * sizeof(float));
+	map->len = len;
+}
+
+static void
+put_attention(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, const AttentionMap *map)
+{
+	Datum	   *pieces = palloc(tokens->n * sizeof(Datum));
+
+	for (int t = 0; t < tokens->n; t++)
+		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->ids[t]);
+	for (int q = 0; q < map->len; q++)
+	{
+		for (int k = 0; k < map->len; k++)
+		{
+			Datum		values[5];
+
+			values[0] = Int32GetDatum(q);
+			values[1] = pieces[q];
+			values[2] = Int32GetDatum(k);
+			values[3] = pieces[k];
+			values[4] = Float4GetDatum(map->probs[(size_t) q * map->len + k]);
+			AlbertPutRow(item, values, NULL);
+		}
+	}
+}
+
+static void
+run_attention(AlbertJob *job, AlbertItem *items, int n)
+{
+	const AttentionOptions *options = (const AttentionOptions *) &job->options;
+	int			max_length = job->binding->tokenizer.max_length;
+
+	for (int i = 0; i < n; i++)
+	{
+		AttentionMap map = {.layer = options->layer - 1, .head = options->head - 1};
+		AlbertTrace trace = {
+			.context = &map, .wants_attention = wants_layer, .attention = note_attention
+		};
+		AlbertForward forward;
+
+		map.probs = AlbertJobAlloc(job, (size_t) max_length * max_length, sizeof(float));
+		run_traced(job, &items[i], &forward, &trace);
+		put_attention(job, &items[i], &forward.sequences[0].tokens, &map);
+	}
+}
+
+const AlbertTask albert_attention_task = {
+	.symbol = "albert_attention",
+	.text_arg = "content",
+	.part = ALBERT_PART_WEIGHTS,
+	.option = option_attention,
+	.run = run_attention
+};
+
+ALBERT_ROWS_FUNCTION(albert_attention);

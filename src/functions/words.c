@@ -1,0 +1,69 @@
+/*
+ * words.c
+ *	  Words of SentencePiece and WordPiece vocabularies.
+ */
+#include "postgres.h"
+
+#include "functions/words.h"
+#include "store/store.h"
+
+#define WORD_MARK		"\xe2\x96\x81"	/* U+2581 */
+#define WORD_MARK_SIZE	3
+
+bool
+AlbertMarksContinuation(const AlbertTokenizer *tokenizer)
+{
+	return AlbertTokenizerPieceId(tokenizer, WORD_MARK, WORD_MARK_SIZE) < 0;
+}
+
+static bool
+has_prefix(const AlbertText *piece, const char *prefix, size_t size)
+{
+	return piece->size >= size && memcmp(piece->data, prefix, size) == 0;
+}
+
+bool
+AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id)
+{
+	AlbertText	piece;
+	AlbertStatus status;
+
+	if (!AlbertTokenizerPiece(tokenizer, id, &piece, &status))
+		AlbertReport(&status);
+	if (AlbertMarksContinuation(tokenizer))
+		return !has_prefix(&piece, "##", 2);
+	/* unknown text is part of its word: the mark before it is a piece of its own */
+	if (id == tokenizer->unk_id)
+		return false;
+	return has_prefix(&piece, WORD_MARK, WORD_MARK_SIZE) || AlbertTokenizerIsSpecial(tokenizer, id);
+}
+
+void
+AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
+				  const AlbertText *piece, bool first)
+{
+	if (AlbertMarksContinuation(tokenizer))
+	{
+		if (has_prefix(piece, "##", 2))
+			appendBinaryStringInfo(words, piece->data + 2, piece->size - 2);
+		else
+		{
+			if (!first)
+				appendStringInfoChar(words, ' ');
+			appendBinaryStringInfo(words, piece->data, piece->size);
+		}
+		return;
+	}
+	for (size_t i = 0; i < piece->size;)
+	{
+		if (piece->size - i >= WORD_MARK_SIZE &&
+			memcmp(piece->data + i, WORD_MARK, WORD_MARK_SIZE) == 0)
+		{
+			if (!first)
+				appendStringInfoChar(words, ' ');
+			i += WORD_MARK_SIZE;
+		}
+		else
+			appendStringInfoChar(words, piece->data[i++]);
+	}
+}
