@@ -7,6 +7,81 @@
 -- Models: what there is, what is loaded, what has been done
 -- (src/functions/models.c)
 -- ---------------------------------------------------------------------
+CREATE FUNCTION albert_models(
+    OUT name text,
+    OUT state text,
+    OUT architecture text,
+    OUT heads text[],
+    OUT parameters bigint,
+    OUT layers integer,
+    OUT hidden_size integer,
+    OUT precision text,
+    OUT kernel text,
+    OUT shared_bytes bigint,
+    OUT sha256 text,
+    OUT path text,
+    OUT loaded_at timestamptz,
+    OUT error text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'albert_models'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 10000 ROWS 20;
+COMMENT ON FUNCTION albert_models() IS 'models found under albert.model_path and models that are loaded';
+
+CREATE VIEW albert_models AS SELECT * FROM albert_models();
+GRANT SELECT ON albert_models TO PUBLIC;
+COMMENT ON VIEW albert_models IS 'models found under albert.model_path and models that are loaded';
+COMMENT ON COLUMN albert_models.name IS 'what to call the model in SQL: the name of its directory';
+COMMENT ON COLUMN albert_models.state IS 'available: on disk; loading; tokenizer: only that is in memory; loaded; broken: see error';
+COMMENT ON COLUMN albert_models.heads IS 'what the model answers besides embeddings';
+COMMENT ON COLUMN albert_models.precision IS 'in which the loaded weights are kept';
+COMMENT ON COLUMN albert_models.kernel IS 'kernel set that computes with the loaded weights';
+COMMENT ON COLUMN albert_models.shared_bytes IS 'shared memory the model takes, once for all sessions';
+COMMENT ON COLUMN albert_models.sha256 IS 'SHA-256 of what sha256sum prints for the model''s files in the order of their names';
+COMMENT ON COLUMN albert_models.path IS 'directory of the model; NULL without the privileges of pg_read_all_settings';
+
+CREATE FUNCTION albert_stats(
+    OUT model text,
+    OUT calls bigint,
+    OUT rows bigint,
+    OUT tokens bigint,
+    OUT truncated bigint,
+    OUT batches bigint,
+    OUT seconds double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'albert_stats'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100 ROWS 10;
+COMMENT ON FUNCTION albert_stats() IS 'work done by each model in all sessions since the server was started or albert_stats_reset()';
+
+CREATE VIEW albert_stats AS SELECT * FROM albert_stats();
+GRANT SELECT ON albert_stats TO PUBLIC;
+COMMENT ON VIEW albert_stats IS 'work done by each model in all sessions since the server was started or albert_stats_reset()';
+COMMENT ON COLUMN albert_stats.calls IS 'runs of the encoder or of the tokenizer';
+COMMENT ON COLUMN albert_stats.rows IS 'texts or pairs of texts';
+COMMENT ON COLUMN albert_stats.tokens IS 'special tokens included, after truncation';
+COMMENT ON COLUMN albert_stats.truncated IS 'texts that were longer than the model takes';
+COMMENT ON COLUMN albert_stats.batches IS 'groups of texts that were computed together';
+COMMENT ON COLUMN albert_stats.seconds IS 'time spent in these runs';
+
+CREATE FUNCTION albert_load(model text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'albert_load'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100000;
+COMMENT ON FUNCTION albert_load(text) IS 'load a model into shared memory now rather than at first use';
+REVOKE ALL ON FUNCTION albert_load(text) FROM PUBLIC;
+
+CREATE FUNCTION albert_unload(model text)
+RETURNS boolean
+AS 'MODULE_PATHNAME', 'albert_unload'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 1000;
+COMMENT ON FUNCTION albert_unload(text) IS 'free a model''s shared memory; its next use loads it from its files again; false when it was not loaded';
+REVOKE ALL ON FUNCTION albert_unload(text) FROM PUBLIC;
+
+CREATE FUNCTION albert_stats_reset()
+RETURNS void
+AS 'MODULE_PATHNAME', 'albert_stats_reset'
+LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100;
+COMMENT ON FUNCTION albert_stats_reset() IS 'set the counts of albert_stats to zero';
+REVOKE ALL ON FUNCTION albert_stats_reset() FROM PUBLIC;
 
 -- Every function below exists for the default model (STABLE) and for a named
 -- one (IMMUTABLE).  Where a pair of texts is optional, the pair is given by

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "nodes/pg_list.h"
 #include "encoder/model.h"
 #include "formats/formats.h"
 #include "tokenizer/tokenizer.h"
@@ -52,9 +53,53 @@ typedef struct AlbertCounts
 
 extern void AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts);
 
-/* Load now (both parts), or forget; missing is for unload: what is not loaded is no error then. */
+/* Load now, both parts. */
 extern void AlbertStoreLoad(const char *name);
+
+/*
+ * Forget a model, so that its memory is free once the last transaction that
+ * computes with it has ended, and the next use loads it from its files again.
+ * Waits for a load that is under way.  False when it was not loaded.
+ */
 extern bool AlbertStoreUnload(const char *name);
+
+/* A model as albert_models and albert_stats show it; all strings are palloc'd and in the database's encoding. */
+typedef struct AlbertModelEntry
+{
+	const char *name;
+	const char *state;			/* available, loading, tokenizer, loaded, broken */
+	const char *architecture;	/* NULL: not known (broken) */
+	uint32		heads;
+	int64		parameters;
+	int			layers;
+	int			hidden_size;
+	const char *precision;		/* NULL unless the weights are loaded, as are kernel and digest */
+	const char *kernel;
+	int64		shared_bytes;
+	const char *digest;			/* SHA-256 in hexadecimal */
+	const char *path;			/* NULL when this user may not see it */
+	TimestampTz loaded_at;		/* 0: not loaded */
+	const char *error;			/* why it is broken */
+} AlbertModelEntry;
+
+/* Models found under albert.model_path and models that are loaded: a list of AlbertModelEntry by name. */
+extern List *AlbertStoreList(void);
+
+typedef struct AlbertCountsEntry
+{
+	char		name[64];
+	AlbertCounts counts;
+} AlbertCountsEntry;
+
+/* What each model has done since it was first loaded: a list of AlbertCountsEntry. */
+extern List *AlbertStoreCounts(void);
+extern void AlbertStoreResetCounts(void);
+
+/* The i-th head's name and bit, in the order of display; NULL past the end. */
+extern const char *AlbertHeadName(int i, uint32 *head);
+
+/* An arena whose blocks are palloc'd in context; it returns NULL, as arenas do, when there is no memory. */
+extern void AlbertArenaInitContext(AlbertArena *arena, MemoryContext context);
 
 /* Raise a status from below as an error with its SQLSTATE, message, detail and hint. */
 extern void AlbertReport(const AlbertStatus *status) pg_attribute_noreturn();

@@ -1,0 +1,42 @@
+/*
+ * albert.c
+ *	  The library's beginning: settings and hooks.
+ */
+#include "postgres.h"
+
+#include "compat.h"
+#include "executor/task.h"
+#include "store/store.h"
+
+ALBERT_MODULE_MAGIC;
+
+void		_PG_init(void);
+
+static const struct config_enum_entry overflow_options[] = {
+	{"truncate", ALBERT_OVERFLOW_TRUNCATE, false},
+	{"error", ALBERT_OVERFLOW_ERROR, false},
+	{"window", ALBERT_OVERFLOW_WINDOW, false},
+	{NULL, 0, false}
+};
+
+void
+_PG_init(void)
+{
+	DefineCustomEnumVariable("albert.overflow",
+							 "Sets what is done with a text that is longer than the model takes.",
+							 NULL,
+							 &albert_overflow,
+							 ALBERT_OVERFLOW_TRUNCATE,
+							 overflow_options,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+	DefineCustomIntVariable("albert.batch_tokens",
+							"Sets how many tokens are computed together.",
+							NULL,
+							&albert_batch_tokens,
+							512, 16, 65536,
+							PGC_USERSET, 0,
+							NULL, NULL, NULL);
+	AlbertStoreInit();
+	MarkGUCPrefixReserved("albert");
+}

@@ -1,0 +1,84 @@
+/*
+ * compat.h
+ *	  Differences between PostgreSQL's major versions, 14 to 18.  Every test
+ *	  of PG_VERSION_NUM is in this file.
+ */
+#ifndef ALBERT_COMPAT_H
+#define ALBERT_COMPAT_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "storage/ipc.h"
+#include "utils/guc.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 140000
+#error "albert needs PostgreSQL 14 or later"
+#endif
+
+#ifndef DSM_HANDLE_INVALID
+#define DSM_HANDLE_INVALID 0
+#endif
+
+/* 18 lets a module tell its name and version. */
+#if PG_VERSION_NUM >= 180000
+#define ALBERT_MODULE_MAGIC PG_MODULE_MAGIC_EXT(.name = "albert", .version = "1.0")
+#else
+#define ALBERT_MODULE_MAGIC PG_MODULE_MAGIC
+#endif
+
+/* 15: settings nobody defined are refused, not just warned of. */
+#if PG_VERSION_NUM < 150000
+#define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
+#endif
+
+/*
+ * 15: shared memory is asked for in a hook of its own, because its size may
+ * depend on settings that other preloaded modules change; before, in _PG_init.
+ */
+#if PG_VERSION_NUM >= 150000
+#define ALBERT_HAS_SHMEM_REQUEST_HOOK
+#endif
+
+/* 15: set-returning functions that fill a tuplestore have a helper. */
+#if PG_VERSION_NUM < 150000
+static inline void
+InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	MemoryContext old;
+	TupleDesc	desc;
+	bool		random_access;
+
+	(void) flags;
+	if (rsinfo == NULL || !IsA(rsinfo, ReturnSetInfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("set-valued function called in context that cannot accept a set")));
+	if ((rsinfo->allowedModes & SFRM_Materialize) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("materialize mode required, but it is not allowed in this context")));
+	old = MemoryContextSwitchTo(rsinfo->econtext->ecxt_per_query_memory);
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	random_access = (rsinfo->allowedModes & SFRM_Materialize_Random) != 0;
+	rsinfo->returnMode = SFRM_Materialize;
+	rsinfo->setResult = tuplestore_begin_heap(random_access, false, work_mem);
+	rsinfo->setDesc = CreateTupleDescCopy(desc);
+	MemoryContextSwitchTo(old);
+}
+#endif
+
+/* 17: an extension's waits have names of their own in pg_stat_activity. */
+#if PG_VERSION_NUM >= 170000
+#define AlbertWaitEvent(name) WaitEventExtensionNew(name)
+#else
+#define AlbertWaitEvent(name) PG_WAIT_EXTENSION
+#endif
+
+#endif							/* ALBERT_COMPAT_H */

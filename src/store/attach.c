@@ -1,0 +1,400 @@
+/*
+ * attach.c
+ *	  A backend's bindings: models it has mapped and may compute with.
+ *
+ * A binding is good while its slot's generation stands still.  When the model
+ * has been unloaded, the binding leaves the table, but its mapping stays until
+ * the transaction ends, because somebody further up may be computing with it.
+ */
+#include "store/registry.h"
+
+#include "access/xact.h"
+#include "lib/ilist.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+typedef struct Mapping
+{
+	const void *address;		/* NULL: not mapped */
+	Size		size;
+	dsm_segment *segment;		/* NULL: in the main segment */
+} Mapping;
+
+typedef struct Binding
+{
+	AlbertBinding shown;		/* what callers see */
+	AlbertKey	key;
+	MemoryContext context;		/* of all the binding's memory, this struct too */
+	AlbertArena arena;
+	AlbertSlot *slot;
+	Mapping		parts[ALBERT_NPARTS];
+	slist_node	gone;			/* in gone_bindings */
+} Binding;
+
+typedef struct BindingEntry
+{
+	AlbertKey	key;
+	Binding    *binding;
+} BindingEntry;
+
+static HTAB *bindings = NULL;
+static slist_head gone_bindings = SLIST_STATIC_INIT(gone_bindings);
+static MemoryContext store_context = NULL;
+
+/* The last answer, and what it was the answer to. */
+static Binding *last_binding = NULL;
+static uint64 last_epoch = 0;
+
+/* The registry's count of changes when the table was last looked through. */
+static uint64 seen_changes = 0;
+
+static bool
+is_current(const Binding *binding)
+{
+	return pg_atomic_read_u64(&binding->slot->generation) == binding->shown.generation;
+}
+
+static void
+unmap(Mapping *mapping)
+{
+	if (mapping->segment != NULL)
+		dsm_detach(mapping->segment);
+	memset(mapping, 0, sizeof(*mapping));
+}
+
+static void
+free_binding(Binding *binding)
+{
+	int			i;
+
+	for (i = 0; i < ALBERT_NPARTS; i++)
+		unmap(&binding->parts[i]);
+	MemoryContextDelete(binding->context);
+}
+
+/* Out of the table; freed when the transaction ends. */
+static void
+forget(Binding *binding)
+{
+	if (last_binding == binding)
+		last_binding = NULL;
+	hash_search(bindings, &binding->key, HASH_REMOVE, NULL);
+	slist_push_head(&gone_bindings, &binding->gone);
+}
+
+/*
+ * At the end of every transaction: let go of models that have been unloaded,
+ * also of those this transaction has not used.
+ */
+static void
+end_of_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			break;
+		default:
+			return;
+	}
+
+	if (bindings != NULL)
+	{
+		uint64		changes = pg_atomic_read_u64(&AlbertRegistryGet()->changes);
+
+		if (changes != seen_changes)
+		{
+			HASH_SEQ_STATUS scan;
+			BindingEntry *entry;
+
+			hash_seq_init(&scan, bindings);
+			while ((entry = hash_seq_search(&scan)) != NULL)
+			{
+				if (!is_current(entry->binding))
+					forget(entry->binding);
+			}
+			seen_changes = changes;
+		}
+	}
+	while (!slist_is_empty(&gone_bindings))
+		free_binding(slist_container(Binding, gone, slist_pop_head_node(&gone_bindings)));
+}
+
+/* ---- a slot with the wanted part ---- */
+
+/* A consistent copy of what the registry says of a slot. */
+typedef struct Claim
+{
+	AlbertSlot *slot;
+	uint64		generation;
+	AlbertStorePart parts[ALBERT_NPARTS];
+} Claim;
+
+/*
+ * Wait until the part is there, or nobody is loading it.  True with *claim
+ * filled in when it is there.  False when this process is now the slot's
+ * loader, and must call AlbertSlotLoad.
+ */
+static bool
+claim_slot(const AlbertKey *key, AlbertPart part, Claim *claim, char *directory)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	bool		have_directory = false;
+	static uint32 wait_event = 0;
+
+	for (;;)
+	{
+		AlbertSlot *slot;
+		bool		ready;
+		bool		loading;
+
+		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+		slot = AlbertSlotFind(key);
+		ready = slot != NULL && slot->parts[part].ready;
+		loading = !ready && slot != NULL && slot->loader != 0;
+		if (!ready && !loading && have_directory)
+		{
+			if (slot == NULL)
+				slot = AlbertSlotNew(key);
+			if (slot != NULL)
+				slot->loader = MyProcPid;
+		}
+		if (ready)
+			AlbertSlotNoteDatabase(slot);
+		if (slot != NULL)
+		{
+			claim->slot = slot;
+			claim->generation = pg_atomic_read_u64(&slot->generation);
+			memcpy(claim->parts, slot->parts, sizeof(claim->parts));
+		}
+		LWLockRelease(&registry->lock);
+
+		if (loading)
+		{
+			if (wait_event == 0)
+				wait_event = AlbertWaitEvent("AlbertModelLoad");
+			ConditionVariableSleep(&slot->changed, wait_event);
+			continue;
+		}
+		ConditionVariableCancelSleep();
+		if (ready)
+			return true;
+		if (have_directory)
+		{
+			if (slot == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						 errmsg("too many models are loaded"),
+						 errdetail("There can be %d models in memory at a time.", ALBERT_NSLOTS),
+						 errhint("Unload some with albert_unload.")));
+			return false;
+		}
+
+		/* Files are looked at without the lock, and only when nobody has loaded them. */
+		if (!AlbertModelDirectory(key->name, directory))
+			AlbertModelMissing(key->name);
+		have_directory = true;
+	}
+}
+
+/* ---- binding ---- */
+
+/* Map a part; false when its segment has gone meanwhile.  The mapping belongs to the resource owner until it is pinned. */
+static bool
+map_part(const AlbertStorePart *part, Mapping *mapping)
+{
+	mapping->size = part->size;
+	if (part->handle == DSM_HANDLE_INVALID)
+	{
+		mapping->address = part->address;
+		return true;
+	}
+	mapping->segment = dsm_find_mapping(part->handle);
+	if (mapping->segment == NULL)
+		mapping->segment = dsm_attach(part->handle);
+	if (mapping->segment == NULL)
+		return false;
+	mapping->address = dsm_segment_address(mapping->segment);
+	return true;
+}
+
+static Binding *
+new_binding(const AlbertKey *key, const Claim *claim)
+{
+	MemoryContext context;
+	Binding    *binding;
+
+	context = AllocSetContextCreate(store_context, "albert model", ALLOCSET_SMALL_SIZES);
+	binding = MemoryContextAllocZero(context, sizeof(Binding));
+	binding->context = context;
+	binding->key = *key;
+	binding->slot = claim->slot;
+	binding->shown.name = MemoryContextStrdup(context, key->name);
+	binding->shown.slot = claim->slot - AlbertRegistryGet()->slots;
+	binding->shown.generation = claim->generation;
+	AlbertArenaInitContext(&binding->arena, context);
+	return binding;
+}
+
+/*
+ * Bind to what the claim has, as far as the part asks for it.  An existing
+ * binding is added to in place: who holds a pointer to it sees the same text
+ * part as before.  NULL when a segment has gone meanwhile.
+ */
+static Binding *
+make_binding(const AlbertKey *key, AlbertPart part, const Claim *claim, Binding *existing)
+{
+	Binding    *volatile binding = existing;
+	Mapping		parts[ALBERT_NPARTS];
+	int			i;
+
+	memset(parts, 0, sizeof(parts));
+	if (existing != NULL)
+		memcpy(parts, existing->parts, sizeof(parts));
+	for (i = 0; i <= (int) part; i++)
+	{
+		if (parts[i].address == NULL && !map_part(&claim->parts[i], &parts[i]))
+			return NULL;
+	}
+
+	if (existing == NULL)
+		binding = new_binding(key, claim);
+	PG_TRY();
+	{
+		AlbertModel model;
+		AlbertTokenizer tokenizer;
+		AlbertStatus status;
+
+		memset(&model, 0, sizeof(model));
+		memset(&tokenizer, 0, sizeof(tokenizer));
+		if (!AlbertImageBind(parts[ALBERT_PART_TEXT].address, parts[ALBERT_PART_TEXT].size,
+							 parts[ALBERT_PART_WEIGHTS].address, parts[ALBERT_PART_WEIGHTS].size,
+							 &binding->arena, &model, &tokenizer, &status))
+			AlbertReport(&status);
+		if (existing == NULL)
+		{
+			BindingEntry *entry;
+			bool		found;
+
+			entry = hash_search(bindings, key, HASH_ENTER, &found);
+			entry->binding = binding;
+		}
+		binding->shown.model = model;
+		binding->shown.tokenizer = tokenizer;
+	}
+	PG_CATCH();
+	{
+		if (existing == NULL)
+			MemoryContextDelete(binding->context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	for (i = 0; i < ALBERT_NPARTS; i++)
+	{
+		if (parts[i].segment != NULL)
+			dsm_pin_mapping(parts[i].segment);
+		binding->parts[i] = parts[i];
+	}
+	binding->shown.has_weights = parts[ALBERT_PART_WEIGHTS].address != NULL;
+	return binding;
+}
+
+static void
+create_table(void)
+{
+	HASHCTL		control;
+
+	if (store_context == NULL)
+		store_context = AllocSetContextCreate(TopMemoryContext, "albert store",
+											  ALLOCSET_SMALL_SIZES);
+	memset(&control, 0, sizeof(control));
+	control.keysize = sizeof(AlbertKey);
+	control.entrysize = sizeof(BindingEntry);
+	control.hcxt = store_context;
+	bindings = hash_create("albert models", 8, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static bool
+serves(const Binding *binding, AlbertPart part)
+{
+	return is_current(binding) && (part == ALBERT_PART_TEXT || binding->shown.has_weights);
+}
+
+static Binding *
+attach(const char *name, AlbertPart part)
+{
+	const AlbertKernels *kernels;
+	char		directory[ALBERT_PATH_LEN];
+	AlbertKey	key;
+	Claim		claim;
+	BindingEntry *entry;
+	Binding    *binding;
+
+	AlbertKeyMake(name, &key, &kernels);
+	AlbertRegistryGet();
+	if (bindings == NULL)
+		create_table();
+
+	do
+	{
+		CHECK_FOR_INTERRUPTS();
+		entry = hash_search(bindings, &key, HASH_FIND, NULL);
+		binding = entry == NULL ? NULL : entry->binding;
+		if (binding != NULL && serves(binding, part))
+			return binding;
+
+		while (!claim_slot(&key, part, &claim, directory))
+			AlbertSlotLoad(claim.slot, part, kernels, directory);
+
+		if (binding != NULL && binding->shown.generation != claim.generation)
+		{
+			forget(binding);
+			binding = NULL;
+		}
+		binding = make_binding(&key, part, &claim, binding);
+	} while (binding == NULL);
+	return binding;
+}
+
+const AlbertBinding *
+AlbertStoreAttach(const char *name, AlbertPart part)
+{
+	Binding    *binding;
+
+	if (name == NULL || name[0] == '\0')
+		name = albert_model;
+	if (last_binding != NULL && last_epoch == albert_settings_epoch &&
+		strcmp(last_binding->shown.name, name) == 0 && serves(last_binding, part))
+		return &last_binding->shown;
+
+	binding = attach(name, part);
+	last_binding = binding;
+	last_epoch = albert_settings_epoch;
+	return &binding->shown;
+}
+
+void
+AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts)
+{
+	AlbertSlot *slot = &AlbertRegistryGet()->slots[binding->slot];
+
+	/* The slot may have gone to another model after this one was unloaded. */
+	if (strcmp(slot->key.name, binding->name) != 0)
+		return;
+	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_CALLS], counts->calls);
+	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_ROWS], counts->rows);
+	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_TOKENS], counts->tokens);
+	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_TRUNCATED], counts->truncated);
+	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_BATCHES], counts->batches);
+	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_MICROSECONDS], counts->microseconds);
+}
+
+void
+AlbertBindingsInit(void)
+{
+	RegisterXactCallback(end_of_transaction, NULL);
+}

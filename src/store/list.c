@@ -1,0 +1,291 @@
+/*
+ * list.c
+ *	  What models there are and what they have done, for the views.
+ */
+#include "store/registry.h"
+
+#include <sys/stat.h>
+
+#include "storage/fd.h"
+#include "utils/memutils.h"
+
+/* ---- entries ---- */
+
+static char *
+hex(const uint8 *bytes, int n)
+{
+	char	   *text = palloc(2 * n + 1);
+	int			i;
+
+	for (i = 0; i < n; i++)
+		sprintf(text + 2 * i, "%02x", bytes[i]);
+	return text;
+}
+
+static void
+fill_facts(AlbertModelEntry *entry, const AlbertFacts *facts)
+{
+	entry->architecture = AlbertCleanText(facts->architecture);
+	entry->heads = facts->heads;
+	entry->parameters = facts->parameters;
+	entry->layers = facts->layers;
+	entry->hidden_size = facts->hidden_size;
+}
+
+static AlbertModelEntry *
+new_entry(const char *name, const char *path)
+{
+	AlbertModelEntry *entry = palloc0(sizeof(AlbertModelEntry));
+
+	entry->name = pstrdup(name);
+	if (AlbertMaySeePaths())
+		entry->path = AlbertCleanText(path);
+	return entry;
+}
+
+/* Facts from the files of a directory, or why there are none. */
+static void
+fill_from_directory(AlbertModelEntry *entry, const char *directory)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert model directory",
+												  ALLOCSET_DEFAULT_SIZES);
+	AlbertArena arena;
+	AlbertSource *source;
+	AlbertStatus status;
+
+	AlbertArenaInitContext(&arena, context);
+	if (AlbertSourceOpen(directory, &arena, &source, &status))
+	{
+		AlbertFacts facts;
+
+		AlbertSourceFacts(source, directory, &facts);
+		AlbertSourceClose(source);
+		fill_facts(entry, &facts);
+		entry->state = "available";
+	}
+	else
+	{
+		char	   *message = psprintf("%s%s%s", status.message,
+									   status.detail[0] != '\0' ? ": " : "", status.detail);
+
+		entry->state = "broken";
+		entry->error = AlbertCleanText(message);
+	}
+	MemoryContextDelete(context);
+}
+
+static AlbertModelEntry *
+entry_of_slot(const AlbertSlot *slot, const char *directory)
+{
+	const AlbertStorePart *weights = &slot->parts[ALBERT_PART_WEIGHTS];
+	AlbertModelEntry *entry = new_entry(slot->key.name,
+										slot->facts.path[0] != '\0' ? slot->facts.path : directory);
+	const AlbertKernels *kernels = AlbertKernelsById(slot->key.kernels);
+	int			i;
+
+	if (slot->facts.path[0] != '\0')
+		fill_facts(entry, &slot->facts);
+	else if (directory[0] != '\0')
+		fill_from_directory(entry, directory);
+
+	if (slot->loader != 0)
+		entry->state = "loading";
+	else
+		entry->state = weights->ready ? "loaded" : "tokenizer";
+	entry->error = NULL;
+	for (i = 0; i < ALBERT_NPARTS; i++)
+	{
+		if (slot->parts[i].ready)
+			entry->shared_bytes += slot->parts[i].size;
+	}
+	if (slot->parts[ALBERT_PART_TEXT].ready)
+		entry->loaded_at = slot->loaded_at;
+	if (weights->ready)
+	{
+		entry->precision = AlbertPrecisionName(slot->key.precision);
+		entry->kernel = kernels != NULL ? kernels->name : NULL;
+		if (slot->facts.has_digest)
+			entry->digest = hex(slot->facts.digest, ALBERT_SHA256_LEN);
+	}
+	return entry;
+}
+
+/* ---- the list ---- */
+
+/* A copy of the slots that hold something or are about to. */
+static int
+copy_slots(AlbertSlot *slots)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	int			n = 0;
+	int			i;
+
+	LWLockAcquire(&registry->lock, LW_SHARED);
+	for (i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		AlbertSlot *slot = &registry->slots[i];
+
+		if (slot->used && (slot->loader != 0 || slot->parts[ALBERT_PART_TEXT].ready))
+			memcpy(&slots[n++], slot, sizeof(AlbertSlot));
+	}
+	LWLockRelease(&registry->lock);
+	return n;
+}
+
+static bool
+listed(List *entries, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, entries)
+	{
+		if (strcmp(((AlbertModelEntry *) lfirst(cell))->name, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A model directory has a config.json, good or bad; other directories are none of our business. */
+static bool
+is_model_directory(const char *path)
+{
+	char		config[ALBERT_PATH_LEN + 16];
+	struct stat st;
+
+	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
+		return false;
+	snprintf(config, sizeof(config), "%s/config.json", path);
+	return stat(config, &st) == 0;
+}
+
+/*
+ * The models of one directory of the path that are not listed already: an
+ * earlier directory hides what a later one has under the same name.  Slots
+ * that are shown here are marked unused in the copy.
+ */
+static List *
+list_directory(List *entries, const char *directory, uint64 path_hash, AlbertSlot *slots, int nslots)
+{
+	DIR		   *dir = AllocateDir(directory);
+	List	   *found = NIL;
+	struct dirent *file;
+	ListCell   *cell;
+
+	/* A directory that is not there, or not for the server, has no models. */
+	if (dir == NULL)
+		return entries;
+	while ((file = ReadDirExtended(dir, directory, DEBUG1)) != NULL)
+	{
+		if (AlbertModelNameIsValid(file->d_name) && !listed(entries, file->d_name))
+			found = lappend(found, pstrdup(file->d_name));
+	}
+	FreeDir(dir);
+
+	foreach(cell, found)
+	{
+		const char *name = lfirst(cell);
+		char		path[ALBERT_PATH_LEN];
+		bool		in_memory = false;
+		int			i;
+
+		CHECK_FOR_INTERRUPTS();
+		snprintf(path, sizeof(path), "%s/%s", directory, name);
+		if (!is_model_directory(path))
+			continue;
+		for (i = 0; i < nslots; i++)
+		{
+			if (slots[i].used && slots[i].key.path == path_hash &&
+				strcmp(slots[i].key.name, name) == 0)
+			{
+				entries = lappend(entries, entry_of_slot(&slots[i], path));
+				slots[i].used = false;
+				in_memory = true;
+			}
+		}
+		if (!in_memory)
+		{
+			AlbertModelEntry *entry = new_entry(name, path);
+
+			fill_from_directory(entry, path);
+			entries = lappend(entries, entry);
+		}
+	}
+	return entries;
+}
+
+static int
+compare_entries(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((AlbertModelEntry *) lfirst(a))->name, ((AlbertModelEntry *) lfirst(b))->name);
+}
+
+List *
+AlbertStoreList(void)
+{
+	AlbertSlot *slots = palloc(sizeof(AlbertSlot) * ALBERT_NSLOTS);
+	int			nslots = copy_slots(slots);
+	uint64		path_hash = AlbertPathHash();
+	List	   *entries = NIL;
+	ListCell   *cell;
+	int			i;
+
+	foreach(cell, AlbertModelDirectories())
+		entries = list_directory(entries, lfirst(cell), path_hash, slots, nslots);
+
+	/* Loaded through another database's path, or their directories are gone. */
+	for (i = 0; i < nslots; i++)
+	{
+		if (slots[i].used)
+			entries = lappend(entries, entry_of_slot(&slots[i], ""));
+	}
+	list_sort(entries, compare_entries);
+	return entries;
+}
+
+/* ---- counters ---- */
+
+List *
+AlbertStoreCounts(void)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	List	   *entries = NIL;
+	int			i;
+
+	for (i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		AlbertCountsEntry *entry = palloc0(sizeof(AlbertCountsEntry));
+		AlbertSlot *slot = &registry->slots[i];
+		bool		used;
+
+		LWLockAcquire(&registry->lock, LW_SHARED);
+		used = slot->used;
+		if (used)
+		{
+			strlcpy(entry->name, slot->key.name, sizeof(entry->name));
+			entry->counts.calls = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_CALLS]);
+			entry->counts.rows = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_ROWS]);
+			entry->counts.tokens = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_TOKENS]);
+			entry->counts.truncated = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_TRUNCATED]);
+			entry->counts.batches = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_BATCHES]);
+			entry->counts.microseconds = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_MICROSECONDS]);
+		}
+		LWLockRelease(&registry->lock);
+		if (used)
+			entries = lappend(entries, entry);
+	}
+	return entries;
+}
+
+void
+AlbertStoreResetCounts(void)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	int			i;
+	int			j;
+
+	for (i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		for (j = 0; j < ALBERT_NCOUNTERS; j++)
+			pg_atomic_write_u64(&registry->slots[i].counters[j], 0);
+	}
+}

@@ -1,0 +1,217 @@
+/*
+ * registry.h
+ *	  The part of shared memory that tells which models are loaded and where;
+ *	  what the files of src/store share and nobody else needs.
+ *
+ * A slot is a model: a name, found through one value of albert.model_path,
+ * packed for one kernel set in one precision.  Its images lie in pinned
+ * dynamic shared memory segments, or in the main segment when they were
+ * preloaded.  Everything in a slot but the atomics is guarded by the
+ * registry's lock, which is held for a few instructions only: never while a
+ * file is read, never while an error can be raised.
+ *
+ * One process loads a slot at a time: the one that has set slot->loader.  Only
+ * it may change the slot's parts meanwhile, and a slot with a loader is not
+ * unloaded.  It gives the slot back whatever happens to it (load.c).
+ */
+#ifndef ALBERT_STORE_REGISTRY_H
+#define ALBERT_STORE_REGISTRY_H
+
+#include "postgres.h"
+
+#include "port/atomics.h"
+#include "storage/condition_variable.h"
+#include "storage/dsm.h"
+#include "storage/lwlock.h"
+#include "storage/shmem.h"
+
+#include "compat.h"
+#include "store/store.h"
+
+#define ALBERT_NSLOTS		48
+#define ALBERT_NAME_LEN		64	/* a model's name with its NUL */
+#define ALBERT_DIR_LEN		320 /* a directory of albert.model_path with its NUL */
+#define ALBERT_PATH_LEN		(ALBERT_DIR_LEN + ALBERT_NAME_LEN)
+#define ALBERT_SHA256_LEN	32
+#define ALBERT_NDATABASES	6
+
+/* What makes two models different; all bytes count, so zero it before filling in. */
+typedef struct AlbertKey
+{
+	char		name[ALBERT_NAME_LEN];
+	uint64		path;			/* hash of albert.model_path as resolved */
+	int32		kernels;		/* AlbertKernels.id */
+	int32		precision;
+} AlbertKey;
+
+typedef struct AlbertStorePart
+{
+	bool		ready;
+	dsm_handle	handle;			/* DSM_HANDLE_INVALID: preloaded, at address */
+	const void *address;		/* in the main segment: the same in every process */
+	Size		size;
+} AlbertStorePart;
+
+typedef enum AlbertCounter
+{
+	ALBERT_COUNT_CALLS,
+	ALBERT_COUNT_ROWS,
+	ALBERT_COUNT_TOKENS,
+	ALBERT_COUNT_TRUNCATED,
+	ALBERT_COUNT_BATCHES,
+	ALBERT_COUNT_MICROSECONDS,
+	ALBERT_NCOUNTERS
+} AlbertCounter;
+
+/* What the view tells, without attaching. */
+typedef struct AlbertFacts
+{
+	char		architecture[64];
+	uint32		heads;
+	int32		layers;
+	int32		hidden_size;
+	int64		parameters;
+	char		path[ALBERT_PATH_LEN];	/* the model's directory */
+	bool		has_digest;
+	uint8		digest[ALBERT_SHA256_LEN];
+} AlbertFacts;
+
+typedef struct AlbertSlot
+{
+	bool		used;
+	int			loader;			/* process id of who is loading; 0: nobody */
+	AlbertKey	key;
+	AlbertStorePart parts[ALBERT_NPARTS];	/* weights are ready only when the text is */
+	uint64		fingerprint;	/* of the files the text part was made from */
+	int			ndatabases;		/* > ALBERT_NDATABASES: more than are noted */
+	Oid			databases[ALBERT_NDATABASES];	/* whose sessions have attached it since it was loaded */
+	AlbertFacts facts;
+	TimestampTz loaded_at;		/* 0: never */
+
+	/* Moves whenever a part goes away, and never back. */
+	pg_atomic_uint64 generation;
+	ConditionVariable changed;	/* broadcast when loader is done */
+	pg_atomic_uint64 counters[ALBERT_NCOUNTERS];
+} AlbertSlot;
+
+typedef struct AlbertRegistry
+{
+	LWLock		lock;
+	int			tranche;
+	pg_atomic_uint64 changes;	/* moves with any slot's generation */
+	AlbertSlot	slots[ALBERT_NSLOTS];
+} AlbertRegistry;
+
+StaticAssertDecl(sizeof(AlbertRegistry) < 45 * 1024,
+				 "the registry must fit the slack of the main shared memory segment");
+
+/* ---- registry.c ---- */
+
+/* The registry, made at first use when it was not preloaded. */
+extern AlbertRegistry *AlbertRegistryGet(void);
+
+/* In the postmaster, when shared memory has been made anew after a crash: look for it again. */
+extern void AlbertRegistryForget(void);
+
+/* The slot of a key, or NULL.  The lock must be held. */
+extern AlbertSlot *AlbertSlotFind(const AlbertKey *key);
+
+/* A free slot made ready for key: one never used, else the one idle for longest; NULL: all are loaded. */
+extern AlbertSlot *AlbertSlotNew(const AlbertKey *key);
+
+/*
+ * Take a part away (and the weights with the text).  Moves the generation.
+ * The lock must be held exclusively.  The segments to be unpinned are appended
+ * to handles, for AlbertUnpin once the lock has been released.
+ */
+typedef struct AlbertHandles
+{
+	int			n;
+	dsm_handle	handle[ALBERT_NPARTS * ALBERT_NSLOTS];
+} AlbertHandles;
+
+extern void AlbertSlotDrop(AlbertSlot *slot, AlbertPart part, AlbertHandles *handles);
+extern void AlbertUnpin(const AlbertHandles *handles);
+
+/* This database uses the slot; and does no other than it?  The lock must be held exclusively. */
+extern void AlbertSlotNoteDatabase(AlbertSlot *slot);
+extern bool AlbertSlotOnlyOurs(const AlbertSlot *slot);
+
+/* ---- settings.c ---- */
+
+/* The key of a model under this session's settings; raises for a bad name or settings that do not go together. */
+extern void AlbertKeyMake(const char *name, AlbertKey *key, const AlbertKernels **kernels);
+
+/* Moves whenever a setting changes that AlbertKeyMake looks at. */
+extern uint64 albert_settings_epoch;
+
+extern void AlbertSettingsInit(void);
+
+/* What AlbertKey.path is under this session's albert.model_path. */
+extern uint64 AlbertPathHash(void);
+
+/* The directories of albert.model_path, $sharedir replaced: a list of palloc'd strings. */
+extern List *AlbertModelDirectories(void);
+
+extern bool AlbertModelNameIsValid(const char *name);
+
+/* The directory of a model in directory[ALBERT_PATH_LEN]; false when there is none. */
+extern bool AlbertModelDirectory(const char *name, char *directory);
+
+/* Raise that a model was not found. */
+extern void AlbertModelMissing(const char *name) pg_attribute_noreturn();
+
+/* May this user see directories of the server? */
+extern bool AlbertMaySeePaths(void);
+
+/* ---- load.c ---- */
+
+/* Load a part (weights: and the text) of a slot whose loader is this process; then nobody is its loader. */
+extern void AlbertSlotLoad(AlbertSlot *slot, AlbertPart part, const AlbertKernels *kernels,
+						   const char *directory);
+
+/* What identifies the files without reading them, and the facts of a model. */
+extern uint64 AlbertSourceFingerprint(const AlbertSource *source);
+extern void AlbertSourceFacts(const AlbertSource *source, const char *directory, AlbertFacts *facts);
+
+/* ---- memory.c ---- */
+
+/* Before a load of so many bytes: raise an error when shared memory has no room for them. */
+extern void AlbertMemoryCheck(const char *name, Size bytes);
+
+/* A segment for a part, zeroed; raises an error that says what was needed and what to do. */
+extern dsm_segment *AlbertMemoryCreate(const char *name, Size bytes);
+
+/* Does it lie in the part of the main segment that min_dynamic_shared_memory sets aside? */
+extern bool AlbertMemoryIsReserve(dsm_segment *segment);
+
+/* After a load that took so many bytes elsewhere: warn when it left little for others. */
+extern void AlbertMemoryWarn(const char *name, Size bytes);
+
+/* ---- digest.c ---- */
+
+/*
+ * SHA-256 of what "sha256sum FILE..." prints for the model's files in the
+ * order of their names, so that anybody can check it.  Raises errors;
+ * interruptible.
+ */
+extern void AlbertDigest(const AlbertSource *source, uint8 digest[ALBERT_SHA256_LEN]);
+
+/* ---- preload.c ---- */
+
+extern void AlbertPreloadInit(void);
+
+/* ---- attach.c ---- */
+
+extern void AlbertBindingsInit(void);
+
+/* ---- report.c ---- */
+
+/* The text with what the database's encoding cannot hold replaced; palloc'd. */
+extern char *AlbertCleanText(const char *text);
+
+/* As AlbertReport, for what was wrong with a model's files. */
+extern void AlbertReportLoad(const AlbertStatus *status) pg_attribute_noreturn();
+extern int	AlbertStatusSqlState(const AlbertStatus *status);
+
+#endif							/* ALBERT_STORE_REGISTRY_H */

@@ -1,0 +1,317 @@
+/*
+ * settings.c
+ *	  The settings that say which models there are and how they are packed;
+ *	  from a model's name to its key in the registry and to its directory.
+ */
+#include "store/registry.h"
+
+#include <sys/stat.h>
+
+#include "catalog/pg_authid.h"
+#include "common/hashfn.h"
+#include "lib/stringinfo.h"
+#include "utils/acl.h"
+
+char	   *albert_model = NULL;
+char	   *albert_model_path = NULL;
+char	   *albert_kernel = NULL;
+char	   *albert_preload_models = NULL;
+int			albert_precision = ALBERT_FP32;
+
+/*
+ * What AlbertKeyMake needs of the settings, worked out again only after one of
+ * them has changed.  Until the epoch is 1 there is nothing.
+ */
+uint64		albert_settings_epoch = 1;
+static uint64 resolved_epoch = 0;
+static uint64 resolved_path = 0;
+static const AlbertKernels *resolved_kernels = NULL;
+
+static const struct config_enum_entry precision_options[] = {
+	{"fp32", ALBERT_FP32, false},
+	{"bf16", ALBERT_BF16, false},
+	{"int8", ALBERT_INT8, false},
+	{NULL, 0, false}
+};
+
+/* ---- names and directories ---- */
+
+bool
+AlbertModelNameIsValid(const char *name)
+{
+	const char *c;
+
+	if (name[0] == '\0' || name[0] == '.' || strlen(name) >= ALBERT_NAME_LEN)
+		return false;
+	for (c = name; *c != '\0'; c++)
+	{
+		if (!((*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') ||
+			  (*c >= '0' && *c <= '9') || *c == '_' || *c == '-' || *c == '.'))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * The next directory of a colon-separated list, $sharedir replaced, moving
+ * *list behind it; NULL at the end.
+ */
+static char *
+next_directory(const char **list)
+{
+	const char *macro = "$sharedir";
+	const char *start = *list;
+	const char *end;
+	StringInfoData entry;
+
+	while (*start == ':')
+		start++;
+	if (*start == '\0')
+		return NULL;
+	end = start + strcspn(start, ":");
+	*list = end;
+
+	initStringInfo(&entry);
+	if (strncmp(start, macro, strlen(macro)) == 0 &&
+		(start + strlen(macro) == end || start[strlen(macro)] == '/'))
+	{
+		char		share[MAXPGPATH];
+
+		get_share_path(my_exec_path, share);
+		appendStringInfoString(&entry, share);
+		start += strlen(macro);
+	}
+	appendBinaryStringInfo(&entry, start, end - start);
+	canonicalize_path(entry.data);
+	return entry.data;
+}
+
+List *
+AlbertModelDirectories(void)
+{
+	const char *list = albert_model_path;
+	List	   *directories = NIL;
+	char	   *directory;
+
+	while ((directory = next_directory(&list)) != NULL)
+		directories = lappend(directories, directory);
+	return directories;
+}
+
+bool
+AlbertModelDirectory(const char *name, char *directory)
+{
+	List	   *directories = AlbertModelDirectories();
+	bool		found = false;
+	ListCell   *cell;
+
+	foreach(cell, directories)
+	{
+		struct stat st;
+
+		snprintf(directory, ALBERT_PATH_LEN, "%s/%s", (char *) lfirst(cell), name);
+		if (stat(directory, &st) == 0 && S_ISDIR(st.st_mode))
+		{
+			found = true;
+			break;
+		}
+	}
+	list_free_deep(directories);
+	return found;
+}
+
+bool
+AlbertMaySeePaths(void)
+{
+	return superuser() || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_SETTINGS);
+}
+
+void
+AlbertModelMissing(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" does not exist", name),
+			 AlbertMaySeePaths() ?
+			 errdetail("No directory of albert.model_path (%s) has a directory of that name.",
+					   albert_model_path) : 0,
+			 errhint("The models there are can be seen with: SELECT name, state FROM albert_models;")));
+}
+
+/* ---- keys ---- */
+
+uint64
+AlbertPathHash(void)
+{
+	const char *list = albert_model_path;
+	uint64		hash = 0;
+	char	   *directory;
+
+	while ((directory = next_directory(&list)) != NULL)
+	{
+		hash = hash_combine64(hash,
+							  hash_bytes_extended((unsigned char *) directory, strlen(directory), 0));
+		pfree(directory);
+	}
+	return hash;
+}
+
+static void
+resolve_settings(void)
+{
+	AlbertStatus status;
+
+	resolved_kernels = AlbertKernelsFind(albert_kernel, albert_precision, &status);
+	if (resolved_kernels == NULL)
+		AlbertReport(&status);
+	resolved_path = AlbertPathHash();
+	resolved_epoch = albert_settings_epoch;
+}
+
+void
+AlbertKeyMake(const char *name, AlbertKey *key, const AlbertKernels **kernels)
+{
+	if (name[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("no model is named"),
+				 errhint("Name a model in the call, or set albert.model.")));
+	if (!AlbertModelNameIsValid(name))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid model name: \"%s\"", name),
+				 errdetail("A model's name has at most %d letters (a to z, A to Z), digits, \"_\", \"-\" and \".\", and does not begin with \".\".",
+						   ALBERT_NAME_LEN - 1)));
+	if (resolved_epoch != albert_settings_epoch)
+		resolve_settings();
+	memset(key, 0, sizeof(*key));
+	strcpy(key->name, name);
+	key->path = resolved_path;
+	key->kernels = resolved_kernels->id;
+	key->precision = albert_precision;
+	*kernels = resolved_kernels;
+}
+
+/* ---- the settings themselves ---- */
+
+static bool
+check_model(char **newval, void **extra, GucSource source)
+{
+	if ((*newval)[0] == '\0' || AlbertModelNameIsValid(*newval))
+		return true;
+	GUC_check_errdetail("A model's name has at most %d letters (a to z, A to Z), digits, \"_\", \"-\" and \".\", and does not begin with \".\".",
+						ALBERT_NAME_LEN - 1);
+	return false;
+}
+
+static bool
+check_model_path(char **newval, void **extra, GucSource source)
+{
+	const char *list = *newval;
+	char	   *directory;
+
+	while ((directory = next_directory(&list)) != NULL)
+	{
+		bool		absolute = is_absolute_path(directory);
+		bool		fits = strlen(directory) < ALBERT_DIR_LEN;
+
+		if (!absolute)
+			GUC_check_errdetail("\"%s\" is not an absolute directory name.", directory);
+		else if (!fits)
+			GUC_check_errdetail("A directory name has more than %d bytes.", ALBERT_DIR_LEN - 1);
+		pfree(directory);
+		if (!absolute || !fits)
+			return false;
+	}
+	return true;
+}
+
+static bool
+check_kernel(char **newval, void **extra, GucSource source)
+{
+	const AlbertKernels *kernels;
+	StringInfoData names;
+	int			i;
+
+	if (strcmp(*newval, "auto") == 0)
+		return true;
+	initStringInfo(&names);
+	appendStringInfoString(&names, "auto");
+	for (i = 0; (kernels = AlbertKernelsAt(i)) != NULL; i++)
+	{
+		bool		usable = kernels->usable();
+
+		if (strcmp(*newval, kernels->name) == 0)
+		{
+			if (!usable)
+				GUC_check_errdetail("Kernel set \"%s\" cannot run on this machine.", kernels->name);
+			pfree(names.data);
+			return usable;
+		}
+		if (usable)
+			appendStringInfo(&names, ", %s", kernels->name);
+	}
+	GUC_check_errhint("Available values: %s.", names.data);
+	pfree(names.data);
+	return false;
+}
+
+static void
+assign_string(const char *newval, void *extra)
+{
+	albert_settings_epoch++;
+}
+
+static void
+assign_enum(int newval, void *extra)
+{
+	albert_settings_epoch++;
+}
+
+void
+AlbertSettingsInit(void)
+{
+	DefineCustomStringVariable("albert.model",
+							   "Sets the model of albert functions that are called without one.",
+							   NULL,
+							   &albert_model,
+							   "albert-mini",
+							   PGC_USERSET, 0,
+							   check_model, NULL, NULL);
+	DefineCustomStringVariable("albert.model_path",
+							   "Sets the directories in which models are looked for.",
+							   "A colon-separated list of absolute directory names; $sharedir is the server's share directory.",
+							   &albert_model_path,
+							   "$sharedir/albert",
+							   PGC_SUSET, GUC_SUPERUSER_ONLY,
+							   check_model_path, assign_string, NULL);
+	DefineCustomEnumVariable("albert.precision",
+							 "Sets the precision in which models' weights are kept.",
+							 NULL,
+							 &albert_precision,
+							 ALBERT_FP32,
+							 precision_options,
+							 PGC_SUSET, 0,
+							 NULL, assign_enum, NULL);
+	DefineCustomStringVariable("albert.kernel",
+							   "Sets the kernel set that models are computed with.",
+							   "\"auto\" is the fastest that this machine can run.",
+							   &albert_kernel,
+							   "auto",
+							   PGC_SUSET, 0,
+							   check_kernel, assign_string, NULL);
+
+	/*
+	 * Models are preloaded at server start or not at all.  The setting exists
+	 * in any case, so that a server which has it but not the preloaded library
+	 * does not warn every session of an unknown setting.
+	 */
+	DefineCustomStringVariable("albert.preload_models",
+							   "Lists models to load into shared memory at server start.",
+							   "Needs albert in shared_preload_libraries.",
+							   &albert_preload_models,
+							   "",
+							   process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
+							   0,
+							   NULL, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+/*
+ * store.c
+ *	  Loading and unloading on request, and what is set up when the library
+ *	  is loaded.
+ */
+#include "store/registry.h"
+
+#include "access/xact.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_extension.h"
+#include "commands/extension.h"
+
+static object_access_hook_type next_object_access_hook = NULL;
+
+/* This transaction has dropped the extension. */
+static bool extension_dropped = false;
+
+void
+AlbertStoreLoad(const char *name)
+{
+	AlbertStoreAttach(name, ALBERT_PART_WEIGHTS);
+}
+
+/* A slot of that model, in any precision and for any kernel set, that is loaded or being loaded. */
+static AlbertSlot *
+find_loaded(AlbertRegistry *registry, const AlbertKey *key)
+{
+	int			i;
+
+	for (i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		AlbertSlot *slot = &registry->slots[i];
+
+		if (slot->used && slot->key.path == key->path &&
+			strcmp(slot->key.name, key->name) == 0 &&
+			(slot->loader != 0 || slot->parts[ALBERT_PART_TEXT].ready))
+			return slot;
+	}
+	return NULL;
+}
+
+bool
+AlbertStoreUnload(const char *name)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	const AlbertKernels *kernels;
+	AlbertHandles handles;
+	AlbertKey	key;
+	bool		any = false;
+
+	AlbertKeyMake(name, &key, &kernels);
+	for (;;)
+	{
+		AlbertSlot *slot;
+		bool		loading;
+		bool		reserved = false;
+
+		handles.n = 0;
+		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+		slot = find_loaded(registry, &key);
+		loading = slot != NULL && slot->loader != 0;
+		if (slot != NULL && !loading)
+		{
+			reserved = slot->parts[ALBERT_PART_TEXT].handle == DSM_HANDLE_INVALID;
+			AlbertSlotDrop(slot, ALBERT_PART_TEXT, &handles);
+			any = true;
+		}
+		LWLockRelease(&registry->lock);
+		AlbertUnpin(&handles);
+		if (slot == NULL)
+			break;
+		if (reserved)
+			ereport(NOTICE,
+					(errmsg("model \"%s\" was loaded at server start and its memory stays reserved", name)));
+		if (loading)
+			ConditionVariableSleep(&slot->changed, AlbertWaitEvent("AlbertModelLoad"));
+	}
+	ConditionVariableCancelSleep();
+	return any;
+}
+
+/*
+ * DROP EXTENSION frees the models that only this database has used.  Sessions
+ * of other databases would not be harmed by more than having to load again,
+ * but that is no reason to let them.  A session that has not loaded the
+ * library cannot take part in this; the documentation says so.
+ */
+static void
+unload_ours(void)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	AlbertHandles handles;
+	int			i;
+
+	handles.n = 0;
+	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+	for (i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		AlbertSlot *slot = &registry->slots[i];
+
+		if (slot->used && slot->loader == 0 && slot->parts[ALBERT_PART_TEXT].ready &&
+			slot->parts[ALBERT_PART_TEXT].handle != DSM_HANDLE_INVALID &&
+			AlbertSlotOnlyOurs(slot))
+			AlbertSlotDrop(slot, ALBERT_PART_TEXT, &handles);
+	}
+	LWLockRelease(&registry->lock);
+	AlbertUnpin(&handles);
+}
+
+static void
+watch_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *arg)
+{
+	if (next_object_access_hook != NULL)
+		next_object_access_hook(access, classId, objectId, subId, arg);
+	if (access == OAT_DROP && classId == ExtensionRelationId)
+	{
+		char	   *name = get_extension_name(objectId);
+
+		if (name != NULL && strcmp(name, "albert") == 0)
+			extension_dropped = true;
+	}
+}
+
+static void
+end_of_transaction(XactEvent event, void *arg)
+{
+	if (!extension_dropped)
+		return;
+	if (event == XACT_EVENT_COMMIT)
+		unload_ours();
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		extension_dropped = false;
+}
+
+void
+AlbertStoreInit(void)
+{
+	AlbertSettingsInit();
+	AlbertPreloadInit();
+	AlbertBindingsInit();
+	next_object_access_hook = object_access_hook;
+	object_access_hook = watch_drop;
+	RegisterXactCallback(end_of_transaction, NULL);
+}
