@@ -77,9 +77,12 @@ extern bool AlbertPlainName(const char *name);
 
 /* ---- json.c ---- */
 
-/* Parse JSON text whose top level must be of the given type; name is for messages. */
+/*
+ * Parse JSON text whose top level must be of the given type.  For messages:
+ * what it is of the file of that name ("file", "header of file").
+ */
 extern json_t *AlbertJsonParse(const char *data, size_t size, json_type type,
-							   const char *name, AlbertStatus *status);
+							   const char *what, const char *name, AlbertStatus *status);
 
 /*
  * Read and parse a file.  When it does not exist and required is false, *json
@@ -166,6 +169,10 @@ typedef bool (*WeightsReader) (AlbertSource *source, int file, const char *prefi
 
 extern bool AlbertSafetensorsRead(AlbertSource *source, int file, const char *prefix,
 								  const json_t *weight_map, AlbertStatus *status);
+
+/* torch.c: pytorch_model.bin, as a zip archive or in the form before PyTorch 1.6 */
+extern bool AlbertTorchRead(AlbertSource *source, int file, const char *prefix,
+							const json_t *weight_map, AlbertStatus *status);
 
 /* Does the map place the tensor in the file of that name?  Without a map it does. */
 extern bool AlbertShardHas(const json_t *weight_map, const char *tensor, const char *file);

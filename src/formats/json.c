@@ -31,7 +31,7 @@ type_name(json_type type)
 
 json_t *
 AlbertJsonParse(const char *data, size_t size, json_type type,
-				const char *name, AlbertStatus *status)
+				const char *what, const char *name, AlbertStatus *status)
 {
 	json_error_t error;
 	json_t	   *json;
@@ -43,15 +43,15 @@ AlbertJsonParse(const char *data, size_t size, json_type type,
 			AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
 		else
 		{
-			AlbertFail(status, ALBERT_FORMAT, "file \"%s\" is not valid JSON", name);
+			AlbertFail(status, ALBERT_FORMAT, "%s \"%s\" is not valid JSON", what, name);
 			AlbertDetail(status, "Line %d, column %d: %s.", error.line, error.column, error.text);
 		}
 		return NULL;
 	}
 	if (json_typeof(json) != type)
 	{
-		AlbertFail(status, ALBERT_FORMAT, "file \"%s\" holds %s where %s is expected",
-				   name, type_name(json_typeof(json)), type_name(type));
+		AlbertFail(status, ALBERT_FORMAT, "%s \"%s\" holds %s where %s is expected",
+				   what, name, type_name(json_typeof(json)), type_name(type));
 		json_decref(json);
 		return NULL;
 	}
@@ -78,7 +78,7 @@ AlbertJsonFile(AlbertSource *source, const char *name, bool required,
 	ok = AlbertFileReadAll(source, file, MAX_JSON_FILE, &data, &size, status);
 	if (ok)
 	{
-		*json = AlbertJsonParse(data, size, type, source->files[file].name, status);
+		*json = AlbertJsonParse(data, size, type, "file", source->files[file].name, status);
 		ok = *json != NULL;
 	}
 	AlbertArenaRewind(source->arena, mark);

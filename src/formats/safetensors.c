@@ -175,11 +175,11 @@ check_coverage(const SourceFile *file, Range *ranges, int n, int64_t data_size,
 
 static bool
 read_entries(AlbertSource *source, int number, const json_t *root, int64_t data_start,
-			 const char *prefix, const json_t *weight_map, AlbertStatus *status)
+			 AlbertArena *scratch, const char *prefix, const json_t *weight_map, AlbertStatus *status)
 {
 	const SourceFile *file = &source->files[number];
 	int64_t		data_size = file->size - data_start;
-	Range	   *ranges = AlbertArenaArray(source->arena, json_object_size(root) + 1, sizeof(Range));
+	Range	   *ranges = AlbertArenaArray(scratch, json_object_size(root) + 1, sizeof(Range));
 	int			n = 0;
 	const char *name;
 	json_t	   *entry;
@@ -242,27 +242,40 @@ read_header_size(const SourceFile *file, int64_t *size, AlbertStatus *status)
 	return true;
 }
 
-bool
-AlbertSafetensorsRead(AlbertSource *source, int number, const char *prefix,
-					  const json_t *weight_map, AlbertStatus *status)
+static bool
+read_header(AlbertSource *source, int number, AlbertArena *scratch, const char *prefix,
+			const json_t *weight_map, AlbertStatus *status)
 {
 	const SourceFile *file = &source->files[number];
-	int64_t		header_size = 0;
+	int64_t		size = 0;
 	char	   *header;
 	json_t	   *root;
 	bool		ok;
 
-	if (!read_header_size(file, &header_size, status))
+	if (!read_header_size(file, &size, status))
 		return false;
-	header = AlbertArenaAlloc(source->arena, header_size);
+	header = AlbertArenaAlloc(scratch, size);
 	if (header == NULL)
 		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-	if (!AlbertFileRead(file, 8, header, header_size, status))
+	if (!AlbertFileRead(file, 8, header, size, status))
 		return false;
-	root = AlbertJsonParse(header, header_size, JSON_OBJECT, file->name, status);
+	root = AlbertJsonParse(header, size, JSON_OBJECT, "header of file", file->name, status);
 	if (root == NULL)
 		return false;
-	ok = read_entries(source, number, root, 8 + header_size, prefix, weight_map, status);
+	ok = read_entries(source, number, root, 8 + size, scratch, prefix, weight_map, status);
 	json_decref(root);
+	return ok;
+}
+
+bool
+AlbertSafetensorsRead(AlbertSource *source, int number, const char *prefix,
+					  const json_t *weight_map, AlbertStatus *status)
+{
+	AlbertArena scratch;
+	bool		ok;
+
+	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
+	ok = read_header(source, number, &scratch, prefix, weight_map, status);
+	AlbertArenaFree(&scratch);
 	return ok;
 }

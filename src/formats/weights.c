@@ -17,7 +17,8 @@ static const struct
 	WeightsReader reader;
 }			formats[] =
 {
-	{"model.safetensors", "model.safetensors.index.json", AlbertSafetensorsRead}
+	{"model.safetensors", "model.safetensors.index.json", AlbertSafetensorsRead},
+	{"pytorch_model.bin", "pytorch_model.bin.index.json", AlbertTorchRead}
 };
 
 #define NFORMATS	((int) (sizeof(formats) / sizeof(formats[0])))
@@ -213,7 +214,7 @@ static bool
 no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no weights in a supported form");
-	AlbertHint(status, "Weights are read from model.safetensors, also in shards with an index.");
+	AlbertHint(status, "Weights are read from model.safetensors or pytorch_model.bin, also in shards with an index.");
 	describe_foreign(source, base, status);
 	return false;
 }
