@@ -15,7 +15,7 @@ CREATE FUNCTION albert_models(
     OUT parameters bigint,
     OUT layers integer,
     OUT hidden_size integer,
-    OUT precision text,
+    OUT "precision" text,
     OUT kernel text,
     OUT shared_bytes bigint,
     OUT sha256 text,
