@@ -8,9 +8,12 @@
 #define SQRT_HALF			0.70710678118654752440f
 #define SQRT_TWO_OVER_PI	0.79788456080286535588f
 
+/* The GELUs and SiLU of negative infinity are their limit, 0. */
 static float
 activate_one(AlbertActivation act, float x)
 {
+	if (x == -INFINITY && act != ALBERT_ACT_NONE && act != ALBERT_ACT_TANH)
+		return -0.0f;
 	switch (act)
 	{
 		case ALBERT_ACT_GELU:

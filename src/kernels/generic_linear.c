@@ -42,6 +42,18 @@ albert_generic_packed_size(AlbertPrecision precision, int out, int in)
 	return albert_round_up(size, ALBERT_ALIGN);
 }
 
+/* Quantise n values, spaced by `step` in q; the scale is returned. */
+static float
+quantise(int n, const float *x, int8_t *q, size_t step)
+{
+	float		scale;
+	float		factor = albert_int8_factor(albert_largest_bits(n, x), &scale);
+
+	for (int i = 0; i < n; i++)
+		q[i * step] = albert_to_int8(x[i], factor);
+	return scale;
+}
+
 static const float *
 int8_scales(const void *weight, int out, int in)
 {
@@ -72,7 +84,7 @@ albert_generic_pack(AlbertPrecision precision, int out, int in,
 				((uint16_t *) dst)[at + (size_t) i * PANEL] = albert_to_bf16(row[i]);
 		else
 			((float *) int8_scales(dst, out, in))[row0 + r] =
-				albert_quantise(in, row, (int8_t *) dst + at, PANEL);
+				quantise(in, row, (int8_t *) dst + at, PANEL);
 	}
 }
 
@@ -151,7 +163,7 @@ linear_row(const AlbertLinear *linear, const float *x, AlbertActivation act,
 		for (int i = 0; i < in; i++)
 			((float *) scratch)[i] = albert_from_bf16(albert_to_bf16(x[i]));
 	else if (linear->precision == ALBERT_INT8)
-		x_scale = albert_quantise(in, x, scratch, 1);
+		x_scale = quantise(in, x, scratch, 1);
 
 	for (int j0 = 0; j0 < linear->out; j0 += PANEL)
 	{

@@ -26,6 +26,25 @@ enum
 
 extern const AlbertKernels albert_kernels_generic;
 
+
+#ifdef ALBERT_X86_64
+extern const AlbertKernels albert_kernels_avx2;
+extern const AlbertKernels albert_kernels_avx512;
+
+/* cpu.c: does this CPU, under this operating system, have all of these */
+enum
+{
+	ALBERT_CPU_KNOWN = 1 << 0,	/* set once asked */
+	ALBERT_CPU_AVX2 = 1 << 1,	/* and FMA, F16C */
+	ALBERT_CPU_AVX512 = 1 << 2, /* F, BW, DQ, VL, CD */
+	ALBERT_CPU_AVX512_VNNI = 1 << 3,
+	ALBERT_CPU_AVX512_BF16 = 1 << 4,
+	ALBERT_CPU_AMX = 1 << 5		/* tiles, bf16, int8; permission granted */
+};
+
+extern bool albert_cpu_has(unsigned features);
+#endif
+
 /* generic_linear.c, generic_attention.c: the parts that fill the generic set */
 extern size_t albert_generic_packed_size(AlbertPrecision precision, int out, int in);
 extern void albert_generic_pack(AlbertPrecision precision, int out, int in,
@@ -120,13 +139,11 @@ albert_to_int8(float x, float factor)
 	return factor == 0.0f ? 0 : (int8_t) lrintf(x * factor);
 }
 
-/* Quantise n values spaced by `step` in q; the scale is returned. */
-static inline float
-albert_quantise(int n, const float *x, int8_t *q, size_t step)
+/* The bit pattern of the largest magnitude; infinities and NaNs are larger than all. */
+static inline uint32_t
+albert_largest_bits(int n, const float *x)
 {
 	uint32_t	largest = 0;
-	float		scale;
-	float		factor;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -135,10 +152,7 @@ albert_quantise(int n, const float *x, int8_t *q, size_t step)
 		if (bits > largest)
 			largest = bits;
 	}
-	factor = albert_int8_factor(largest, &scale);
-	for (int i = 0; i < n; i++)
-		q[i * step] = albert_to_int8(x[i], factor);
-	return scale;
+	return largest;
 }
 
 #endif							/* ALBERT_KERNELS_INTERNAL_H */

@@ -1,0 +1,655 @@
+/*
+ * simd_linear.h
+ *	  Matrix products on packed weights, written once for all vector widths
+ *	  and precisions.
+ *
+ * Weights lie in blocks of inputs, inside a block in panels of NR = 2 VN output
+ * channels, inside a panel unit by unit: [block][panel][unit][NR].  A unit is
+ * the group of neighbouring inputs of one channel that one instruction
+ * multiplies: one fp32, two bf16, four int8.  Everything missing is zero.
+ *
+ * The rows of x are taken in blocks of at most MR, made as equal as they go,
+ * because a micro-kernel of 8 rows uses a panel much better than one of 1 or 2.
+ * A row block is prepared (converted, and transposed to [unit][rows]) once for
+ * all panels; a micro-kernel then computes a tile of rows x NR sums in registers.
+ *
+ * For one output element that is, whatever the number of rows: within a block
+ * of inputs one chain in ascending order; the blocks' sums added in ascending
+ * order; then bias, activation, residual.
+ *
+ * Besides what simd_math.h needs, the including file defines MR, FOR_ROWS(M, name)
+ * = M(name, 1) ... M(name, MR), and
+ *
+ *	vi				a vector of VN int32
+ *	vi_set vi_load vi_store vi_add
+ *	vi_load_pairs(p)		2 VN int8 as int16 pairs
+ *	vi_add_pairs(s, a, b)	s + sum of the pair's products, lane by lane
+ *	v_even_bf16(p), v_odd_bf16(p)	from VN words, their lower or upper bf16
+ *	v_round_bf16(v)			rounded to bf16, as fp32
+ *	v_store_int16(p, v)		rounded to integers
+ *	v_from_int(p, q)		VN int32 at p less those at q, as floats
+ *	transpose4(s0, s1, s2, s3, dst, stride)	VN floats of four rows
+ *	largest_bits(n, x)		as albert_largest_bits
+ *	matrix_kind(precision)	which of the kinds below, or of its own, it uses
+ */
+
+#define NR				(2 * VN)
+#define BLOCK_UNITS		1024	/* most units in a block: panel and rows share the L2 cache */
+#define CHUNK_BLOCKS	8		/* row blocks prepared at a time */
+#define SLICE_UNITS		64		/* units converted at a time, on the stack */
+
+#define INLINE	static inline __attribute__((always_inline))
+
+/*
+ * tile[rows][NR] = add[rows][NR] (NULL: nothing) + sums over `units` of x and w;
+ * floats, or int32 for int8.  x is [unit][words][row_stride(rows)] 32-bit words.
+ */
+typedef void (*MicroKernel) (int units, const void *x, const void *w,
+							 const void *add, void *tile);
+
+typedef struct MatrixKind
+{
+	AlbertPrecision precision;
+	int			group;			/* inputs in a unit */
+	int			weight_bytes;	/* bytes of a unit of weights, a channel */
+	int			words;			/* 32-bit words of a prepared unit, a row */
+	const MicroKernel *micro;	/* by number of rows, from 1 */
+
+	/* n inputs of a row to the words of that many units; NULL: fp32 as it is */
+	void		(*convert) (int n, int units, const float *x, float factor, uint32_t *words);
+
+	/* what the unsigned form of an int8 activation adds to it */
+	int			offset;
+} MatrixKind;
+
+typedef struct MatrixShape
+{
+	int			units;
+	int			blocks;
+	int			block;			/* units in a block (the last may be shorter) */
+	int			channels;		/* out, rounded up to whole panels */
+	size_t		panel_unit;		/* bytes of one unit of a panel */
+	size_t		size;			/* bytes before the int8 scales */
+} MatrixShape;
+
+static const MatrixKind *matrix_kind(AlbertPrecision precision);
+
+INLINE int
+row_stride(int rows)
+{
+	return (rows + 3) & ~3;
+}
+
+static MatrixShape
+matrix_shape(const MatrixKind *kind, int out, int in)
+{
+	MatrixShape s;
+
+	s.units = (in + kind->group - 1) / kind->group;
+	s.blocks = (s.units + BLOCK_UNITS - 1) / BLOCK_UNITS;
+	s.block = (s.units + s.blocks - 1) / s.blocks;
+	s.channels = (out + NR - 1) / NR * NR;
+	s.panel_unit = NR * kind->weight_bytes;
+	s.size = albert_round_up((size_t) s.units * s.channels * kind->weight_bytes, ALBERT_ALIGN);
+	return s;
+}
+
+static int
+block_units(const MatrixShape *s, int block)
+{
+	return block == s->blocks - 1 ? s->units - block * s->block : s->block;
+}
+
+static size_t
+panel_offset(const MatrixShape *s, int block, int panel)
+{
+	return ((size_t) block * s->block * (s->channels / NR) +
+			(size_t) block_units(s, block) * panel) * s->panel_unit;
+}
+
+/* int8: the channels' scales, and behind them what the offset adds to their sums. */
+static float *
+channel_scales(const MatrixShape *s, const void *weight)
+{
+	return (float *) ((char *) weight + s->size);
+}
+
+static int32_t *
+channel_excess(const MatrixShape *s, const void *weight)
+{
+	return (int32_t *) (channel_scales(s, weight) + s->channels);
+}
+
+static size_t
+packed_size(AlbertPrecision precision, int out, int in)
+{
+	const MatrixKind *kind = matrix_kind(precision);
+	MatrixShape s = matrix_shape(kind, out, in);
+
+	return precision == ALBERT_INT8 ? s.size + s.channels * 2 * sizeof(float) : s.size;
+}
+
+/* Where unit 0 of a channel in that block lies; its units are panel_unit apart. */
+static size_t
+channel_offset(const MatrixKind *kind, const MatrixShape *s, int block, int channel)
+{
+	return panel_offset(s, block, channel / NR) + channel % NR * kind->weight_bytes;
+}
+
+static void
+pack_row(const MatrixKind *kind, const MatrixShape *s, int in, int channel,
+		 const float *row, char *dst)
+{
+	int			step = kind->weight_bytes / kind->group;
+	float		scale = 0.0f;
+	float		factor = 0.0f;
+	int32_t		sum = 0;
+
+	if (kind->precision == ALBERT_INT8)
+		factor = albert_int8_factor(albert_largest_bits(in, row), &scale);
+	for (int i = 0; i < in;)
+	{
+		int			block = i / kind->group / s->block;
+		int			end = (block + 1) * s->block * kind->group;
+		char	   *unit = dst + channel_offset(kind, s, block, channel);
+
+		for (; i < in && i < end; unit += s->panel_unit)
+		{
+			for (int g = 0; g < kind->group && i < in; g++, i++)
+			{
+				if (kind->precision == ALBERT_FP32)
+					*(float *) unit = row[i];
+				else if (kind->precision == ALBERT_BF16)
+					((uint16_t *) unit)[g] = albert_to_bf16(row[i]);
+				else
+					sum += ((int8_t *) unit)[g * step] = albert_to_int8(row[i], factor);
+			}
+		}
+	}
+	if (kind->precision == ALBERT_INT8)
+	{
+		channel_scales(s, dst)[channel] = scale;
+		channel_excess(s, dst)[channel] = sum * kind->offset;
+	}
+}
+
+static void
+pack(AlbertPrecision precision, int out, int in,
+	 int row0, int nrows, const float *rows, void *dst)
+{
+	const MatrixKind *kind = matrix_kind(precision);
+	MatrixShape s = matrix_shape(kind, out, in);
+
+	for (int r = 0; r < nrows; r++)
+		pack_row(kind, &s, in, row0 + r, rows + (size_t) r * in, dst);
+}
+
+static void
+table_row(const AlbertTable *table, int row, float *out)
+{
+	const MatrixKind *kind = matrix_kind(table->precision);
+	MatrixShape s = matrix_shape(kind, table->rows, table->cols);
+	int			step = kind->weight_bytes / kind->group;
+	float		scale = table->precision == ALBERT_INT8 ? channel_scales(&s, table->data)[row] : 0.0f;
+
+	for (int i = 0; i < table->cols;)
+	{
+		int			block = i / kind->group / s.block;
+		int			end = (block + 1) * s.block * kind->group;
+		const char *unit = (const char *) table->data + channel_offset(kind, &s, block, row);
+
+		for (; i < table->cols && i < end; unit += s.panel_unit)
+		{
+			for (int g = 0; g < kind->group && i < table->cols; g++, i++)
+			{
+				if (table->precision == ALBERT_FP32)
+					out[i] = *(const float *) unit;
+				else if (table->precision == ALBERT_BF16)
+					out[i] = albert_from_bf16(((const uint16_t *) unit)[g]);
+				else
+					out[i] = ((const int8_t *) unit)[g * step] * scale;
+			}
+		}
+	}
+}
+
+/* ---- micro-kernels: with a constant number of rows they unroll into registers ---- */
+
+INLINE void
+store_sums(int rows, vf (*sum)[2], const float *add, float *tile, size_t ld_tile)
+{
+#pragma GCC unroll 16
+	for (int r = 0; r < rows; r++)
+	{
+		if (add != NULL)
+		{
+			sum[r][0] = v_add(sum[r][0], v_load(add + r * NR));
+			sum[r][1] = v_add(sum[r][1], v_load(add + r * NR + VN));
+		}
+		v_store(tile + r * ld_tile, sum[r][0]);
+		v_store(tile + r * ld_tile + VN, sum[r][1]);
+	}
+}
+
+INLINE void
+store_int_sums(int rows, vi (*sum)[2], const int32_t *add, int32_t *tile)
+{
+#pragma GCC unroll 16
+	for (int r = 0; r < rows; r++)
+	{
+		if (add != NULL)
+		{
+			sum[r][0] = vi_add(sum[r][0], vi_load(add + r * NR));
+			sum[r][1] = vi_add(sum[r][1], vi_load(add + r * NR + VN));
+		}
+		vi_store(tile + r * NR, sum[r][0]);
+		vi_store(tile + r * NR + VN, sum[r][1]);
+	}
+}
+
+/*
+ * fp32: sums of rows x NR outputs; row r's value for input k is at
+ * x[r * x_row + k * x_step].
+ */
+INLINE void
+multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
+			  const float *w, const float *add, float *tile, size_t ld_tile)
+{
+	vf			sum[MR][2];
+
+#pragma GCC unroll 16
+	for (int r = 0; r < rows; r++)
+		sum[r][0] = sum[r][1] = v_zero();
+	for (int k = 0; k < units; k++)
+	{
+		vf			w0 = v_load(w);
+		vf			w1 = v_load(w + VN);
+
+#pragma GCC unroll 16
+		for (int r = 0; r < rows; r++)
+		{
+			vf			value = v_set(x[r * x_row]);
+
+			sum[r][0] = v_fma(value, w0, sum[r][0]);
+			sum[r][1] = v_fma(value, w1, sum[r][1]);
+		}
+		x += x_step;
+		w += NR;
+	}
+	store_sums(rows, sum, add, tile, ld_tile);
+}
+
+/*
+ * bf16 where no instruction multiplies it: a unit's two weights share a 32-bit
+ * word and are expanded to fp32; the rows come as fp32 values that bf16 can hold.
+ */
+INLINE void
+multiply_expanded(int rows, int units, const float *x, const float *w,
+				  const float *add, float *tile)
+{
+	vf			sum[MR][2];
+	int			stride = row_stride(rows);
+
+#pragma GCC unroll 16
+	for (int r = 0; r < rows; r++)
+		sum[r][0] = sum[r][1] = v_zero();
+	for (int k = 0; k < units; k++)
+	{
+		vf			w0 = v_even_bf16(w);
+		vf			w1 = v_even_bf16(w + VN);
+
+#pragma GCC unroll 16
+		for (int r = 0; r < rows; r++)
+		{
+			vf			value = v_set(x[r]);
+
+			sum[r][0] = v_fma(value, w0, sum[r][0]);
+			sum[r][1] = v_fma(value, w1, sum[r][1]);
+		}
+		w0 = v_odd_bf16(w);
+		w1 = v_odd_bf16(w + VN);
+#pragma GCC unroll 16
+		for (int r = 0; r < rows; r++)
+		{
+			vf			value = v_set(x[stride + r]);
+
+			sum[r][0] = v_fma(value, w0, sum[r][0]);
+			sum[r][1] = v_fma(value, w1, sum[r][1]);
+		}
+		x += 2 * stride;
+		w += NR;
+	}
+	store_sums(rows, sum, add, tile, NR);
+}
+
+/*
+ * int8 where no instruction sums four products: pairs of weights are widened
+ * to 16 bits, where the sum of two products is exact.
+ */
+INLINE void
+multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w,
+			   const int32_t *add, int32_t *tile)
+{
+	vi			sum[MR][2];
+
+#pragma GCC unroll 16
+	for (int r = 0; r < rows; r++)
+		sum[r][0] = sum[r][1] = vi_set(0);
+	for (int k = 0; k < units; k++)
+	{
+		vi			w0 = vi_load_pairs(w);
+		vi			w1 = vi_load_pairs(w + 2 * VN);
+
+#pragma GCC unroll 16
+		for (int r = 0; r < rows; r++)
+		{
+			vi			pair = vi_set(x[r]);
+
+			sum[r][0] = vi_add_pairs(sum[r][0], pair, w0);
+			sum[r][1] = vi_add_pairs(sum[r][1], pair, w1);
+		}
+		x += row_stride(rows);
+		w += 2 * NR;
+	}
+	store_int_sums(rows, sum, add, tile);
+}
+
+#define MICRO_EXPANDED(name, rows) \
+static void \
+name##_##rows(int units, const void *x, const void *w, const void *add, void *tile) \
+{ \
+	multiply_expanded(rows, units, x, w, add, tile); \
+}
+FOR_ROWS(MICRO_EXPANDED, micro_expanded)
+
+#define MICRO_PAIRS(name, rows) \
+static void \
+name##_##rows(int units, const void *x, const void *w, const void *add, void *tile) \
+{ \
+	multiply_pairs(rows, units, x, w, add, tile); \
+}
+FOR_ROWS(MICRO_PAIRS, micro_pairs)
+
+#define MICRO_FP32(name, rows) \
+static void \
+name##_##rows(int units, const void *x, const void *w, const void *add, void *tile) \
+{ \
+	multiply_fp32(rows, units, x, 1, row_stride(rows), w, add, tile, NR); \
+}
+FOR_ROWS(MICRO_FP32, micro_fp32)
+
+#define TABLE_ENTRY(name, rows)	name##_##rows,
+
+static const MicroKernel micro_fp32[] = {FOR_ROWS(TABLE_ENTRY, micro_fp32)};
+static const MicroKernel micro_expanded[] = {FOR_ROWS(TABLE_ENTRY, micro_expanded)};
+static const MicroKernel micro_pairs[] = {FOR_ROWS(TABLE_ENTRY, micro_pairs)};
+
+static void
+convert_expanded(int n, int units, const float *x, float factor, uint32_t *words)
+{
+	for (int i = 0; i < 2 * units; i += VN)
+		v_store((float *) words + i, v_round_bf16(load_part(x + i, n - i)));
+}
+
+static void
+convert_pairs(int n, int units, const float *x, float factor, uint32_t *words)
+{
+	for (int i = 0; i < 2 * units; i += VN)
+		v_store_int16((int16_t *) words + i, v_mul(load_part(x + i, n - i), v_set(factor)));
+}
+
+static const MatrixKind kind_fp32 = {ALBERT_FP32, 1, 4, 1, micro_fp32, NULL, 0};
+static const MatrixKind kind_expanded = {ALBERT_BF16, 2, 4, 2, micro_expanded, convert_expanded, 0};
+static const MatrixKind kind_pairs = {ALBERT_INT8, 2, 2, 1, micro_pairs, convert_pairs, 0};
+
+/* ---- the rows of x ---- */
+
+/* Row block b of m rows. */
+static int
+row_blocks(int m)
+{
+	return (m + MR - 1) / MR;
+}
+
+static int
+row_block(int m, int b, int *first)
+{
+	int			n = row_blocks(m);
+	int			longer = m % n;
+
+	*first = b * (m / n) + (b < longer ? b : longer);
+	return m / n + (b < longer);
+}
+
+/* dst[word][stride] = src[row][word], row by row in groups of four */
+static void
+transpose_to(int rows, int words, const float *src, size_t ld, float *dst, int stride)
+{
+	int			whole = words - words % VN;
+
+	for (int r = 0; r < rows; r += 4)
+	{
+		/* past the last row: the last row again, its results are not used */
+		const float *s0 = src + r * ld;
+		const float *s1 = src + (r + 1 < rows ? r + 1 : rows - 1) * ld;
+		const float *s2 = src + (r + 2 < rows ? r + 2 : rows - 1) * ld;
+		const float *s3 = src + (r + 3 < rows ? r + 3 : rows - 1) * ld;
+
+		for (int i = 0; i < whole; i += VN)
+			transpose4(s0 + i, s1 + i, s2 + i, s3 + i, dst + (size_t) i * stride + r, stride);
+		for (int i = whole; i < words; i++)
+		{
+			float	   *to = dst + (size_t) i * stride + r;
+
+			to[0] = s0[i];
+			to[1] = s1[i];
+			to[2] = s2[i];
+			to[3] = s3[i];
+		}
+	}
+}
+
+static void
+transpose(int rows, int words, const float *src, size_t ld, float *dst)
+{
+	transpose_to(rows, words, src, ld, dst, row_stride(rows));
+}
+
+/* Prepare `units` units from unit0 on of a row block. */
+static void
+prepare_rows(const MatrixKind *kind, int in, int rows, const float *x, int ldx,
+			 const float *factors, int unit0, int units, float *dst)
+{
+	uint32_t	slice[MR][SLICE_UNITS * 2];
+
+	if (kind->convert == NULL)
+	{
+		transpose(rows, units, x + unit0, ldx, dst);
+		return;
+	}
+	for (int u = 0; u < units; u += SLICE_UNITS)
+	{
+		int			n = units - u < SLICE_UNITS ? units - u : SLICE_UNITS;
+		int			i = (unit0 + u) * kind->group;
+
+		for (int r = 0; r < rows; r++)
+			kind->convert(in - i < n * kind->group ? in - i : n * kind->group, n,
+						  x + (size_t) r * ldx + i, factors[r], slice[r]);
+		transpose(rows, n * kind->words, (const float *) slice, SLICE_UNITS * 2, dst);
+		dst += (size_t) n * kind->words * row_stride(rows);
+	}
+}
+
+/* ---- from sums to results ---- */
+
+typedef struct Finish
+{
+	const AlbertLinear *linear;
+	MatrixShape shape;
+	AlbertActivation act;
+	const float *residual;
+	int			ldr;
+	float	   *y;
+	int			ldy;
+} Finish;
+
+/* n sums of one row, from output channel j on */
+INLINE void
+finish_row(const Finish *f, const float *tile, float x_scale, int row, int j, int n)
+{
+	const float *bias = f->linear->bias;
+	vf			v;
+
+	if (f->linear->precision == ALBERT_INT8)
+	{
+		v = v_from_int(tile, channel_excess(&f->shape, f->linear->weight) + j);
+		v = v_mul(v, v_mul(v_set(x_scale),
+						   v_load(channel_scales(&f->shape, f->linear->weight) + j)));
+	}
+	else
+		v = v_load(tile);
+	if (bias != NULL)
+		v = v_add(v, load_part(bias + j, n));
+	v = vector_activate(f->act, v);
+	if (f->residual != NULL)
+		v = v_add(v, load_part(f->residual + (size_t) row * f->ldr + j, n));
+	store_part(f->y + (size_t) row * f->ldy + j, n, v);
+}
+
+static void
+finish_tile(const Finish *f, const float *tile, const float *x_scales,
+			int row0, int rows, int panel)
+{
+	int			j = panel * NR;
+	int			n = f->linear->out - j;
+
+	for (int r = 0; r < rows; r++)
+	{
+		finish_row(f, tile + r * NR, x_scales[r], row0 + r, j, n);
+		if (n > VN)
+			finish_row(f, tile + r * NR + VN, x_scales[r], row0 + r, j + VN, n - VN);
+	}
+}
+
+/* ---- the whole ---- */
+
+/* Floats for a row block's prepared rows, and for its sums between blocks of inputs. */
+static size_t
+prepared_floats(const MatrixKind *kind, const MatrixShape *s, int m)
+{
+	int			first;
+
+	return (size_t) s->block * kind->words * row_stride(row_block(m, 0, &first));
+}
+
+static size_t
+linear_scratch(const AlbertLinear *linear, int m)
+{
+	const MatrixKind *kind = matrix_kind(linear->precision);
+	MatrixShape s = matrix_shape(kind, linear->out, linear->in);
+	int			chunk;
+	size_t		floats;
+
+	if (m <= 0)
+		return 0;
+	chunk = row_blocks(m) < CHUNK_BLOCKS ? row_blocks(m) : CHUNK_BLOCKS;
+	floats = albert_round_up(prepared_floats(kind, &s, m), ALBERT_ALIGN / sizeof(float));
+	if (s.blocks > 1)
+		floats += (size_t) s.channels * MR;
+	return chunk * floats * sizeof(float);
+}
+
+/* Row blocks b0 .. b0 + n - 1 of m rows. */
+static void
+linear_chunk(const MatrixKind *kind, const Finish *f, int m, int b0, int n,
+			 const float *x, int ldx, float *prepared, float *partial)
+{
+	const AlbertLinear *linear = f->linear;
+	const MatrixShape *s = &f->shape;
+	size_t		prepared_size = albert_round_up(prepared_floats(kind, s, m),
+												ALBERT_ALIGN / sizeof(float));
+	int			first[CHUNK_BLOCKS];
+	int			rows[CHUNK_BLOCKS];
+	float		factors[CHUNK_BLOCKS][MR] = {{0}};
+	float		scales[CHUNK_BLOCKS][MR] = {{0}};
+	float		sums[MR * NR] __attribute__((aligned(ALBERT_ALIGN)));
+
+	for (int b = 0; b < n; b++)
+	{
+		rows[b] = row_block(m, b0 + b, &first[b]);
+		if (kind->precision == ALBERT_INT8)
+			for (int r = 0; r < rows[b]; r++)
+				factors[b][r] = albert_int8_factor(largest_bits(linear->in, x + (size_t) (first[b] + r) * ldx),
+												   &scales[b][r]);
+	}
+	for (int block = 0; block < s->blocks; block++)
+	{
+		int			units = block_units(s, block);
+		bool		last = block == s->blocks - 1;
+
+		for (int b = 0; b < n; b++)
+			prepare_rows(kind, linear->in, rows[b], x + (size_t) first[b] * ldx, ldx,
+						 factors[b], block * s->block, units, prepared + b * prepared_size);
+		for (int panel = 0; panel * NR < linear->out; panel++)
+		{
+			const char *w = (const char *) linear->weight + panel_offset(s, block, panel);
+
+			for (int b = 0; b < n; b++)
+			{
+				float	   *between = partial + ((size_t) panel * n + b) * MR * NR;
+
+				kind->micro[rows[b] - 1] (units, prepared + b * prepared_size, w,
+										  block > 0 ? between : NULL,
+										  last ? sums : between);
+				if (last)
+					finish_tile(f, sums, scales[b], first[b], rows[b], panel);
+			}
+		}
+	}
+}
+
+static void
+linear(const AlbertLinear *linear, int m, const float *x, int ldx,
+	   AlbertActivation act, const float *residual, int ldr,
+	   float *y, int ldy, void *scratch)
+{
+	const MatrixKind *kind = matrix_kind(linear->precision);
+	Finish		f = {linear, matrix_shape(kind, linear->out, linear->in),
+	act, residual, ldr, y, ldy};
+	int			blocks = row_blocks(m);
+	int			chunk = blocks < CHUNK_BLOCKS ? blocks : CHUNK_BLOCKS;
+	float	   *partial;
+
+	if (m <= 0)
+		return;
+	partial = (float *) scratch + chunk *
+		albert_round_up(prepared_floats(kind, &f.shape, m), ALBERT_ALIGN / sizeof(float));
+	for (int b = 0; b < blocks; b += chunk)
+		linear_chunk(kind, &f, m, b, blocks - b < chunk ? blocks - b : chunk,
+					 x, ldx, scratch, partial);
+}
+
+static AlbertLinear
+table_as_linear(const AlbertTable *table, const float *bias)
+{
+	AlbertLinear l = {table->cols, table->rows, table->precision, table->data, bias};
+
+	return l;
+}
+
+static void
+table_product(const AlbertTable *table, int m, const float *x, int ldx,
+			  const float *bias, float *y, int ldy, void *scratch)
+{
+	AlbertLinear l = table_as_linear(table, bias);
+
+	linear(&l, m, x, ldx, ALBERT_ACT_NONE, NULL, 0, y, ldy, scratch);
+}
+
+static size_t
+table_scratch(const AlbertTable *table, int m)
+{
+	AlbertLinear l = table_as_linear(table, NULL);
+
+	return linear_scratch(&l, m);
+}

@@ -1,0 +1,33 @@
+/*
+ * simd_set.h
+ *	  The table of a kernel set made of the functions of the simd_*.h files.
+ *
+ * The including file defines SET, SET_NAME, SET_ID, SET_NEEDS and usable().
+ */
+static bool
+has_precision(AlbertPrecision precision)
+{
+	return true;
+}
+
+const AlbertKernels SET = {
+	.name = SET_NAME,
+	.id = SET_ID,
+	.needs = SET_NEEDS,
+	.usable = usable,
+	.has_precision = has_precision,
+	.packed_size = packed_size,
+	.pack = pack,
+	.table_size = packed_size,
+	.pack_table = pack,
+	.linear_scratch = linear_scratch,
+	.linear = linear,
+	.table_row = table_row,
+	.table_product = table_product,
+	.table_scratch = table_scratch,
+	.layer_norm = layer_norm,
+	.attention_scratch = attention_scratch,
+	.attention = attention,
+	.activate = activate,
+	.softmax = softmax,
+};
