@@ -5,7 +5,9 @@
 #	  one.  With DOCS_UPDATE=1 the ```text blocks are written instead.
 #
 #	  A block below a line <!-- not run: REASON --> is left out, as is one
-#	  below <!-- needs MODEL --> when there is no such model.
+#	  below <!-- needs MODEL --> when there is no such model.  Below a line
+#	  <!-- tested with A for B --> model A stands in for B, and what the block
+#	  prints does not matter.
 #
 #	  PSQL, PGHOST, PGUSER and PGDATABASE tell where.
 use strict;
@@ -47,7 +49,7 @@ foreach my $name (@ARGV)
 
 	my @lines = split /^/, slurp($name);
 	my @result;
-	my $reason;
+	my ($reason, $stand_in, $shown_model);
 	my $i = 0;
 	while ($i < @lines)
 	{
@@ -58,10 +60,12 @@ foreach my $name (@ARGV)
 			$reason = $1;
 			next;
 		}
-		if ($line =~ /^<!-- needs (\S+) *-->/)
+		if ($line =~ /^<!-- (?:needs (\S+)|tested with (\S+) for (\S+)) *-->/)
 		{
-			my ($there) = run_psql($database, "\\pset tuples_only on\n\\pset format unaligned\nSELECT 'there' FROM albert_models WHERE name = '$1';\n");
-			$reason = "needs the model $1" if $there !~ /^there/m;
+			my $model = $1 || $2;
+			($stand_in, $shown_model) = ($2, $3);
+			my ($there) = run_psql($database, "\\pset tuples_only on\n\\pset format unaligned\nSELECT 'there' FROM albert_models WHERE name = '$model';\n");
+			$reason = "needs the model $model" if $there !~ /^there/m;
 			next;
 		}
 		next if $line !~ /^```/;
@@ -80,8 +84,10 @@ foreach my $name (@ARGV)
 			print "skipped: $name:$first: $reason\n";
 			$skipped++;
 			undef $reason;
+			undef $stand_in;
 			next;
 		}
+		$script =~ s/\Q$shown_model\E/$stand_in/g if defined $stand_in;
 		my ($output, $good) = run_psql($database, $script);
 
 		# the answer that is shown, if one is
@@ -96,15 +102,16 @@ foreach my $name (@ARGV)
 			{
 				$shown .= $lines[ $i++ ];
 			}
-			push @result, $output;
+			push @result, defined $stand_in ? $shown : $output;
 			push @result, $lines[ $i++ ] if $i < @lines;
-			if ($good && !$update && $output ne $shown)
+			if ($good && !$update && !defined $stand_in && $output ne $shown)
 			{
 				print "$name:$first: the answer differs\n-- shown\n$shown-- given\n$output";
 				$failed++;
 				next;
 			}
 		}
+		undef $stand_in;
 		if ($good)
 		{
 			$passed++;
