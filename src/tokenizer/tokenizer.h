@@ -57,6 +57,7 @@ typedef struct AlbertTokenizer
 	int			cls_id;
 	int			sep_id;
 	int			mask_id;
+	bool		clean_up_spaces;	/* what decoding does in the reference unless told otherwise */
 	const char *mask_token;		/* "[MASK]" usually; NUL-terminated, in the image */
 	const void *tables[24];		/* pointers into the image, by kind of tokenizer */
 } AlbertTokenizer;

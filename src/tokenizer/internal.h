@@ -1,0 +1,287 @@
+/*
+ * internal.h
+ *	  What the tokenizer's own files share: the image, its sections, and the
+ *	  functions by which compiling and encoding are put together.
+ *
+ * An image is a header and a list of sections, each an array at an offset from
+ * the image's start; nothing in it is an address, so it may be mapped
+ * anywhere.  Texts are worked on as UTF-8 in which the word mark U+2581 is the
+ * single byte WORD_MARK (never found in UTF-8), to keep the tries shallow.
+ */
+#ifndef ALBERT_TOKENIZER_INTERNAL_H
+#define ALBERT_TOKENIZER_INTERNAL_H
+
+#include "tokenizer/tokenizer.h"
+
+#define IMAGE_MAGIC			"ALBTOKIM"
+#define IMAGE_VERSION		1
+#define IMAGE_ALIGN			64
+
+#define MAX_PIECES			(1 << 21)
+#define MAX_TEXT			(256 << 20) /* bytes of one text */
+
+#define WORD_MARK			0xFF	/* U+2581 inside normalised text and piece tries */
+#define WORD_MARK_CODE		0x2581
+#define WORD_MARK_UTF8		"\xe2\x96\x81"
+
+typedef enum TokenizerKind
+{
+	KIND_SPIECE = 1,			/* spiece.model, as the slow AlbertTokenizer */
+	KIND_BERT,					/* vocab.txt, as the slow BertTokenizer */
+	KIND_PIPELINE				/* tokenizer.json, as the fast tokenizers */
+} TokenizerKind;
+
+typedef enum ModelKind
+{
+	MODEL_UNIGRAM = 1,
+	MODEL_WORDPIECE
+} ModelKind;
+
+/* Also the indexes of AlbertTokenizer.tables. */
+typedef enum Section
+{
+	SECTION_PIECE_OFFSETS,		/* uint32_t[vocab_size + 1] into PIECE_BYTES */
+	SECTION_PIECE_BYTES,
+	SECTION_PIECE_FLAGS,		/* uint8_t[vocab_size] */
+	SECTION_SCORES,				/* double[vocab_size] */
+	SECTION_TRIE,				/* TrieUnit[]: the pieces that text is cut into */
+	SECTION_TRIE2,				/* TrieUnit[]: WordPiece's continuing pieces */
+	SECTION_HASH,				/* int32_t[hash_size]: piece to id */
+	SECTION_CHARSMAP,			/* uint32_t[]: Darts units */
+	SECTION_CHARSMAP_TEXT,		/* NUL-terminated strings */
+	SECTION_SYMBOLS,			/* TrieUnit[]: user-defined symbols */
+	SECTION_ADDED,				/* AddedToken[] */
+	SECTION_ADDED_CODES,		/* uint32_t[]: their contents in code points */
+	SECTION_STEPS,				/* PipelineStep[] */
+	SECTION_STEP_CODES,			/* uint32_t[]: the steps' strings */
+	SECTION_TEMPLATE,			/* TemplateItem[] */
+	SECTION_STRINGS,			/* NUL-terminated: the mask token and others */
+	SECTION_COUNT
+} Section;
+
+typedef struct SectionPlace
+{
+	uint64_t	offset;
+	uint64_t	size;			/* bytes */
+} SectionPlace;
+
+typedef struct ImageHeader
+{
+	char		magic[8];
+	uint32_t	version;
+	uint32_t	header_size;
+	uint64_t	image_size;
+	SectionPlace sections[SECTION_COUNT];
+
+	int32_t		kind;			/* TokenizerKind */
+	int32_t		model;			/* ModelKind */
+	int32_t		vocab_size;		/* added tokens included */
+	int32_t		hash_size;		/* a power of two */
+	int32_t		added_count;
+	int32_t		step_count;
+	int32_t		template_single;	/* items of the two post-processing templates */
+	int32_t		template_pair;
+	int32_t		max_length;
+	int32_t		pad_id;
+	int32_t		unk_id;			/* what the tokenizer calls unknown; -1: none */
+	int32_t		cls_id;
+	int32_t		sep_id;
+	int32_t		mask_id;
+	int32_t		model_unk_id;	/* what the model calls unknown */
+	uint32_t	mask_string;	/* offset in SECTION_STRINGS */
+	uint32_t	unk_string;		/* likewise: how an unknown piece is decoded */
+	uint32_t	continuing_string;	/* likewise: WordPiece's "##" */
+	uint32_t	flags;			/* TOKENIZER_* */
+	int32_t		max_word;		/* WordPiece: code points of a word */
+	double		unk_score;
+	uint8_t		ascii[128];		/* what a character becomes; 0: not so simple */
+	uint8_t		added_first[256];	/* may the byte, in the text, start an added token? */
+} ImageHeader;
+
+#define TOKENIZER_LOWER_CASE		0x0001
+#define TOKENIZER_KEEP_ACCENTS		0x0002
+#define TOKENIZER_REMOVE_SPACE		0x0004
+#define TOKENIZER_DUMMY_PREFIX		0x0008
+#define TOKENIZER_EXTRA_SPACES		0x0010	/* sentencepiece collapses white space */
+#define TOKENIZER_ESCAPE_SPACES		0x0020
+#define TOKENIZER_ASCII				0x0040	/* ascii[] tells all of an ASCII text */
+#define TOKENIZER_TRUNCATE_LEFT		0x0080
+#define TOKENIZER_STRIP_ACCENTS		0x0100	/* WordPiece */
+#define TOKENIZER_CHINESE			0x0200	/* WordPiece: ideographs are words */
+#define TOKENIZER_CLEAN_UP			0x0400	/* decode() cleans up unless told otherwise */
+#define TOKENIZER_BASIC				0x0800	/* WordPiece: the basic tokenizer runs first */
+#define TOKENIZER_CLEAN_TEXT		0x1000	/* WordPiece: drop control characters */
+#define TOKENIZER_FUSE_PAIR			0x2000	/* an empty pair is no pair (fast tokenizers) */
+
+/* SECTION_PIECE_FLAGS */
+#define PIECE_NORMAL		1
+#define PIECE_UNKNOWN		2
+#define PIECE_CONTROL		3
+#define PIECE_USER_DEFINED	4
+#define PIECE_UNUSED		5
+#define PIECE_ADDED_ONLY	7		/* not in the model's vocabulary */
+#define PIECE_TYPE			0x07
+#define PIECE_SPECIAL		0x08	/* skipped by decode(skip_special_tokens) */
+#define PIECE_DIGIT_COMMA	0x10	/* two or more characters, ends in digit and comma */
+#define PIECE_ADDED			0x20	/* content of an added token */
+#define PIECE_ADDITIONAL	0x40	/* one of the additional special tokens */
+
+/*
+ * A node of a piece trie.  A child's index is base ^ byte, and it is one when
+ * its label is that byte and it is in use; bases are unique, so this suffices.
+ */
+typedef struct TrieUnit
+{
+	uint32_t	link;			/* base << 9 | used << 8 | label */
+	int32_t		id;				/* of the piece that ends here; -1: none */
+} TrieUnit;
+
+#define UNIT_USED			0x100u
+#define UNIT_CHILD(unit, byte)	(((unit)->link >> 9) ^ (uint32_t) (byte))
+#define UNIT_IS(unit, byte)		(((unit)->link & 0x1FFu) == (UNIT_USED | (uint32_t) (byte)))
+
+typedef struct AddedToken
+{
+	int32_t		id;
+	uint32_t	code_offset;	/* in SECTION_ADDED_CODES */
+	uint32_t	code_count;
+	uint32_t	flags;			/* ADDED_* */
+	int32_t		protect;		/* order in the search that keeps the case; -1: not in it */
+} AddedToken;
+
+#define ADDED_LSTRIP		0x01
+#define ADDED_RSTRIP		0x02
+#define ADDED_SINGLE_WORD	0x04
+#define ADDED_NORMALIZED	0x08
+#define ADDED_SPECIAL		0x10
+
+/* One token before truncation: the common currency of all kinds. */
+typedef struct Token
+{
+	int32_t		id;
+	int32_t		start;			/* code points */
+	int32_t		stop;
+} Token;
+
+typedef struct TokenList
+{
+	Token	   *items;
+	size_t		count;
+	size_t		room;
+} TokenList;
+
+/* All that the encoding functions hand to one another. */
+typedef struct EncodeContext
+{
+	const AlbertTokenizer *tokenizer;
+	const ImageHeader *header;
+	AlbertArena *arena;
+	AlbertStatus *status;
+	bool		offsets;
+	TokenList	tokens;
+} EncodeContext;
+
+#define HEADER(tokenizer)	((const ImageHeader *) (tokenizer)->image)
+#define TABLE(tokenizer, section, type) ((const type *) (tokenizer)->tables[section])
+#define SECTION_ITEMS(header, section, type) ((size_t) ((header)->sections[section].size / sizeof(type)))
+
+/* tokenizer.c */
+extern bool tok_no_memory(AlbertStatus *status);
+extern bool tok_reserve(EncodeContext *context, size_t more);
+
+static inline void
+tok_add(EncodeContext *context, int32_t id, int32_t start, int32_t stop)
+{
+	Token	   *token = &context->tokens.items[context->tokens.count++];
+
+	token->id = id;
+	token->start = start;
+	token->stop = stop;
+}
+
+static inline const char *
+tok_string(const AlbertTokenizer *tokenizer, uint32_t offset)
+{
+	return TABLE(tokenizer, SECTION_STRINGS, char) + offset;
+}
+
+/* utf8.c */
+extern size_t tok_utf8_valid(const char *text, size_t size);	/* how many bytes are; size if all */
+extern size_t tok_utf8_count(const char *text, size_t size);	/* code points */
+extern size_t tok_utf8_encode(uint32_t code, unsigned char *text);	/* bytes written, up to 4 */
+extern bool tok_check_text(const AlbertText *text, AlbertStatus *status);
+
+/* Bytes of the character that starts with this one; the text is valid. */
+static inline size_t
+tok_utf8_length(unsigned char lead)
+{
+	return lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+/* Decode one character of valid UTF-8; returns the bytes taken. */
+static inline size_t
+tok_utf8_decode(const char *text, uint32_t *code)
+{
+	const unsigned char *p = (const unsigned char *) text;
+
+	if (p[0] < 0x80)
+	{
+		*code = p[0];
+		return 1;
+	}
+	if (p[0] < 0xE0)
+	{
+		*code = (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
+		return 2;
+	}
+	if (p[0] < 0xF0)
+	{
+		*code = (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+		return 3;
+	}
+	*code = (p[0] & 0x07u) << 18 | (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
+	return 4;
+}
+
+/* unicode.c: Unicode as Python's unicodedata and str know it */
+extern bool tok_python_is_space(uint32_t code);
+extern bool tok_python_is_digit(uint32_t code);
+extern int	tok_python_lower(uint32_t code, uint32_t out[2]);	/* codes written, the final sigma aside */
+extern uint32_t tok_python_lower_sigma(const uint32_t *codes, size_t count, size_t stride, size_t at);
+extern int	tok_python_nfkd(uint32_t code, uint32_t out[18]);	/* codes written, unordered */
+extern int	tok_python_combining(uint32_t code);	/* canonical combining class */
+extern bool tok_python_is_mark(uint32_t code);	/* general category M* */
+
+/* piece.c */
+extern uint32_t tok_hash(const char *piece, size_t size);
+
+/* added.c: added tokens in a text of code points */
+extern size_t tok_added_protected(const AlbertTokenizer *tokenizer, const uint32_t *codes,
+								  size_t count, size_t at);
+extern const AddedToken *tok_added_longest(const AlbertTokenizer *tokenizer, const uint32_t *codes,
+										   size_t count, size_t at);
+
+/* spiece_encode.c */
+extern bool tok_spiece_encode(EncodeContext *context, const AlbertText *text);
+
+/* unigram.c */
+typedef struct Segment
+{
+	int32_t		stop;			/* byte behind the piece */
+	int32_t		id;
+} Segment;
+
+/* Cut size bytes of normalised text into pieces; the segments are in the arena. */
+extern bool tok_unigram(const AlbertTokenizer *tokenizer, const unsigned char *text,
+						size_t size, AlbertArena *arena, Segment **segments,
+						size_t *count, AlbertStatus *status);
+
+/* charsmap.c */
+extern size_t tok_charsmap_longest(const AlbertTokenizer *tokenizer, const unsigned char *text,
+								   size_t size, const char **replacement);
+extern bool tok_charsmap_shortest(const AlbertTokenizer *tokenizer, const unsigned char *text,
+								  size_t size, const char **replacement);
+extern size_t tok_symbol_longest(const AlbertTokenizer *tokenizer, const unsigned char *text,
+								 size_t size);
+
+#endif							/* ALBERT_TOKENIZER_INTERNAL_H */
