@@ -2,6 +2,7 @@
  * status.c
  *	  Filling in an AlbertStatus.
  */
+#define ALBERT_STATUS_IMPLEMENTATION
 #include "base/status.h"
 
 #include <stdarg.h>

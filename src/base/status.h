@@ -44,4 +44,21 @@ extern bool AlbertDetail(AlbertStatus *status, const char *fmt,...)
 extern bool AlbertHint(AlbertStatus *status, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
 
+/*
+ * Say so to the compiler as well, which would otherwise take into account that
+ * a caller goes on after a failure, with results that were never set.
+ */
+static inline bool
+AlbertFalse(bool result)
+{
+	(void) result;
+	return false;
+}
+
+#ifndef ALBERT_STATUS_IMPLEMENTATION
+#define AlbertFail(...)		AlbertFalse(AlbertFail(__VA_ARGS__))
+#define AlbertDetail(...)	AlbertFalse(AlbertDetail(__VA_ARGS__))
+#define AlbertHint(...)		AlbertFalse(AlbertHint(__VA_ARGS__))
+#endif
+
 #endif							/* ALBERT_STATUS_H */
