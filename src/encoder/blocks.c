@@ -132,6 +132,25 @@ AlbertBlockRows(const AlbertRun *run, int width)
 	return rows > MOST_ROWS ? MOST_ROWS : rows;
 }
 
+/*
+ * A kernel may need more for fewer rows, when they divide less evenly among
+ * its tiles.
+ */
+size_t
+AlbertScratchSize(const AlbertModel *model, const AlbertLinear *linear, int most)
+{
+	size_t		size = 0;
+
+	for (int rows = 1; rows <= most; rows++)
+	{
+		size_t		needed = model->kernels->linear_scratch(linear, rows);
+
+		if (needed > size)
+			size = needed;
+	}
+	return size;
+}
+
 bool
 AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 				 AlbertActivation act, const AlbertRows *rows,
@@ -150,7 +169,7 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 	if (most > rows->n)
 		most = rows->n;
 	mark = AlbertArenaGetMark(run->arena);
-	scratch = AlbertEncoderAlloc(run->arena, model->kernels->linear_scratch(linear, most), status);
+	scratch = AlbertEncoderAlloc(run->arena, AlbertScratchSize(model, linear, most), status);
 	if (scratch == NULL)
 		return false;
 	AlbertPaceInit(&pace, ALBERT_LINEAR_FLOPS);

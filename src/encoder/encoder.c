@@ -79,29 +79,21 @@ check_batch(const AlbertConfig *config, const AlbertBatch *batch, int *max_len,
 	return check_tokens(config, batch, status);
 }
 
-static size_t
-largest(size_t a, size_t b)
-{
-	return a > b ? a : b;
-}
-
-/* What any product of the pass may need beside its operands. */
+/* What any product of the pass may need beside its operands; layers have one shape. */
 static size_t
 linear_scratch_size(const AlbertModel *model, int rows)
 {
-	const AlbertConfig *config = model->config;
-	size_t		(*scratch) (const AlbertLinear *, int) = model->kernels->linear_scratch;
-	size_t		size = scratch(&model->embedding_projection, rows);
+	const AlbertLayer *layer = &model->layers[0];
+	const AlbertLinear *linears[] = {&layer->query, &layer->key_value, &layer->dense,
+		&layer->ffn, &layer->ffn_output};
+	size_t		size = AlbertScratchSize(model, &model->embedding_projection, rows);
 
-	for (int i = 0; i < config->num_hidden_groups * config->inner_group_num; i++)
+	for (int i = 0; applications_of(model->config) > 0 && i < 5; i++)
 	{
-		const AlbertLayer *layer = &model->layers[i];
+		size_t		needed = AlbertScratchSize(model, linears[i], rows);
 
-		size = largest(size, scratch(&layer->query, rows));
-		size = largest(size, scratch(&layer->key_value, rows));
-		size = largest(size, scratch(&layer->dense, rows));
-		size = largest(size, scratch(&layer->ffn, rows));
-		size = largest(size, scratch(&layer->ffn_output, rows));
+		if (needed > size)
+			size = needed;
 	}
 	return size;
 }

@@ -20,6 +20,21 @@ score_rows(const AlbertModel *model, int n, const float *x, int ldx,
 								  model->mlm_bias, logits, ldl, scratch);
 }
 
+static size_t
+scratch_size(const AlbertModel *model, int most)
+{
+	size_t		size = AlbertScratchSize(model, &model->mlm_dense, most);
+
+	for (int rows = 1; rows <= most; rows++)
+	{
+		size_t		needed = model->kernels->table_scratch(&model->mlm_decoder, rows);
+
+		if (needed > size)
+			size = needed;
+	}
+	return size;
+}
+
 bool
 AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 			  const AlbertRun *run, AlbertRows *logits, AlbertStatus *status)
@@ -31,7 +46,6 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 	AlbertPace	pace;
 	AlbertArenaMark mark;
 	AlbertRows	transformed;
-	size_t		size;
 	void	   *scratch;
 	int			n;
 
@@ -44,10 +58,7 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 	mark = AlbertArenaGetMark(run->arena);
 	if (!AlbertRowsNew(run->arena, most, model->mlm_dense.out, &transformed, status))
 		return false;
-	size = model->kernels->linear_scratch(&model->mlm_dense, most);
-	if (size < model->kernels->table_scratch(&model->mlm_decoder, most))
-		size = model->kernels->table_scratch(&model->mlm_decoder, most);
-	scratch = AlbertEncoderAlloc(run->arena, size, status);
+	scratch = AlbertEncoderAlloc(run->arena, scratch_size(model, most), status);
 	if (scratch == NULL)
 		return false;
 	AlbertPaceInit(&pace, ALBERT_LINEAR_FLOPS);

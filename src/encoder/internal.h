@@ -71,6 +71,9 @@ extern void AlbertPaceStop(AlbertPace *pace, double flops);
 /* The largest block of rows worth having when each takes width floats of cache. */
 extern int	AlbertBlockRows(const AlbertRun *run, int width);
 
+/* Scratch for a product of 1 to most rows. */
+extern size_t AlbertScratchSize(const AlbertModel *model, const AlbertLinear *linear, int most);
+
 /* out = act(rows W' + b) in new rows, by blocks; scratch is given back. */
 extern bool AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 							 AlbertActivation act, const AlbertRows *rows,
