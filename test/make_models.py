@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Write small random ALBERT models in Hugging Face form, for tests.
+
+    make_models.py DIRECTORY NAME[:KEY=VALUE,...] ...
+
+Nothing but the standard library is needed.  The same name and settings give
+the same bytes.  KEY is a number of config.json (hidden_size, num_hidden_layers
+...), or
+
+    seed=N           other weights
+    dtype=F32|BF16   how weights are stored (BF16)
+    tokenizer=FILE   a spiece.model to copy instead of the one made here
+
+The vocabulary made here has the special tokens in ALBERT's order, a few
+hundred frequent English words and the characters of ASCII, so every text of
+ASCII has pieces; there is no normalisation table.
+"""
+import array
+import json
+import os
+import random
+import shutil
+import struct
+import sys
+
+DEFAULTS = {
+    "embedding_size": 16,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_hidden_groups": 1,
+    "inner_group_num": 1,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 512,
+    "type_vocab_size": 2,
+}
+
+WORDS = """the of and to in a is that it was for on as with be at by i this had not are but from or have an they
+which one you were all her she there would their we him been has when who will no more if out so up said what its
+about than into them can only other time new some could these two may first then do any like my now over such our
+man me even most made after also well many before must through back years where much your way down should because
+long each just state those people mr how too little world good very make year still see own work men day get here
+between both life being under three never know same last another while us off might great go come since against
+right came take used himself few house use place during high without again home around small however found part
+school once say general upon war left until always something fact water less public put thing almost hand enough
+far took head yet government system better set told nothing night end why called eyes find going look asked later
+point knew city next program business give group toward days young let room word capital india france river""".split()
+
+
+# ---- SentencePiece's model file: a protocol buffer, written by hand ----
+
+def varint(n):
+    out = bytearray()
+    while n > 127:
+        out.append(n & 127 | 128)
+        n >>= 7
+    out.append(n)
+    return bytes(out)
+
+
+def field(number, kind, payload):
+    key = varint(number << 3 | kind)
+    if kind == 2:
+        return key + varint(len(payload)) + payload
+    return key + payload
+
+
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4
+
+
+def vocabulary():
+    pieces = [("<pad>", 0.0, CONTROL), ("<unk>", 0.0, UNKNOWN), ("[CLS]", 0.0, CONTROL),
+              ("[SEP]", 0.0, CONTROL), ("[MASK]", 0.0, CONTROL)]
+    pieces += [(symbol, 0.0, USER_DEFINED) for symbol in '()"-.']
+    seen = {piece[0] for piece in pieces}
+    score = -2.0
+    for text in ["\u2581"] + ["\u2581" + word for word in WORDS] + [chr(c) for c in range(33, 127)]:
+        if text not in seen:
+            seen.add(text)
+            score -= 0.02
+            pieces.append((text, score, NORMAL))
+    return pieces
+
+
+def sentencepiece_model():
+    out = b""
+    for text, score, kind in vocabulary():
+        body = field(1, 2, text.encode()) + field(2, 5, struct.pack("<f", score))
+        if kind != NORMAL:
+            body += field(3, 0, varint(kind))
+        out += field(1, 2, body)
+    trainer = field(3, 0, varint(1)) + field(4, 0, varint(len(vocabulary())))
+    trainer += field(40, 0, varint(1)) + field(41, 0, varint(2)) + field(42, 0, varint(3)) + field(43, 0, varint(0))
+    normalizer = field(1, 2, b"identity") + field(3, 0, varint(1)) + field(4, 0, varint(1)) + field(5, 0, varint(1))
+    return out + field(2, 2, trainer) + field(3, 2, normalizer)
+
+
+# ---- weights ----
+
+def tensors(config):
+    """(name, shape, what) in the order of the file."""
+    h, e, i = config["hidden_size"], config["embedding_size"], config["intermediate_size"]
+    base = "albert.embeddings."
+    out = [(base + "word_embeddings.weight", [config["vocab_size"], e]),
+           (base + "position_embeddings.weight", [config["max_position_embeddings"], e]),
+           (base + "token_type_embeddings.weight", [config["type_vocab_size"], e])]
+    norms = [(base + "LayerNorm", e)]
+    linears = [("albert.encoder.embedding_hidden_mapping_in", h, e)]
+    for group in range(config["num_hidden_groups"]):
+        for inner in range(config["inner_group_num"]):
+            layer = "albert.encoder.albert_layer_groups.%d.albert_layers.%d." % (group, inner)
+            linears += [(layer + "attention." + part, h, h) for part in ("query", "key", "value", "dense")]
+            linears += [(layer + "ffn", i, h), (layer + "ffn_output", h, i)]
+            norms += [(layer + "attention.LayerNorm", h), (layer + "full_layer_layer_norm", h)]
+    linears += [("albert.pooler", h, h), ("predictions.dense", e, h), ("sop_classifier.classifier", 2, h)]
+    norms += [("predictions.LayerNorm", e)]
+    for name, rows, cols in linears:
+        out += [(name + ".weight", [rows, cols]), (name + ".bias", [rows])]
+    for name, size in norms:
+        out += [(name + ".weight", [size]), (name + ".bias", [size])]
+    out.append(("predictions.bias", [config["vocab_size"]]))
+    return out
+
+
+def bfloat16(rng, n, one):
+    """n random values of both signs between 2^-7 and 2^-5, or about 1; quick, for models of many megabytes."""
+    high = bytes([0x3f] * 256) if one else bytes([0x3c, 0x3d, 0xbc, 0xbd][b & 3] for b in range(256))
+    low = bytes(0x80 | b & 0x1f for b in range(256)) if one else bytes(range(256))
+    out = bytearray(2 * n)
+    out[0::2] = rng.randbytes(n).translate(low)
+    out[1::2] = rng.randbytes(n).translate(high)
+    return bytes(out)
+
+
+def widen(data):
+    values = array.array("H", data)
+    wide = array.array("I", (value << 16 for value in values))
+    return wide.tobytes()
+
+
+def write_weights(path, config, seed, dtype):
+    width = {"F32": 4, "BF16": 2}[dtype]
+    header, offset, names = {"__metadata__": {"format": "pt"}}, 0, tensors(config)
+    for name, shape in names:
+        size = width
+        for dimension in shape:
+            size *= dimension
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    rng = random.Random(seed)
+    with open(path, "wb") as out:
+        out.write(struct.pack("<Q", len(text)) + text)
+        for name, shape in names:
+            count = 1
+            for dimension in shape:
+                count *= dimension
+            norm = "orm" in name and name.endswith(".weight")
+            while count > 0:
+                step = min(count, 1 << 22)
+                data = bfloat16(rng, step, norm)
+                out.write(widen(data) if dtype == "F32" else data)
+                count -= step
+
+
+def write_model(directory, name, settings):
+    path = os.path.join(directory, name)
+    os.makedirs(path, exist_ok=True)
+    seed = int(settings.pop("seed", 0))
+    dtype = settings.pop("dtype", "BF16")
+    tokenizer = settings.pop("tokenizer", None)
+    config = dict(DEFAULTS, vocab_size=len(vocabulary()))
+    config.update((key, int(value)) for key, value in settings.items())
+    if tokenizer is not None:
+        shutil.copyfile(tokenizer, os.path.join(path, "spiece.model"))
+    else:
+        with open(os.path.join(path, "spiece.model"), "wb") as out:
+            out.write(sentencepiece_model())
+    config.update(architectures=["AlbertForPreTraining"], model_type="albert", hidden_act="gelu_new",
+                  layer_norm_eps=1e-12, pad_token_id=0, bos_token_id=2, eos_token_id=3)
+    with open(os.path.join(path, "config.json"), "w") as out:
+        json.dump(config, out, indent=1, sort_keys=True)
+    with open(os.path.join(path, "tokenizer_config.json"), "w") as out:
+        json.dump({"do_lower_case": True, "keep_accents": False, "remove_space": True,
+                   "model_max_length": config["max_position_embeddings"],
+                   "tokenizer_class": "AlbertTokenizer"}, out, indent=1, sort_keys=True)
+    write_weights(os.path.join(path, "model.safetensors"), config, seed, dtype)
+
+
+def main(arguments):
+    if len(arguments) < 2:
+        sys.exit(__doc__)
+    for what in arguments[1:]:
+        name, _, settings = what.partition(":")
+        pairs = [setting.partition("=") for setting in settings.split(",") if setting]
+        write_model(arguments[0], name, {key: value for key, _, value in pairs})
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
