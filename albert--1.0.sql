@@ -606,3 +606,37 @@ RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, wei
 AS 'MODULE_PATHNAME', 'albert_attention'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 400;
 COMMENT ON FUNCTION albert_attention(text, integer, integer, text) IS 'what each token of a text attends to in one head of a layer';
+
+-- ---------------------------------------------------------------------
+-- Long work and fresh columns
+-- (src/functions/embed_table.c, src/functions/trigger.c)
+-- ---------------------------------------------------------------------
+CREATE PROCEDURE albert_embed_table(relation regclass, source name, target name,
+	model text DEFAULT NULL, task text DEFAULT 'embedding', batch_tokens integer DEFAULT 8192)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'albert_embed_table';
+COMMENT ON PROCEDURE albert_embed_table(regclass, name, name, text, text, integer)
+IS 'fill a column where it is null from the text in another, committing batch by batch';
+
+CREATE FUNCTION albert_progress_rows(OUT pid integer, OUT database text, OUT relation oid,
+	OUT task text, OUT model text, OUT rows_total bigint, OUT rows_done bigint, OUT rows_failed bigint,
+	OUT tokens bigint, OUT rows_per_second real, OUT started_at timestamptz, OUT seconds_left double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'albert_progress_rows'
+LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10 ROWS 2;
+COMMENT ON FUNCTION albert_progress_rows() IS 'running calls of albert_embed_table';
+
+CREATE VIEW albert_progress AS
+SELECT pid, database,
+	CASE WHEN database = current_database() THEN relation::regclass::text ELSE relation::text END AS relation,
+	task, model, rows_total, rows_done, rows_failed, tokens, rows_per_second, started_at,
+	make_interval(secs => seconds_left) AS time_left
+FROM albert_progress_rows();
+COMMENT ON VIEW albert_progress IS 'running calls of albert_embed_table, how far they are and how fast';
+GRANT SELECT ON albert_progress TO PUBLIC;
+
+CREATE FUNCTION albert_embedding_trigger()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'albert_embedding_trigger'
+LANGUAGE C;
+COMMENT ON FUNCTION albert_embedding_trigger() IS 'keep an embedding column in step with a text column: arguments target, source and, optionally, model';

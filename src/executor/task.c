@@ -14,6 +14,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "compat.h"
 #include "executor/task.h"
 #include "executor/text.h"
 
@@ -146,19 +147,25 @@ check_heads(const AlbertJob *job)
 }
 
 void
+AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
+{
+	memset(job, 0, sizeof(*job));
+	job->task = task;
+	job->binding = AlbertStoreAttach(model, task->part);
+	check_heads(job);
+	if (task->init != NULL)
+		task->init(job);
+}
+
+void
 AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableDatum *args)
 {
 	const AlbertTask *task = signature->task;
 	const char *model = NULL;
 
-	memset(job, 0, sizeof(*job));
-	job->task = task;
 	if (signature->model >= 0 && !args[signature->model].isnull)
 		model = AlbertCString(args[signature->model].value);
-	job->binding = AlbertStoreAttach(model, task->part);
-	check_heads(job);
-	if (task->init != NULL)
-		task->init(job);
+	AlbertJobStartTask(job, task, model);
 	for (int i = 0; i < signature->nargs; i++)
 	{
 		if (i == signature->text || i == signature->pair || i == signature->model || args[i].isnull)

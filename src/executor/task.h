@@ -100,6 +100,9 @@ extern AlbertSignature *AlbertSignatureOf(Oid function);
 extern void AlbertJobStart(AlbertJob *job, const AlbertSignature *signature,
 						   const NullableDatum *args);
 
+/* The same without a SQL function: a model by name (NULL: the default), default options. */
+extern void AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model);
+
 /* A row's texts from its arguments, converted to UTF-8; false when one of them or the model is NULL and so the result is NULL. */
 extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
 						   const NullableDatum *args);

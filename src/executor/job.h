@@ -1,0 +1,30 @@
+/*
+ * job.h
+ *	  Filling a column of a table by a task, batch by batch, each batch a
+ *	  transaction of its own.
+ */
+#ifndef ALBERT_JOB_H
+#define ALBERT_JOB_H
+
+#include "postgres.h"
+
+typedef struct AlbertTableJob
+{
+	Oid			relation;
+	const char *source;			/* column names, in the server encoding */
+	const char *target;
+	const char *model;
+	const char *task;			/* "embedding", "classify", ... */
+	Oid			function;		/* albert_TASK(content text, model text) */
+	int			batch_tokens;	/* estimated tokens of a transaction */
+} AlbertTableJob;
+
+/*
+ * Fill target where it is NULL and source is not.  Must be called outside of a
+ * transaction block; strings must outlive transactions.  Rows locked by others
+ * are come back to; rows whose text the task refuses get a WARNING and are
+ * left NULL.
+ */
+extern void AlbertTableJobRun(const AlbertTableJob *job);
+
+#endif							/* ALBERT_JOB_H */

@@ -1,0 +1,38 @@
+/*
+ * progress.h
+ *	  What long jobs tell other sessions about themselves.
+ */
+#ifndef ALBERT_PROGRESS_H
+#define ALBERT_PROGRESS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+
+typedef struct AlbertProgress
+{
+	int			pid;
+	Oid			database;
+	Oid			relation;
+	char		model[NAMEDATALEN];
+	char		task[NAMEDATALEN];
+	int64		rows_total;		/* to do when the job began */
+	int64		rows_done;
+	int64		rows_failed;
+	int64		tokens;			/* estimated */
+	TimestampTz started_at;
+} AlbertProgress;
+
+/*
+ * Announce a job of this backend.  Where too many run at once it goes unseen,
+ * which stops no job.  The entry goes away with AlbertProgressEnd or with the
+ * process.
+ */
+extern void AlbertProgressBegin(const AlbertProgress *progress);
+extern void AlbertProgressUpdate(const AlbertProgress *progress);
+extern void AlbertProgressEnd(void);
+
+/* Copies of all running jobs' entries, palloc'd. */
+extern AlbertProgress *AlbertProgressList(int *n);
+
+#endif							/* ALBERT_PROGRESS_H */

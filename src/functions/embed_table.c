@@ -1,0 +1,179 @@
+/*
+ * embed_table.c
+ *	  CALL albert_embed_table(...) and what other sessions see of it.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/dbcommands.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "parser/parse_func.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+#include "compat.h"
+#include "executor/job.h"
+#include "executor/progress.h"
+#include "executor/task.h"
+#include "executor/text.h"
+#include "functions/functions.h"
+
+/* ---------- CALL albert_embed_table(relation, source, target, model, task, batch_tokens) ---------- */
+
+static void
+require_no_transaction_block(FunctionCallInfo fcinfo)
+{
+	if (fcinfo->context == NULL || !IsA(fcinfo->context, CallContext) ||
+		castNode(CallContext, fcinfo->context)->atomic)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
+				 errmsg("albert_embed_table cannot run inside a transaction block"),
+				 errdetail("It commits each batch of rows."),
+				 errhint("Use UPDATE to fill a column in one transaction.")));
+}
+
+static void
+require_table(Oid relation)
+{
+	char		kind = get_rel_relkind(relation);
+
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table", get_rel_name(relation))));
+}
+
+/* Says what is wrong with a column before the first row would. */
+static void
+require_column(Oid relation, const char *column, bool to_write)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(relation, column);
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						column, get_rel_name(relation))));
+	if (to_write && ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("column \"%s\" is a generated column", column),
+				 errdetail("The server fills it whenever a row is written.")));
+	ReleaseSysCache(tuple);
+}
+
+/* albert_TASK(content text, model text) in the schema of the procedure. */
+static Oid
+task_function(FunctionCallInfo fcinfo, const char *task)
+{
+	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
+	char	   *name = psprintf("albert_%s", task);
+	Oid			types[2] = {TEXTOID, TEXTOID};
+	Oid			function = LookupFuncName(list_make2(makeString(schema), makeString(name)),
+										  2, types, true);
+	AlbertSignature *signature = OidIsValid(function) ? AlbertSignatureOf(function) : NULL;
+
+	if (signature == NULL || signature->returns_set || signature->pair >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no task \"%s\" that makes one value of one text", task),
+				 errhint("Tasks are embedding, fill_mask, classify, token_count, tokenize and encode.")));
+	return function;
+}
+
+/* An argument as a C string that outlives the batches' transactions; NULL for NULL. */
+static char *
+lasting_string(FunctionCallInfo fcinfo, int argument, bool is_name)
+{
+	MemoryContext old;
+	char	   *string;
+
+	if (PG_ARGISNULL(argument))
+		return NULL;
+	old = MemoryContextSwitchTo(PortalContext);
+	string = is_name ? pstrdup(NameStr(*PG_GETARG_NAME(argument)))
+		: AlbertCString(PG_GETARG_DATUM(argument));
+	MemoryContextSwitchTo(old);
+	return string;
+}
+
+PG_FUNCTION_INFO_V1(albert_embed_table);
+Datum
+albert_embed_table(PG_FUNCTION_ARGS)
+{
+	static const char *const names[] = {"relation", "source", "target", "model", "task", "batch_tokens"};
+	AlbertTableJob job = {0};
+
+	require_no_transaction_block(fcinfo);
+	for (int i = 0; i < PG_NARGS(); i++)
+	{
+		if (PG_ARGISNULL(i) && i != 3)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must not be null", names[i])));
+	}
+	job.relation = PG_GETARG_OID(0);
+	job.source = lasting_string(fcinfo, 1, true);
+	job.target = lasting_string(fcinfo, 2, true);
+	job.model = lasting_string(fcinfo, 3, false);
+	job.task = lasting_string(fcinfo, 4, false);
+	job.batch_tokens = AlbertIntOption("batch_tokens", PG_GETARG_DATUM(5), 1, 1000000);
+	if (job.model == NULL)
+		job.model = MemoryContextStrdup(PortalContext, albert_model);
+	require_table(job.relation);
+	require_column(job.relation, job.source, false);
+	require_column(job.relation, job.target, true);
+	job.function = task_function(fcinfo, job.task);
+	AlbertTableJobRun(&job);
+	PG_RETURN_VOID();
+}
+
+/* ---------- albert_progress ---------- */
+
+static void
+put_progress(ReturnSetInfo *rsinfo, const AlbertProgress *progress)
+{
+	Datum		values[12];
+	bool		nulls[12] = {false};
+	int64		done = progress->rows_done + progress->rows_failed;
+	double		seconds = (GetCurrentTimestamp() - progress->started_at) / 1e6;
+	double		rate = seconds > 0 ? done / seconds : 0;
+	char	   *database = get_database_name(progress->database);
+
+	values[0] = Int32GetDatum(progress->pid);
+	nulls[1] = database == NULL;
+	values[1] = nulls[1] ? (Datum) 0 : CStringGetTextDatum(database);
+	/* another database's table is a number here */
+	values[2] = ObjectIdGetDatum(progress->relation);
+	values[3] = CStringGetTextDatum(progress->task);
+	values[4] = CStringGetTextDatum(progress->model);
+	values[5] = Int64GetDatum(progress->rows_total);
+	values[6] = Int64GetDatum(progress->rows_done);
+	values[7] = Int64GetDatum(progress->rows_failed);
+	values[8] = Int64GetDatum(progress->tokens);
+	values[9] = Float4GetDatum((float) rate);
+	values[10] = TimestampTzGetDatum(progress->started_at);
+	nulls[11] = rate <= 0;
+	values[11] = Float8GetDatum(rate <= 0 ? 0
+								: Max(progress->rows_total - done, 0) / rate);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+}
+
+PG_FUNCTION_INFO_V1(albert_progress_rows);
+Datum
+albert_progress_rows(PG_FUNCTION_ARGS)
+{
+	AlbertProgress *list;
+	int			n;
+
+	InitMaterializedSRF(fcinfo, 0);
+	list = AlbertProgressList(&n);
+	for (int i = 0; i < n; i++)
+		put_progress((ReturnSetInfo *) fcinfo->resultinfo, &list[i]);
+	return (Datum) 0;
+}
