@@ -282,13 +282,13 @@ AS 'MODULE_PATHNAME', 'albert_embedding'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
 COMMENT ON FUNCTION albert_embedding(text, text) IS 'embedding of a text';
 
-CREATE FUNCTION albert_embedding(content text, normalize boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
+CREATE FUNCTION albert_embedding(content text, normalized boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding'
 LANGUAGE C STABLE PARALLEL SAFE COST 5000;
 COMMENT ON FUNCTION albert_embedding(text, boolean, integer, text, text) IS 'embedding of a text, by the default model, with options';
 
-CREATE FUNCTION albert_embedding(content text, model text, normalize boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
+CREATE FUNCTION albert_embedding(content text, model text, normalized boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000;
@@ -306,13 +306,13 @@ AS 'MODULE_PATHNAME', 'albert_embedding_array'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50000;
 COMMENT ON FUNCTION albert_embedding(text[], text) IS 'embeddings of several texts, one row each';
 
-CREATE FUNCTION albert_embedding(content text[], normalize boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
+CREATE FUNCTION albert_embedding(content text[], normalized boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding_array'
 LANGUAGE C STABLE PARALLEL SAFE COST 50000;
 COMMENT ON FUNCTION albert_embedding(text[], boolean, integer, text, text) IS 'embeddings of several texts, one row each, by the default model, with options';
 
-CREATE FUNCTION albert_embedding(content text[], model text, normalize boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
+CREATE FUNCTION albert_embedding(content text[], model text, normalized boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding_array'
 LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;

@@ -105,7 +105,7 @@ option_embedding(AlbertJob *job, const char *name, Datum value, Oid type)
 
 	if (strcmp(name, "pooling") == 0)
 		take_pooling(job, options, AlbertCString(value));
-	else if (strcmp(name, "normalize") == 0)
+	else if (strcmp(name, "normalized") == 0)
 	{
 		options->normalize = false;
 		options->normalize_last = DatumGetBool(value);

@@ -116,7 +116,7 @@ within('embedding, mean pooling', 60, 1.4e-5, q{
 		FROM test WHERE file = 'embeddings' AND pair IS NULL AND NOT g ? 'tokenizer_kwargs')
 	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d});
 within('embedding, mean pooling, normalised', 60, 1.9e-6, q{
-	WITH d AS (SELECT distance(albert_embedding(content, model, normalize => true)::float8[], floats(g->'f64'->'mean_normalized')) AS d
+	WITH d AS (SELECT distance(albert_embedding(content, model, normalized => true)::float8[], floats(g->'f64'->'mean_normalized')) AS d
 		FROM test WHERE file = 'embeddings' AND pair IS NULL AND NOT g ? 'tokenizer_kwargs')
 	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d});
 within('embedding, pooler', 30, 1.1e-5, q{
