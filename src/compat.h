@@ -81,4 +81,13 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #define AlbertWaitEvent(name) PG_WAIT_EXTENSION
 #endif
 
+/* 18: ExecutorRun lost its last argument. */
+#if PG_VERSION_NUM >= 180000
+#define ALBERT_EXECUTOR_RUN_ARGS QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define ALBERT_EXECUTOR_RUN_PASS queryDesc, direction, count
+#else
+#define ALBERT_EXECUTOR_RUN_ARGS QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+#define ALBERT_EXECUTOR_RUN_PASS queryDesc, direction, count, execute_once
+#endif
+
 #endif							/* ALBERT_COMPAT_H */
