@@ -16,8 +16,18 @@
 #include "utils/guc.h"
 #include "utils/wait_event.h"
 
+/* 16: the macros of variable-length values moved out of postgres.h. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 #if PG_VERSION_NUM < 140000
 #error "albert needs PostgreSQL 14 or later"
+#endif
+
+/* 18: pg_noreturn, in front of the declaration, took its place. */
+#ifndef pg_attribute_noreturn
+#define pg_attribute_noreturn() __attribute__((noreturn))
 #endif
 
 #ifndef DSM_HANDLE_INVALID
