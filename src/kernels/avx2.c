@@ -188,11 +188,17 @@ usable(void)
 	return albert_cpu_has(ALBERT_CPU_AVX2);
 }
 
+static bool
+has_precision(AlbertPrecision precision)
+{
+	return true;
+}
+
 #define SET_NAME	"avx2"
 #define SET_ID		ALBERT_KERNELS_AVX2
 #define SET_NEEDS	"a CPU with AVX2, FMA and F16C"
 #define SET			albert_kernels_avx2
 
-#include "kernels/simd_set.h"
+#include "kernels/set_table.h"
 
 #endif							/* ALBERT_X86_64 */

@@ -10,6 +10,8 @@ static const AlbertKernels *const kernel_sets[] = {
 	&albert_kernels_avx512,
 	&albert_kernels_avx2,
 #endif
+	&albert_kernels_openblas,
+	&albert_kernels_simd128,
 	&albert_kernels_generic,
 };
 

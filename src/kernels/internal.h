@@ -21,10 +21,13 @@ enum
 	ALBERT_KERNELS_OPENBLAS = 2,
 	ALBERT_KERNELS_AVX2 = 3,
 	ALBERT_KERNELS_AVX512 = 4,
-	ALBERT_KERNELS_AMX = 5
+	ALBERT_KERNELS_AMX = 5,
+	ALBERT_KERNELS_SIMD128 = 6
 };
 
 extern const AlbertKernels albert_kernels_generic;
+extern const AlbertKernels albert_kernels_simd128;
+extern const AlbertKernels albert_kernels_openblas;
 
 
 #ifdef ALBERT_X86_64

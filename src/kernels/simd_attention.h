@@ -41,7 +41,7 @@ attention_layout(int len, int size, void *base)
 	s.columns = albert_round_up(size, NR);
 
 	/* an odd number of cache lines: rows do not fall on each other in L1 */
-	s.ld_scores = (keys / 16 | 1) * 16;
+	s.ld_scores = ((keys + 15) / 16 | 1) * 16;
 	s.keys = take(&s, base, keys * size);
 	s.values = take(&s, base, (size_t) len * s.columns);
 	s.scores = take(&s, base, (size_t) MR * s.ld_scores);
@@ -158,10 +158,10 @@ attention(int len, int hidden_size, int heads, const float *qkv, int ld,
 	{
 		prepare_keys(len, size, qkv + hidden_size + h * size, ld, s.keys);
 		prepare_values(len, size, qkv + 2 * hidden_size + h * size, ld, s.values);
-		for (int b = 0; b < row_blocks(nq); b++)
+		for (int b = 0; b < row_blocks(nq, MR); b++)
 		{
 			int			first;
-			int			rows = row_block(nq, b, &first);
+			int			rows = row_block(nq, MR, b, &first);
 
 			for (int r = 0; r < rows; r++)
 			{

@@ -17,8 +17,8 @@
  * of inputs one chain in ascending order; the blocks' sums added in ascending
  * order; then bias, activation, residual.
  *
- * Besides what simd_math.h needs, the including file defines MR, FOR_ROWS(M, name)
- * = M(name, 1) ... M(name, MR), and
+ * Besides what simd_math.h needs, the including file defines MR, the rows of its
+ * micro-kernels, FOR_ROWS(M, name) = M(name, 1) ... M(name, MR), and
  *
  *	vi				a vector of VN int32
  *	vi_set vi_load vi_store vi_add
@@ -34,16 +34,23 @@
  */
 
 #define NR				(2 * VN)
-#define BLOCK_UNITS		1024	/* most units in a block: panel and rows share the L2 cache */
-#define CHUNK_BLOCKS	8		/* row blocks prepared at a time */
+#define BLOCK_UNITS		1024	/* in a block, about: panel and rows share the L2 cache */
+#define CHUNK_ROWS		112		/* rows prepared at a time, at most */
+#ifndef MAX_ROWS
+#define MAX_ROWS		MR		/* in a row block of any kind */
+#endif
 #define SLICE_UNITS		64		/* units converted at a time, on the stack */
 
 #define INLINE	static inline __attribute__((always_inline))
 
 /*
- * tile[rows][NR] = add[rows][NR] (NULL: nothing) + sums over `units` of x and w;
- * floats, or int32 for int8.  x is [unit][words][row_stride(rows)] 32-bit words.
+ * tile[rows][NR] = sums over `units` of x and w, continued from or added to
+ * add[rows][NR] (NULL: nothing); floats, or int32 for int8.
  */
+typedef void (*Multiply) (int rows, int units, const void *x, const void *w,
+						  const void *add, void *tile);
+
+/* The same for a number of rows known to the compiler. */
 typedef void (*MicroKernel) (int units, const void *x, const void *w,
 							 const void *add, void *tile);
 
@@ -53,13 +60,17 @@ typedef struct MatrixKind
 	int			group;			/* inputs in a unit */
 	int			weight_bytes;	/* bytes of a unit of weights, a channel */
 	int			words;			/* 32-bit words of a prepared unit, a row */
-	const MicroKernel *micro;	/* by number of rows, from 1 */
+	int			most_rows;		/* in a row block, at most MAX_ROWS */
+	int			step;			/* units come in multiples of this, zeros at the end */
+	bool		transposed;		/* prepared rows are [word][row_stride], else [row][word] */
+	int			offset;			/* what the prepared form adds to an int8 activation */
+	Multiply	multiply;
 
-	/* n inputs of a row to the words of that many units; NULL: fp32 as it is */
-	void		(*convert) (int n, int units, const float *x, float factor, uint32_t *words);
-
-	/* what the unsigned form of an int8 activation adds to it */
-	int			offset;
+	/*
+	 * n inputs of a row to the words of their units, zeros up to a whole
+	 * vector of inputs; NULL: fp32 as it is.
+	 */
+	void		(*convert) (int n, const float *x, float factor, uint32_t *words);
 } MatrixKind;
 
 typedef struct MatrixShape
@@ -85,9 +96,9 @@ matrix_shape(const MatrixKind *kind, int out, int in)
 {
 	MatrixShape s;
 
-	s.units = (in + kind->group - 1) / kind->group;
+	s.units = albert_round_up((in + kind->group - 1) / kind->group, kind->step);
 	s.blocks = (s.units + BLOCK_UNITS - 1) / BLOCK_UNITS;
-	s.block = (s.units + s.blocks - 1) / s.blocks;
+	s.block = albert_round_up((s.units + s.blocks - 1) / s.blocks, kind->step);
 	s.channels = (out + NR - 1) / NR * NR;
 	s.panel_unit = NR * kind->weight_bytes;
 	s.size = albert_round_up((size_t) s.units * s.channels * kind->weight_bytes, ALBERT_ALIGN);
@@ -380,41 +391,57 @@ FOR_ROWS(MICRO_FP32, micro_fp32)
 
 #define TABLE_ENTRY(name, rows)	name##_##rows,
 
-static const MicroKernel micro_fp32[] = {FOR_ROWS(TABLE_ENTRY, micro_fp32)};
-static const MicroKernel micro_expanded[] = {FOR_ROWS(TABLE_ENTRY, micro_expanded)};
-static const MicroKernel micro_pairs[] = {FOR_ROWS(TABLE_ENTRY, micro_pairs)};
+/* The function `multiply_name` that finds the micro-kernel for a number of rows. */
+#define MULTIPLY(name) \
+static void \
+multiply_##name##_rows(int rows, int units, const void *x, const void *w, const void *add, void *tile) \
+{ \
+	static const MicroKernel micro[] = {FOR_ROWS(TABLE_ENTRY, micro_##name)}; \
+ \
+	micro[rows - 1] (units, x, w, add, tile); \
+}
+
+MULTIPLY(fp32)
+MULTIPLY(expanded)
+MULTIPLY(pairs)
 
 static void
-convert_expanded(int n, int units, const float *x, float factor, uint32_t *words)
+convert_expanded(int n, const float *x, float factor, uint32_t *words)
 {
-	for (int i = 0; i < 2 * units; i += VN)
+	for (int i = 0; i < n; i += VN)
 		v_store((float *) words + i, v_round_bf16(load_part(x + i, n - i)));
 }
 
 static void
-convert_pairs(int n, int units, const float *x, float factor, uint32_t *words)
+convert_pairs(int n, const float *x, float factor, uint32_t *words)
 {
-	for (int i = 0; i < 2 * units; i += VN)
+	for (int i = 0; i < n; i += VN)
 		v_store_int16((int16_t *) words + i, v_mul(load_part(x + i, n - i), v_set(factor)));
 }
 
-static const MatrixKind kind_fp32 = {ALBERT_FP32, 1, 4, 1, micro_fp32, NULL, 0};
-static const MatrixKind kind_expanded = {ALBERT_BF16, 2, 4, 2, micro_expanded, convert_expanded, 0};
-static const MatrixKind kind_pairs = {ALBERT_INT8, 2, 2, 1, micro_pairs, convert_pairs, 0};
+static const MatrixKind kind_fp32 = {
+	ALBERT_FP32, 1, 4, 1, MR, 1, true, 0, multiply_fp32_rows, NULL
+};
+static const MatrixKind kind_expanded = {
+	ALBERT_BF16, 2, 4, 2, MR, 1, true, 0, multiply_expanded_rows, convert_expanded
+};
+static const MatrixKind kind_pairs = {
+	ALBERT_INT8, 2, 2, 1, MR, 1, true, 0, multiply_pairs_rows, convert_pairs
+};
 
 /* ---- the rows of x ---- */
 
-/* Row block b of m rows. */
+/* m rows in blocks of at most `most`: their number, and the rows of block b. */
 static int
-row_blocks(int m)
+row_blocks(int m, int most)
 {
-	return (m + MR - 1) / MR;
+	return (m + most - 1) / most;
 }
 
 static int
-row_block(int m, int b, int *first)
+row_block(int m, int most, int b, int *first)
 {
-	int			n = row_blocks(m);
+	int			n = row_blocks(m, most);
 	int			longer = m % n;
 
 	*first = b * (m / n) + (b < longer ? b : longer);
@@ -455,29 +482,34 @@ transpose(int rows, int words, const float *src, size_t ld, float *dst)
 	transpose_to(rows, words, src, ld, dst, row_stride(rows));
 }
 
-/* Prepare `units` units from unit0 on of a row block. */
+/* Prepare the n inputs at x of a row block: `units` units, of which the last may be empty. */
 static void
-prepare_rows(const MatrixKind *kind, int in, int rows, const float *x, int ldx,
-			 const float *factors, int unit0, int units, float *dst)
+prepare_rows(const MatrixKind *kind, int n, int rows, const float *x, int ldx,
+			 const float *factors, int units, float *dst)
 {
-	uint32_t	slice[MR][SLICE_UNITS * 2];
+	uint32_t	slice[MAX_ROWS][SLICE_UNITS * 2];
+	int			slice_inputs = SLICE_UNITS * kind->group;
 
 	if (kind->convert == NULL)
+		transpose(rows, n, x, ldx, dst);
+	else if (!kind->transposed)
 	{
-		transpose(rows, units, x + unit0, ldx, dst);
-		return;
-	}
-	for (int u = 0; u < units; u += SLICE_UNITS)
-	{
-		int			n = units - u < SLICE_UNITS ? units - u : SLICE_UNITS;
-		int			i = (unit0 + u) * kind->group;
-
+		memset(dst, 0, (size_t) rows * units * kind->words * sizeof(float));
 		for (int r = 0; r < rows; r++)
-			kind->convert(in - i < n * kind->group ? in - i : n * kind->group, n,
-						  x + (size_t) r * ldx + i, factors[r], slice[r]);
-		transpose(rows, n * kind->words, (const float *) slice, SLICE_UNITS * 2, dst);
-		dst += (size_t) n * kind->words * row_stride(rows);
+			kind->convert(n, x + (size_t) r * ldx, factors[r],
+						  (uint32_t *) dst + (size_t) r * units * kind->words);
 	}
+	else
+		for (int i = 0; i < n; i += slice_inputs)
+		{
+			int			inputs = n - i < slice_inputs ? n - i : slice_inputs;
+			int			words = (inputs + kind->group - 1) / kind->group * kind->words;
+
+			for (int r = 0; r < rows; r++)
+				kind->convert(inputs, x + (size_t) r * ldx + i, factors[r], slice[r]);
+			transpose(rows, words, (const float *) slice, SLICE_UNITS * 2, dst);
+			dst += (size_t) words * row_stride(rows);
+		}
 }
 
 /* ---- from sums to results ---- */
@@ -533,13 +565,33 @@ finish_tile(const Finish *f, const float *tile, const float *x_scales,
 
 /* ---- the whole ---- */
 
-/* Floats for a row block's prepared rows, and for its sums between blocks of inputs. */
-static size_t
-prepared_floats(const MatrixKind *kind, const MatrixShape *s, int m)
+/* How m rows are cut, and the storage that a row block needs. */
+typedef struct Rows
 {
-	int			first;
+	int			m;
+	int			most;			/* rows in a block */
+	int			blocks;
+	int			chunk;			/* blocks taken together */
+	size_t		prepared;		/* floats for the prepared rows of a block */
+	size_t		partial;		/* floats for its sums between blocks of inputs */
+} Rows;
 
-	return (size_t) s->block * kind->words * row_stride(row_block(m, 0, &first));
+static Rows
+cut_rows(const MatrixKind *kind, const MatrixShape *s, int m)
+{
+	Rows		rows;
+
+	rows.m = m;
+	rows.most = kind->most_rows;
+	rows.blocks = row_blocks(m, rows.most);
+	rows.chunk = CHUNK_ROWS / rows.most;
+	if (rows.chunk > rows.blocks)
+		rows.chunk = rows.blocks;
+	rows.prepared = albert_round_up((size_t) s->block * kind->words *
+									row_stride(m < rows.most ? m : rows.most),
+									ALBERT_ALIGN / sizeof(float));
+	rows.partial = s->blocks > 1 ? (size_t) s->channels * rows.most : 0;
+	return rows;
 }
 
 static size_t
@@ -547,62 +599,55 @@ linear_scratch(const AlbertLinear *linear, int m)
 {
 	const MatrixKind *kind = matrix_kind(linear->precision);
 	MatrixShape s = matrix_shape(kind, linear->out, linear->in);
-	int			chunk;
-	size_t		floats;
+	Rows		rows;
 
 	if (m <= 0)
 		return 0;
-	chunk = row_blocks(m) < CHUNK_BLOCKS ? row_blocks(m) : CHUNK_BLOCKS;
-	floats = albert_round_up(prepared_floats(kind, &s, m), ALBERT_ALIGN / sizeof(float));
-	if (s.blocks > 1)
-		floats += (size_t) s.channels * MR;
-	return chunk * floats * sizeof(float);
+	rows = cut_rows(kind, &s, m);
+	return rows.chunk * (rows.prepared + rows.partial) * sizeof(float);
 }
 
-/* Row blocks b0 .. b0 + n - 1 of m rows. */
+/* Row blocks b0 .. b0 + n - 1. */
 static void
-linear_chunk(const MatrixKind *kind, const Finish *f, int m, int b0, int n,
+linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, int n,
 			 const float *x, int ldx, float *prepared, float *partial)
 {
 	const AlbertLinear *linear = f->linear;
 	const MatrixShape *s = &f->shape;
-	size_t		prepared_size = albert_round_up(prepared_floats(kind, s, m),
-												ALBERT_ALIGN / sizeof(float));
-	int			first[CHUNK_BLOCKS];
-	int			rows[CHUNK_BLOCKS];
-	float		factors[CHUNK_BLOCKS][MR] = {{0}};
-	float		scales[CHUNK_BLOCKS][MR] = {{0}};
-	float		sums[MR * NR] __attribute__((aligned(ALBERT_ALIGN)));
+	int			first[CHUNK_ROWS];
+	int			rows[CHUNK_ROWS];
+	float		factors[CHUNK_ROWS] = {0};	/* by row, from the chunk's first on */
+	float		scales[CHUNK_ROWS] = {0};
+	float		sums[MAX_ROWS * NR] __attribute__((aligned(ALBERT_ALIGN)));
 
 	for (int b = 0; b < n; b++)
-	{
-		rows[b] = row_block(m, b0 + b, &first[b]);
-		if (kind->precision == ALBERT_INT8)
-			for (int r = 0; r < rows[b]; r++)
-				factors[b][r] = albert_int8_factor(largest_bits(linear->in, x + (size_t) (first[b] + r) * ldx),
-												   &scales[b][r]);
-	}
+		rows[b] = row_block(cut->m, cut->most, b0 + b, &first[b]);
+	if (kind->precision == ALBERT_INT8)
+		for (int r = first[0]; r < first[n - 1] + rows[n - 1]; r++)
+			factors[r - first[0]] = albert_int8_factor(largest_bits(linear->in, x + (size_t) r * ldx),
+													   &scales[r - first[0]]);
 	for (int block = 0; block < s->blocks; block++)
 	{
 		int			units = block_units(s, block);
+		int			i = block * s->block * kind->group;
+		int			inputs = linear->in - i < units * kind->group ? linear->in - i : units * kind->group;
 		bool		last = block == s->blocks - 1;
 
 		for (int b = 0; b < n; b++)
-			prepare_rows(kind, linear->in, rows[b], x + (size_t) first[b] * ldx, ldx,
-						 factors[b], block * s->block, units, prepared + b * prepared_size);
+			prepare_rows(kind, inputs, rows[b], x + (size_t) first[b] * ldx + i, ldx,
+						 factors + first[b] - first[0], units, prepared + b * cut->prepared);
 		for (int panel = 0; panel * NR < linear->out; panel++)
 		{
 			const char *w = (const char *) linear->weight + panel_offset(s, block, panel);
 
 			for (int b = 0; b < n; b++)
 			{
-				float	   *between = partial + ((size_t) panel * n + b) * MR * NR;
+				float	   *between = partial + ((size_t) panel * n + b) * cut->most * NR;
 
-				kind->micro[rows[b] - 1] (units, prepared + b * prepared_size, w,
-										  block > 0 ? between : NULL,
-										  last ? sums : between);
+				kind->multiply(rows[b], units, prepared + b * cut->prepared, w,
+							   block > 0 ? between : NULL, last ? sums : between);
 				if (last)
-					finish_tile(f, sums, scales[b], first[b], rows[b], panel);
+					finish_tile(f, sums, scales + first[b] - first[0], first[b], rows[b], panel);
 			}
 		}
 	}
@@ -616,17 +661,14 @@ linear(const AlbertLinear *linear, int m, const float *x, int ldx,
 	const MatrixKind *kind = matrix_kind(linear->precision);
 	Finish		f = {linear, matrix_shape(kind, linear->out, linear->in),
 	act, residual, ldr, y, ldy};
-	int			blocks = row_blocks(m);
-	int			chunk = blocks < CHUNK_BLOCKS ? blocks : CHUNK_BLOCKS;
-	float	   *partial;
+	Rows		cut;
 
 	if (m <= 0)
 		return;
-	partial = (float *) scratch + chunk *
-		albert_round_up(prepared_floats(kind, &f.shape, m), ALBERT_ALIGN / sizeof(float));
-	for (int b = 0; b < blocks; b += chunk)
-		linear_chunk(kind, &f, m, b, blocks - b < chunk ? blocks - b : chunk,
-					 x, ldx, scratch, partial);
+	cut = cut_rows(kind, &f.shape, m);
+	for (int b = 0; b < cut.blocks; b += cut.chunk)
+		linear_chunk(kind, &f, &cut, b, cut.blocks - b < cut.chunk ? cut.blocks - b : cut.chunk,
+					 x, ldx, scratch, (float *) scratch + cut.chunk * cut.prepared);
 }
 
 static AlbertLinear

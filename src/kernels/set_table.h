@@ -1,14 +1,10 @@
 /*
- * simd_set.h
- *	  The table of a kernel set made of the functions of the simd_*.h files.
+ * set_table.h
+ *	  The table of a kernel set whose functions are named as its members, with
+ *	  tables packed like weights.
  *
- * The including file defines SET, SET_NAME, SET_ID, SET_NEEDS and usable().
+ * The including file defines SET, SET_NAME, SET_ID and SET_NEEDS.
  */
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return true;
-}
 
 const AlbertKernels SET = {
 	.name = SET_NAME,
