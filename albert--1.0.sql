@@ -83,10 +83,13 @@ LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION albert_stats_reset() IS 'set the counts of albert_stats to zero';
 REVOKE ALL ON FUNCTION albert_stats_reset() FROM PUBLIC;
 
--- Every function below exists for the default model (STABLE) and for a named
--- one (IMMUTABLE).  Where a pair of texts is optional, the pair is given by
--- name or before the model; default_model makes that signature differ from
--- the one of a text and a model, and has no other use.
+-- ---------------------------------------------------------------------
+-- The functions over texts.  Each exists for the default model (STABLE) and
+-- for a named one (IMMUTABLE); the model follows the texts, options are given
+-- by name.  The first option is never a text, so that a model after the texts
+-- cannot be taken for an option.  Where a second text is optional it is given
+-- as pair => ... or between the text and the model.
+-- ---------------------------------------------------------------------
 
 -- ---------------------------------------------------------------------
 -- Tokenizer
@@ -96,133 +99,110 @@ CREATE FUNCTION albert_tokenize(content text)
 RETURNS text[]
 AS 'MODULE_PATHNAME', 'albert_tokenize'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_tokenize(text) IS 'the pieces a text is made of, by the default model';
+COMMENT ON FUNCTION albert_tokenize(text) IS
+'the pieces a text is made of (by the default model)';
 
 CREATE FUNCTION albert_tokenize(content text, model text)
 RETURNS text[]
 AS 'MODULE_PATHNAME', 'albert_tokenize'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_tokenize(text, text) IS 'the pieces a text is made of';
+COMMENT ON FUNCTION albert_tokenize(text, text) IS
+'the pieces a text is made of';
 
-CREATE FUNCTION albert_encode(content text)
+CREATE FUNCTION albert_encode(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS integer[]
 AS 'MODULE_PATHNAME', 'albert_encode'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_encode(text) IS 'token ids, special tokens included, of a text, by the default model';
+COMMENT ON FUNCTION albert_encode(text, boolean, text) IS
+'token ids of a text, or of a pair of texts (by the default model)';
 
-CREATE FUNCTION albert_encode(content text, model text)
+CREATE FUNCTION albert_encode(content text, model text,
+	special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS integer[]
 AS 'MODULE_PATHNAME', 'albert_encode'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_encode(text, text) IS 'token ids, special tokens included, of a text';
+COMMENT ON FUNCTION albert_encode(text, text, boolean, text) IS
+'token ids of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_encode(content text, pair text, default_model boolean DEFAULT true)
-RETURNS integer[]
-AS 'MODULE_PATHNAME', 'albert_encode'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_encode(text, text, boolean) IS 'token ids, special tokens included, of a pair of texts, by the default model';
-
-CREATE FUNCTION albert_encode(content text, pair text, model text)
+CREATE FUNCTION albert_encode(content text, second text, model text)
 RETURNS integer[]
 AS 'MODULE_PATHNAME', 'albert_encode'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_encode(text, text, text) IS 'token ids, special tokens included, of a pair of texts';
+COMMENT ON FUNCTION albert_encode(text, text, text) IS
+'token ids of a pair of texts';
 
-CREATE FUNCTION albert_token_count(content text)
+CREATE FUNCTION albert_token_count(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_token_count'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_token_count(text) IS 'number of tokens, special tokens included, of a text, by the default model';
+COMMENT ON FUNCTION albert_token_count(text, boolean, text) IS
+'number of tokens of a text, or of a pair of texts (by the default model)';
 
-CREATE FUNCTION albert_token_count(content text, model text)
+CREATE FUNCTION albert_token_count(content text, model text,
+	special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_token_count'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_token_count(text, text) IS 'number of tokens, special tokens included, of a text';
+COMMENT ON FUNCTION albert_token_count(text, text, boolean, text) IS
+'number of tokens of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_token_count(content text, pair text, default_model boolean DEFAULT true)
-RETURNS integer
-AS 'MODULE_PATHNAME', 'albert_token_count'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_token_count(text, text, boolean) IS 'number of tokens, special tokens included, of a pair of texts, by the default model';
-
-CREATE FUNCTION albert_token_count(content text, pair text, model text)
+CREATE FUNCTION albert_token_count(content text, second text, model text)
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_token_count'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
-COMMENT ON FUNCTION albert_token_count(text, text, text) IS 'number of tokens, special tokens included, of a pair of texts';
+COMMENT ON FUNCTION albert_token_count(text, text, text) IS
+'number of tokens of a pair of texts';
 
-CREATE FUNCTION albert_tokens(content text)
+CREATE FUNCTION albert_tokens(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
 AS 'MODULE_PATHNAME', 'albert_tokens'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
-COMMENT ON FUNCTION albert_tokens(text) IS 'tokens with their places in the text, of one text or pair: tokens of a text, by the default model';
+COMMENT ON FUNCTION albert_tokens(text, boolean, text) IS
+'tokens, with their places in the text, of a text, or of a pair of texts (by the default model)';
 
-CREATE FUNCTION albert_tokens(content text, model text)
+CREATE FUNCTION albert_tokens(content text, model text,
+	special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
 AS 'MODULE_PATHNAME', 'albert_tokens'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
-COMMENT ON FUNCTION albert_tokens(text, text) IS 'tokens with their places in the text, of one text or pair: tokens of a text';
+COMMENT ON FUNCTION albert_tokens(text, text, boolean, text) IS
+'tokens, with their places in the text, of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_tokens(content text, pair text, default_model boolean DEFAULT true)
-RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
-AS 'MODULE_PATHNAME', 'albert_tokens'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
-COMMENT ON FUNCTION albert_tokens(text, text, boolean) IS 'tokens with their places in the text, of one text or pair: tokens of a pair of texts, by the default model';
-
-CREATE FUNCTION albert_tokens(content text, pair text, model text)
+CREATE FUNCTION albert_tokens(content text, second text, model text)
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
 AS 'MODULE_PATHNAME', 'albert_tokens'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
-COMMENT ON FUNCTION albert_tokens(text, text, text) IS 'tokens with their places in the text, of one text or pair: tokens of a pair of texts';
+COMMENT ON FUNCTION albert_tokens(text, text, text) IS
+'tokens, with their places in the text, of a pair of texts';
 
-CREATE FUNCTION albert_decode(token_ids integer[])
+CREATE FUNCTION albert_decode(token_ids integer[], skip_special_tokens boolean DEFAULT false)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_decode'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION albert_decode(integer[]) IS 'text of token ids, by the default model';
+COMMENT ON FUNCTION albert_decode(integer[], boolean) IS
+'text of token ids (by the default model)';
 
-CREATE FUNCTION albert_decode(token_ids integer[], model text)
+CREATE FUNCTION albert_decode(token_ids integer[], model text, skip_special_tokens boolean DEFAULT false)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_decode'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION albert_decode(integer[], text) IS 'text of token ids';
+COMMENT ON FUNCTION albert_decode(integer[], text, boolean) IS
+'text of token ids';
 
-CREATE FUNCTION albert_decode(token_ids integer[], skip_special_tokens boolean)
-RETURNS text
-AS 'MODULE_PATHNAME', 'albert_decode'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION albert_decode(integer[], boolean) IS 'text of token ids, with or without special tokens, by the default model';
-
-CREATE FUNCTION albert_decode(token_ids integer[], model text, skip_special_tokens boolean)
-RETURNS text
-AS 'MODULE_PATHNAME', 'albert_decode'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
-COMMENT ON FUNCTION albert_decode(integer[], text, boolean) IS 'text of token ids, with or without special tokens';
-
-CREATE FUNCTION albert_chunks(content text)
+CREATE FUNCTION albert_chunks(content text, max_tokens integer DEFAULT 0, overlap integer DEFAULT 0)
 RETURNS TABLE (chunk integer, content text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_chunks'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION albert_chunks(text) IS 'a long text in chunks that fit the model, cut at word borders, by the default model';
+COMMENT ON FUNCTION albert_chunks(text, integer, integer) IS
+'a long text in chunks that fit the model, cut at word borders (by the default model)';
 
-CREATE FUNCTION albert_chunks(content text, model text)
+CREATE FUNCTION albert_chunks(content text, model text,
+	max_tokens integer DEFAULT 0, overlap integer DEFAULT 0)
 RETURNS TABLE (chunk integer, content text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_chunks'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION albert_chunks(text, text) IS 'a long text in chunks that fit the model, cut at word borders';
-
-CREATE FUNCTION albert_chunks(content text, max_tokens integer DEFAULT NULL, overlap integer DEFAULT 0)
-RETURNS TABLE (chunk integer, content text, start integer, stop integer)
-AS 'MODULE_PATHNAME', 'albert_chunks'
-LANGUAGE C STABLE PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION albert_chunks(text, integer, integer) IS 'a long text in chunks that fit the model, cut at word borders, by the default model, with options';
-
-CREATE FUNCTION albert_chunks(content text, model text, max_tokens integer DEFAULT NULL, overlap integer DEFAULT 0)
-RETURNS TABLE (chunk integer, content text, start integer, stop integer)
-AS 'MODULE_PATHNAME', 'albert_chunks'
-LANGUAGE C IMMUTABLE PARALLEL SAFE COST 100 ROWS 10;
-COMMENT ON FUNCTION albert_chunks(text, text, integer, integer) IS 'a long text in chunks that fit the model, cut at word borders, with options';
+COMMENT ON FUNCTION albert_chunks(text, text, integer, integer) IS
+'a long text in chunks that fit the model, cut at word borders';
 
 
 -- ---------------------------------------------------------------------
@@ -233,132 +213,111 @@ CREATE FUNCTION albert_fill_mask(content text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_fill_mask'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_fill_mask(text) IS 'the most probable tokens at the masks of a text, by the default model';
+COMMENT ON FUNCTION albert_fill_mask(text) IS
+'the most probable tokens at the masks of a text (by the default model)';
 
 CREATE FUNCTION albert_fill_mask(content text, model text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_fill_mask'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_fill_mask(text, text) IS 'the most probable tokens at the masks of a text';
+COMMENT ON FUNCTION albert_fill_mask(text, text) IS
+'the most probable tokens at the masks of a text';
 
-CREATE FUNCTION albert_fill_mask_candidates(content text)
+CREATE FUNCTION albert_fill_mask_candidates(content text, top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
 RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
 AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
-COMMENT ON FUNCTION albert_fill_mask_candidates(text) IS 'ranked candidates for each mask of a text, by the default model';
+COMMENT ON FUNCTION albert_fill_mask_candidates(text, integer, text[]) IS
+'ranked candidates for each mask of a text (by the default model)';
 
-CREATE FUNCTION albert_fill_mask_candidates(content text, model text)
+CREATE FUNCTION albert_fill_mask_candidates(content text, model text,
+	top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
 RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
 AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
-COMMENT ON FUNCTION albert_fill_mask_candidates(text, text) IS 'ranked candidates for each mask of a text';
-
-CREATE FUNCTION albert_fill_mask_candidates(content text, top_k integer DEFAULT 5, targets text[] DEFAULT NULL)
-RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
-AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
-LANGUAGE C STABLE PARALLEL SAFE COST 5000 ROWS 5;
-COMMENT ON FUNCTION albert_fill_mask_candidates(text, integer, text[]) IS 'ranked candidates for each mask of a text, by the default model, with options';
-
-CREATE FUNCTION albert_fill_mask_candidates(content text, model text, top_k integer DEFAULT 5, targets text[] DEFAULT NULL)
-RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
-AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
-LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000 ROWS 5;
-COMMENT ON FUNCTION albert_fill_mask_candidates(text, text, integer, text[]) IS 'ranked candidates for each mask of a text, with options';
+COMMENT ON FUNCTION albert_fill_mask_candidates(text, text, integer, text[]) IS
+'ranked candidates for each mask of a text';
 
 
 -- ---------------------------------------------------------------------
 -- Embeddings
 -- (src/functions/embedding.c)
 -- ---------------------------------------------------------------------
-CREATE FUNCTION albert_embedding(content text)
+CREATE FUNCTION albert_embedding(content text,
+	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_embedding(text) IS 'embedding of a text, by the default model';
+COMMENT ON FUNCTION albert_embedding(text, boolean, integer, text, text) IS
+'embedding of a text (by the default model)';
 
-CREATE FUNCTION albert_embedding(content text, model text)
+CREATE FUNCTION albert_embedding(content text, model text,
+	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_embedding(text, text) IS 'embedding of a text';
+COMMENT ON FUNCTION albert_embedding(text, text, boolean, integer, text, text) IS
+'embedding of a text';
 
-CREATE FUNCTION albert_embedding(content text, normalized boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
-RETURNS real[]
-AS 'MODULE_PATHNAME', 'albert_embedding'
-LANGUAGE C STABLE PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_embedding(text, boolean, integer, text, text) IS 'embedding of a text, by the default model, with options';
-
-CREATE FUNCTION albert_embedding(content text, model text, normalized boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
-RETURNS real[]
-AS 'MODULE_PATHNAME', 'albert_embedding'
-LANGUAGE C IMMUTABLE PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_embedding(text, text, boolean, integer, text, text) IS 'embedding of a text, with options';
-
-CREATE FUNCTION albert_embedding(content text[])
+CREATE FUNCTION albert_embedding(content text[],
+	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding_array'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50000;
-COMMENT ON FUNCTION albert_embedding(text[]) IS 'embeddings of several texts, one row each, by the default model';
+COMMENT ON FUNCTION albert_embedding(text[], boolean, integer, text, text) IS
+'embeddings of several texts, one row each (by the default model)';
 
-CREATE FUNCTION albert_embedding(content text[], model text)
+CREATE FUNCTION albert_embedding(content text[], model text,
+	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding_array'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50000;
-COMMENT ON FUNCTION albert_embedding(text[], text) IS 'embeddings of several texts, one row each';
+COMMENT ON FUNCTION albert_embedding(text[], text, boolean, integer, text, text) IS
+'embeddings of several texts, one row each';
 
-CREATE FUNCTION albert_embedding(content text[], normalized boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
-RETURNS real[]
-AS 'MODULE_PATHNAME', 'albert_embedding_array'
-LANGUAGE C STABLE PARALLEL SAFE COST 50000;
-COMMENT ON FUNCTION albert_embedding(text[], boolean, integer, text, text) IS 'embeddings of several texts, one row each, by the default model, with options';
+CREATE FUNCTION albert_token_embeddings(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
+RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
+AS 'MODULE_PATHNAME', 'albert_token_embeddings'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+COMMENT ON FUNCTION albert_token_embeddings(text, boolean, text) IS
+'last hidden state by token of a text, or of a pair of texts (by the default model)';
 
-CREATE FUNCTION albert_embedding(content text[], model text, normalized boolean DEFAULT NULL, dimensions integer DEFAULT NULL, pooling text DEFAULT NULL, prompt text DEFAULT NULL)
-RETURNS real[]
-AS 'MODULE_PATHNAME', 'albert_embedding_array'
-LANGUAGE C IMMUTABLE PARALLEL SAFE COST 50000;
-COMMENT ON FUNCTION albert_embedding(text[], text, boolean, integer, text, text) IS 'embeddings of several texts, one row each, with options';
+CREATE FUNCTION albert_token_embeddings(content text, model text,
+	special_tokens boolean DEFAULT true, pair text DEFAULT '')
+RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
+AS 'MODULE_PATHNAME', 'albert_token_embeddings'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+COMMENT ON FUNCTION albert_token_embeddings(text, text, boolean, text) IS
+'last hidden state by token of a text, or of a pair of texts';
+
+CREATE FUNCTION albert_token_embeddings(content text, second text, model text)
+RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
+AS 'MODULE_PATHNAME', 'albert_token_embeddings'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+COMMENT ON FUNCTION albert_token_embeddings(text, text, text) IS
+'last hidden state by token of a pair of texts';
 
 CREATE FUNCTION albert_similarity(a text, b text)
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_similarity'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
-COMMENT ON FUNCTION albert_similarity(text, text) IS 'cosine similarity of the embeddings of two texts, by the default model';
+COMMENT ON FUNCTION albert_similarity(text, text) IS
+'cosine similarity of the embeddings of two texts (by the default model)';
 
 CREATE FUNCTION albert_similarity(a text, b text, model text)
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_similarity'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
-COMMENT ON FUNCTION albert_similarity(text, text, text) IS 'cosine similarity of the embeddings of two texts';
-
-CREATE FUNCTION albert_token_embeddings(content text)
-RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
-AS 'MODULE_PATHNAME', 'albert_token_embeddings'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
-COMMENT ON FUNCTION albert_token_embeddings(text) IS 'last hidden state by token of a text, by the default model';
-
-CREATE FUNCTION albert_token_embeddings(content text, model text)
-RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
-AS 'MODULE_PATHNAME', 'albert_token_embeddings'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
-COMMENT ON FUNCTION albert_token_embeddings(text, text) IS 'last hidden state by token of a text';
-
-CREATE FUNCTION albert_token_embeddings(content text, pair text, default_model boolean DEFAULT true)
-RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
-AS 'MODULE_PATHNAME', 'albert_token_embeddings'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
-COMMENT ON FUNCTION albert_token_embeddings(text, text, boolean) IS 'last hidden state by token of a pair of texts, by the default model';
-
-CREATE FUNCTION albert_token_embeddings(content text, pair text, model text)
-RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
-AS 'MODULE_PATHNAME', 'albert_token_embeddings'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
-COMMENT ON FUNCTION albert_token_embeddings(text, text, text) IS 'last hidden state by token of a pair of texts';
+COMMENT ON FUNCTION albert_similarity(text, text, text) IS
+'cosine similarity of the embeddings of two texts';
 
 CREATE FUNCTION albert_similarity(a real[], b real[])
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_similarity_vectors'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5;
-COMMENT ON FUNCTION albert_similarity(real[], real[]) IS 'cosine similarity of two embeddings';
+COMMENT ON FUNCTION albert_similarity(real[], real[]) IS
+'cosine similarity of two embeddings';
+
 
 -- ---------------------------------------------------------------------
 -- Sentence order, classification, choice
@@ -368,215 +327,176 @@ CREATE FUNCTION albert_sentence_order(a text, b text)
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_sentence_order'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_sentence_order(text, text) IS 'probability that text b follows text a, by the default model';
+COMMENT ON FUNCTION albert_sentence_order(text, text) IS
+'probability that text b follows text a (by the default model)';
 
 CREATE FUNCTION albert_sentence_order(a text, b text, model text)
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_sentence_order'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_sentence_order(text, text, text) IS 'probability that text b follows text a';
+COMMENT ON FUNCTION albert_sentence_order(text, text, text) IS
+'probability that text b follows text a';
 
-CREATE FUNCTION albert_classify(content text)
+CREATE FUNCTION albert_classify(content text, min_score real DEFAULT '-infinity', pair text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_classify(text) IS 'best label of a text, by the default model';
+COMMENT ON FUNCTION albert_classify(text, real, text) IS
+'best label of a text, or of a pair of texts (by the default model)';
 
-CREATE FUNCTION albert_classify(content text, model text)
+CREATE FUNCTION albert_classify(content text, model text,
+	min_score real DEFAULT '-infinity', pair text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_classify(text, text) IS 'best label of a text';
+COMMENT ON FUNCTION albert_classify(text, text, real, text) IS
+'best label of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_classify(content text, pair text, default_model boolean DEFAULT true)
-RETURNS text
-AS 'MODULE_PATHNAME', 'albert_classify'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_classify(text, text, boolean) IS 'best label of a pair of texts, by the default model';
-
-CREATE FUNCTION albert_classify(content text, pair text, model text)
+CREATE FUNCTION albert_classify(content text, second text, model text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
-COMMENT ON FUNCTION albert_classify(text, text, text) IS 'best label of a pair of texts';
+COMMENT ON FUNCTION albert_classify(text, text, text) IS
+'best label of a pair of texts';
 
-CREATE FUNCTION albert_classify_scores(content text)
+CREATE FUNCTION albert_classify_scores(content text, top_k integer DEFAULT 0, pair text DEFAULT '')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
-COMMENT ON FUNCTION albert_classify_scores(text) IS 'every label with its score, best first, of a text, by the default model';
+COMMENT ON FUNCTION albert_classify_scores(text, integer, text) IS
+'labels with their scores, best first, of a text, or of a pair of texts (by the default model)';
 
-CREATE FUNCTION albert_classify_scores(content text, model text)
+CREATE FUNCTION albert_classify_scores(content text, model text,
+	top_k integer DEFAULT 0, pair text DEFAULT '')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
-COMMENT ON FUNCTION albert_classify_scores(text, text) IS 'every label with its score, best first, of a text';
+COMMENT ON FUNCTION albert_classify_scores(text, text, integer, text) IS
+'labels with their scores, best first, of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_classify_scores(content text, pair text, default_model boolean DEFAULT true)
-RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_classify_scores'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
-COMMENT ON FUNCTION albert_classify_scores(text, text, boolean) IS 'every label with its score, best first, of a pair of texts, by the default model';
-
-CREATE FUNCTION albert_classify_scores(content text, pair text, model text)
+CREATE FUNCTION albert_classify_scores(content text, second text, model text)
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
-COMMENT ON FUNCTION albert_classify_scores(text, text, text) IS 'every label with its score, best first, of a pair of texts';
+COMMENT ON FUNCTION albert_classify_scores(text, text, text) IS
+'labels with their scores, best first, of a pair of texts';
 
-CREATE FUNCTION albert_classify(content text, labels text[])
+CREATE FUNCTION albert_classify(content text, labels text[],
+	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify_labels'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000;
-COMMENT ON FUNCTION albert_classify(text, text[]) IS 'the label, of those given, that a text entails most, by the default model';
+COMMENT ON FUNCTION albert_classify(text, text[], boolean, text) IS
+'the label, of those given, that a text entails most (by the default model)';
 
-CREATE FUNCTION albert_classify(content text, labels text[], model text)
+CREATE FUNCTION albert_classify(content text, labels text[], model text,
+	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify_labels'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000;
-COMMENT ON FUNCTION albert_classify(text, text[], text) IS 'the label, of those given, that a text entails most';
+COMMENT ON FUNCTION albert_classify(text, text[], text, boolean, text) IS
+'the label, of those given, that a text entails most';
 
-CREATE FUNCTION albert_classify(content text, labels text[], multi_label boolean DEFAULT NULL, template text DEFAULT NULL)
-RETURNS text
-AS 'MODULE_PATHNAME', 'albert_classify_labels'
-LANGUAGE C STABLE PARALLEL SAFE COST 15000;
-COMMENT ON FUNCTION albert_classify(text, text[], boolean, text) IS 'the label, of those given, that a text entails most, by the default model, with options';
-
-CREATE FUNCTION albert_classify(content text, labels text[], model text, multi_label boolean DEFAULT NULL, template text DEFAULT NULL)
-RETURNS text
-AS 'MODULE_PATHNAME', 'albert_classify_labels'
-LANGUAGE C IMMUTABLE PARALLEL SAFE COST 15000;
-COMMENT ON FUNCTION albert_classify(text, text[], text, boolean, text) IS 'the label, of those given, that a text entails most, with options';
-
-CREATE FUNCTION albert_classify_scores(content text, labels text[])
+CREATE FUNCTION albert_classify_scores(content text, labels text[],
+	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000 ROWS 3;
-COMMENT ON FUNCTION albert_classify_scores(text, text[]) IS 'the labels given with how much a text entails each, by the default model';
+COMMENT ON FUNCTION albert_classify_scores(text, text[], boolean, text) IS
+'the labels given with how much a text entails each, best first (by the default model)';
 
-CREATE FUNCTION albert_classify_scores(content text, labels text[], model text)
+CREATE FUNCTION albert_classify_scores(content text, labels text[], model text,
+	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 ROWS 3;
-COMMENT ON FUNCTION albert_classify_scores(text, text[], text) IS 'the labels given with how much a text entails each';
-
-CREATE FUNCTION albert_classify_scores(content text, labels text[], multi_label boolean DEFAULT NULL, template text DEFAULT NULL)
-RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
-LANGUAGE C STABLE PARALLEL SAFE COST 15000 ROWS 3;
-COMMENT ON FUNCTION albert_classify_scores(text, text[], boolean, text) IS 'the labels given with how much a text entails each, by the default model, with options';
-
-CREATE FUNCTION albert_classify_scores(content text, labels text[], model text, multi_label boolean DEFAULT NULL, template text DEFAULT NULL)
-RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
-LANGUAGE C IMMUTABLE PARALLEL SAFE COST 15000 ROWS 3;
-COMMENT ON FUNCTION albert_classify_scores(text, text[], text, boolean, text) IS 'the labels given with how much a text entails each, with options';
+COMMENT ON FUNCTION albert_classify_scores(text, text[], text, boolean, text) IS
+'the labels given with how much a text entails each, best first';
 
 CREATE FUNCTION albert_choose(context text, choices text[])
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_choose'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000;
-COMMENT ON FUNCTION albert_choose(text, text[]) IS 'number, from 1, of the choice that fits a context best, by the default model';
+COMMENT ON FUNCTION albert_choose(text, text[]) IS
+'number, from 1, of the choice that fits a context best (by the default model)';
 
 CREATE FUNCTION albert_choose(context text, choices text[], model text)
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_choose'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000;
-COMMENT ON FUNCTION albert_choose(text, text[], text) IS 'number, from 1, of the choice that fits a context best';
+COMMENT ON FUNCTION albert_choose(text, text[], text) IS
+'number, from 1, of the choice that fits a context best';
 
 CREATE FUNCTION albert_choose_scores(context text, choices text[])
 RETURNS TABLE (choice integer, score real)
 AS 'MODULE_PATHNAME', 'albert_choose_scores'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 4;
-COMMENT ON FUNCTION albert_choose_scores(text, text[]) IS 'every choice with its probability, by the default model';
+COMMENT ON FUNCTION albert_choose_scores(text, text[]) IS
+'every choice with its probability (by the default model)';
 
 CREATE FUNCTION albert_choose_scores(context text, choices text[], model text)
 RETURNS TABLE (choice integer, score real)
 AS 'MODULE_PATHNAME', 'albert_choose_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 4;
-COMMENT ON FUNCTION albert_choose_scores(text, text[], text) IS 'every choice with its probability';
+COMMENT ON FUNCTION albert_choose_scores(text, text[], text) IS
+'every choice with its probability';
 
 
 -- ---------------------------------------------------------------------
 -- Question answering
 -- (src/functions/answer.c)
 -- ---------------------------------------------------------------------
-CREATE FUNCTION albert_answer(question text, context text)
+CREATE FUNCTION albert_answer(question text, context text,
+	handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_answer'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000;
-COMMENT ON FUNCTION albert_answer(text, text) IS 'the words of a context that answer a question, by the default model';
+COMMENT ON FUNCTION albert_answer(text, text, boolean, integer, integer, integer, boolean) IS
+'the words of a context that answer a question (by the default model)';
 
-CREATE FUNCTION albert_answer(question text, context text, model text)
+CREATE FUNCTION albert_answer(question text, context text, model text,
+	handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_answer'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000;
-COMMENT ON FUNCTION albert_answer(text, text, text) IS 'the words of a context that answer a question';
+COMMENT ON FUNCTION albert_answer(text, text, text, boolean, integer, integer, integer, boolean) IS
+'the words of a context that answer a question';
 
-CREATE FUNCTION albert_answer(question text, context text, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT NULL, doc_stride integer DEFAULT NULL, align_to_words boolean DEFAULT true)
-RETURNS text
-AS 'MODULE_PATHNAME', 'albert_answer'
-LANGUAGE C STABLE PARALLEL SAFE COST 20000;
-COMMENT ON FUNCTION albert_answer(text, text, boolean, integer, integer, integer, boolean) IS 'the words of a context that answer a question, by the default model, with options';
-
-CREATE FUNCTION albert_answer(question text, context text, model text, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT NULL, doc_stride integer DEFAULT NULL, align_to_words boolean DEFAULT true)
-RETURNS text
-AS 'MODULE_PATHNAME', 'albert_answer'
-LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000;
-COMMENT ON FUNCTION albert_answer(text, text, text, boolean, integer, integer, integer, boolean) IS 'the words of a context that answer a question, with options';
-
-CREATE FUNCTION albert_answers(question text, context text)
+CREATE FUNCTION albert_answers(question text, context text,
+	top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_answers'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 3;
-COMMENT ON FUNCTION albert_answers(text, text) IS 'ranked answers to a question out of a context, by the default model';
+COMMENT ON FUNCTION albert_answers(text, text, integer, boolean, integer, integer, integer, boolean) IS
+'ranked answers to a question out of a context (by the default model)';
 
-CREATE FUNCTION albert_answers(question text, context text, model text)
+CREATE FUNCTION albert_answers(question text, context text, model text,
+	top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_answers'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 3;
-COMMENT ON FUNCTION albert_answers(text, text, text) IS 'ranked answers to a question out of a context';
-
-CREATE FUNCTION albert_answers(question text, context text, top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT NULL, doc_stride integer DEFAULT NULL, align_to_words boolean DEFAULT true)
-RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
-AS 'MODULE_PATHNAME', 'albert_answers'
-LANGUAGE C STABLE PARALLEL SAFE COST 20000 ROWS 3;
-COMMENT ON FUNCTION albert_answers(text, text, integer, boolean, integer, integer, integer, boolean) IS 'ranked answers to a question out of a context, by the default model, with options';
-
-CREATE FUNCTION albert_answers(question text, context text, model text, top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT NULL, doc_stride integer DEFAULT NULL, align_to_words boolean DEFAULT true)
-RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
-AS 'MODULE_PATHNAME', 'albert_answers'
-LANGUAGE C IMMUTABLE PARALLEL SAFE COST 20000 ROWS 3;
-COMMENT ON FUNCTION albert_answers(text, text, text, integer, boolean, integer, integer, integer, boolean) IS 'ranked answers to a question out of a context, with options';
+COMMENT ON FUNCTION albert_answers(text, text, text, integer, boolean, integer, integer, integer, boolean) IS
+'ranked answers to a question out of a context';
 
 
 -- ---------------------------------------------------------------------
 -- Named entities
 -- (src/functions/entities.c)
 -- ---------------------------------------------------------------------
-CREATE FUNCTION albert_entities(content text)
+CREATE FUNCTION albert_entities(content text, min_score real DEFAULT 0, aggregation text DEFAULT 'simple')
 RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_entities'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
-COMMENT ON FUNCTION albert_entities(text) IS 'entities in a text, by the default model';
+COMMENT ON FUNCTION albert_entities(text, real, text) IS
+'entities in a text (by the default model)';
 
-CREATE FUNCTION albert_entities(content text, model text)
+CREATE FUNCTION albert_entities(content text, model text,
+	min_score real DEFAULT 0, aggregation text DEFAULT 'simple')
 RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_entities'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
-COMMENT ON FUNCTION albert_entities(text, text) IS 'entities in a text';
-
-CREATE FUNCTION albert_entities(content text, default_model boolean DEFAULT true, aggregation text DEFAULT 'simple')
-RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
-AS 'MODULE_PATHNAME', 'albert_entities'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
-COMMENT ON FUNCTION albert_entities(text, boolean, text) IS 'entities in a text, by the default model, with the way tokens are put together';
-
-CREATE FUNCTION albert_entities(content text, model text, aggregation text)
-RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
-AS 'MODULE_PATHNAME', 'albert_entities'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
-COMMENT ON FUNCTION albert_entities(text, text, text) IS 'entities in a text, with the way tokens are put together';
+COMMENT ON FUNCTION albert_entities(text, text, real, text) IS
+'entities in a text';
 
 
 -- ---------------------------------------------------------------------
@@ -587,25 +507,30 @@ CREATE FUNCTION albert_layers(content text)
 RETURNS TABLE (layer integer, l2_distance real, cosine real)
 AS 'MODULE_PATHNAME', 'albert_layers'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 12;
-COMMENT ON FUNCTION albert_layers(text) IS 'how far each layer moves the hidden states of a text, by the default model';
+COMMENT ON FUNCTION albert_layers(text) IS
+'how far each layer moves the hidden states of a text (by the default model)';
 
 CREATE FUNCTION albert_layers(content text, model text)
 RETURNS TABLE (layer integer, l2_distance real, cosine real)
 AS 'MODULE_PATHNAME', 'albert_layers'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 12;
-COMMENT ON FUNCTION albert_layers(text, text) IS 'how far each layer moves the hidden states of a text';
+COMMENT ON FUNCTION albert_layers(text, text) IS
+'how far each layer moves the hidden states of a text';
 
 CREATE FUNCTION albert_attention(content text, layer integer, head integer)
 RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
 AS 'MODULE_PATHNAME', 'albert_attention'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 400;
-COMMENT ON FUNCTION albert_attention(text, integer, integer) IS 'what each token of a text attends to in one head of a layer, by the default model';
+COMMENT ON FUNCTION albert_attention(text, integer, integer) IS
+'what each token of a text attends to in one head of a layer (by the default model)';
 
 CREATE FUNCTION albert_attention(content text, layer integer, head integer, model text)
 RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
 AS 'MODULE_PATHNAME', 'albert_attention'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 400;
-COMMENT ON FUNCTION albert_attention(text, integer, integer, text) IS 'what each token of a text attends to in one head of a layer';
+COMMENT ON FUNCTION albert_attention(text, integer, integer, text) IS
+'what each token of a text attends to in one head of a layer';
+
 
 -- ---------------------------------------------------------------------
 -- Long work and fresh columns

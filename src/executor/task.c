@@ -68,6 +68,14 @@ task_of_function(HeapTuple tuple)
 	return strncmp(base, "albert", 6) == 0 ? task : NULL;
 }
 
+/* An optional pair is called second where it stands before the model. */
+static bool
+is_pair_argument(const AlbertTask *task, const char *name)
+{
+	return task->pair_arg != NULL &&
+		(strcmp(name, task->pair_arg) == 0 || (task->pair_optional && strcmp(name, "second") == 0));
+}
+
 static void
 fill_signature(AlbertSignature *signature, HeapTuple tuple)
 {
@@ -91,7 +99,7 @@ fill_signature(AlbertSignature *signature, HeapTuple tuple)
 		signature->types[i] = types[i];
 		if (strcmp(name, signature->task->text_arg) == 0)
 			signature->text = i;
-		else if (signature->task->pair_arg != NULL && strcmp(name, signature->task->pair_arg) == 0)
+		else if (is_pair_argument(signature->task, name))
 			signature->pair = i;
 		else if (strcmp(name, "model") == 0)
 			signature->model = i;
@@ -170,9 +178,6 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 	{
 		if (i == signature->text || i == signature->pair || i == signature->model || args[i].isnull)
 			continue;
-		/* tells an overload from another, nothing else */
-		if (strcmp(signature->names[i], "default_model") == 0)
-			continue;
 		if (task->option == NULL ||
 			!task->option(job, signature->names[i], args[i].value, signature->types[i]))
 			elog(ERROR, "task \"%s\" has no option \"%s\"", task->symbol, signature->names[i]);
@@ -191,6 +196,8 @@ AlbertItemFill(AlbertItem *item, const AlbertSignature *signature, const Nullabl
 	item->text = AlbertTextFromDatum(args[signature->text].value);
 	if (signature->pair >= 0)
 		item->pair = AlbertTextFromDatum(args[signature->pair].value);
+	if (item->pair.size == 0 && signature->task->pair_optional)
+		item->pair.data = NULL;
 	return true;
 }
 

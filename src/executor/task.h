@@ -53,6 +53,7 @@ struct AlbertTask
 	const char *symbol;			/* the C function: pg_proc.prosrc */
 	const char *text_arg;		/* SQL argument names of the texts */
 	const char *pair_arg;		/* NULL: takes none */
+	bool		pair_optional;	/* an empty pair is no pair, as in the fast tokenizers */
 	AlbertPart	part;			/* what of the model it needs */
 	uint32		heads;			/* AlbertHead bits it needs, 0: none */
 

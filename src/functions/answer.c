@@ -21,7 +21,7 @@ typedef struct AnswerOptions
 {
 	int			top_k;
 	int			max_answer_len; /* tokens */
-	int			max_seq_len;	/* tokens of a window, question and special tokens included; 0: 384 or the model's length */
+	int			max_seq_len;	/* tokens of a window, question and special tokens included */
 	int			doc_stride;		/* tokens that windows share; -1: half a window, at most 128 */
 	bool		handle_impossible;
 	bool		align_to_words;
@@ -36,6 +36,7 @@ init_answer(AlbertJob *job)
 
 	options->top_k = 1;
 	options->max_answer_len = 15;
+	options->max_seq_len = 384;
 	options->doc_stride = -1;
 	options->align_to_words = true;
 }
@@ -52,7 +53,7 @@ option_answer(AlbertJob *job, const char *name, Datum value, Oid type)
 	else if (strcmp(name, "max_seq_len") == 0)
 		options->max_seq_len = AlbertIntOption(name, value, 8, INT_MAX);
 	else if (strcmp(name, "doc_stride") == 0)
-		options->doc_stride = AlbertIntOption(name, value, 0, INT_MAX);
+		options->doc_stride = AlbertIntOption(name, value, -1, INT_MAX);
 	else if (strcmp(name, "handle_impossible") == 0)
 		options->handle_impossible = DatumGetBool(value);
 	else if (strcmp(name, "align_to_words") == 0)
@@ -328,7 +329,7 @@ window_lengths(const AlbertJob *job, int question)
 	int			capacity;
 	Lengths		lengths;
 
-	lengths.max_seq_len = Min(options->max_seq_len > 0 ? options->max_seq_len : 384, max_length);
+	lengths.max_seq_len = Min(options->max_seq_len, max_length);
 	lengths.doc_stride = options->doc_stride >= 0 ? options->doc_stride
 		: Min(lengths.max_seq_len / 2, 128);
 	capacity = lengths.max_seq_len - question - 3;

@@ -25,7 +25,11 @@ take_option(AlbertJob *job, const char *name, Datum value, Oid type)
 	ChunkOptions *options = (ChunkOptions *) &job->options;
 
 	if (strcmp(name, "max_tokens") == 0)
-		options->max_tokens = AlbertIntOption(name, value, 3, INT_MAX);
+	{
+		/* 0: as many as the model takes */
+		options->max_tokens = DatumGetInt32(value) == 0 ? 0
+			: AlbertIntOption(name, value, 3, INT_MAX);
+	}
 	else if (strcmp(name, "overlap") == 0)
 		options->overlap = AlbertIntOption(name, value, 0, INT_MAX);
 	else

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "utils/builtins.h"
+#include "utils/float.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
@@ -48,6 +49,34 @@ apply_function(const AlbertConfig *config, double *scores)
 		case SCORE_IDENTITY:
 			break;
 	}
+}
+
+typedef struct ClassifyOptions
+{
+	float		min_score;		/* albert_classify: NULL when the best label scores less */
+	int			top_k;			/* albert_classify_scores: 0: all */
+} ClassifyOptions;
+
+StaticAssertDecl(sizeof(ClassifyOptions) <= ALBERT_MAX_OPTIONS, "options too large");
+
+static void
+init_classify(AlbertJob *job)
+{
+	((ClassifyOptions *) &job->options)->min_score = -get_float4_infinity();
+}
+
+static bool
+option_classify(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	ClassifyOptions *options = (ClassifyOptions *) &job->options;
+
+	if (strcmp(name, "min_score") == 0)
+		options->min_score = DatumGetFloat4(value);
+	else if (strcmp(name, "top_k") == 0)
+		options->top_k = AlbertIntOption(name, value, 0, INT_MAX);
+	else
+		return false;
+	return true;
 }
 
 /* Logits by item; a long text's windows count by their tokens. */
@@ -109,13 +138,18 @@ classify(AlbertJob *job, AlbertItem *items, int n)
 static void
 run_classify(AlbertJob *job, AlbertItem *items, int n)
 {
+	const ClassifyOptions *options = (const ClassifyOptions *) &job->options;
 	int			num_labels = job->binding->model.config->num_labels;
 	double	   *scores = classify(job, items, n);
 
 	for (int i = 0; i < n; i++)
 	{
-		items[i].result = AlbertLabelToDatum(job, AlbertArgMax(scores + (size_t) i * num_labels,
-															   num_labels));
+		const double *row = scores + (size_t) i * num_labels;
+		int			best = AlbertArgMax(row, num_labels);
+
+		if (row[best] < options->min_score)
+			continue;
+		items[i].result = AlbertLabelToDatum(job, best);
 		items[i].isnull = false;
 	}
 }
@@ -124,8 +158,11 @@ const AlbertTask albert_classify_task = {
 	.symbol = "albert_classify",
 	.text_arg = "content",
 	.pair_arg = "pair",
+	.pair_optional = true,
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = init_classify,
+	.option = option_classify,
 	.run = run_classify
 };
 
@@ -136,7 +173,9 @@ ALBERT_SCALAR_FUNCTION(albert_classify);
 static void
 run_classify_scores(AlbertJob *job, AlbertItem *items, int n)
 {
+	const ClassifyOptions *options = (const ClassifyOptions *) &job->options;
 	int			num_labels = job->binding->model.config->num_labels;
+	int			nrows = options->top_k > 0 ? Min(options->top_k, num_labels) : num_labels;
 	double	   *scores = classify(job, items, n);
 
 	for (int i = 0; i < n; i++)
@@ -144,7 +183,7 @@ run_classify_scores(AlbertJob *job, AlbertItem *items, int n)
 		const double *row = scores + (size_t) i * num_labels;
 		int		   *order = AlbertRank(row, num_labels);
 
-		for (int r = 0; r < num_labels; r++)
+		for (int r = 0; r < nrows; r++)
 		{
 			Datum		values[2];
 
@@ -159,8 +198,11 @@ const AlbertTask albert_classify_scores_task = {
 	.symbol = "albert_classify_scores",
 	.text_arg = "content",
 	.pair_arg = "pair",
+	.pair_optional = true,
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = init_classify,
+	.option = option_classify,
 	.run = run_classify_scores
 };
 

@@ -19,8 +19,8 @@ typedef struct EmbeddingOptions
 {
 	uint32		pooling;		/* AlbertPooling bits */
 	bool		with_dense;		/* the model's Dense modules follow its own pooling only */
-	bool		normalize;
-	bool		normalize_last; /* asked for by option: after cutting dimensions, not before */
+	bool		normalize;		/* as the model's modules say */
+	bool		normalize_last; /* as asked for, after dimensions are cut */
 	int			dimensions;		/* 0: all */
 	AlbertText	prompt;			/* put before each text; data NULL: none */
 } EmbeddingOptions;
@@ -55,7 +55,9 @@ static const struct
 static void
 take_pooling(AlbertJob *job, EmbeddingOptions *options, const char *name)
 {
+	/* just that: the model's modules belong to its own pooling */
 	options->with_dense = false;
+	options->normalize = false;
 	for (int i = 0; i < lengthof(poolings); i++)
 	{
 		if (strcmp(name, poolings[i].name) == 0)
@@ -103,17 +105,20 @@ option_embedding(AlbertJob *job, const char *name, Datum value, Oid type)
 {
 	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
 
-	if (strcmp(name, "pooling") == 0)
-		take_pooling(job, options, AlbertCString(value));
-	else if (strcmp(name, "normalized") == 0)
-	{
-		options->normalize = false;
+	if (strcmp(name, "normalized") == 0)
 		options->normalize_last = DatumGetBool(value);
-	}
 	else if (strcmp(name, "dimensions") == 0)
-		options->dimensions = AlbertIntOption(name, value, 1, INT_MAX);
+		options->dimensions = AlbertIntOption(name, value, 0, INT_MAX);
+	else if (strcmp(name, "pooling") == 0)
+	{
+		if (!AlbertIsEmptyText(value))
+			take_pooling(job, options, AlbertCString(value));
+	}
 	else if (strcmp(name, "prompt") == 0)
-		take_prompt(job, options, AlbertCString(value));
+	{
+		if (!AlbertIsEmptyText(value))
+			take_prompt(job, options, AlbertCString(value));
+	}
 	else
 		return false;
 	return true;
@@ -456,17 +461,40 @@ albert_similarity_vectors(PG_FUNCTION_ARGS)
 
 /* ---------- albert_token_embeddings(content [, pair]) rows ---------- */
 
+typedef struct TokenEmbeddingOptions
+{
+	bool		special_tokens; /* rows for [CLS] and [SEP] too */
+} TokenEmbeddingOptions;
+
+static bool
+option_token_embeddings(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	if (strcmp(name, "special_tokens") != 0)
+		return false;
+	((TokenEmbeddingOptions *) &job->options)->special_tokens = DatumGetBool(value);
+	return true;
+}
+
+static void
+init_token_embeddings(AlbertJob *job)
+{
+	((TokenEmbeddingOptions *) &job->options)->special_tokens = true;
+}
+
 static void
 put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, bool is_last,
 			   const AlbertRows *hidden)
 {
 	const AlbertTokenizer *tokenizer = &forward->job->binding->tokenizer;
 	const AlbertTokens *tokens = &sequence->tokens;
+	bool		special = ((const TokenEmbeddingOptions *) &forward->job->options)->special_tokens;
 
 	for (int t = 0; t < tokens->n; t++)
 	{
 		Datum		values[4];
 
+		if (tokens->special[t] && !special)
+			continue;
 		/* inner windows' own special tokens are not the text's */
 		if ((t == 0 && sequence->window > 0) || (t == tokens->n - 1 && !is_last))
 			continue;
@@ -511,7 +539,10 @@ const AlbertTask albert_token_embeddings_task = {
 	.symbol = "albert_token_embeddings",
 	.text_arg = "content",
 	.pair_arg = "pair",
+	.pair_optional = true,
 	.part = ALBERT_PART_WEIGHTS,
+	.init = init_token_embeddings,
+	.option = option_token_embeddings,
 	.run = run_token_embeddings
 };
 

@@ -27,6 +27,7 @@ static const char *const aggregations[] = {"none", "simple", "first", "average",
 typedef struct EntityOptions
 {
 	int			aggregation;
+	float		min_score;		/* entities that score less are left out */
 } EntityOptions;
 
 static void
@@ -40,6 +41,11 @@ option_entities(AlbertJob *job, const char *name, Datum value, Oid type)
 {
 	char	   *aggregation;
 
+	if (strcmp(name, "min_score") == 0)
+	{
+		((EntityOptions *) &job->options)->min_score = DatumGetFloat4(value);
+		return true;
+	}
 	if (strcmp(name, "aggregation") != 0)
 		return false;
 	aggregation = AlbertCString(value);
@@ -238,12 +244,13 @@ entity_word(const Tagged *tagged, const Entity *entity, bool raw)
 static void
 put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity, bool grouped)
 {
+	const EntityOptions *options = (const EntityOptions *) &tagged->job->options;
 	const char *label = label_name(tagged, entity->label);
 	const char *dash = grouped ? strchr(label, '-') : NULL;
 	const char *name = dash == NULL ? label : dash + 1;
 	Datum		values[5];
 
-	if (strcmp(name, "O") == 0)
+	if (strcmp(name, "O") == 0 || entity->score < options->min_score)
 		return;
 	values[0] = AlbertOutputToDatum(name, strlen(name));
 	values[1] = Float4GetDatum((float) entity->score);

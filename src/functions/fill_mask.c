@@ -285,7 +285,9 @@ take_targets(AlbertJob *job, FillMaskOptions *options, ArrayType *array)
 	int			n;
 
 	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
-	options->targets = palloc(Max(n, 1) * sizeof(int32_t));
+	if (n == 0)
+		return;
+	options->targets = palloc(n * sizeof(int32_t));
 	options->ntargets = 0;
 	job->arena = AlbertWorkspace();
 	for (int i = 0; i < n; i++)
@@ -298,7 +300,7 @@ take_targets(AlbertJob *job, FillMaskOptions *options, ArrayType *array)
 	if (options->ntargets == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("targets must name at least one token"),
+				 errmsg("targets name no token of model \"%s\"", job->binding->name),
 				 errhint("Leave targets out to rank the whole vocabulary.")));
 	qsort(options->targets, options->ntargets, sizeof(int32_t), compare_ids);
 	options->ntargets = qunique(options->targets, options->ntargets, sizeof(int32_t), compare_ids);

@@ -89,6 +89,9 @@ extern int *AlbertCodePointBytes(const AlbertText *text);
 /* decode(ids) as text */
 extern Datum AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens);
 
+/* Is a text option left at its default, ''? */
+extern bool AlbertIsEmptyText(Datum value);
+
 /* An integer option within bounds, else an error that names it. */
 extern int	AlbertIntOption(const char *name, Datum value, int least, int most);
 

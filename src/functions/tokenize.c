@@ -12,13 +12,35 @@
 #include "executor/text.h"
 #include "functions/functions.h"
 
+typedef struct TokenizeOptions
+{
+	bool		special_tokens; /* count and show those added around the texts */
+} TokenizeOptions;
+
+StaticAssertDecl(sizeof(TokenizeOptions) <= ALBERT_MAX_OPTIONS, "options too large");
+
+static void
+with_special_tokens(AlbertJob *job)
+{
+	((TokenizeOptions *) &job->options)->special_tokens = true;
+}
+
+static bool
+take_option(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	if (strcmp(name, "special_tokens") != 0)
+		return false;
+	((TokenizeOptions *) &job->options)->special_tokens = DatumGetBool(value);
+	return true;
+}
+
 /* The whole text's tokens: nothing is truncated where nothing is encoded. */
 static AlbertTokens
-tokenize(AlbertJob *job, const AlbertItem *item, bool special_tokens, bool offsets)
+tokenize(AlbertJob *job, const AlbertItem *item, bool offsets)
 {
 	AlbertEncodeOptions encode = {
 		.truncation = ALBERT_TRUNCATE_NONE,
-		.special_tokens = special_tokens,
+		.special_tokens = ((const TokenizeOptions *) &job->options)->special_tokens,
 		.offsets = offsets
 	};
 	AlbertTokens tokens;
@@ -36,7 +58,7 @@ run_tokenize(AlbertJob *job, AlbertItem *items, int n)
 	for (int i = 0; i < n; i++)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertTokens tokens = tokenize(job, &items[i], false, false);
+		AlbertTokens tokens = tokenize(job, &items[i], false);
 		Datum	   *pieces = palloc(Max(tokens.n, 1) * sizeof(Datum));
 
 		for (int t = 0; t < tokens.n; t++)
@@ -65,7 +87,7 @@ run_encode(AlbertJob *job, AlbertItem *items, int n)
 	for (int i = 0; i < n; i++)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertTokens tokens = tokenize(job, &items[i], true, false);
+		AlbertTokens tokens = tokenize(job, &items[i], false);
 
 		items[i].result = AlbertIntArray(tokens.ids, tokens.n);
 		items[i].isnull = false;
@@ -77,7 +99,10 @@ const AlbertTask albert_encode_task = {
 	.symbol = "albert_encode",
 	.text_arg = "content",
 	.pair_arg = "pair",
+	.pair_optional = true,
 	.part = ALBERT_PART_TEXT,
+	.init = with_special_tokens,
+	.option = take_option,
 	.run = run_encode
 };
 
@@ -92,7 +117,7 @@ run_token_count(AlbertJob *job, AlbertItem *items, int n)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
 
-		items[i].result = Int32GetDatum(tokenize(job, &items[i], true, false).n);
+		items[i].result = Int32GetDatum(tokenize(job, &items[i], false).n);
 		items[i].isnull = false;
 		AlbertArenaRewind(job->arena, mark);
 	}
@@ -102,7 +127,10 @@ const AlbertTask albert_token_count_task = {
 	.symbol = "albert_token_count",
 	.text_arg = "content",
 	.pair_arg = "pair",
+	.pair_optional = true,
 	.part = ALBERT_PART_TEXT,
+	.init = with_special_tokens,
+	.option = take_option,
 	.run = run_token_count
 };
 
@@ -131,7 +159,7 @@ run_tokens(AlbertJob *job, AlbertItem *items, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		AlbertTokens tokens = tokenize(job, &items[i], true, true);
+		AlbertTokens tokens = tokenize(job, &items[i], true);
 
 		for (int t = 0; t < tokens.n; t++)
 			put_token(job, &items[i], &tokens, t);
@@ -142,7 +170,10 @@ const AlbertTask albert_tokens_task = {
 	.symbol = "albert_tokens",
 	.text_arg = "content",
 	.pair_arg = "pair",
+	.pair_optional = true,
 	.part = ALBERT_PART_TEXT,
+	.init = with_special_tokens,
+	.option = take_option,
 	.run = run_tokens
 };
 
@@ -167,9 +198,8 @@ ids_of_array(ArrayType *array, int *n)
 }
 
 /*
- * Arguments (token_ids), (token_ids, model), (token_ids, skip_special_tokens)
- * or (token_ids, model, skip_special_tokens): all declared STRICT, told apart
- * by number and type.
+ * Arguments (token_ids, skip_special_tokens) or (token_ids, model,
+ * skip_special_tokens).
  */
 PG_FUNCTION_INFO_V1(albert_decode);
 Datum
@@ -177,19 +207,14 @@ albert_decode(PG_FUNCTION_ARGS)
 {
 	static const AlbertTask decode_task = {.symbol = "albert_decode"};
 	const char *model = NULL;
-	bool		skip = false;
+	bool		skip = PG_GETARG_BOOL(PG_NARGS() - 1);
 	AlbertJob	job = {.task = &decode_task};
 	int			n;
 	int32_t    *ids = ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
 	Datum		result;
 
-	for (int i = 1; i < PG_NARGS(); i++)
-	{
-		if (get_fn_expr_argtype(fcinfo->flinfo, i) == BOOLOID)
-			skip = PG_GETARG_BOOL(i);
-		else
-			model = AlbertCString(PG_GETARG_DATUM(i));
-	}
+	if (PG_NARGS() == 3)
+		model = AlbertCString(PG_GETARG_DATUM(1));
 	job.binding = AlbertStoreAttach(model, ALBERT_PART_TEXT);
 	job.arena = AlbertWorkspace();
 	result = AlbertDecodeToDatum(&job, ids, n, skip);

@@ -84,6 +84,12 @@ AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special
 	return result;
 }
 
+bool
+AlbertIsEmptyText(Datum value)
+{
+	return VARSIZE_ANY_EXHDR(PG_DETOAST_DATUM_PACKED(value)) == 0;
+}
+
 int
 AlbertIntOption(const char *name, Datum value, int least, int most)
 {

@@ -83,7 +83,7 @@ no_differences('offsets', 500, q{
 	SELECT format('%s: %s, not %s', id, got, expected) FROM t WHERE got <> expected});
 
 no_differences('ids and offsets of model inputs', 400, q{
-	WITH t AS (SELECT id, g->'ids' AS expected, to_jsonb(albert_encode(content, pair => pair, model => model)) AS pair_ids,
+	WITH t AS (SELECT id, g->'ids' AS expected, to_jsonb(albert_encode(content, pair => coalesce(pair, ''), model => model)) AS pair_ids,
 			to_jsonb(albert_encode(content, model)) AS ids, pair
 		FROM test WHERE file IN ('embeddings', 'fill_mask', 'sop', 'classify', 'token_classify') AND NOT g ? 'tokenizer_kwargs')
 	SELECT count(*)::text FROM t UNION ALL
@@ -194,8 +194,8 @@ $node->safe_psql('postgres', q{
 			top_k => coalesce((i->>'top_k')::int, 1),
 			handle_impossible => coalesce((i->>'handle_impossible_answer')::bool, false),
 			max_answer_len => coalesce((i->>'max_answer_len')::int, 15),
-			max_seq_len => (i->>'max_seq_len')::int,
-			doc_stride => (i->>'doc_stride')::int,
+			max_seq_len => coalesce((i->>'max_seq_len')::int, 384),
+			doc_stride => coalesce((i->>'doc_stride')::int, -1),
 			align_to_words => coalesce((i->>'align_to_words')::bool, true)) c});
 no_differences('answers', 20, q{
 	SELECT count(*)::text FROM qa_golden UNION ALL
