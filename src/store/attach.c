@@ -125,21 +125,13 @@ end_of_transaction(XactEvent event, void *arg)
 
 /* ---- a slot with the wanted part ---- */
 
-/* A consistent copy of what the registry says of a slot. */
-typedef struct Claim
-{
-	AlbertSlot *slot;
-	uint64		generation;
-	AlbertStorePart parts[ALBERT_NPARTS];
-} Claim;
-
 /*
  * Wait until the part is there, or nobody is loading it.  True with *claim
  * filled in when it is there.  False when this process is now the slot's
  * loader, and must call AlbertSlotLoad.
  */
 static bool
-claim_slot(const AlbertKey *key, AlbertPart part, Claim *claim, char *directory)
+claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *directory)
 {
 	AlbertRegistry *registry = AlbertRegistryGet();
 	bool		have_directory = false;
@@ -222,7 +214,7 @@ map_part(const AlbertStorePart *part, Mapping *mapping)
 }
 
 static Binding *
-new_binding(const AlbertKey *key, const Claim *claim)
+new_binding(const AlbertKey *key, const AlbertClaim *claim)
 {
 	MemoryContext context;
 	Binding    *binding;
@@ -245,10 +237,11 @@ new_binding(const AlbertKey *key, const Claim *claim)
  * part as before.  NULL when a segment has gone meanwhile.
  */
 static Binding *
-make_binding(const AlbertKey *key, AlbertPart part, const Claim *claim, Binding *existing)
+make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Binding *existing)
 {
 	Binding    *volatile binding = existing;
 	Mapping		parts[ALBERT_NPARTS];
+	bool		complete = true;
 	int			i;
 
 	memset(parts, 0, sizeof(parts));
@@ -256,8 +249,17 @@ make_binding(const AlbertKey *key, AlbertPart part, const Claim *claim, Binding 
 		memcpy(parts, existing->parts, sizeof(parts));
 	for (i = 0; i <= (int) part; i++)
 	{
-		if (parts[i].address == NULL && !map_part(&claim->parts[i], &parts[i]))
-			return NULL;
+		if (parts[i].address == NULL)
+			complete &= map_part(&claim->parts[i], &parts[i]);
+	}
+	if (!complete)
+	{
+		for (i = 0; i < ALBERT_NPARTS; i++)
+		{
+			if (existing == NULL || existing->parts[i].address == NULL)
+				unmap(&parts[i]);
+		}
+		return NULL;
 	}
 
 	if (existing == NULL)
@@ -330,7 +332,7 @@ attach(const char *name, AlbertPart part)
 	const AlbertKernels *kernels;
 	char		directory[ALBERT_PATH_LEN];
 	AlbertKey	key;
-	Claim		claim;
+	AlbertClaim claim;
 	BindingEntry *entry;
 	Binding    *binding;
 
@@ -347,8 +349,8 @@ attach(const char *name, AlbertPart part)
 		if (binding != NULL && serves(binding, part))
 			return binding;
 
-		while (!claim_slot(&key, part, &claim, directory))
-			AlbertSlotLoad(claim.slot, part, kernels, directory);
+		if (!claim_slot(&key, part, &claim, directory))
+			AlbertSlotLoad(&claim, part, kernels, directory);
 
 		if (binding != NULL && binding->shown.generation != claim.generation)
 		{

@@ -38,6 +38,7 @@ typedef struct LoadState
 	Size		sizes[ALBERT_NPARTS];
 	bool		published[ALBERT_NPARTS];
 	AlbertFacts facts;
+	AlbertClaim *claim;			/* out: what was published */
 } LoadState;
 
 /* ---- facts of a source ---- */
@@ -109,7 +110,10 @@ publish(LoadState *state, AlbertPart part)
 	slot->facts = state->facts;
 	slot->fingerprint = state->fingerprint;
 	slot->loaded_at = GetCurrentTimestamp();
+	AlbertSlotNoteDatabase(slot);
 	state->published[part] = true;
+	state->claim->generation = pg_atomic_read_u64(&slot->generation);
+	memcpy(state->claim->parts, slot->parts, sizeof(slot->parts));
 	LWLockRelease(&registry->lock);
 	ConditionVariableBroadcast(&slot->changed);
 	AlbertUnpin(&old);
@@ -254,9 +258,10 @@ load_context(void *arg)
 
 /* Nothing that can fail comes before PG_ENSURE_ERROR_CLEANUP: the slot is already marked. */
 void
-AlbertSlotLoad(AlbertSlot *slot, AlbertPart part, const AlbertKernels *kernels,
+AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertKernels *kernels,
 			   const char *directory)
 {
+	AlbertSlot *slot = claim->slot;
 	MemoryContext old = CurrentMemoryContext;
 	TimestampTz start = GetCurrentTimestamp();
 	ErrorContextCallback callback;
@@ -267,6 +272,7 @@ AlbertSlotLoad(AlbertSlot *slot, AlbertPart part, const AlbertKernels *kernels,
 
 	memset(&state, 0, sizeof(state));
 	state.slot = slot;
+	state.claim = claim;
 	state.part = part;
 	state.kernels = kernels;
 	strlcpy(name, slot->key.name, sizeof(name));

@@ -166,8 +166,21 @@ extern bool AlbertMaySeePaths(void);
 
 /* ---- load.c ---- */
 
-/* Load a part (weights: and the text) of a slot whose loader is this process; then nobody is its loader. */
-extern void AlbertSlotLoad(AlbertSlot *slot, AlbertPart part, const AlbertKernels *kernels,
+/* A consistent copy of what the registry says of a slot at some moment. */
+typedef struct AlbertClaim
+{
+	AlbertSlot *slot;
+	uint64		generation;
+	AlbertStorePart parts[ALBERT_NPARTS];
+} AlbertClaim;
+
+/*
+ * Load a part (weights: and the text) of claim->slot, whose loader is this
+ * process; then nobody is its loader.  The claim becomes what was published
+ * last, whatever happens to the slot afterwards.  The new segments are mapped
+ * here and belong to the resource owner.
+ */
+extern void AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertKernels *kernels,
 						   const char *directory);
 
 /* What identifies the files without reading them, and the facts of a model. */
