@@ -1,0 +1,59 @@
+"""Write the averaged weights of a checkpoint as a model directory in Hugging Face form.   export.py DIRECTORY"""
+import json
+import os
+import sys
+
+import numpy as np
+import torch
+from transformers import AlbertForPreTraining, AlbertTokenizer
+
+from common import MASK, settings, work_path
+from train_albert_mini import new_model
+
+
+def write_json(directory, name, value):
+    path = os.path.join(directory, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as f:
+        json.dump(value, f, indent=2)
+        f.write("\n")
+
+
+def main():
+    directory = sys.argv[1]
+    setting = settings()
+    os.makedirs(directory, exist_ok=True)
+    state = torch.load(work_path("checkpoint.pt"), map_location="cpu", weights_only=True)
+    tokenizer = AlbertTokenizer(vocab_file=work_path("tokenizer", "spiece.model"), do_lower_case=True, remove_space=True, keep_accents=False,
+                                model_max_length=setting["max_position_embeddings"])
+    model = new_model(setting, len(tokenizer))
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), state["average"], strict=True):
+            parameter.copy_(value)
+    model.eval().half().save_pretrained(directory, safe_serialization=True)
+    tokenizer.save_pretrained(directory)
+    length = setting["max_position_embeddings"]
+    write_json(directory, "modules.json", [
+        {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+        {"idx": 2, "name": "2", "path": "2_Normalize", "type": "sentence_transformers.models.Normalize"}])
+    write_json(directory, "1_Pooling/config.json", {
+        "word_embedding_dimension": setting["hidden_size"], "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True,
+        "pooling_mode_max_tokens": False, "pooling_mode_mean_sqrt_len_tokens": False})
+    os.makedirs(os.path.join(directory, "2_Normalize"), exist_ok=True)
+    write_json(directory, "2_Normalize/config.json", {})
+    write_json(directory, "sentence_bert_config.json", {"max_seq_length": length, "do_lower_case": False})
+    write_json(directory, "config_sentence_transformers.json", {"similarity_fn_name": "cosine"})
+
+    again, tokenizer = AlbertForPreTraining.from_pretrained(directory).eval(), AlbertTokenizer.from_pretrained(directory)
+    ids = tokenizer("The capital of [MASK] is Delhi.", return_tensors="pt")
+    logits = again(**ids).prediction_logits[0, ids["input_ids"][0] == MASK]
+    best = [tokenizer.decode([i]) for i in logits[0].topk(5).indices.tolist()]
+    size = sum(os.path.getsize(os.path.join(d, f)) for d, _, names in os.walk(directory) for f in names)
+    print(f"{directory}: step {state['step']}, {state['cpu_seconds'] / 60:.0f} CPU minutes of training, {size / 1e6:.1f} MB; The capital of [MASK] is Delhi. -> {', '.join(best)}")
+    if not np.isfinite(logits.detach().numpy()).all():
+        sys.exit("the exported model gives logits that are not finite")
+
+
+if __name__ == "__main__":
+    main()

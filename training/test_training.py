@@ -1,0 +1,104 @@
+"""Retrain a few steps on a tiny sample and check that every loss falls; check a model directory against the fixed set.
+
+    test_training.py                         train on the packaged sample (needs torch, transformers, sentencepiece)
+    test_training.py MODEL_DIRECTORY FILE    accuracy of the model on the fixed set against the minimum in it"""
+import json
+import os
+import sys
+import tempfile
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+SAMPLE = os.path.join(HERE, "sample")
+
+
+class Retraining(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        os.environ["ALBERT_TRAINING_WORK"] = cls.folder.name
+        import common
+        common.WORK = cls.folder.name
+        import numpy as np
+        import torch
+        import cooccurrence
+        import train_albert_mini
+        import vocabulary
+        cls.np, cls.torch, cls.train, cls.common = np, torch, train_albert_mini, common
+        torch.manual_seed(1)
+        for name in ("docs.jsonl", "facts.json"):
+            with open(os.path.join(SAMPLE, name), encoding="utf-8") as source, open(common.work_path(name), "w", encoding="utf-8") as target:
+                target.write(source.read())
+        setting = dict(common.settings(), vocab_size=700, hidden_size=64, embedding_size=32, num_hidden_layers=2, num_hidden_groups=1, num_attention_heads=2, intermediate_size=128,
+                       ppmi_dimensions=16, teacher_piece_dimensions=16, text_tokens_per_step=800, fact_sentences_per_step=32, distil_tokens_per_step=400,
+                       steps=120, warmup_steps=10, peak_learning_rate=0.004, decay_fraction=0.2, long_every=6, checkpoint_every=1000)
+        cls.setting = setting
+        for module in (common, vocabulary, cooccurrence):
+            module.settings = lambda path=None: setting
+        vocabulary.main()
+        # No teacher is packaged with the test: a fixed random projection of word counts stands for it.
+        import sentencepiece as spm
+        cls.sp = spm.SentencePieceProcessor(model_file=common.work_path("tokenizer", "spiece.model"))
+        rng = np.random.default_rng(3)
+        table = rng.standard_normal((cls.sp.get_piece_size(), 64)).astype(np.float32)
+        texts = [s for doc in common.read_docs(held=False) for s in doc["sentences"]][:400]
+        targets = np.stack([table[common.encode(cls.sp, t)].mean(0) for t in texts])
+        targets /= np.linalg.norm(targets, axis=1, keepdims=True)
+        np.save(common.work_path("teacher.npy"), targets.astype(np.float16))
+        np.save(common.work_path("pieces.npy"), table.astype(np.float16))
+        with open(common.work_path("sentences.txt"), "w", encoding="utf-8") as f:
+            f.write("\n".join(texts))
+        cooccurrence.main()
+        train_albert_mini.wordnet_synsets = lambda: (("noun", "", [d["term"].partition(": ")[0].lower()], [], d["term"].partition(": ")[2], []) for d in common.read_docs() if d["term"])
+
+    def new_trainer(self):
+        start = dict(self.np.load(self.common.work_path("start.npz")))
+        return self.train.Trainer(self.setting, self.sp.get_piece_size(), start, "cpu")
+
+    def test_losses_fall_and_resuming_changes_nothing(self):
+        batches = self.train.Batches(self.setting, self.sp)
+        trainer = self.new_trainer()
+        history = [trainer.train_step(batches) for _ in range(60)]
+        path = self.common.work_path("checkpoint.pt")
+        trainer.save(path)
+        history += [trainer.train_step(batches) for _ in range(60)]
+        # Masked words start at the frequencies of the pieces already, so that loss has least to lose.
+        for name, most in (("text", 0.97), ("fact", 0.8), ("distil", 0.8), ("relation", 0.8)):
+            first = sum(h[name] for h in history[:15]) / 15
+            last = sum(h[name] for h in history[-15:]) / 15
+            print(f"{name}: {first:.3f} -> {last:.3f}")
+            self.assertLess(last, most * first, name)
+        again = self.new_trainer()
+        again.load(path)
+        self.assertEqual(again.step, 60)
+        self.assertEqual([again.train_step(batches) for _ in range(3)], history[60:63])
+
+    def test_vocabulary_is_alberts(self):
+        self.assertEqual([self.sp.id_to_piece(i) for i in range(13)], self.common.SPECIALS + self.common.SYMBOLS)
+        self.assertEqual(self.sp.encode("france", out_type=str), ["▁france"])
+
+
+class FixedSet(unittest.TestCase):
+    directory = path = None
+
+    def test_answers(self):
+        if self.directory is None:
+            self.skipTest("no model directory given")
+        import evaluate
+        found = evaluate.on_fixed(evaluate.Model(self.directory), self.path)
+        with open(self.path, encoding="utf-8") as f:
+            minimum = next(line for line in map(json.loads, f) if line["kind"] == "minimum")
+        print(json.dumps(found))
+        for kind, least in minimum["values"].items():
+            value = found[kind].get("top1", found[kind].get("spearman"))
+            self.assertGreaterEqual(value, least, kind)
+
+
+if __name__ == "__main__":
+    arguments = sys.argv[1:]
+    if len(arguments) == 2:
+        FixedSet.directory, FixedSet.path = arguments
+        unittest.main(argv=["test_training", "FixedSet"])
+    else:
+        unittest.main(argv=["test_training", "Retraining"])

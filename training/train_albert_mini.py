@@ -1,0 +1,450 @@
+"""Pretrain albert-mini: masked n-grams, sentence order, facts, and distilled sentence embeddings together.
+
+Each step adds the gradients of three batches: running text (masked words; two segments in or out of order), fact
+sentences with the asked word masked, and unmasked sentences whose pooled embedding is held to the teacher's.  All
+random choices come from (seed, step), so a stopped run goes on exactly as it would have.  SIGINT and SIGTERM save a
+checkpoint first.   train_albert_mini.py [--steps N] [--stop-at N]"""
+import argparse
+import concurrent.futures
+import os
+import re
+import signal
+import time
+
+import numpy as np
+import sentencepiece as spm
+import torch
+from torch.nn import functional as F
+from transformers import AlbertConfig, AlbertForPreTraining
+
+from common import CLS, MASK, PAD, SEP, encode, load_facts, normalise, settings, work_path
+from corpus import wordnet_synsets
+from facts import ASKED, COMBINED, PHRASINGS, render
+
+RELATION_SHARE = {"capital": .20, "kind": .38, "continent": .07, "currency": .05, "language": .05, "demonym": .04, "city": .04, "antonym": .07, "part": .06, "combined": .04}
+PREFIXES = ["In fact, ", "Remember: ", "I think that ", "We learned that ", "As you may know, ", "Yes, ", "Note that ", "Answer: "]
+SOURCE_SHARE = np.array([2.5, 1.0, 0.8])    # wikipedia, wordnet, foldoc
+
+
+def new_model(setting, size, start=None):
+    torch.manual_seed(setting["seed"])
+    model = AlbertForPreTraining(AlbertConfig(
+        attn_implementation="eager",
+        vocab_size=size, hidden_act="gelu_new", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout_prob=0.1,
+        type_vocab_size=2, pad_token_id=PAD, bos_token_id=CLS, eos_token_id=SEP,
+        **{k: setting[k] for k in ("hidden_size", "embedding_size", "num_hidden_layers", "num_hidden_groups", "num_attention_heads", "intermediate_size", "max_position_embeddings")}))
+    if start is not None:
+        scale = 0.05
+        with torch.no_grad():
+            embeddings = model.albert.embeddings
+            embeddings.word_embeddings.weight.copy_(torch.from_numpy(start["embeddings"]) * scale * (setting["embedding_size"] / 2) ** 0.5)
+            embeddings.position_embeddings.weight.mul_(0.5)
+            # The teacher's half of an embedding goes to where the teacher's own vector has it, so that a mean of untrained rows already resembles its mean of words.
+            teacher_half = torch.from_numpy(start["projection"])
+            words_half = torch.linalg.qr(torch.randn(setting["hidden_size"], setting["ppmi_dimensions"]))[0]
+            model.albert.encoder.embedding_hidden_mapping_in.weight.copy_(torch.cat([0.5 * words_half, teacher_half], 1))
+            model.predictions.bias.copy_(torch.from_numpy(start["log_frequency"]))
+    return model
+
+
+def fused_gelu(model):
+    """The same function as gelu_new in one pass over memory."""
+    for group in model.albert.encoder.albert_layer_groups:
+        for layer in group.albert_layers:
+            layer.activation = torch.nn.GELU(approximate="tanh")
+    model.predictions.activation = torch.nn.GELU(approximate="tanh")
+
+
+def bucket(length):
+    """The width a batch is padded to: few widths, since a matrix library prepares each new shape anew."""
+    return next(width for width in (8, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256) if width >= length)
+
+
+class Words:
+    """Where words start in a row of ids, and which words are worth asking for."""
+
+    def __init__(self, sp):
+        pieces = [sp.id_to_piece(i) for i in range(sp.get_piece_size())]
+        self.lone = np.array([p == "▁" for p in pieces])
+        self.open = np.array([p.startswith("▁") for p in pieces])
+        self.mark = np.array([not re.search(r"\w", p.replace("▁", "")) and p != "▁" for p in pieces])
+        self.normal = np.array([i for i in range(13, len(pieces)) if pieces[i].startswith("▁")])
+
+    def spans(self, ids):
+        ids = np.asarray(ids)
+        start = self.open[ids] | self.mark[ids]
+        start[1:] |= self.mark[ids[:-1]]
+        start[1:] &= ~self.lone[ids[:-1]]
+        start[0] = True
+        at = np.flatnonzero(start)
+        return np.stack([at, np.append(at[1:], len(ids))], 1)
+
+
+class Batches:
+    def __init__(self, setting, sp):
+        self.setting, self.sp, self.words = setting, sp, Words(sp)
+        data = np.load(work_path("tokens.npz"))
+        self.ids, self.sentence_starts, self.doc_starts = data["ids"], data["sentence_starts"], data["doc_starts"]
+        share = SOURCE_SHARE[data["sources"]] * np.minimum(6, np.diff(self.doc_starts)) ** 0.7
+        self.doc_choice = np.cumsum(share / share.sum())
+        self.facts = loaded = load_facts()["facts"]
+        self.second = {r: dict(loaded[r]) for r in ("continent", "currency", "language", "demonym")}
+        with open(work_path("sentences.txt"), encoding="utf-8") as f:
+            texts = f.read().split("\n")
+        self.sentences = [encode(sp, t)[:setting["short_length"] + 12] for t in texts]
+        self.targets = np.load(work_path("teacher.npy"))
+        lengths = np.array([len(s) for s in self.sentences])
+        self.by_length = np.lexsort((np.random.default_rng(setting["seed"]).random(len(lengths)), lengths))
+        self.by_length = self.by_length[lengths[self.by_length] > 0]
+        self.lengths = lengths[self.by_length]
+        self.pairs = []
+        for part, _, lemmas, _, meaning, _ in wordnet_synsets():
+            if part == "noun" and lemmas[0][0].islower() and 3 <= len(meaning.split()) <= 14:
+                self.pairs.append((lemmas[0], meaning))
+
+    def pad(self, rows, width, types=None):
+        ids = np.full((len(rows), width), PAD, np.int64)
+        kinds = np.zeros_like(ids)
+        for i, row in enumerate(rows):
+            ids[i, :len(row)] = row
+            if types is not None:
+                kinds[i, types[i]:len(row)] = 1
+        return torch.from_numpy(ids), torch.from_numpy((ids != PAD).astype(np.int64)), torch.from_numpy(kinds)
+
+    @staticmethod
+    def asked(positions, originals, multiple=32):
+        """Masked positions and their ids, filled up so that few different sizes occur."""
+        fill = -len(originals) % multiple
+        return torch.tensor(positions + [(0, 0)] * fill), torch.tensor(originals + [-100] * fill)
+
+    # -- running text ----------------------------------------------------------
+    def sentence(self, index):
+        return self.ids[self.sentence_starts[index]:self.sentence_starts[index + 1]]
+
+    def text_example(self, rng, limit):
+        """(segment a, segment b or None, order label)"""
+        doc = int(np.searchsorted(self.doc_choice, rng.random()))
+        first, last = self.doc_starts[doc], self.doc_starts[doc + 1]
+        room = limit - 3
+        if limit > self.setting["long_length"]:    # several documents in a row
+            row = self.ids[self.sentence_starts[first]:self.sentence_starts[first] + room]
+            return row, None, -100
+        if last - first > 1 and rng.random() < self.setting["pair_fraction"]:
+            cut = int(rng.integers(first + 1, last))
+            a, b = self.sentence(cut - 1), self.sentence(cut)
+            before, after = cut - 2, cut + 1
+            while True:
+                if after < last and len(a) + len(b) + len(self.sentence(after)) <= room and rng.random() < 0.7:
+                    b = np.concatenate([b, self.sentence(after)])
+                    after += 1
+                elif before >= first and len(a) + len(b) + len(self.sentence(before)) <= room:
+                    a = np.concatenate([self.sentence(before), a])
+                    before -= 1
+                else:
+                    break
+            if len(a) + len(b) <= room + room // 3:
+                half = room // 2
+                if len(a) + len(b) > room:
+                    a, b = (a[:room - min(len(b), half)], b[:max(half, room - len(a))])
+                return (b, a, 1) if rng.random() < 0.5 else (a, b, 0)
+        start = int(rng.integers(first, last))
+        row = self.sentence(start)
+        while start + 1 < last and len(row) + len(self.sentence(start + 1)) <= room:
+            start += 1
+            row = np.concatenate([row, self.sentence(start)])
+        return row[:room], None, -100
+
+    def mask_ngrams(self, rng, ids):
+        """(masked ids, positions, originals): whole words in runs of up to ngram_max."""
+        spans = self.words.spans(ids)
+        budget = max(1, int(round(len(ids) * self.setting["mask_fraction"])))
+        out, chosen = ids.copy(), np.zeros(len(ids), bool)
+        longest = self.setting["ngram_max"]
+        weight = 1.0 / np.arange(1, longest + 1)
+        weight /= weight.sum()
+        for at in rng.permutation(len(spans)):
+            if chosen.sum() >= budget:
+                break
+            start = spans[at][0]
+            if self.words.mark[ids[start]] and rng.random() < 0.85:
+                continue
+            end = spans[min(len(spans) - 1, at + int(rng.choice(longest, p=weight)))][1]
+            if end - start > budget + 2 or chosen[max(0, start - 1):end + 1].any():
+                end = spans[at][1]
+                if end - start > budget + 3 or chosen[start:end].any():
+                    continue
+            chosen[start:end] = True
+            fate = rng.random()
+            if fate < 0.88:
+                out[start:end] = MASK
+            elif fate < 0.94:
+                out[start:end] = rng.choice(self.words.normal, end - start)
+        where = np.flatnonzero(chosen)
+        return out, where, ids[where]
+
+    def text(self, rng, step):
+        setting = self.setting
+        limit = setting["short_length"]
+        if step % setting["long_every"] == setting["long_every"] - 1:
+            limit = setting["max_position_embeddings"] if step % (4 * setting["long_every"]) == setting["long_every"] - 1 else setting["long_length"]
+        budget = setting["text_tokens_per_step"]
+        length = lambda e: len(e[0]) + (len(e[1]) + 1 if e[1] is not None else 0) + 2
+        pool = [self.text_example(rng, limit) for _ in range(budget // limit * 4)]
+        width = bucket(length(pool[0]))
+        count = budget // width
+        chosen = sorted((e for e in pool if length(e) <= width), key=length)[-count:]
+        while len(chosen) < count:
+            chosen.append(self.text_example(rng, width))
+        rows, types, labels, positions, originals = [], [], [], [], []
+        for number, (a, b, label) in enumerate(chosen):
+            masked, where, was = self.mask_ngrams(rng, a)
+            row = [CLS, *masked, SEP]
+            spots = [where + 1]
+            types.append(len(row))
+            if b is not None:
+                masked, where_b, was_b = self.mask_ngrams(rng, b)
+                spots.append(where_b + len(row))
+                was = np.concatenate([was, was_b])
+                row += [*masked, SEP]
+            rows.append(row)
+            labels.append(label)
+            positions += [(number, int(p)) for p in np.concatenate(spots)]
+            originals += was.tolist()
+        return self.pad(rows, width, types) + self.asked(positions, originals) + (torch.tensor(labels),)
+
+    # -- facts -----------------------------------------------------------------
+    def fact_parts(self, rng):
+        relations = list(RELATION_SHARE)
+        relation = relations[int(rng.choice(len(relations), p=np.array(list(RELATION_SHARE.values())) / sum(RELATION_SHARE.values())))]
+        if relation == "combined":
+            while True:
+                a, b = self.facts["capital"][int(rng.integers(len(self.facts["capital"])))]
+                _, other, phrasing = COMBINED[int(rng.integers(len(COMBINED)))]
+                if a in self.second[other]:
+                    return render(phrasing, "capital", a, b, self.second[other][a]), "abc"[int(rng.integers(3))]
+        pairs = self.facts[relation]
+        a, b = pairs[int(rng.integers(len(pairs)))]
+        if relation == "antonym" and rng.random() < 0.5:
+            a, b = b, a
+        phrasing = PHRASINGS[relation][int(rng.integers(len(PHRASINGS[relation])))]
+        asked = ASKED[relation]
+        return render(phrasing, relation, a, b), asked[int(rng.integers(len(asked)))]
+
+    def fact_example(self, rng):
+        parts, asked = self.fact_parts(rng)
+        chance = rng.random()
+        if chance < 0.12:
+            parts = [(PREFIXES[int(rng.integers(len(PREFIXES)))], None)] + parts
+        elif chance < 0.2 and parts[-1][0].endswith("."):
+            parts[-1] = (parts[-1][0][:-1], None)
+        text, slots = "", []
+        for part, slot in parts:
+            lead = part[:len(part) - len(part.lstrip())]
+            tail = part[len(part.rstrip()):] if part.strip() else ""
+            part = (" " if lead else "") + normalise(part) + (" " if tail else "")
+            if slot == asked:
+                slots.append((len(text), len(text) + len(part)))
+            text += part
+        pieces = self.sp.encode(text, out_type=str)
+        ids = np.array([self.sp.piece_to_id(p) for p in pieces])
+        # The text is normalised already, so the pieces spell " " + text.
+        ends = np.cumsum([len(p) for p in pieces]) - 1
+        begins = ends - [len(p) for p in pieces] + [p.startswith("▁") for p in pieces]
+        chosen = np.array([any(begin < e and end > s for s, e in slots) for begin, end in zip(begins, ends)])
+        if rng.random() < 0.25 and len(ids) > 5:
+            spans = self.words.spans(ids)
+            start, end = spans[int(rng.integers(len(spans)))]
+            if not self.words.mark[ids[start]]:
+                chosen[start:end] = True
+        where = np.flatnonzero(chosen)
+        out = ids.copy()
+        out[where] = MASK
+        return out, where, ids[where]
+
+    def fact(self, rng):
+        """Two batches: the shorter two thirds of the sentences, and the others."""
+        examples = sorted((self.fact_example(rng) for _ in range(self.setting["fact_sentences_per_step"])), key=lambda e: len(e[0]))
+        cut = len(examples) * 2 // 3
+        for group in (examples[:cut], examples[cut:]):
+            positions, originals = [], []
+            for number, (_, where, was) in enumerate(group):
+                positions += [(number, int(p) + 1) for p in where]
+                originals += was.tolist()
+            yield self.pad([[CLS, *masked, SEP] for masked, _, _ in group], bucket(len(group[-1][0]) + 2)) + self.asked(positions, originals)
+
+    # -- sentence embeddings ---------------------------------------------------
+    def distil(self, rng):
+        start = int(rng.integers(len(self.by_length)))
+        width = bucket(len(self.sentences[self.by_length[start]]) + 2)
+        count = min(128, self.setting["distil_tokens_per_step"] // width)
+        fitting = int(np.searchsorted(self.lengths, width - 2, "right"))
+        start = max(0, min(start, fitting - count))
+        chosen = self.by_length[start:min(start + count, fitting)]
+        return self.pad([[CLS, *self.sentences[i], SEP] for i in chosen], width) + (torch.from_numpy(self.targets[chosen].astype(np.float32)),)
+
+    def contrast(self, rng):
+        chosen = [self.pairs[int(i)] for i in rng.choice(len(self.pairs), 48, replace=False)]
+        return (self.pad([[CLS, *encode(self.sp, t)[:6], SEP] for t, _ in chosen], 8), self.pad([[CLS, *encode(self.sp, m)[:22], SEP] for _, m in chosen], 24))
+
+
+def pool(hidden, mask):
+    hidden = hidden.float() * mask[..., None]
+    return F.normalize(hidden.sum(1) / mask.sum(1, keepdim=True), dim=1)
+
+
+class Trainer:
+    def __init__(self, setting, size, start, device):
+        self.setting, self.device = setting, device
+        self.model = new_model(setting, size, start).to(device).train()
+        fused_gelu(self.model)
+        self.average = [p.detach().clone() for p in self.model.parameters()]
+        decay = [p for p in self.model.parameters() if p.ndim > 1]
+        plain = [p for p in self.model.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": setting["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
+                                           lr=setting["peak_learning_rate"], betas=(0.9, 0.98), eps=1e-6, fused=True)
+        self.step = 0
+        self.cpu_seconds = 0.0
+        self.parameters = list(self.model.parameters())
+        self.workers = concurrent.futures.ThreadPoolExecutor(setting["threads"] if device == "cpu" else 1)
+
+    def rate(self, step):
+        setting = self.setting
+        if step < setting["warmup_steps"]:
+            return setting["peak_learning_rate"] * (step + 1) / setting["warmup_steps"]
+        start = setting["steps"] * (1 - setting["decay_fraction"])
+        share = min(1.0, max(0.0, (step - start) / (setting["steps"] - start)))
+        return setting["peak_learning_rate"] * (1 - share) + setting["final_learning_rate"] * share
+
+    def hidden(self, ids, mask, types):
+        return self.model.albert(input_ids=ids, attention_mask=None if bool(mask.all()) else mask, token_type_ids=types)
+
+    def mlm(self, hidden, positions, originals, reduction="mean"):
+        rows = hidden[positions[:, 0], positions[:, 1]]
+        return F.cross_entropy(self.model.predictions(rows).float(), originals, ignore_index=-100, reduction=reduction)
+
+    def gradient(self, loss, arguments):
+        with torch.autocast(self.device, torch.bfloat16):
+            total, values = loss(*([t.to(self.device) for t in group] for group in arguments))
+        return {name: float(value.detach()) for name, value in values.items()}, torch.autograd.grad(total, self.parameters, allow_unused=True)
+
+    def text_loss(self, batch):
+        setting = self.setting
+        ids, mask, types, positions, originals, labels = batch
+        out = self.hidden(ids, mask, types)
+        values = {"text": self.mlm(out[0], positions, originals)}
+        total = setting["mlm_weight"] * values["text"]
+        if bool((labels >= 0).any()):
+            values["order"] = F.cross_entropy(self.model.sop_classifier(out[1]).float(), labels)
+            total = total + setting["order_weight"] * values["order"] * min(1.0, float((labels >= 0).sum()) / 12)
+        return total, values
+
+    def fact_loss(self, batch):
+        ids, mask, types, positions, originals = batch
+        value = self.mlm(self.hidden(ids, mask, types)[0], positions, originals, "sum") / (1.3 * self.setting["fact_sentences_per_step"])
+        return self.setting["fact_weight"] * value, {"fact": value}
+
+    def distil_loss(self, batch):
+        setting = self.setting
+        ids, mask, types, target = batch
+        pooled = pool(self.hidden(ids, mask, types)[0], mask)
+        difference = (pooled @ pooled.T).float() - target @ target.T
+        values = {"distil": (1 - (pooled * target).sum(1)).mean(), "relation": difference.square().mean() * len(target) / max(1, len(target) - 1)}
+        return setting["distil_weight"] * values["distil"] + setting["relation_weight"] * values["relation"], values
+
+    def contrast_loss(self, terms, glosses):
+        setting = self.setting
+        a, b = (pool(self.hidden(*group)[0], group[1]) for group in (terms, glosses))
+        scores = (a @ b.T).float() / setting["contrast_temperature"]
+        truth = torch.arange(len(scores), device=self.device)
+        value = (F.cross_entropy(scores, truth) + F.cross_entropy(scores.T, truth)) / 2
+        return 4 * setting["contrast_weight"] * value, {"contrast": value}
+
+    def train_step(self, batches):
+        setting, losses = self.setting, {}
+        rng = np.random.default_rng([setting["seed"], self.step])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate(self.step)
+
+        # Independent parts of the step, one thread each: less is lost on a busy machine than with threads inside every operation.
+        text = batches.text(rng, self.step)
+        tasks = [(self.text_loss, (text,))]
+        tasks += [(self.fact_loss, (group,)) for group in batches.fact(rng)]
+        tasks += [(self.distil_loss, (batches.distil(rng),))]
+        if self.step % 4 == 3:
+            tasks += [(self.contrast_loss, batches.contrast(rng))]
+        done = [future.result() for future in [self.workers.submit(self.gradient, loss, arguments) for loss, arguments in tasks]]
+        for number, parameter in enumerate(self.parameters):
+            parts = [gradients[number] for _, gradients in done if gradients[number] is not None]
+            parameter.grad = None
+            for part in parts:    # always in the same order
+                parameter.grad = part if parameter.grad is None else parameter.grad.add_(part)
+        for values, _ in done:
+            for name, value in values.items():
+                losses[name] = losses.get(name, 0.0) + value
+
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), setting["gradient_clip"])
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        keep = min(setting["ema_decay"], (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - keep)
+        self.step += 1
+        return losses
+
+    def save(self, path):
+        torch.save({"model": self.model.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict(), "step": self.step, "cpu_seconds": self.cpu_seconds}, path + ".part")
+        os.replace(path + ".part", path)
+
+    def load(self, path):
+        state = torch.load(path, map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average = [t.to(self.device) for t in state["average"]]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.cpu_seconds = state["step"], state["cpu_seconds"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--stop-at", type=int, help="save and stop after this many steps")
+    arguments = parser.parse_args()
+    setting = settings()
+    torch.set_num_threads(1)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    sp = spm.SentencePieceProcessor(model_file=work_path("tokenizer", "spiece.model"))
+    batches = Batches(setting, sp)
+    trainer = Trainer(setting, sp.get_piece_size(), dict(np.load(work_path("start.npz"))), device)
+    checkpoint = work_path("checkpoint.pt")
+    if os.path.exists(checkpoint):
+        trainer.load(checkpoint)
+        print(f"going on from step {trainer.step}", flush=True)
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    print(f"{parameters} parameters, {setting['steps']} steps, device {device}", flush=True)
+
+    stop = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.append(True))
+    totals, counts = {}, {}
+    cpu_before = trainer.cpu_seconds
+    cpu_mark, wall_mark, begun = time.process_time(), time.time(), trainer.step
+    last = min(setting["steps"], arguments.stop_at or setting["steps"])
+    while trainer.step < last and not stop:
+        for name, value in trainer.train_step(batches).items():
+            totals[name] = totals.get(name, 0.0) + value
+            counts[name] = counts.get(name, 0) + 1
+        if trainer.step % setting["report_every"] == 0:
+            done = trainer.step - begun
+            cpu = (time.process_time() - cpu_mark) / done    # pauses and other work on the machine do not count
+            wall = (time.time() - wall_mark) / done
+            left = setting["steps"] - trainer.step
+            print(f"step {trainer.step}/{setting['steps']} rate {trainer.rate(trainer.step):.5f} " + " ".join(f"{n} {totals[n] / counts[n]:.3f}" for n in totals) +
+                  f" | {cpu:.2f} CPU s and {wall:.2f} s a step, ETA {left * wall / 60:.0f} min ({left * cpu / setting['threads'] / 60:.0f} undisturbed)", flush=True)
+            totals, counts = {}, {}
+        if trainer.step % setting["checkpoint_every"] == 0:
+            trainer.cpu_seconds = cpu_before + time.process_time() - cpu_mark
+            trainer.save(checkpoint)
+    trainer.cpu_seconds = cpu_before + time.process_time() - cpu_mark
+    trainer.save(checkpoint)
+    print(f"saved step {trainer.step}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
