@@ -92,27 +92,36 @@ REVOKE ALL ON FUNCTION albert_stats_reset() FROM PUBLIC;
 -- ---------------------------------------------------------------------
 
 -- ---------------------------------------------------------------------
+-- What the planner asks of the functions below (src/functions/support.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_support(internal)
+RETURNS internal
+AS 'MODULE_PATHNAME', 'albert_support'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION albert_support(internal) IS 'costs and batching of albert functions, for the planner';
+
+-- ---------------------------------------------------------------------
 -- Tokenizer
 -- (src/functions/tokenize.c, src/functions/chunks.c)
 -- ---------------------------------------------------------------------
 CREATE FUNCTION albert_tokenize(content text)
 RETURNS text[]
 AS 'MODULE_PATHNAME', 'albert_tokenize'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_tokenize(text) IS
 'the pieces a text is made of (by the default model)';
 
 CREATE FUNCTION albert_tokenize(content text, model text)
 RETURNS text[]
 AS 'MODULE_PATHNAME', 'albert_tokenize'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_tokenize(text, text) IS
 'the pieces a text is made of';
 
 CREATE FUNCTION albert_encode(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS integer[]
 AS 'MODULE_PATHNAME', 'albert_encode'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_encode(text, boolean, text) IS
 'token ids of a text, or of a pair of texts (by the default model)';
 
@@ -120,21 +129,21 @@ CREATE FUNCTION albert_encode(content text, model text,
 	special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS integer[]
 AS 'MODULE_PATHNAME', 'albert_encode'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_encode(text, text, boolean, text) IS
 'token ids of a text, or of a pair of texts';
 
 CREATE FUNCTION albert_encode(content text, second text, model text)
 RETURNS integer[]
 AS 'MODULE_PATHNAME', 'albert_encode'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_encode(text, text, text) IS
 'token ids of a pair of texts';
 
 CREATE FUNCTION albert_token_count(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_token_count'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_token_count(text, boolean, text) IS
 'number of tokens of a text, or of a pair of texts (by the default model)';
 
@@ -142,21 +151,21 @@ CREATE FUNCTION albert_token_count(content text, model text,
 	special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_token_count'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_token_count(text, text, boolean, text) IS
 'number of tokens of a text, or of a pair of texts';
 
 CREATE FUNCTION albert_token_count(content text, second text, model text)
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_token_count'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_token_count(text, text, text) IS
 'number of tokens of a pair of texts';
 
 CREATE FUNCTION albert_tokens(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
 AS 'MODULE_PATHNAME', 'albert_tokens'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_tokens(text, boolean, text) IS
 'tokens, with their places in the text, of a text, or of a pair of texts (by the default model)';
 
@@ -164,14 +173,14 @@ CREATE FUNCTION albert_tokens(content text, model text,
 	special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
 AS 'MODULE_PATHNAME', 'albert_tokens'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_tokens(text, text, boolean, text) IS
 'tokens, with their places in the text, of a text, or of a pair of texts';
 
 CREATE FUNCTION albert_tokens(content text, second text, model text)
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
 AS 'MODULE_PATHNAME', 'albert_tokens'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_tokens(text, text, text) IS
 'tokens, with their places in the text, of a pair of texts';
 
@@ -192,7 +201,7 @@ COMMENT ON FUNCTION albert_decode(integer[], text, boolean) IS
 CREATE FUNCTION albert_chunks(content text, max_tokens integer DEFAULT 0, overlap integer DEFAULT 0)
 RETURNS TABLE (chunk integer, content text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_chunks'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 10 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_chunks(text, integer, integer) IS
 'a long text in chunks that fit the model, cut at word borders (by the default model)';
 
@@ -200,7 +209,7 @@ CREATE FUNCTION albert_chunks(content text, model text,
 	max_tokens integer DEFAULT 0, overlap integer DEFAULT 0)
 RETURNS TABLE (chunk integer, content text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_chunks'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_chunks(text, text, integer, integer) IS
 'a long text in chunks that fit the model, cut at word borders';
 
@@ -212,21 +221,21 @@ COMMENT ON FUNCTION albert_chunks(text, text, integer, integer) IS
 CREATE FUNCTION albert_fill_mask(content text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_fill_mask'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_fill_mask(text) IS
 'the most probable tokens at the masks of a text (by the default model)';
 
 CREATE FUNCTION albert_fill_mask(content text, model text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_fill_mask'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_fill_mask(text, text) IS
 'the most probable tokens at the masks of a text';
 
 CREATE FUNCTION albert_fill_mask_candidates(content text, top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
 RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
 AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_fill_mask_candidates(text, integer, text[]) IS
 'ranked candidates for each mask of a text (by the default model)';
 
@@ -234,7 +243,7 @@ CREATE FUNCTION albert_fill_mask_candidates(content text, model text,
 	top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
 RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
 AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_fill_mask_candidates(text, text, integer, text[]) IS
 'ranked candidates for each mask of a text';
 
@@ -247,7 +256,7 @@ CREATE FUNCTION albert_embedding(content text,
 	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_embedding(text, boolean, integer, text, text) IS
 'embedding of a text (by the default model)';
 
@@ -255,7 +264,7 @@ CREATE FUNCTION albert_embedding(content text, model text,
 	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_embedding(text, text, boolean, integer, text, text) IS
 'embedding of a text';
 
@@ -278,7 +287,7 @@ COMMENT ON FUNCTION albert_embedding(text[], text, boolean, integer, text, text)
 CREATE FUNCTION albert_token_embeddings(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
 AS 'MODULE_PATHNAME', 'albert_token_embeddings'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_token_embeddings(text, boolean, text) IS
 'last hidden state by token of a text, or of a pair of texts (by the default model)';
 
@@ -286,28 +295,28 @@ CREATE FUNCTION albert_token_embeddings(content text, model text,
 	special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
 AS 'MODULE_PATHNAME', 'albert_token_embeddings'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_token_embeddings(text, text, boolean, text) IS
 'last hidden state by token of a text, or of a pair of texts';
 
 CREATE FUNCTION albert_token_embeddings(content text, second text, model text)
 RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
 AS 'MODULE_PATHNAME', 'albert_token_embeddings'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_token_embeddings(text, text, text) IS
 'last hidden state by token of a pair of texts';
 
 CREATE FUNCTION albert_similarity(a text, b text)
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_similarity'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_similarity(text, text) IS
 'cosine similarity of the embeddings of two texts (by the default model)';
 
 CREATE FUNCTION albert_similarity(a text, b text, model text)
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_similarity'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_similarity(text, text, text) IS
 'cosine similarity of the embeddings of two texts';
 
@@ -326,21 +335,21 @@ COMMENT ON FUNCTION albert_similarity(real[], real[]) IS
 CREATE FUNCTION albert_sentence_order(a text, b text)
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_sentence_order'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_sentence_order(text, text) IS
 'probability that text b follows text a (by the default model)';
 
 CREATE FUNCTION albert_sentence_order(a text, b text, model text)
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_sentence_order'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_sentence_order(text, text, text) IS
 'probability that text b follows text a';
 
 CREATE FUNCTION albert_classify(content text, min_score real DEFAULT '-infinity', pair text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify(text, real, text) IS
 'best label of a text, or of a pair of texts (by the default model)';
 
@@ -348,21 +357,21 @@ CREATE FUNCTION albert_classify(content text, model text,
 	min_score real DEFAULT '-infinity', pair text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify(text, text, real, text) IS
 'best label of a text, or of a pair of texts';
 
 CREATE FUNCTION albert_classify(content text, second text, model text)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify(text, text, text) IS
 'best label of a pair of texts';
 
 CREATE FUNCTION albert_classify_scores(content text, top_k integer DEFAULT 0, pair text DEFAULT '')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, integer, text) IS
 'labels with their scores, best first, of a text, or of a pair of texts (by the default model)';
 
@@ -370,14 +379,14 @@ CREATE FUNCTION albert_classify_scores(content text, model text,
 	top_k integer DEFAULT 0, pair text DEFAULT '')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, text, integer, text) IS
 'labels with their scores, best first, of a text, or of a pair of texts';
 
 CREATE FUNCTION albert_classify_scores(content text, second text, model text)
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, text, text) IS
 'labels with their scores, best first, of a pair of texts';
 
@@ -385,7 +394,7 @@ CREATE FUNCTION albert_classify(content text, labels text[],
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify_labels'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify(text, text[], boolean, text) IS
 'the label, of those given, that a text entails most (by the default model)';
 
@@ -393,7 +402,7 @@ CREATE FUNCTION albert_classify(content text, labels text[], model text,
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify_labels'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify(text, text[], text, boolean, text) IS
 'the label, of those given, that a text entails most';
 
@@ -401,7 +410,7 @@ CREATE FUNCTION albert_classify_scores(content text, labels text[],
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000 ROWS 3;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, text[], boolean, text) IS
 'the labels given with how much a text entails each, best first (by the default model)';
 
@@ -409,35 +418,35 @@ CREATE FUNCTION albert_classify_scores(content text, labels text[], model text,
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 ROWS 3;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, text[], text, boolean, text) IS
 'the labels given with how much a text entails each, best first';
 
 CREATE FUNCTION albert_choose(context text, choices text[])
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_choose'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose(text, text[]) IS
 'number, from 1, of the choice that fits a context best (by the default model)';
 
 CREATE FUNCTION albert_choose(context text, choices text[], model text)
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_choose'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose(text, text[], text) IS
 'number, from 1, of the choice that fits a context best';
 
 CREATE FUNCTION albert_choose_scores(context text, choices text[])
 RETURNS TABLE (choice integer, score real)
 AS 'MODULE_PATHNAME', 'albert_choose_scores'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 4;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 4 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose_scores(text, text[]) IS
 'every choice with its probability (by the default model)';
 
 CREATE FUNCTION albert_choose_scores(context text, choices text[], model text)
 RETURNS TABLE (choice integer, score real)
 AS 'MODULE_PATHNAME', 'albert_choose_scores'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 4;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 4 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose_scores(text, text[], text) IS
 'every choice with its probability';
 
@@ -450,7 +459,7 @@ CREATE FUNCTION albert_answer(question text, context text,
 	handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_answer'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_answer(text, text, boolean, integer, integer, integer, boolean) IS
 'the words of a context that answer a question (by the default model)';
 
@@ -458,7 +467,7 @@ CREATE FUNCTION albert_answer(question text, context text, model text,
 	handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_answer'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_answer(text, text, text, boolean, integer, integer, integer, boolean) IS
 'the words of a context that answer a question';
 
@@ -466,7 +475,7 @@ CREATE FUNCTION albert_answers(question text, context text,
 	top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_answers'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 3;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_answers(text, text, integer, boolean, integer, integer, integer, boolean) IS
 'ranked answers to a question out of a context (by the default model)';
 
@@ -474,7 +483,7 @@ CREATE FUNCTION albert_answers(question text, context text, model text,
 	top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_answers'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 3;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_answers(text, text, text, integer, boolean, integer, integer, integer, boolean) IS
 'ranked answers to a question out of a context';
 
@@ -486,7 +495,7 @@ COMMENT ON FUNCTION albert_answers(text, text, text, integer, boolean, integer, 
 CREATE FUNCTION albert_entities(content text, min_score real DEFAULT 0, aggregation text DEFAULT 'simple')
 RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_entities'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_entities(text, real, text) IS
 'entities in a text (by the default model)';
 
@@ -494,7 +503,7 @@ CREATE FUNCTION albert_entities(content text, model text,
 	min_score real DEFAULT 0, aggregation text DEFAULT 'simple')
 RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_entities'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_entities(text, text, real, text) IS
 'entities in a text';
 
@@ -506,28 +515,28 @@ COMMENT ON FUNCTION albert_entities(text, text, real, text) IS
 CREATE FUNCTION albert_layers(content text)
 RETURNS TABLE (layer integer, l2_distance real, cosine real)
 AS 'MODULE_PATHNAME', 'albert_layers'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 12;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 12 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_layers(text) IS
 'how far each layer moves the hidden states of a text (by the default model)';
 
 CREATE FUNCTION albert_layers(content text, model text)
 RETURNS TABLE (layer integer, l2_distance real, cosine real)
 AS 'MODULE_PATHNAME', 'albert_layers'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 12;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 12 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_layers(text, text) IS
 'how far each layer moves the hidden states of a text';
 
 CREATE FUNCTION albert_attention(content text, layer integer, head integer)
 RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
 AS 'MODULE_PATHNAME', 'albert_attention'
-LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 400;
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 400 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_attention(text, integer, integer) IS
 'what each token of a text attends to in one head of a layer (by the default model)';
 
 CREATE FUNCTION albert_attention(content text, layer integer, head integer, model text)
 RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
 AS 'MODULE_PATHNAME', 'albert_attention'
-LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 400;
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 400 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_attention(text, integer, integer, text) IS
 'what each token of a text attends to in one head of a layer';
 

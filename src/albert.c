@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "compat.h"
+#include "executor/node.h"
 #include "executor/task.h"
 #include "store/store.h"
 
@@ -37,6 +38,14 @@ _PG_init(void)
 							512, 16, 65536,
 							PGC_USERSET, 0,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("albert.enable_batching",
+							 "Computes the texts of many rows together.",
+							 "Results are the same, only slower, when this is off.",
+							 &albert_enable_batching,
+							 true,
+							 PGC_USERSET, GUC_EXPLAIN,
+							 NULL, NULL, NULL);
 	AlbertStoreInit();
+	AlbertNodeInit();
 	MarkGUCPrefixReserved("albert");
 }

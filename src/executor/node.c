@@ -208,8 +208,8 @@ begin_node(CustomScanState *css, EState *estate, int eflags)
 {
 	AlbertNodeState *node = (AlbertNodeState *) css;
 	CustomScan *plan = (CustomScan *) css->ss.ps.plan;
-	List	   *header = linitial_node(List, plan->custom_private);
-	List	   *stages = lsecond_node(List, plan->custom_private);
+	List	   *header = (List *) linitial(plan->custom_private);
+	List	   *stages = (List *) lsecond(plan->custom_private);
 	ListCell   *cell;
 
 	node->flags = linitial_int(header);
