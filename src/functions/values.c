@@ -76,7 +76,7 @@ AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special
 	AlbertStatus status;
 	Datum		result;
 
-	if (!AlbertTokenizerDecode(&job->binding->tokenizer, ids, n, skip_special_tokens, true,
+	if (!AlbertTokenizerDecode(&job->binding->tokenizer, ids, n, skip_special_tokens, false,
 							   job->arena, &text, &status))
 		AlbertReport(&status);
 	result = AlbertOutputToDatum(text.data, text.size);
