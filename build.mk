@@ -21,9 +21,12 @@ endif
 ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
 AVX2_FLAGS = -mavx2 -mfma -mf16c
 AVX512_FLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mfma -mf16c
+# older compilers do not know AMX; amx.c then says that it cannot be used
+AMX_FLAGS = $(AVX512_FLAGS) $(shell $(CC) -mamx-tile -mamx-bf16 -mamx-int8 -E -x c /dev/null >/dev/null 2>&1 && echo -mamx-tile -mamx-bf16 -mamx-int8)
 endif
 src/kernels/avx2.o: override CFLAGS += $(AVX2_FLAGS)
 src/kernels/avx512.o: override CFLAGS += $(AVX512_FLAGS)
+src/kernels/amx.o: override CFLAGS += $(AMX_FLAGS)
 
 # Objects are made again when a header they include, or a flag, or the server's version has changed.
 BUILD_FLAGS = $(VERSION) $(CC) $(CFLAGS) $(CPPFLAGS)
@@ -44,6 +47,7 @@ UNIT_TESTS = $(patsubst test/unit/test_%.c,build/unit/test_%,$(wildcard test/uni
 
 build/unit/kernels/avx2.o: UNIT_CFLAGS += $(AVX2_FLAGS)
 build/unit/kernels/avx512.o: UNIT_CFLAGS += $(AVX512_FLAGS)
+build/unit/kernels/amx.o: UNIT_CFLAGS += $(AMX_FLAGS)
 
 build/unit/flags: FORCE
 	@mkdir -p build/unit

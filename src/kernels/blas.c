@@ -12,7 +12,6 @@
  * the largest of a few for which this library on this CPU is found to treat
  * all places alike.
  */
-#define _GNU_SOURCE
 #include "kernels/internal.h"
 
 #include <dlfcn.h>

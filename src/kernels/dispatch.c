@@ -7,6 +7,7 @@
 /* Fastest first: "auto" takes the first that is usable and has the precision. */
 static const AlbertKernels *const kernel_sets[] = {
 #ifdef ALBERT_X86_64
+	&albert_kernels_amx,
 	&albert_kernels_avx512,
 	&albert_kernels_avx2,
 #endif

@@ -33,6 +33,7 @@ extern const AlbertKernels albert_kernels_openblas;
 #ifdef ALBERT_X86_64
 extern const AlbertKernels albert_kernels_avx2;
 extern const AlbertKernels albert_kernels_avx512;
+extern const AlbertKernels albert_kernels_amx;
 
 /* cpu.c: does this CPU, under this operating system, have all of these */
 enum

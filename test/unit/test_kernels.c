@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "kernels/internal.h"
+#include "amx_emulated.h"
 #include "unit.h"
 
 #define TOLERANCE(n)	(5.97e-8 * (4.0 + sqrt((double) (n))))
@@ -871,6 +872,12 @@ main(void)
 		else
 			printf("skipped %s: it needs %s\n", set->name, set->needs);
 	}
+#ifdef ALBERT_X86_64
+	if (albert_kernels_amx_emulated.usable())
+		sets[nsets++] = &albert_kernels_amx_emulated;
+	else
+		printf("skipped %s: it needs AVX-512\n", albert_kernels_amx_emulated.name);
+#endif
 	test_dispatch();
 	for (int i = 0; i < nsets; i++)
 	{

@@ -1,0 +1,208 @@
+/*
+ * amx.c
+ *	  The kernel set for AMX: bf16 and int8 products on tiles, the rest as in
+ *	  AVX-512.
+ *
+ * A tile has up to 16 rows of 64 bytes.  The packed weights serve as they are:
+ * 16 units of 16 channels are a tile whose rows lie one panel unit apart.  The
+ * rows of x are prepared row by row, so that 16 rows by 16 units are another.
+ * Up to 32 rows and one panel of 32 channels make four tiles of sums.
+ */
+#include "kernels/internal.h"
+
+#ifdef ALBERT_X86_64
+
+/* A test that runs the tiles in C brings its own names. */
+#ifndef ALBERT_AMX_EMULATED
+#define SET			albert_kernels_amx
+#define SET_NAME	"amx"
+#define SET_ID		ALBERT_KERNELS_AMX
+#define TILES_NEED	ALBERT_CPU_AMX
+#endif
+
+#if defined(__AMX_TILE__) || defined(ALBERT_AMX_EMULATED)
+
+#define TILE_ROWS	16
+#define MAX_ROWS	(2 * TILE_ROWS)
+#define TILE_UNITS	16
+
+#include "kernels/avx512_vector.h"
+#include "kernels/simd_math.h"
+#include "kernels/simd_linear.h"
+#include "kernels/simd_attention.h"
+
+/* Tile registers; the instructions want literal numbers. */
+#define SUMS_00		0			/* upper rows, left channels */
+#define SUMS_01		1
+#define SUMS_10		2			/* lower rows */
+#define SUMS_11		3
+#define ROWS_0		4
+#define ROWS_1		5
+#define WEIGHTS_0	6
+#define WEIGHTS_1	7
+
+typedef struct TileConfig
+{
+	uint8_t		palette;
+	uint8_t		start_row;
+	uint8_t		reserved[14];
+	uint16_t	row_bytes[16];
+	uint8_t		rows[16];
+} TileConfig;
+
+/* Tiles for that many rows; with at most TILE_ROWS the lower ones stay unused. */
+static void
+configure_tiles(int rows)
+{
+	TileConfig	config = {.palette = 1};
+	int			upper = rows < TILE_ROWS ? rows : TILE_ROWS;
+
+	for (int t = SUMS_00; t <= WEIGHTS_1; t++)
+	{
+		config.row_bytes[t] = 64;
+		config.rows[t] = t >= WEIGHTS_0 ? TILE_UNITS :
+			t == SUMS_10 || t == SUMS_11 || t == ROWS_1 ? rows - upper : upper;
+		if (config.rows[t] == 0)
+			config.row_bytes[t] = 0;
+	}
+	_tile_loadconfig(&config);
+}
+
+/* units is a multiple of TILE_UNITS. */
+#define MULTIPLY_TILES(name, multiply_add) \
+static void \
+name(int rows, int units, const void *x, const void *w, const void *add, void *tile) \
+{ \
+	const uint32_t *x0 = x; \
+	const uint32_t *x1 = x0 + (size_t) TILE_ROWS * units; \
+	const uint32_t *ws = w; \
+	const uint32_t *before = add; \
+	uint32_t   *sums = tile; \
+	bool		lower = rows > TILE_ROWS; \
+ \
+	configure_tiles(rows); \
+	if (before != NULL) \
+	{ \
+		_tile_loadd(SUMS_00, before, 4 * NR); \
+		_tile_loadd(SUMS_01, before + VN, 4 * NR); \
+	} \
+	else \
+	{ \
+		_tile_zero(SUMS_00); \
+		_tile_zero(SUMS_01); \
+	} \
+	if (lower && before != NULL) \
+	{ \
+		_tile_loadd(SUMS_10, before + TILE_ROWS * NR, 4 * NR); \
+		_tile_loadd(SUMS_11, before + TILE_ROWS * NR + VN, 4 * NR); \
+	} \
+	else if (lower) \
+	{ \
+		_tile_zero(SUMS_10); \
+		_tile_zero(SUMS_11); \
+	} \
+	for (int u = 0; u < units; u += TILE_UNITS) \
+	{ \
+		_tile_loadd(ROWS_0, x0 + u, 4 * units); \
+		_tile_loadd(WEIGHTS_0, ws + (size_t) u * NR, 4 * NR); \
+		_tile_loadd(WEIGHTS_1, ws + (size_t) u * NR + VN, 4 * NR); \
+		multiply_add(SUMS_00, ROWS_0, WEIGHTS_0); \
+		multiply_add(SUMS_01, ROWS_0, WEIGHTS_1); \
+		if (lower) \
+		{ \
+			_tile_loadd(ROWS_1, x1 + u, 4 * units); \
+			multiply_add(SUMS_10, ROWS_1, WEIGHTS_0); \
+			multiply_add(SUMS_11, ROWS_1, WEIGHTS_1); \
+		} \
+	} \
+	_tile_stored(SUMS_00, sums, 4 * NR); \
+	_tile_stored(SUMS_01, sums + VN, 4 * NR); \
+	if (lower) \
+	{ \
+		_tile_stored(SUMS_10, sums + TILE_ROWS * NR, 4 * NR); \
+		_tile_stored(SUMS_11, sums + TILE_ROWS * NR + VN, 4 * NR); \
+	} \
+	_tile_release(); \
+}
+
+MULTIPLY_TILES(multiply_tiles_bf16, _tile_dpbf16ps)
+MULTIPLY_TILES(multiply_tiles_int8, _tile_dpbssd)
+
+static void
+convert_bf16(int n, const float *x, float factor, uint32_t *words)
+{
+	for (int i = 0; i < n; i += VN)
+	{
+		vi			bits = _mm512_castps_si512(v_round_bf16(load_part(x + i, n - i)));
+
+		_mm256_storeu_si256((__m256i *) ((uint16_t *) words + i),
+							_mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
+	}
+}
+
+static void
+convert_int8(int n, const float *x, float factor, uint32_t *words)
+{
+	for (int i = 0; i < n; i += VN)
+		_mm_storeu_si128((__m128i *) ((char *) words + i),
+						 _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v_mul(load_part(x + i, n - i),
+																	   v_set(factor)))));
+}
+
+static const MatrixKind kind_tiles_bf16 = {
+	ALBERT_BF16, 2, 4, 1, MAX_ROWS, TILE_UNITS, false, 0, multiply_tiles_bf16, convert_bf16
+};
+static const MatrixKind kind_tiles_int8 = {
+	ALBERT_INT8, 4, 4, 1, MAX_ROWS, TILE_UNITS, false, 0, multiply_tiles_int8, convert_int8
+};
+
+static const MatrixKind *
+matrix_kind(AlbertPrecision precision)
+{
+	if (precision == ALBERT_BF16)
+		return &kind_tiles_bf16;
+	if (precision == ALBERT_INT8)
+		return &kind_tiles_int8;
+	return &kind_fp32;
+}
+
+static bool
+usable(void)
+{
+	return albert_cpu_has(ALBERT_CPU_AVX512 | TILES_NEED);
+}
+
+static bool
+has_precision(AlbertPrecision precision)
+{
+	return true;
+}
+
+#define SET_NEEDS	"a CPU with AMX (tiles, bf16 and int8) and AVX-512, and the system's permission"
+
+#include "kernels/set_table.h"
+
+#else							/* the compiler does not know AMX */
+
+static bool
+usable(void)
+{
+	return false;
+}
+
+static bool
+has_precision(AlbertPrecision precision)
+{
+	return true;
+}
+
+const AlbertKernels SET = {
+	.name = SET_NAME,
+	.id = SET_ID,
+	.needs = "a compiler that knows AMX",
+	.usable = usable,
+	.has_precision = has_precision,
+};
+
+#endif
+#endif							/* ALBERT_X86_64 */
