@@ -209,16 +209,13 @@ continues_group(const Tagged *tagged, const Entity *previous, const Entity *enti
 		strcmp(label_tag(label), label_tag(label_name(tagged, previous->label))) == 0;
 }
 
-/* The text of a run of tokens, as convert_tokens_to_string, unknown pieces as they were written. */
-static Datum
-entity_word(const Tagged *tagged, const Entity *entity, bool raw)
+/* The pieces of a token or word, unknown ones as they were written. */
+static void
+append_entity(const Tagged *tagged, StringInfo words, const Entity *entity, bool first, bool raw)
 {
 	const AlbertTokenizer *tokenizer = &tagged->job->binding->tokenizer;
 	const AlbertTokens *tokens = tagged->tokens;
-	StringInfoData words;
-	Datum		result;
 
-	initStringInfo(&words);
 	for (int t = entity->first; t <= entity->last; t++)
 	{
 		AlbertText	piece;
@@ -232,21 +229,40 @@ entity_word(const Tagged *tagged, const Entity *entity, bool raw)
 			piece.size = tagged->bytes[tokens->stop[t]] - tagged->bytes[tokens->start[t]];
 		}
 		if (raw)
-			appendBinaryStringInfo(&words, piece.data, piece.size);
+			appendBinaryStringInfo(words, piece.data, piece.size);
 		else
-			AlbertAppendPiece(tokenizer, &words, &piece, t == entity->first);
+			AlbertAppendPiece(tokenizer, words, &piece, first && t == entity->first);
 	}
+}
+
+/*
+ * The text of a group, as convert_tokens_to_string.  Tokens are joined with
+ * blanks where words begin; words that were put together before are joined as
+ * they are, because that is what the reference does.
+ */
+static Datum
+entity_word(const Tagged *tagged, const Entity *members, int n, int aggregation)
+{
+	StringInfoData words;
+	Datum		result;
+
+	initStringInfo(&words);
+	for (int i = 0; i < n; i++)
+		append_entity(tagged, &words, &members[i], i == 0 || aggregation >= AGGREGATE_FIRST,
+					  aggregation == AGGREGATE_NONE);
 	result = AlbertOutputToDatum(words.data, words.len);
 	pfree(words.data);
 	return result;
 }
 
+/* A row for members [0, n), which is what entity is made of. */
 static void
-put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity, bool grouped)
+put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity,
+		   const Entity *members, int n)
 {
 	const EntityOptions *options = (const EntityOptions *) &tagged->job->options;
 	const char *label = label_name(tagged, entity->label);
-	const char *dash = grouped ? strchr(label, '-') : NULL;
+	const char *dash = options->aggregation != AGGREGATE_NONE ? strchr(label, '-') : NULL;
 	const char *name = dash == NULL ? label : dash + 1;
 	Datum		values[5];
 
@@ -254,7 +270,7 @@ put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity, bool gr
 		return;
 	values[0] = AlbertOutputToDatum(name, strlen(name));
 	values[1] = Float4GetDatum((float) entity->score);
-	values[2] = entity_word(tagged, entity, !grouped);
+	values[2] = entity_word(tagged, members, n, options->aggregation);
 	values[3] = Int32GetDatum(tagged->tokens->start[entity->first]);
 	values[4] = Int32GetDatum(tagged->tokens->stop[entity->last]);
 	AlbertPutRow(item, values, NULL);
@@ -278,7 +294,7 @@ put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n
 			members++;
 		}
 		group.score /= members;
-		put_entity(tagged, item, &group, true);
+		put_entity(tagged, item, &group, &entities[i], members);
 		i += members;
 	}
 }
@@ -316,7 +332,7 @@ put_entities(AlbertForward *forward, const AlbertSequence *sequence, const Alber
 	else
 	{
 		for (int i = 0; i < n; i++)
-			put_entity(&tagged, item, &entities[i], false);
+			put_entity(&tagged, item, &entities[i], &entities[i], 1);
 	}
 }
 

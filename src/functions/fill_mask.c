@@ -13,6 +13,7 @@
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
+#include "functions/words.h"
 
 /* Logits are computed for as many masks at a time as fit this many bytes. */
 #define LOGITS_BYTES	(4 * 1024 * 1024)
@@ -382,7 +383,7 @@ filled_sequence(AlbertJob *job, const AlbertSequence *sequence, int position, in
 	Datum		result;
 
 	ids[position] = id;
-	result = AlbertDecodeToDatum(job, ids, sequence->tokens.n, single);
+	result = AlbertJoinTokens(job, ids, sequence->tokens.n, single);
 	ids[position] = mask;
 	return result;
 }

@@ -4,8 +4,9 @@
  */
 #include "postgres.h"
 
+#include "executor/text.h"
+#include "functions/functions.h"
 #include "functions/words.h"
-#include "store/store.h"
 
 #define WORD_MARK		"\xe2\x96\x81"	/* U+2581 */
 #define WORD_MARK_SIZE	3
@@ -66,4 +67,34 @@ AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
 		else
 			appendStringInfoChar(words, piece->data[i++]);
 	}
+}
+
+Datum
+AlbertJoinTokens(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens)
+{
+	const AlbertTokenizer *tokenizer = &job->binding->tokenizer;
+	StringInfoData words;
+	bool		first = true;
+	Datum		result;
+
+	/* there the two agree */
+	if (AlbertMarksContinuation(tokenizer))
+		return AlbertDecodeToDatum(job, ids, n, skip_special_tokens);
+
+	initStringInfo(&words);
+	for (int i = 0; i < n; i++)
+	{
+		AlbertText	piece;
+		AlbertStatus status;
+
+		if (skip_special_tokens && AlbertTokenizerIsSpecial(tokenizer, ids[i]))
+			continue;
+		if (!AlbertTokenizerPiece(tokenizer, ids[i], &piece, &status))
+			AlbertReport(&status);
+		AlbertAppendPiece(tokenizer, &words, &piece, first);
+		first = false;
+	}
+	result = AlbertOutputToDatum(words.data, words.len);
+	pfree(words.data);
+	return result;
 }

@@ -8,7 +8,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "tokenizer/tokenizer.h"
+#include "executor/task.h"
 
 /* Does the token begin a word (or stand for itself, as special tokens do)? */
 extern bool AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id);
@@ -22,5 +22,11 @@ extern bool AlbertMarksContinuation(const AlbertTokenizer *tokenizer);
  */
 extern void AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
 							  const AlbertText *piece, bool first);
+
+/*
+ * The text of token ids as the fast tokenizers decode it, which differs from
+ * the slow ones' (albert_decode) in the blanks beside special tokens.
+ */
+extern Datum AlbertJoinTokens(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens);
 
 #endif							/* ALBERT_WORDS_H */
