@@ -243,14 +243,59 @@ tok_utf8_decode(const char *text, uint32_t *code)
 	return 4;
 }
 
+typedef struct CodeRange
+{
+	uint32_t	first;
+	uint32_t	last;
+} CodeRange;
+
+typedef struct CodePair
+{
+	uint32_t	from;
+	uint32_t	to;
+} CodePair;
+
 /* unicode.c: Unicode as Python's unicodedata and str know it */
+extern bool tok_in_ranges(const CodeRange *ranges, size_t count, uint32_t code);
 extern bool tok_python_is_space(uint32_t code);
 extern bool tok_python_is_digit(uint32_t code);
 extern int	tok_python_lower(uint32_t code, uint32_t out[2]);	/* codes written, the final sigma aside */
 extern uint32_t tok_python_lower_sigma(const uint32_t *codes, size_t count, size_t stride, size_t at);
-extern int	tok_python_nfkd(uint32_t code, uint32_t out[18]);	/* codes written, unordered */
+extern int	tok_python_decompose(uint32_t code, bool compatible, uint32_t out[18]);	/* codes written */
 extern int	tok_python_combining(uint32_t code);	/* canonical combining class */
-extern bool tok_python_is_mark(uint32_t code);	/* general category M* */
+
+/* fast_unicode.c: Unicode as Hugging Face's tokenizers library knows it */
+extern bool tok_fast_is_space(uint32_t code);
+extern bool tok_fast_is_mark(uint32_t code);
+extern bool tok_fast_is_nonspacing(uint32_t code);
+extern bool tok_fast_is_control(uint32_t code);
+extern bool tok_fast_is_punctuation(uint32_t code);
+extern int	tok_fast_lower(uint32_t code, uint32_t out[2]);
+extern int	tok_fast_decompose(uint32_t code, bool compatible, uint32_t out[18]);
+
+/*
+ * fast_places.c: where the fast tokenizer believes a text's letters to be
+ */
+typedef struct FastPlaces
+{
+	int32_t    *base;			/* by code point: its first letter's index in places; NULL: where they are */
+	int32_t    *places;
+	int32_t		count;
+} FastPlaces;
+
+extern bool tok_fast_places(EncodeContext *context, const uint32_t *codes, size_t count, FastPlaces *places);
+
+/* The code point where the fast tokenizer sees a letter, the part-th of those that source became. */
+static inline int32_t
+tok_fast_place(const FastPlaces *places, int32_t source, int32_t part)
+{
+	int32_t		at;
+
+	if (places->base == NULL)
+		return source;
+	at = places->base[source] + part;
+	return at < 0 ? source : places->places[at < places->count ? at : places->count - 1];
+}
 
 /* piece.c */
 extern uint32_t tok_hash(const char *piece, size_t size);

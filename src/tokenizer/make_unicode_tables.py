@@ -51,12 +51,7 @@ def table(name, comment, test):
 print("""/*
  * unicode_tables.h
  *	  Written by make_unicode_tables.py from Python 3.11 (Unicode 14.0).
- */
-typedef struct CodeRange
-{
-	uint32_t	first;
-	uint32_t	last;
-} CodeRange;""")
+ */""")
 table("assigned_ranges", "Assigned in Unicode 14.0, surrogates and private use included",
       lambda c: unicodedata.category(chr(c)) != "Cn")
 table("digit_ranges", "str.isdigit()", lambda c: chr(c).isdigit())

@@ -11,11 +11,9 @@
  * found it:
  *
  *	- a mark of combining class 0 stays a character here but is dropped there;
- *	  it lends no place to the piece it is in (such characters are "ghosts");
+ *	  it lends no place to the piece it is in (such letters are "ghosts");
  *	- a word's mark takes the place of the word's first character;
- *	- when the fast one's character map deletes a fragment's first n
- *	  characters, it believes every character of that fragment to be n earlier
- *	  than it is.  "before" counts the fragment's characters as it sees them.
+ *	- it misplaces whole fragments in some cases, see fast_places.c.
  *
  * A text that is all ASCII without control characters, the usual case, needs
  * none of this and takes a short way.
@@ -29,7 +27,6 @@ typedef struct Letter
 {
 	uint32_t	code;
 	int32_t		source;			/* code point of the text it came from */
-	int32_t		before;			/* characters of the fragment before it, as the fast tokenizer counts */
 	bool		ghost;
 } Letter;
 
@@ -427,40 +424,14 @@ add_segments(EncodeContext *context, const Normalized *normalized, bool cut_comm
 
 /* ---- fragments of any text ---- */
 
-/* How many of the fragment's first characters the fast tokenizer's character map deletes. */
-static size_t
-deleted_at_start(const AlbertTokenizer *tokenizer, const uint32_t *codes, size_t count)
-{
-	size_t		deleted = 0;
-
-	for (size_t i = 0; i < count; i++)
-	{
-		unsigned char text[4];
-		const char *replacement;
-		size_t		size = tok_utf8_encode(codes[i], text);
-
-		if (tok_python_is_mark(codes[i]))
-			continue;
-		if (!tok_charsmap_shortest(tokenizer, text, size, &replacement) || *replacement != '\0')
-			break;
-		deleted++;
-	}
-	return deleted;
-}
-
-/*
- * The fragment's letters after white space, quotes, decomposition and marks.
- * sources, when not NULL, gets each letter's source as the fast tokenizer
- * counts letters.
- */
+/* The fragment's letters after white space, quotes, decomposition and marks. */
 static bool
 prepare_letters(EncodeContext *context, const uint32_t *codes, const int32_t *sources, size_t count,
-				Letters *letters, int32_t *places)
+				const FastPlaces *places, Letters *letters)
 {
 	uint32_t	flags = context->header->flags;
 	bool		collapse = (flags & TOKENIZER_REMOVE_SPACE) != 0;
 	bool		strip = (flags & TOKENIZER_KEEP_ACCENTS) == 0;
-	int32_t		before = 0;
 	bool		leading = true;
 
 	letters->count = 0;
@@ -470,25 +441,17 @@ prepare_letters(EncodeContext *context, const uint32_t *codes, const int32_t *so
 	{
 		uint32_t	code = codes[i];
 		uint32_t	parts[18];
+		int32_t		part = 0;
 		int			n = 1;
 
 		if (collapse && tok_python_is_space(code))
 		{
-			if (!letters_reserve(context, letters, 1))
-				return false;
-			if (!leading)
-				letters->items[letters->count++] = (Letter) {' ', sources[i], before, false};
-			for (;; i++)
-			{
-				if (places != NULL)
-					places[before] = sources[i];
-				before++;
-				if (i + 1 == count || !tok_python_is_space(codes[i + 1]))
-					break;
-			}
-			continue;
+			if (leading || tok_python_is_space(codes[i + 1]))
+				continue;
+			code = ' ';
 		}
-		leading = false;
+		else
+			leading = false;
 		if ((code == '`' || code == '\'') && i + 1 < count && codes[i + 1] == code)
 		{
 			code = '"';
@@ -496,21 +459,19 @@ prepare_letters(EncodeContext *context, const uint32_t *codes, const int32_t *so
 		}
 		parts[0] = code;
 		if (strip && code >= 0x80)
-			n = tok_python_nfkd(code, parts);
+			n = tok_python_decompose(code, true, parts);
 		if (!letters_reserve(context, letters, n))
 			return false;
 		for (int j = 0; j < n; j++)
 		{
-			bool		mark = strip && tok_python_is_mark(parts[j]);
+			bool		ghost = strip && tok_fast_is_mark(parts[j]);
 
-			if (mark && tok_python_combining(parts[j]) != 0)
+			if (strip && tok_python_combining(parts[j]) != 0)
 				continue;
-			letters->items[letters->count++] = (Letter) {parts[j], sources[i], before, mark};
-			if (mark)
-				continue;
-			if (places != NULL)
-				places[before] = sources[i];
-			before++;
+			letters->items[letters->count].code = parts[j];
+			letters->items[letters->count].source = tok_fast_place(places, sources[i], part);
+			letters->items[letters->count++].ghost = ghost;
+			part += !ghost;
 		}
 	}
 	return true;
@@ -550,33 +511,17 @@ write_letters(EncodeContext *context, const Letters *letters, unsigned char **te
 }
 
 static bool
-encode_fragment(EncodeContext *context, const uint32_t *codes, const int32_t *sources, size_t count)
+encode_fragment(EncodeContext *context, const uint32_t *codes, const int32_t *sources, size_t count,
+				const FastPlaces *places)
 {
-	size_t		deleted = context->offsets ? deleted_at_start(context->tokenizer, codes, count) : 0;
-	int32_t    *places = NULL;
 	Letters		letters = {NULL, 0, 0};
 	Normalized	normalized = {NULL, NULL, NULL, 0, 0};
 	unsigned char *text;
 	int32_t    *owner;
 	size_t		size = 0;
 
-	if (count == 0)
-		return true;
-	if (deleted > 0)
-	{
-		places = AlbertArenaArray(context->arena, count, 18 * sizeof(int32_t));
-		if (places == NULL)
-			return tok_no_memory(context->status);
-	}
-	if (!prepare_letters(context, codes, sources, count, &letters, places))
-		return false;
-	for (size_t i = 0; deleted > 0 && i < letters.count; i++)
-	{
-		int32_t		before = letters.items[i].before - (int32_t) deleted;
-
-		letters.items[i].source = places[before < 0 ? 0 : before];
-	}
-	return write_letters(context, &letters, &text, &owner, &size) &&
+	return prepare_letters(context, codes, sources, count, places, &letters) &&
+		write_letters(context, &letters, &text, &owner, &size) &&
 		normalize(context, text, size, letters.items, owner, &normalized) &&
 		add_segments(context, &normalized, true, NULL);
 }
@@ -586,7 +531,8 @@ encode_fragment(EncodeContext *context, const uint32_t *codes, const int32_t *so
  * an added token is spelled out.
  */
 static bool
-decode_text(EncodeContext *context, const AlbertText *text, uint32_t **codes, int32_t **sources, size_t *count)
+decode_text(EncodeContext *context, const AlbertText *text, bool plain, uint32_t **codes, int32_t **sources,
+			size_t *count, FastPlaces *places)
 {
 	size_t		n = tok_utf8_count(text->data, text->size);
 	bool		lower = (context->header->flags & TOKENIZER_LOWER_CASE) != 0;
@@ -599,6 +545,9 @@ decode_text(EncodeContext *context, const AlbertText *text, uint32_t **codes, in
 		return tok_no_memory(context->status);
 	for (size_t at = 0, i = 0; at < text->size; i++)
 		at += tok_utf8_decode(text->data + at, &raw[i]);
+	memset(places, 0, sizeof(*places));
+	if (context->offsets && !plain && !tok_fast_places(context, raw, n, places))
+		return false;
 	*count = 0;
 	for (size_t i = 0; i < n; i++)
 	{
@@ -669,13 +618,6 @@ encode_ascii(EncodeContext *context, const char *text, size_t size, size_t base)
 
 /* ---- texts ---- */
 
-/* Rust's idea of white space, by which the fast tokenizer strips around added tokens. */
-static bool
-is_white_space(uint32_t code)
-{
-	return tok_python_is_space(code) && !(code >= 0x1C && code <= 0x1F);
-}
-
 /* Take out the added tokens, encode what is between.  When plain, codes are bytes. */
 static bool
 encode_with_added(EncodeContext *context, const AlbertText *text, bool plain)
@@ -685,8 +627,9 @@ encode_with_added(EncodeContext *context, const AlbertText *text, bool plain)
 	size_t		count = 0;
 	size_t		fragment = 0;
 	size_t		at = 0;
+	FastPlaces	places;
 
-	if (!decode_text(context, text, &codes, &sources, &count))
+	if (!decode_text(context, text, plain, &codes, &sources, &count, &places))
 		return false;
 	for (;;)
 	{
@@ -701,7 +644,7 @@ encode_with_added(EncodeContext *context, const AlbertText *text, bool plain)
 		left = start = at;
 		if (token != NULL && (token->flags & ADDED_LSTRIP))
 		{
-			while (start > fragment && is_white_space(codes[start - 1]))
+			while (start > fragment && tok_fast_is_space(codes[start - 1]))
 				start--;
 			while (left > fragment && tok_python_is_space(codes[left - 1]))
 				left--;
@@ -711,7 +654,7 @@ encode_with_added(EncodeContext *context, const AlbertText *text, bool plain)
 		else if (plain)
 			good = encode_ascii(context, text->data + fragment, left - fragment, fragment);
 		else
-			good = encode_fragment(context, codes + fragment, sources + fragment, left - fragment);
+			good = encode_fragment(context, codes + fragment, sources + fragment, left - fragment, &places);
 		if (token == NULL || !good)
 			return good;
 		if (!tok_reserve(context, 1))
@@ -719,12 +662,13 @@ encode_with_added(EncodeContext *context, const AlbertText *text, bool plain)
 		fragment = stop = at + token->code_count;
 		if (token->flags & ADDED_RSTRIP)
 		{
-			while (stop < count && is_white_space(codes[stop]))
+			while (stop < count && tok_fast_is_space(codes[stop]))
 				stop++;
 			while (fragment < count && tok_python_is_space(codes[fragment]))
 				fragment++;
 		}
-		tok_add(context, token->id, sources[start], sources[stop - 1] + 1);
+		tok_add(context, token->id, tok_fast_place(&places, sources[start], 0),
+				tok_fast_place(&places, sources[stop - 1], 0) + 1);
 		at = fragment;
 	}
 }

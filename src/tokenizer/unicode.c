@@ -15,9 +15,10 @@
 #include "tokenizer/unicode_tables.h"
 
 #define LENGTH(array)	(sizeof(array) / sizeof((array)[0]))
+#define MOST_PARTS		18		/* of a decomposition */
 
-static bool
-in_ranges(const CodeRange *ranges, size_t count, uint32_t code)
+bool
+tok_in_ranges(const CodeRange *ranges, size_t count, uint32_t code)
 {
 	size_t		low = 0;
 	size_t		high = count;
@@ -37,7 +38,7 @@ in_ranges(const CodeRange *ranges, size_t count, uint32_t code)
 static bool
 is_assigned(uint32_t code)
 {
-	return in_ranges(assigned_ranges, LENGTH(assigned_ranges), code);
+	return tok_in_ranges(assigned_ranges, LENGTH(assigned_ranges), code);
 }
 
 bool
@@ -56,7 +57,7 @@ tok_python_is_digit(uint32_t code)
 {
 	if (code < 0x80)
 		return code >= '0' && code <= '9';
-	return in_ranges(digit_ranges, LENGTH(digit_ranges), code);
+	return tok_in_ranges(digit_ranges, LENGTH(digit_ranges), code);
 }
 
 int
@@ -83,13 +84,13 @@ tok_python_lower(uint32_t code, uint32_t out[2])
 static bool
 is_case_ignorable(uint32_t code)
 {
-	return in_ranges(case_ignorable_ranges, LENGTH(case_ignorable_ranges), code);
+	return tok_in_ranges(case_ignorable_ranges, LENGTH(case_ignorable_ranges), code);
 }
 
 static bool
 is_cased(uint32_t code)
 {
-	return in_ranges(cased_ranges, LENGTH(cased_ranges), code);
+	return tok_in_ranges(cased_ranges, LENGTH(cased_ranges), code);
 }
 
 /*
@@ -110,31 +111,22 @@ tok_python_lower_sigma(const uint32_t *codes, size_t count, size_t stride, size_
 	return i < count && is_cased(codes[i * stride]) ? 0x3C3 : 0x3C2;
 }
 
-static int
-decompose(uint32_t code, uint32_t *out, int room, utf8proc_option_t options)
+int
+tok_python_decompose(uint32_t code, bool compatible, uint32_t out[MOST_PARTS])
 {
 	int			boundclass = 0;
 	utf8proc_int32_t *codes = (utf8proc_int32_t *) out;
-	utf8proc_ssize_t n;
+	utf8proc_option_t options = UTF8PROC_DECOMPOSE | (compatible ? UTF8PROC_COMPAT : 0);
+	utf8proc_ssize_t n = 1;
 
-	n = utf8proc_decompose_char(code, codes, room, UTF8PROC_DECOMPOSE | options, &boundclass);
-	if (n < 1 || n > room || (codes[0] != (utf8proc_int32_t) code && !is_assigned(code)))
+	if (code >= 0xA0)
+		n = utf8proc_decompose_char(code, codes, MOST_PARTS, options, &boundclass);
+	if (code < 0xA0 || n < 1 || n > MOST_PARTS || (out[0] != code && !is_assigned(code)))
 	{
 		out[0] = code;
 		return 1;
 	}
 	return (int) n;
-}
-
-int
-tok_python_nfkd(uint32_t code, uint32_t out[18])
-{
-	if (code < 0xA0)
-	{
-		out[0] = code;
-		return 1;
-	}
-	return decompose(code, out, 18, UTF8PROC_COMPAT);
 }
 
 int
@@ -146,16 +138,4 @@ tok_python_combining(uint32_t code)
 		return 0;
 	class = utf8proc_get_property(code)->combining_class;
 	return class != 0 && is_assigned(code) ? class : 0;
-}
-
-bool
-tok_python_is_mark(uint32_t code)
-{
-	utf8proc_category_t category;
-
-	if (code < 0x300)
-		return false;
-	category = utf8proc_category(code);
-	return (category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC ||
-			category == UTF8PROC_CATEGORY_ME) && is_assigned(code);
 }

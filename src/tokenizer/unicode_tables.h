@@ -2,11 +2,6 @@
  * unicode_tables.h
  *	  Written by make_unicode_tables.py from Python 3.11 (Unicode 14.0).
  */
-typedef struct CodeRange
-{
-	uint32_t	first;
-	uint32_t	last;
-} CodeRange;
 
 /* Assigned in Unicode 14.0, surrogates and private use included */
 static const CodeRange assigned_ranges[] = {

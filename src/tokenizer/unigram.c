@@ -6,8 +6,8 @@
  * from every character on, each piece that the text continues with is a way to
  * the position behind it, and only the best way to a position is kept, the
  * first found among equals.  The two differ in their arithmetic, which
- * decides between nearly equal ways: sentencepiece keeps float32 sums and
- * compares them with candidates that are float64, the other is all float64.
+ * decides between nearly equal ways: sentencepiece sums in float32, the other
+ * in float64.
  */
 #include "tokenizer/internal.h"
 
@@ -27,14 +27,20 @@ character_length(unsigned char lead)
 }
 
 static inline void
-offer(Best *best, double candidate, double stored, size_t start, int32_t id)
+offer(Best *best, double candidate, size_t start, int32_t id)
 {
 	if (best->start < 0 || candidate > best->score)
 	{
-		best->score = stored;
+		best->score = candidate;
 		best->start = (int32_t) start;
 		best->id = id;
 	}
+}
+
+static inline double
+sum(double score, double so_far, bool single)
+{
+	return single ? (float) score + (float) so_far : score + so_far;
 }
 
 static inline void
@@ -64,21 +70,13 @@ find_best(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t si
 			at++;
 			if (unit->id >= 0)
 			{
-				double		candidate = scores[unit->id] + so_far;
-
-				offer(&best[at], candidate, single ? (float) candidate : candidate, start, unit->id);
+				offer(&best[at], sum(scores[unit->id], so_far, single), start, unit->id);
 				if (at - start == length)
 					has_single = true;
 			}
 		}
 		if (!has_single)
-		{
-			double		candidate = header->unk_score + so_far;
-
-			if (single)
-				candidate = (float) header->unk_score + (float) so_far;
-			offer(&best[start + length], candidate, candidate, start, header->model_unk_id);
-		}
+			offer(&best[start + length], sum(header->unk_score, so_far, single), start, header->model_unk_id);
 		start += length;
 	}
 }
