@@ -150,10 +150,14 @@ truncate(Lengths *lengths, AlbertTruncation how, size_t remove)
 		size_t		difference = lengths->first > lengths->second ?
 			lengths->first - lengths->second : lengths->second - lengths->first;
 		size_t		longer = difference < remove ? difference : remove;
-		size_t		half = (remove - longer) / 2;
+		size_t		rest = remove - longer;
 
-		/* the longer one loses what it has more, then both lose alike */
-		lengths->first_cut = half + (lengths->first > lengths->second ? longer : 0);
+		/*
+		 * The longer one loses what it has more, then both lose alike.  Of an
+		 * odd rest the longer keeps one more, the second when both are equal:
+		 * so the fast tokenizers; in the slow ones it is always the first.
+		 */
+		lengths->first_cut = lengths->first > lengths->second ? longer + rest / 2 : (rest + 1) / 2;
 		lengths->second_cut = remove - lengths->first_cut;
 		if (lengths->first_cut > lengths->first)
 			lengths->first_cut = lengths->first;
