@@ -189,8 +189,8 @@ read_entries(AlbertSource *source, int number, const json_t *root, int64_t data_
 	json_object_foreach((json_t *) root, name, entry)
 	{
 		Tensor		tensor;
-		int			bits;
-		int64_t		bytes;
+		int			bits = 0;
+		int64_t		bytes = 0;
 
 		if (strcmp(name, "__metadata__") == 0)
 			continue;

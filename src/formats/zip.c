@@ -198,7 +198,7 @@ read_directory(const SourceFile *file, const Directory *directory, AlbertArena *
 	zip->end = directory->offset;
 	for (zip->nentries = 0; zip->nentries < (int) directory->entries; zip->nentries++)
 	{
-		size_t		used;
+		size_t		used = 0;
 
 		if (!read_entry(file, bytes + at, directory->size - at, zip->end, arena,
 						&zip->entries[zip->nentries], &used, status))
@@ -216,7 +216,7 @@ read_directory(const SourceFile *file, const Directory *directory, AlbertArena *
 bool
 AlbertZipOpen(const SourceFile *file, AlbertArena *arena, ZipArchive *zip, AlbertStatus *status)
 {
-	Directory	directory;
+	Directory	directory = {0};
 
 	if (!find_end(file, arena, &directory, status))
 		return false;

@@ -118,9 +118,9 @@ unpack_linear(const AlbertModel *model, const AlbertLinear *linear)
 static inline const char *
 text(const char *fmt,...)
 {
-	static char ring[8][4096];
+	static char ring[16][4096];
 	static int	next = 0;
-	char	   *result = ring[next++ % 8];
+	char	   *result = ring[next++ % 16];
 	va_list		args;
 
 	va_start(args, fmt);
@@ -155,16 +155,19 @@ remove_tree(const char *path)
 
 	while (directory != NULL && (entry = readdir(directory)) != NULL)
 	{
-		char		child[4096];
+		const char *name = entry->d_name;
+		char	   *child;
 		struct stat st;
 
-		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+		if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 			continue;
-		snprintf(child, sizeof(child), "%s/%s", path, entry->d_name);
+		child = malloc(strlen(path) + strlen(name) + 2);
+		sprintf(child, "%s/%s", path, name);
 		if (lstat(child, &st) == 0 && S_ISDIR(st.st_mode))
 			remove_tree(child);
 		else
 			unlink(child);
+		free(child);
 	}
 	if (directory != NULL)
 		closedir(directory);
@@ -207,6 +210,52 @@ read_file(const char *path, size_t *size)
 	}
 	fclose(file);
 	return data;
+}
+
+/*
+ * A reference model as a directory of links.  Its tokenizer files are links
+ * already, which a checkout or a copy may have turned into small files that
+ * hold the link's target.
+ */
+static inline const char *
+reference_model(const char *name)
+{
+	static char to[1024];
+	char		from[1024];
+	DIR		   *directory;
+	struct dirent *entry;
+
+	snprintf(from, sizeof(from), "%s/models/%s", unit_reference(), name);
+	snprintf(to, sizeof(to), "%s/models/%s", temp_root(), name);
+	directory = opendir(from);
+	mkdir(text("%s/models", temp_root()), 0700);
+	mkdir(to, 0700);
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
+	{
+		size_t		size = 0;
+		char	   *contents;
+		const char *target = entry->d_name;
+		char		place[4096];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		contents = read_file(text("%s/%s", from, entry->d_name), &size);
+		if (contents != NULL && size < 200 && strncmp(contents, "../../tokenizers/", 17) == 0)
+		{
+			contents[strcspn(contents, "\n")] = '\0';
+			target = contents;
+		}
+		if (realpath(text("%s/%s", from, target), place) == NULL ||
+			(symlink(place, text("%s/%s", to, entry->d_name)) != 0 && errno != EEXIST))
+		{
+			printf("could not link %s/%s\n", from, entry->d_name);
+			exit(1);
+		}
+		free(contents);
+	}
+	if (directory != NULL)
+		closedir(directory);
+	return to;
 }
 
 static inline int

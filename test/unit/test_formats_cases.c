@@ -1,0 +1,907 @@
+/*
+ * test_formats_cases.c
+ *	  Model directories made here: odd but valid ones must load as intended,
+ *	  broken ones must be refused with a message that names what is wrong.
+ *
+ * Each case starts from a small complete model (made in memory), changes one
+ * thing, and loads it.  Only the tokenizer comes from the reference data.
+ */
+#include <jansson.h>
+
+#include "formats_helpers.h"
+
+#define LAYER "encoder.albert_layer_groups.0.albert_layers.0."
+
+/* ---- a model to be changed ---- */
+
+typedef struct Stored
+{
+	char		name[128];
+	const char *type;
+	int			rows;			/* 0: a vector */
+	int			cols;
+	int			seed;
+} Stored;
+
+typedef struct Case
+{
+	char		directory[512];
+	json_t	   *config;
+	Stored		tensors[64];
+	int			ntensors;
+} Case;
+
+static const char *spiece;		/* path of a tokenizer with 1000 pieces */
+
+static void
+add_tensor(Case *c, const char *name, int rows, int cols)
+{
+	Stored	   *tensor = &c->tensors[c->ntensors];
+
+	snprintf(tensor->name, sizeof(tensor->name), "%s", name);
+	tensor->type = "F32";
+	tensor->rows = rows;
+	tensor->cols = cols;
+	tensor->seed = c->ntensors++;
+}
+
+static void
+add_linear(Case *c, const char *name, int out, int in)
+{
+	add_tensor(c, text("%s.weight", name), out, in);
+	add_tensor(c, text("%s.bias", name), 0, out);
+}
+
+static void
+add_norm(Case *c, const char *name, int n)
+{
+	add_tensor(c, text("%s.weight", name), 0, n);
+	add_tensor(c, text("%s.bias", name), 0, n);
+}
+
+/* hidden 12, embedding 8, intermediate 20, one layer; names without a prefix */
+static void
+begin_case(Case *c, const char *name)
+{
+	memset(c, 0, sizeof(*c));
+	snprintf(c->directory, sizeof(c->directory), "%s/%s", temp_root(), name);
+	remove_tree(c->directory);
+	mkdir(c->directory, 0700);
+	c->config = json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:s}",
+						  "model_type", "albert", "vocab_size", 1000, "embedding_size", 8,
+						  "hidden_size", 12, "num_hidden_layers", 3, "num_attention_heads", 3,
+						  "intermediate_size", 20, "max_position_embeddings", 32,
+						  "hidden_act", "gelu_new");
+	add_tensor(c, "embeddings.word_embeddings.weight", 1000, 8);
+	add_tensor(c, "embeddings.position_embeddings.weight", 32, 8);
+	add_tensor(c, "embeddings.token_type_embeddings.weight", 2, 8);
+	add_norm(c, "embeddings.LayerNorm", 8);
+	add_linear(c, "encoder.embedding_hidden_mapping_in", 12, 8);
+	add_linear(c, LAYER "attention.query", 12, 12);
+	add_linear(c, LAYER "attention.key", 12, 12);
+	add_linear(c, LAYER "attention.value", 12, 12);
+	add_linear(c, LAYER "attention.dense", 12, 12);
+	add_norm(c, LAYER "attention.LayerNorm", 12);
+	add_linear(c, LAYER "ffn", 20, 12);
+	add_linear(c, LAYER "ffn_output", 12, 20);
+	add_norm(c, LAYER "full_layer_layer_norm", 12);
+}
+
+static void
+set_config(Case *c, const char *key, json_t *value)
+{
+	json_object_set_new(c->config, key, value);
+}
+
+/* The base model's names get the prefix they have below a head. */
+static void
+add_prefix(Case *c)
+{
+	for (int i = 0; i < c->ntensors; i++)
+		snprintf(c->tensors[i].name, sizeof(c->tensors[i].name), "albert.%s", text("%s", c->tensors[i].name));
+}
+
+static void
+add_mlm(Case *c)
+{
+	add_linear(c, "predictions.dense", 8, 12);
+	add_norm(c, "predictions.LayerNorm", 8);
+	add_tensor(c, "predictions.bias", 0, 1000);
+}
+
+static void
+add_classifier(Case *c, const char *architecture, int labels, bool pooler)
+{
+	if (pooler)
+		add_linear(c, "pooler", 12, 12);
+	add_prefix(c);
+	add_linear(c, "classifier", labels, 12);
+	if (architecture != NULL)
+		set_config(c, "architectures", json_pack("[s]", architecture));
+}
+
+static Stored *
+find_tensor(Case *c, const char *name)
+{
+	for (int i = 0; i < c->ntensors; i++)
+		if (strcmp(c->tensors[i].name, name) == 0)
+			return &c->tensors[i];
+	printf("no tensor %s\n", name);
+	abort();
+}
+
+static void
+drop_tensor(Case *c, const char *name)
+{
+	*find_tensor(c, name) = c->tensors[c->ntensors - 1];
+	c->ntensors--;
+}
+
+/* A value that every type here holds exactly. */
+static float
+value_of(int seed, int i)
+{
+	return ((i * 37 + seed * 11) % 128 - 64) / 64.0f;
+}
+
+static size_t
+put_value(unsigned char *to, const char *type, float value)
+{
+	uint32_t	bits;
+	double		wide = value;
+
+	memcpy(&bits, &value, sizeof(bits));
+	if (strcmp(type, "F32") == 0)
+		memcpy(to, &value, 4);
+	else if (strcmp(type, "F64") == 0)
+		memcpy(to, &wide, 8);
+	else if (strcmp(type, "BF16") == 0)
+		memcpy(to, (char *) &bits + 2, 2);
+	else if (strcmp(type, "F16") == 0)
+	{
+		/* exact for these values: none is subnormal as a half */
+		uint16_t	half = value == 0 ? 0 : (bits >> 16 & 0x8000) | ((bits >> 23 & 0xff) - 112) << 10 | (bits >> 13 & 0x3ff);
+
+		memcpy(to, &half, 2);
+	}
+	else if (strcmp(type, "I64") == 0)
+		memset(to, 0, 8);
+	else
+		to[0] = 1;
+	return strcmp(type, "F32") == 0 ? 4 : strcmp(type, "F64") == 0 || strcmp(type, "I64") == 0 ? 8 :
+		strstr(type, "F16") != NULL ? 2 : 1;
+}
+
+static void
+write_tensors(const char *directory, const char *name, const Stored *tensors, int n)
+{
+	unsigned char *data = malloc(1 << 20);
+	size_t		used = 0;
+	json_t	   *header = json_object();
+	char	   *dump;
+	uint64_t	length;
+	FILE	   *file;
+
+	for (int i = 0; i < n; i++)
+	{
+		const Stored *t = &tensors[i];
+		int			elements = (t->rows == 0 ? 1 : t->rows) * t->cols;
+		size_t		start = used;
+
+		for (int k = 0; k < elements; k++)
+			used += put_value(data + used, t->type, value_of(t->seed, k));
+		json_object_set_new(header, t->name,
+							t->rows == 0 ? json_pack("{s:s, s:[i], s:[I,I]}", "dtype", t->type, "shape", t->cols,
+													 "data_offsets", (json_int_t) start, (json_int_t) used) :
+							json_pack("{s:s, s:[i,i], s:[I,I]}", "dtype", t->type, "shape", t->rows, t->cols,
+									  "data_offsets", (json_int_t) start, (json_int_t) used));
+	}
+	dump = json_dumps(header, JSON_COMPACT);
+	length = strlen(dump);
+	file = fopen(text("%s/%s", directory, name), "wb");
+	if (file == NULL || fwrite(&length, 8, 1, file) != 1 || fwrite(dump, length, 1, file) != 1 ||
+		fwrite(data, used, 1, file) != 1 || fclose(file) != 0)
+		abort();
+	free(dump);
+	json_decref(header);
+	free(data);
+}
+
+static void
+write_config(Case *c, const char *directory)
+{
+	char	   *dump = json_dumps(c->config, 0);
+
+	write_text(directory, "config.json", dump);
+	free(dump);
+}
+
+/* The whole directory; files that a case has already written stay. */
+static void
+write_case(Case *c)
+{
+	if (access(text("%s/config.json", c->directory), F_OK) != 0)
+		write_config(c, c->directory);
+	if (access(text("%s/model.safetensors", c->directory), F_OK) != 0)
+		write_tensors(c->directory, "model.safetensors", c->tensors, c->ntensors);
+	if (symlink(spiece, text("%s/spiece.model", c->directory)) != 0 && errno != EEXIST)
+		abort();
+}
+
+static void
+end_case(Case *c, Loaded *loaded)
+{
+	unload(loaded);
+	json_decref(c->config);
+	remove_tree(c->directory);
+}
+
+static bool
+accept(Case *c, Loaded *loaded)
+{
+	bool		ok;
+
+	write_case(c);
+	ok = load(c->directory, loaded);
+	CHECK(ok, "%s was refused: %s %s", strrchr(c->directory, '/') + 1, loaded->status.message,
+		  loaded->status.detail);
+	return ok;
+}
+
+/* message must appear in the message, detail or hint */
+static void
+refuse(Case *c, AlbertCode code, const char *message)
+{
+	Loaded		loaded;
+	int			before = open_files();
+	bool		ok;
+
+	write_case(c);
+	ok = load(c->directory, &loaded);
+	CHECK(!ok, "%s was accepted", strrchr(c->directory, '/') + 1);
+	CHECK(ok || loaded.status.code == code, "%s: code %d: %s", strrchr(c->directory, '/') + 1,
+		  loaded.status.code, loaded.status.message);
+	CHECK(ok || strstr(loaded.status.message, message) != NULL || strstr(loaded.status.detail, message) != NULL ||
+		  strstr(loaded.status.hint, message) != NULL, "%s: %s %s %s", strrchr(c->directory, '/') + 1,
+		  loaded.status.message, loaded.status.detail, loaded.status.hint);
+	CHECK(open_files() == before, "%s left files open", strrchr(c->directory, '/') + 1);
+	end_case(c, &loaded);
+}
+
+/* ---- configuration ---- */
+
+static void
+test_activations(void)
+{
+	static const struct
+	{
+		const char *name;
+		int			activation;
+	}			known[] =
+	{
+		{"gelu", ALBERT_ACT_GELU}, {"gelu_python", ALBERT_ACT_GELU},
+		{"gelu_new", ALBERT_ACT_GELU_NEW}, {"gelu_fast", ALBERT_ACT_GELU_NEW},
+		{"gelu_pytorch_tanh", ALBERT_ACT_GELU_NEW}, {"gelu_accurate", ALBERT_ACT_GELU_NEW},
+		{"relu", ALBERT_ACT_RELU}, {"silu", ALBERT_ACT_SILU}, {"swish", ALBERT_ACT_SILU},
+		{"tanh", ALBERT_ACT_TANH}
+	};
+	static const char *const unknown[] = {"gelu_10", "quick_gelu", "relu2", "mish", ""};
+	Case		c;
+	Loaded		l;
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+	{
+		begin_case(&c, "activation");
+		set_config(&c, "hidden_act", json_string(known[i].name));
+		if (accept(&c, &l))
+			CHECK(l.model.config->hidden_act == known[i].activation, "%s: %d", known[i].name,
+				  l.model.config->hidden_act);
+		end_case(&c, &l);
+	}
+	for (size_t i = 0; i < sizeof(unknown) / sizeof(unknown[0]); i++)
+	{
+		begin_case(&c, "no_activation");
+		set_config(&c, "hidden_act", json_string(unknown[i]));
+		refuse(&c, ALBERT_UNSUPPORTED, "hidden_act");
+	}
+	begin_case(&c, "null_activation");
+	set_config(&c, "hidden_act", json_null());
+	refuse(&c, ALBERT_FORMAT, "hidden_act");
+}
+
+static void
+test_config_defaults(void)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_case(&c, "old_config");
+	json_object_del(c.config, "model_type");
+	json_object_del(c.config, "hidden_act");
+	set_config(&c, "net_structure_type", json_integer(0));
+	if (accept(&c, &l))
+	{
+		CHECK(l.model.config->hidden_act == ALBERT_ACT_GELU_NEW && l.model.config->layer_norm_eps == 1e-12f &&
+			  l.model.config->type_vocab_size == 2 && l.model.config->num_hidden_groups == 1 &&
+			  l.model.config->inner_group_num == 1, "defaults");
+		CHECK(strcmp(l.info.architecture, "AlbertModel") == 0, "architecture %s", l.info.architecture);
+	}
+	end_case(&c, &l);
+
+	begin_case(&c, "no_vocab_size");
+	json_object_del(c.config, "vocab_size");
+	refuse(&c, ALBERT_FORMAT, "(30000, 8)");
+	begin_case(&c, "null_size");
+	set_config(&c, "hidden_size", json_null());
+	refuse(&c, ALBERT_FORMAT, "hidden_size");
+	begin_case(&c, "true_size");
+	set_config(&c, "num_hidden_layers", json_true());
+	refuse(&c, ALBERT_FORMAT, "num_hidden_layers");
+	begin_case(&c, "bert");
+	set_config(&c, "model_type", json_string("bert"));
+	refuse(&c, ALBERT_UNSUPPORTED, "\"bert\"");
+	begin_case(&c, "relative");
+	set_config(&c, "position_embedding_type", json_string("relative_key_query"));
+	refuse(&c, ALBERT_UNSUPPORTED, "position_embedding_type");
+	begin_case(&c, "inner_groups");
+	set_config(&c, "inner_group_num", json_integer(4));
+	refuse(&c, ALBERT_FORMAT, "inner_group_num 4");
+	begin_case(&c, "problem_type");
+	set_config(&c, "problem_type", json_string("ranking"));
+	refuse(&c, ALBERT_FORMAT, "problem_type");
+	begin_case(&c, "architectures");
+	set_config(&c, "architectures", json_string("AlbertModel"));
+	refuse(&c, ALBERT_FORMAT, "architectures");
+	begin_case(&c, "huge_matrix");
+	set_config(&c, "vocab_size", json_integer(1 << 22));
+	set_config(&c, "embedding_size", json_integer(1 << 15));
+	refuse(&c, ALBERT_UNSUPPORTED, "elements");
+}
+
+/* ---- labels ---- */
+
+static void
+check_labels(const char *name, json_t *id2label, json_t *label2id, json_t *num_labels,
+			 int rows, const char *const *labels)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_case(&c, name);
+	add_classifier(&c, "AlbertForSequenceClassification", rows, true);
+	if (id2label != NULL)
+		set_config(&c, "id2label", id2label);
+	if (label2id != NULL)
+		set_config(&c, "label2id", label2id);
+	if (num_labels != NULL)
+		set_config(&c, "num_labels", num_labels);
+	if (labels == NULL)
+	{
+		refuse(&c, ALBERT_FORMAT, "label");
+		return;
+	}
+	if (accept(&c, &l))
+	{
+		CHECK(l.model.nlabels == rows && l.model.config->num_labels == rows, "%s: %d labels", name, l.model.nlabels);
+		for (int i = 0; i < rows && i < l.model.nlabels; i++)
+			CHECK(strcmp(l.model.labels[i], labels[i]) == 0, "%s: label %d is %s", name, i, l.model.labels[i]);
+	}
+	end_case(&c, &l);
+}
+
+static void
+test_labels(void)
+{
+	check_labels("labels", json_pack("{s:s,s:s}", "0", "no", "1", "yes"), NULL, NULL, 2,
+				 (const char *const[]) {"no", "yes"});
+	check_labels("labels_default", NULL, NULL, NULL, 2, (const char *const[]) {"LABEL_0", "LABEL_1"});
+	check_labels("labels_number", NULL, NULL, json_integer(3), 3,
+				 (const char *const[]) {"LABEL_0", "LABEL_1", "LABEL_2"});
+	check_labels("labels_number_null", NULL, NULL, json_null(), 2, (const char *const[]) {"LABEL_0", "LABEL_1"});
+	check_labels("labels_inverted", json_pack("{s:i,s:i}", "no", 0, "yes", 1), NULL, NULL, 2,
+				 (const char *const[]) {"no", "yes"});
+	check_labels("labels_strings", NULL, json_pack("{s:s,s:s}", "yes", "1", "no", "0"), NULL, 2,
+				 (const char *const[]) {"no", "yes"});
+	check_labels("labels_numbers", json_pack("{s:i,s:i}", "0", 5, "1", 7), NULL, NULL, 2,
+				 (const char *const[]) {"5", "7"});
+	check_labels("labels_gap", json_pack("{s:s,s:s}", "0", "a", "2", "c"), NULL, NULL, 3,
+				 (const char *const[]) {"a", "LABEL_1", "c"});
+	check_labels("labels_gap_filled", json_pack("{s:s,s:s}", "0", "a", "2", "c"),
+				 json_pack("{s:i,s:i}", "wrong", 0, "b", 1), NULL, 3, (const char *const[]) {"a", "b", "c"});
+	check_labels("labels_utf8", json_pack("{s:s,s:s}", "0", "\xe5\x90\xa6", "1", "s\xc3\xad"), NULL, NULL, 2,
+				 (const char *const[]) {"\xe5\x90\xa6", "s\xc3\xad"});
+	check_labels("labels_too_few", json_pack("{s:s,s:s}", "0", "a", "1", "b"), NULL, NULL, 3, NULL);
+	check_labels("labels_default_few", NULL, NULL, NULL, 5, NULL);
+	check_labels("labels_words", json_pack("{s:s}", "a", "b"), NULL, NULL, 1, NULL);
+	check_labels("labels_negative", json_pack("{s:s}", "-1", "b"), NULL, NULL, 1, NULL);
+	check_labels("labels_huge", json_pack("{s:s}", "99999999999999999999", "b"), NULL, NULL, 1, NULL);
+	check_labels("labels_nested", json_pack("{s:{}}", "0"), NULL, NULL, 1, NULL);
+	check_labels("labels_list", json_pack("[s]", "a"), NULL, NULL, 1, NULL);
+}
+
+static void
+test_many_labels(void)
+{
+	Case		c;
+	Loaded		l;
+	json_t	   *labels = json_object();
+
+	for (int i = 2999; i >= 0; i--)
+		json_object_set_new(labels, text("%d", i), json_string(text("name %d", i)));
+	begin_case(&c, "labels_many");
+	add_classifier(&c, "AlbertForTokenClassification", 3000, false);
+	set_config(&c, "id2label", labels);
+	if (accept(&c, &l))
+		CHECK(l.model.nlabels == 3000 && strcmp(l.model.labels[2999], "name 2999") == 0, "many labels");
+	end_case(&c, &l);
+}
+
+/* ---- heads and names ---- */
+
+static void
+check_heads(const char *name, const char *architecture, int rows, bool pooler, uint32_t heads)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_case(&c, name);
+	add_classifier(&c, architecture, rows, pooler);
+	if (heads == 0)
+	{
+		refuse(&c, ALBERT_FORMAT, "");
+		return;
+	}
+	if (accept(&c, &l))
+		CHECK(l.model.heads == heads, "%s: heads %x", name, l.model.heads);
+	end_case(&c, &l);
+}
+
+static void
+test_heads(void)
+{
+	check_heads("sequence", "AlbertForSequenceClassification", 2, true, ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER);
+	check_heads("token", "AlbertForTokenClassification", 2, false, ALBERT_HEAD_TOKEN_CLASSIFIER);
+	check_heads("token_pooler", "AlbertForTokenClassification", 2, true,
+				ALBERT_HEAD_POOLER | ALBERT_HEAD_TOKEN_CLASSIFIER);
+	check_heads("choice", "AlbertForMultipleChoice", 1, true, ALBERT_HEAD_POOLER | ALBERT_HEAD_CHOICE);
+	check_heads("unknown_pooler", NULL, 2, true, ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER);
+	check_heads("unknown_no_pooler", "MyAlbert", 2, false, ALBERT_HEAD_TOKEN_CLASSIFIER);
+	check_heads("choice_of_two", "AlbertForMultipleChoice", 2, true, 0);
+	check_heads("sequence_no_pooler", "AlbertForSequenceClassification", 2, false, 0);
+}
+
+static void
+test_names(void)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_case(&c, "gamma_beta");
+	strcpy(find_tensor(&c, "embeddings.LayerNorm.weight")->name, "embeddings.LayerNorm.gamma");
+	strcpy(find_tensor(&c, LAYER "attention.LayerNorm.bias")->name, LAYER "attention.LayerNorm.beta");
+	if (accept(&c, &l))
+		CHECK(l.model.embedding_norm.weight[5] == value_of(3, 5) &&
+			  l.model.layers[0].attention_norm.bias[7] == value_of(16, 7), "gamma and beta");
+	end_case(&c, &l);
+
+	begin_case(&c, "extra_tensors");
+	add_tensor(&c, "embeddings.position_ids", 1, 32);
+	c.tensors[c.ntensors - 1].type = "I64";
+	add_tensor(&c, "something.else", 3, 3);
+	if (accept(&c, &l))
+		CHECK(l.info.parameters == 1000 * 8 + 34 * 8 + 16 + 12 * 9 + 4 * 12 * 13 + 24 + 20 * 13 + 12 * 21 + 24,
+			  "parameters %lld", (long long) l.info.parameters);
+	end_case(&c, &l);
+
+	begin_case(&c, "missing_bias");
+	drop_tensor(&c, LAYER "ffn_output.bias");
+	refuse(&c, ALBERT_FORMAT, "\"" LAYER "ffn_output.bias\" is missing");
+	begin_case(&c, "missing_prefixed");
+	add_prefix(&c);
+	drop_tensor(&c, "albert." LAYER "attention.value.weight");
+	refuse(&c, ALBERT_FORMAT, "\"albert." LAYER "attention.value.weight\" is missing");
+	begin_case(&c, "wrong_shape");
+	find_tensor(&c, LAYER "attention.value.bias")->cols = 11;
+	refuse(&c, ALBERT_FORMAT, "Its shape is (11); the configuration gives (12).");
+	begin_case(&c, "wrong_matrix");
+	find_tensor(&c, LAYER "ffn.weight")->rows = 12;
+	find_tensor(&c, LAYER "ffn.weight")->cols = 20;
+	refuse(&c, ALBERT_FORMAT, "Its shape is (12, 20); the configuration gives (20, 12).");
+	begin_case(&c, "quantized");
+	find_tensor(&c, LAYER "attention.key.weight")->type = "I8";
+	refuse(&c, ALBERT_UNSUPPORTED, "Quantized");
+}
+
+static void
+test_decoder(void)
+{
+	Case		c;
+	Loaded		l;
+	float		row[8];
+
+	/* stored though tied, with other values: transformers ties, so must we */
+	begin_case(&c, "tied_and_stored");
+	add_prefix(&c);
+	add_mlm(&c);
+	add_tensor(&c, "predictions.decoder.weight", 1000, 8);
+	if (accept(&c, &l))
+	{
+		l.model.kernels->table_row(&l.model.mlm_decoder, 3, row);
+		CHECK(row[2] == value_of(0, 3 * 8 + 2), "tied decoder: %g", row[2]);
+	}
+	end_case(&c, &l);
+
+	begin_case(&c, "untied");
+	add_prefix(&c);
+	add_mlm(&c);
+	add_tensor(&c, "predictions.decoder.weight", 1000, 8);
+	set_config(&c, "tie_word_embeddings", json_false());
+	if (accept(&c, &l))
+	{
+		l.model.kernels->table_row(&l.model.mlm_decoder, 3, row);
+		CHECK(row[2] == value_of(c.ntensors - 1, 3 * 8 + 2), "untied decoder: %g", row[2]);
+	}
+	end_case(&c, &l);
+
+	begin_case(&c, "untied_missing");
+	add_prefix(&c);
+	add_mlm(&c);
+	set_config(&c, "tie_word_embeddings", json_false());
+	refuse(&c, ALBERT_FORMAT, "\"predictions.decoder.weight\" is missing");
+
+	begin_case(&c, "decoder_bias");
+	add_prefix(&c);
+	add_mlm(&c);
+	strcpy(find_tensor(&c, "predictions.bias")->name, "predictions.decoder.bias");
+	if (accept(&c, &l))
+		CHECK(l.model.mlm_bias[77] == value_of(c.ntensors - 1, 77), "decoder bias");
+	end_case(&c, &l);
+}
+
+static void
+test_types(void)
+{
+	static const char *const types[] = {"F32", "F16", "BF16", "F64"};
+	Case		c;
+	Loaded		l;
+
+	for (size_t i = 0; i < 4; i++)
+	{
+		float	   *matrix;
+		float		row[8];
+
+		begin_case(&c, types[i]);
+		for (int k = 0; k < c.ntensors; k++)
+			c.tensors[k].type = types[i];
+		if (accept(&c, &l))
+		{
+			matrix = unpack_linear(&l.model, &l.model.layers[0].key_value);
+			CHECK(matrix[2 * 12 + 3] == value_of(9, 2 * 12 + 3) &&
+				  matrix[14 * 12 + 3] == value_of(11, 2 * 12 + 3), "%s: keys and values", types[i]);
+			l.model.kernels->table_row(&l.model.word_embeddings, 999, row);
+			CHECK(row[7] == value_of(0, 7999), "%s: words", types[i]);
+			free(matrix);
+		}
+		end_case(&c, &l);
+	}
+}
+
+/* ---- files ---- */
+
+static void
+test_strange_files(void)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_case(&c, "fifo");
+	mkfifo(text("%s/config.json", c.directory), 0600);
+	refuse(&c, ALBERT_IO, "\"config.json\" is not a regular file");
+	begin_case(&c, "directory_as_file");
+	mkdir(text("%s/model.safetensors", c.directory), 0700);
+	refuse(&c, ALBERT_IO, "\"model.safetensors\" is not a regular file");
+	begin_case(&c, "dangling");
+	if (symlink("nowhere", text("%s/model.safetensors", c.directory)) != 0)
+		abort();
+	write_config(&c, c.directory);
+	CHECK(!load(c.directory, &l) && l.status.code == ALBERT_NOT_FOUND, "dangling link: %s", l.status.message);
+	end_case(&c, &l);
+	begin_case(&c, "link_loop");
+	if (symlink("config.json", text("%s/config.json", c.directory)) != 0)
+		abort();
+	CHECK(!load(c.directory, &l), "a loop of links was accepted");
+	end_case(&c, &l);
+
+	begin_case(&c, "links");
+	write_tensors(c.directory, "blob", c.tensors, c.ntensors);
+	if (symlink("../links/blob", text("%s/model.safetensors", c.directory)) != 0)
+		abort();
+	accept(&c, &l);
+	end_case(&c, &l);
+
+	begin_case(&c, "lfs_weights");
+	write_text(c.directory, "model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n");
+	refuse(&c, ALBERT_FORMAT, "Git LFS pointer");
+	begin_case(&c, "lfs_tokenizer");
+	write_text(c.directory, "spiece.model", "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n");
+	refuse(&c, ALBERT_FORMAT, "git lfs pull");
+
+	begin_case(&c, "huge_config");
+	write_config(&c, c.directory);
+	if (truncate(text("%s/config.json", c.directory), (off_t) 1 << 33) != 0)
+		abort();
+	refuse(&c, ALBERT_FORMAT, "too large");
+	begin_case(&c, "no_directory");
+	remove_tree(c.directory);
+	CHECK(!load(c.directory, &l) && l.status.code == ALBERT_NOT_FOUND, "missing directory: %s", l.status.message);
+	end_case(&c, &l);
+}
+
+static void
+test_foreign_formats(void)
+{
+	static const char *const names[] = {
+		"model-q8.gguf", "model.onnx", "tf_model.h5", "flax_model.msgpack", "weights.safetensors"
+	};
+	Case		c;
+	Loaded		l;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		begin_case(&c, "foreign");
+		write_config(&c, c.directory);
+		write_text(c.directory, names[i], "GGUF");
+		CHECK(!load(c.directory, &l) && l.status.code == ALBERT_NOT_FOUND &&
+			  strstr(l.status.message, "no weights in a supported form") != NULL &&
+			  strstr(l.status.detail, names[i]) != NULL, "%s: %s %s", names[i], l.status.message, l.status.detail);
+		end_case(&c, &l);
+	}
+}
+
+/* A file that is cut after it was opened is an error, whenever it happens. */
+static void
+test_shrinking(void)
+{
+	static const char *const names[] = {"model.safetensors", "tokenizer_config.json"};
+
+	for (int i = 0; i < 2; i++)
+	{
+		Case		c;
+		Loaded		l;
+		AlbertSource *source;
+		const AlbertKernels *kernels = AlbertKernelsFind("generic", ALBERT_FP32, &l.status);
+
+		begin_case(&c, "shrinking");
+		write_text(c.directory, "tokenizer_config.json", "{}");
+		write_case(&c);
+		memset(&l, 0, sizeof(l));
+		AlbertArenaInitMalloc(&l.arena);
+		if (!AlbertSourceOpen(c.directory, &l.arena, &source, &l.status))
+			CHECK(false, "%s", l.status.message);
+		else
+		{
+			if (truncate(text("%s/%s", c.directory, names[i]), i == 0 ? 9000 : 0) != 0)
+				abort();
+			CHECK(!load_parts(source, kernels, ALBERT_FP32, NULL, &l) && l.status.code == ALBERT_IO &&
+				  strstr(l.status.message, names[i]) != NULL, "%s shrank: %s", names[i], l.status.message);
+			AlbertSourceClose(source);
+			AlbertSourceClose(source);
+		}
+		end_case(&c, &l);
+	}
+}
+
+static void
+test_file_list(void)
+{
+	Case		c;
+	Loaded		l;
+	AlbertSource *source;
+	const char *name;
+	int			fd;
+	int64_t		size;
+	int			n = 0;
+	bool		weights = false;
+
+	begin_case(&c, "file_list");
+	write_case(&c);
+	memset(&l, 0, sizeof(l));
+	AlbertArenaInitMalloc(&l.arena);
+	if (AlbertSourceOpen(c.directory, &l.arena, &source, &l.status))
+	{
+		for (; (name = AlbertSourceFile(source, n, &fd, &size)) != NULL; n++)
+		{
+			struct stat st;
+
+			CHECK(stat(text("%s/%s", c.directory, name), &st) == 0 && st.st_size == size, "size of %s", name);
+			CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0, "%s would leak into a child", name);
+			weights = weights || strcmp(name, "model.safetensors") == 0;
+		}
+		AlbertSourceClose(source);
+	}
+	CHECK(n == 3 && weights, "%d files", n);
+	AlbertSourceClose(NULL);
+	end_case(&c, &l);
+}
+
+static void
+test_interrupt(void)
+{
+	Case		c;
+	Loaded		l;
+	const AlbertKernels *kernels = AlbertKernelsFind("generic", ALBERT_FP32, &l.status);
+	volatile sig_atomic_t interrupt = 1;
+
+	begin_case(&c, "interrupt");
+	write_case(&c);
+	CHECK(!load_with(c.directory, kernels, ALBERT_FP32, &interrupt, &l) && l.status.code == ALBERT_CANCELLED,
+		  "not cancelled: %s", l.status.message);
+	end_case(&c, &l);
+}
+
+/* ---- memory that runs out ---- */
+
+static int	blocks_left;
+
+static void *
+scarce_get(void *context, size_t size)
+{
+	return blocks_left-- > 0 ? malloc(size) : NULL;
+}
+
+static void
+scarce_put(void *context, void *block)
+{
+	free(block);
+}
+
+static void
+test_no_memory(void)
+{
+	Case		c;
+	int			before = open_files();
+	bool		done = false;
+
+	begin_case(&c, "no_memory");
+	write_case(&c);
+	for (int blocks = 0; !done && blocks < 200; blocks++)
+	{
+		Loaded		l;
+		AlbertSource *source;
+		const AlbertKernels *kernels = AlbertKernelsFind("generic", ALBERT_FP32, &l.status);
+
+		memset(&l, 0, sizeof(l));
+		blocks_left = blocks;
+		AlbertArenaInit(&l.arena, scarce_get, scarce_put, NULL);
+		if (AlbertSourceOpen(c.directory, &l.arena, &source, &l.status))
+		{
+			done = load_parts(source, kernels, ALBERT_FP32, NULL, &l);
+			AlbertSourceClose(source);
+		}
+		CHECK(done || l.status.code == ALBERT_NO_MEMORY, "%d blocks: %s", blocks, l.status.message);
+		CHECK(open_files() == before, "%d blocks left files open", blocks);
+		unload(&l);
+	}
+	CHECK(done, "200 blocks were not enough");
+	json_decref(c.config);
+	remove_tree(c.directory);
+}
+
+/* ---- images that are not what they were ---- */
+
+static bool
+bind_copy(const Loaded *l, const void *text_image, size_t text_size, const void *weights, size_t weights_size,
+		  AlbertStatus *status)
+{
+	AlbertArena arena;
+	AlbertModel model;
+	AlbertTokenizer tokenizer;
+	bool		ok;
+
+	AlbertArenaInitMalloc(&arena);
+	ok = AlbertImageBind(text_image, text_size, weights, weights_size, &arena, &model, &tokenizer, status);
+	AlbertArenaFree(&arena);
+	return ok;
+}
+
+static void
+test_images(void)
+{
+	Case		c;
+	Loaded		l;
+	AlbertStatus status;
+	unsigned char *copy;
+	void	   *aligned;
+
+	begin_case(&c, "images");
+	add_classifier(&c, "AlbertForSequenceClassification", 2, true);
+	if (accept(&c, &l))
+	{
+		CHECK(bind_copy(&l, l.image[0], l.size[0], NULL, 0, &status), "text alone: %s", status.message);
+		for (int part = 0; part < 2; part++)
+		{
+			if (posix_memalign(&aligned, ALBERT_ALIGN, l.size[part] + ALBERT_ALIGN) != 0)
+				abort();
+			copy = aligned;
+			/* the headers, byte by byte: nothing that changes them may crash */
+			for (size_t i = 0; i < 700 && i < l.size[part]; i++)
+			{
+				for (int k = 0; k < 4; k++)
+				{
+					memcpy(copy, l.image[part], l.size[part]);
+					bool		bound;
+
+					copy[i] ^= 1 << (2 * k + 1);
+					bound = part == 0 ? bind_copy(&l, copy, l.size[0], l.image[1], l.size[1], &status) :
+						bind_copy(&l, l.image[0], l.size[0], copy, l.size[1], &status);
+					/* magic, version, byte order, hash; the weights' size and table of places */
+					CHECK(!bound || (i >= 16 && i < 24 && part == 0) || (i >= 32 && part == 0) || (i >= 32 && i < 40) || i >= 128,
+						  "part %d with byte %zu changed was accepted", part, i);
+				}
+			}
+			memcpy(copy, l.image[part], l.size[part]);
+			for (size_t size = 0; size < l.size[part]; size += size < 512 ? 8 : 4096)
+				CHECK(!(part == 0 ? bind_copy(&l, copy, size, l.image[1], l.size[1], &status) :
+						bind_copy(&l, l.image[0], l.size[0], copy, size, &status)),
+					  "part %d of %zu bytes was accepted", part, size);
+			memmove(copy + 8, copy, l.size[part]);
+			CHECK(!(part == 0 ? bind_copy(&l, copy + 8, l.size[0], l.image[1], l.size[1], &status) :
+					bind_copy(&l, l.image[0], l.size[0], copy + 8, l.size[1], &status)),
+				  "an unaligned image was accepted");
+			free(aligned);
+		}
+	}
+	end_case(&c, &l);
+}
+
+static void
+test_other_weights(void)
+{
+	Case		a;
+	Case		b;
+	Loaded		x;
+	Loaded		y;
+	AlbertStatus status;
+
+	begin_case(&a, "model_a");
+	begin_case(&b, "model_b");
+	add_linear(&b, "pooler", 12, 12);
+	if (accept(&a, &x) && accept(&b, &y))
+	{
+		CHECK(!bind_copy(&x, x.image[0], x.size[0], y.image[1], y.size[1], &status) &&
+			  strstr(status.message, "another model") != NULL, "mixed images: %s", status.message);
+		end_case(&b, &y);
+	}
+	end_case(&a, &x);
+}
+
+int
+main(void)
+{
+	char		path[4096];
+
+	if (realpath(text("%s/tokenizers/small/spiece.model", unit_reference()), path) == NULL)
+	{
+		printf("SKIPPED: no reference data in \"%s\" (set ALBERT_REFERENCE)\n", unit_reference());
+		return 0;
+	}
+	spiece = path;
+	test_activations();
+	test_config_defaults();
+	test_labels();
+	test_many_labels();
+	test_heads();
+	test_names();
+	test_decoder();
+	test_types();
+	test_strange_files();
+	test_foreign_formats();
+	test_shrinking();
+	test_file_list();
+	test_interrupt();
+	test_no_memory();
+	test_images();
+	test_other_weights();
+	remove_tree(temp_root());
+	return unit_report();
+}
