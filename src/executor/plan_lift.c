@@ -175,6 +175,7 @@ AlbertFindCalls(AlbertLift *lift, Node *expr, List **calls)
 		case T_SubscriptingRef:
 			/* subscripts are not evaluated for a NULL */
 			AlbertFindCalls(lift, (Node *) ((SubscriptingRef *) expr)->refexpr, calls);
+			AlbertFindCalls(lift, (Node *) ((SubscriptingRef *) expr)->refassgnexpr, calls);
 			break;
 		case T_NullTest:
 			AlbertFindCalls(lift, (Node *) ((NullTest *) expr)->arg, calls);
