@@ -18,6 +18,11 @@ static bool extension_dropped = false;
 void
 AlbertStoreLoad(const char *name)
 {
+	const AlbertKernels *kernels;
+	AlbertKey	key;
+
+	/* An empty name is not the default model here. */
+	AlbertKeyMake(name, &key, &kernels);
 	AlbertStoreAttach(name, ALBERT_PART_WEIGHTS);
 }
 

@@ -36,8 +36,9 @@ sub send
 {
 	my ($self, $sql) = @_;
 
+	$sql .= ';' unless $sql =~ /^\\[^\n]*$/;
 	$self->{n}++;
-	$self->{in} .= "$sql;\n\\echo done $self->{n}\n\\warn done $self->{n}\n";
+	$self->{in} .= "$sql\n\\echo done $self->{n}\n\\warn done $self->{n}\n";
 	$self->_pump;
 	return;
 }

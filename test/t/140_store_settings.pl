@@ -1,0 +1,191 @@
+# Names, directories, settings and privileges; more models than there is room
+# for in the registry; a standby; other server encodings.
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use AlbertModels;
+use AlbertSession;
+use AlbertTest;
+
+my $models = make_models(small => SMALL, second => SMALL . ',seed=2', broken => SMALL);
+my $hiding = make_models(second => SMALL . ',seed=3');
+PostgreSQL::Test::Utils::append_to_file("$models/broken/config.json", 'x');
+mkdir "$models/$_" or die for 'no-model', '.hidden', 'two words';
+my $node = albert_node('settings', init => [ allows_streaming => 1 ], conf => model_conf($models));
+my $super = AlbertSession->new($node, 'postgres');
+$super->query('CREATE ROLE someone LOGIN; CREATE ROLE reader LOGIN; GRANT pg_read_all_settings TO reader');
+my $someone = AlbertSession->new($node, 'postgres', user => 'someone');
+my $reader = AlbertSession->new($node, 'postgres', user => 'reader');
+
+sub fails_like
+{
+	my ($session, $sql, $pattern, $what) = @_;
+	my (undef, $err) = $session->query($sql);
+
+	like($err, $pattern, $what);
+	return;
+}
+
+# ---- names ----
+
+is($super->query('SELECT name FROM albert_models'), "broken\nsecond\nsmall", 'directories that hold models are listed');
+$super->query('\set VERBOSITY verbose');
+for my $name ('../small', '/etc', 'small/', '.hidden', '.', '..', 'two words', 'sm;all', "sm\xc3\xa4ll", 'x' x 64)
+{
+	fails_like($super, "SELECT albert_load('$name')", qr/ERROR:  42602: invalid model name: "\Q$name\E"\nDETAIL:  A model's name has at most 63/,
+		"invalid name: $name");
+}
+fails_like($super, q(SELECT albert_load('')), qr/ERROR:  22023: no model is named\nHINT:  Name a model/, 'an empty name');
+fails_like($super, q(SELECT albert_load('x' || repeat('y', 62))), qr/ERROR:  42704: model "xy{62}" does not exist/, 'the longest name');
+fails_like($super, q(SELECT albert_load('Small')), qr/ERROR:  42704: model "Small" does not exist/, 'names are as the directories write them');
+fails_like($super, q(SELECT albert_load('no-model')), qr/ERROR:  58P01: model directory has no file "config.json"\nCONTEXT:  .*no-model/,
+	'a directory without a model');
+is($super->query('SELECT albert_load(NULL) IS NULL, albert_unload(NULL) IS NULL'), 't|t', 'NULL');
+is($super->query(q(SELECT albert_unload('nothing'))), 'f', 'unloading what is not there');
+fails_like($super, q(SELECT albert_unload('../small')), qr/invalid model name/, 'unloading what is no name');
+fails_like($super, q(SET albert.model = '../small'), qr/invalid value for parameter "albert.model"/, 'the setting is checked too');
+fails_like($super, q(SET albert.model = ''; SELECT albert_token_count('x')), qr/no model is named/, 'no default model');
+is($super->query(q(SET albert.model = 'second'; SELECT ) . embedding('second') . ' = ' . (embedding('X') =~ s/, 'X'//r)), 't', 'the default model');
+$super->query('RESET albert.model');
+
+# ---- what ordinary users may do and see ----
+
+$someone->query('\set VERBOSITY verbose');
+like($someone->query('SELECT ' . embedding('small')), qr/^-?\d/, 'everybody may compute');
+fails_like($someone, $_, qr/ERROR:  42501: permission denied for function/, "not everybody may: $_")
+  for q(SELECT albert_load('small')), q(SELECT albert_unload('small')), 'SELECT albert_stats_reset()';
+is($someone->query('SELECT count(*), count(path) FROM albert_models'), '3|0', 'everybody may see models, not where they are');
+is($reader->query('SELECT count(*), count(path) FROM albert_models'), '3|3', 'but readers of settings may');
+cmp_ok($someone->query('SELECT count(*) FROM albert_stats'), '>', 0, 'everybody may see counts');
+fails_like($someone, 'SELECT ' . embedding('nothing'),
+	qr/\AERROR:  42704: model "nothing" does not exist\nHINT:  .*albert_models.*\nLOCATION:  [^\n]*\z/, 'a missing model, without directories');
+fails_like($super, 'SELECT ' . embedding('nothing'), qr/DETAIL:  .*\Q$models\E/, 'with them for superusers');
+(undef, my $err) = $someone->query('SELECT ' . embedding('broken'));
+like($err, qr/ERROR:  XX001: .*config\.json/, 'a broken model: the file is named');
+unlike($err, qr/\Q$models\E/, 'but not its directory');
+fails_like($someone, "SET $_", qr/ERROR:  42501: permission denied to set parameter/, "not everybody may set $_")
+  for qq(albert.model_path = '/tmp'), 'albert.precision = fp32', 'albert.kernel = generic';
+fails_like($someone, 'SHOW albert.model_path', qr/permission denied|must be superuser/, 'nor see the path');
+is($someone->query('SET albert.model = second; SHOW albert.model'), 'second', 'but the default model');
+$super->query('\set VERBOSITY default');
+
+# ---- settings ----
+
+is($super->query('SHOW albert.model_path'), $models, 'the path');
+is($node->safe_psql('postgres', q(SET albert.model_path = ''; SELECT count(*) FROM albert_models WHERE loaded_at IS NULL)), '0', 'an empty path');
+fails_like($super, q(SET albert.model_path = 'models'), qr/DETAIL:  "models" is not an absolute directory name/, 'a relative path');
+fails_like($super, q(SET albert.model_path = '/a:b/c'), qr/DETAIL:  "b\/c" is not an absolute directory name/, 'a relative path in a list');
+fails_like($super, qq(SET albert.model_path = '/@{['d' x 400]}'), qr/DETAIL:  A directory name has more than 319 bytes/, 'a long path');
+fails_like($super, q(SET albert.kernel = 'abacus'), qr/HINT:  Available values: auto, .*generic/, 'an unknown kernel set');
+fails_like($super, q(SET albert.precision = 'fp64'), qr/HINT:  Available values: fp32, bf16, int8/, 'an unknown precision');
+fails_like($super, q(SET albert.overflow = 'cut'), qr/HINT:  Available values: truncate, error, window/, 'an unknown overflow');
+fails_like($super, q(SET albert.batch_tokens = 5), qr/5 is outside the valid range/, 'a batch that is too small');
+fails_like($super, q(SET albert.nonsense = 1), qr/invalid configuration parameter name "albert.nonsense"|unrecognized configuration parameter/,
+	'an unknown setting');
+my $share = $node->config_data('--sharedir');
+is($super->query(q(SET albert.model_path = '$sharedir/albert'; SELECT count(*) FROM albert_models WHERE path LIKE ') . "$share/albert/%'"),
+	scalar(() = glob "$share/albert/*/config.json"), 'the models of the server');
+my $first = $super->query("SET albert.model_path = '$models'; SELECT " . embedding('second'));
+my $hidden = $super->query("SET albert.model_path = '$hiding:$models:/nonexistent'; SELECT " . embedding('second'));
+isnt($hidden, $first, 'the first directory of the path counts');
+is($super->query("SELECT path FROM albert_models WHERE name = 'second' AND state = 'loaded' ORDER BY path = '$hiding/second' DESC LIMIT 1"),
+	"$hiding/second", 'and is shown');
+is($super->query("SET albert.model_path = '$models'; SELECT " . embedding('second')), $first, 'a session can change the path');
+$super->query('RESET albert.model_path');
+is($super->query('SELECT ' . embedding('second')), $first, 'and go back');
+
+# settings before the library is loaded, as postgresql.conf or ALTER ROLE give them
+is($node->safe_psql('postgres', q(SET albert.model = 'second'; SELECT albert_token_count('the war'), current_setting('albert.model'))),
+	'4|second', 'a setting made before the library was loaded');
+
+# ---- more models than the registry has room for ----
+
+symlink "$models/small", "$models/s$_" or die for 1 .. 60;
+symlink "$models/broken", "$models/b$_" or die for 1 .. 60;
+(undef, $err) = $super->query(<<'SQL');
+CREATE TEMP TABLE tried (name text, what text);
+DO $$
+DECLARE
+	n text;
+BEGIN
+	FOR n IN SELECT name FROM albert_models WHERE name ~ '^b\d' LOOP
+		BEGIN
+			PERFORM albert_load(n);
+		EXCEPTION WHEN data_corrupted THEN
+			INSERT INTO tried VALUES (n, 'broken');
+		END;
+	END LOOP;
+	FOR n IN SELECT name FROM albert_models WHERE name ~ '^s\d' LOOP
+		BEGIN
+			PERFORM albert_load(n);
+			INSERT INTO tried VALUES (n, 'loaded');
+		EXCEPTION WHEN configuration_limit_exceeded THEN
+			INSERT INTO tried VALUES (n, 'full');
+		END;
+	END LOOP;
+END
+$$
+SQL
+is($err, '', 'loading 60 broken models and 60 good ones');
+is($super->query(q(SELECT count(*) FROM tried WHERE what = 'broken')), '60', 'broken models fail');
+my $loaded = $super->query(q(SELECT count(*) FROM albert_models WHERE state = 'loaded'));
+is($loaded, 48, 'as many as there is room for are loaded');
+is($super->query(q(SELECT count(*) > 10 FROM tried WHERE what = 'full')), 't', 'the others are refused');
+my ($in) = $super->query(q(SELECT name FROM tried WHERE what = 'loaded' LIMIT 1));
+my ($out) = $super->query(q(SELECT name FROM tried WHERE what = 'full' LIMIT 1));
+fails_like($super, "SELECT albert_load('$out')", qr/ERROR:  too many models are loaded\nDETAIL:  There can be 48.*\nHINT:  Unload some/, 'in clear words');
+is($super->query("SELECT albert_unload('$in'); SELECT albert_load('$out'); SELECT " . embedding($out) . ' = ' . embedding('small')),
+	"t\n\nt", 'after unloading one, there is room for one');
+is($super->query('SELECT count(albert_unload(name)) FROM albert_models WHERE loaded_at IS NOT NULL'), 48, 'all are unloaded');
+unlink glob "$models/[sb][0-9]*";
+
+# ---- a standby ----
+
+$super->query('CREATE TABLE texts AS SELECT 1 AS id, $$the capital of france$$ AS body');
+my $answer = $super->query('SELECT ' . embedding('small'));
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->start;
+my $session = AlbertSession->new($standby, 'postgres');
+is($session->query('SELECT pg_is_in_recovery()'), 't', 'a hot standby');
+is($session->query('SELECT ' . embedding('small', 'body') . ' FROM texts'), $answer, 'computes');
+is(model_state($session, 'small'), 'loaded', 'with a model in its own memory');
+is($session->query(q(SELECT albert_unload('small'))), 't', 'which can be unloaded');
+$session->quit;
+$standby->stop;
+
+# ---- single-user mode ----
+
+$_->quit for $super, $someone, $reader;
+$node->stop;
+my ($stdout, $stderr) = ('', '');
+my $input = "SELECT albert_token_count('the war', 'small');\nSELECT " . embedding('small') . ";\n";
+IPC::Run::run([ $node->installed_command('postgres'), '--single', '-F', '-D', $node->data_dir, 'postgres' ],
+	'<', \$input, '>', \$stdout, '2>', \$stderr);
+like($stdout, qr/albert_token_count = "4"/, 'single-user mode: tokens are counted');
+like($stdout, qr/= "\Q$answer\E"/, 'single-user mode: an embedding');
+
+# ---- a server encoding that cannot hold what a broken file says ----
+
+my $latin = PostgreSQL::Test::Cluster->new('latin');
+$latin->init(extra => [ '--encoding=LATIN1', '--locale=C' ]);
+$latin->append_conf('postgresql.conf', model_conf($models));
+$latin->start;
+$latin->safe_psql('postgres', 'CREATE EXTENSION albert');
+open my $file, '>', "$models/broken/config.json" or die;
+print $file qq({"model_type": "\xe6\x97\xa5\xe6\x9c\xac", "architectures": ["\xe6\x97\xa5"]});
+close $file;
+$session = AlbertSession->new($latin, 'postgres');
+is($session->query('SELECT ' . embedding('small')), $answer, 'LATIN1: an embedding');
+(undef, $err) = $session->query(q(SELECT albert_load('broken')));
+like($err, qr/ERROR:  .*config\.json/, q(LATIN1: an error that quotes other characters));
+is(model_state($session, 'broken'), 'broken', 'LATIN1: is shown in the view');
+$session->quit;
+$latin->stop;
+
+done_testing();
