@@ -19,7 +19,7 @@
 #define WIRE_FIXED32	5
 
 #define MODEL_TYPE_UNIGRAM	1
-#define MOST_PIECE_BYTES	4096
+#define MOST_PIECE_BYTES	7999
 #define UNK_PENALTY			10.0f
 
 typedef struct Message
@@ -161,8 +161,9 @@ read_piece(Model *model, Message message)
 		return malformed(model, "A piece is empty.");
 	if (message_size(text) > MOST_PIECE_BYTES)
 		return malformed(model, "A piece is too long.");
-	if (tok_utf8_valid((const char *) text.at, message_size(text)) < message_size(text))
-		return malformed(model, "A piece is not valid UTF-8.");
+	if (tok_utf8_valid((const char *) text.at, message_size(text)) < message_size(text) ||
+		memchr(text.at, 0, message_size(text)) != NULL)
+		return malformed(model, "A piece is not valid UTF-8, or has a NUL in it.");
 	if (!isfinite(score))
 		return malformed(model, "A piece's score is not a finite number.");
 	if (type == 6)
@@ -386,27 +387,24 @@ read_charsmap(Model *model)
 }
 
 /*
- * Scores: a user-defined symbol's is such that it is always taken.  The
- * smallest and largest are of normal pieces; the largest starts, in
- * sentencepiece, from the smallest positive number.
+ * Scores: a user-defined symbol's depends on its length only, such that it is
+ * taken before any other piece; an unknown character costs 10 more than the
+ * least likely normal piece.
  */
 static void
 settle_scores(Builder *builder)
 {
 	float		smallest = FLT_MAX;
-	float		largest = FLT_MIN;
 
 	for (int32_t id = 0; id < builder->piece_count; id++)
-		if ((builder->pieces[id].flags & PIECE_TYPE) == PIECE_NORMAL)
-		{
-			float		score = (float) builder->pieces[id].score;
+	{
+		Piece	   *piece = &builder->pieces[id];
 
-			smallest = score < smallest ? score : smallest;
-			largest = score > largest ? score : largest;
-		}
-	for (int32_t id = 0; id < builder->piece_count; id++)
-		if ((builder->pieces[id].flags & PIECE_TYPE) == PIECE_USER_DEFINED)
-			builder->pieces[id].score = (float) builder->pieces[id].size * largest - 0.1;
+		if ((piece->flags & PIECE_TYPE) == PIECE_NORMAL && piece->score < smallest)
+			smallest = (float) piece->score;
+		if ((piece->flags & PIECE_TYPE) == PIECE_USER_DEFINED)
+			piece->score = (float) (0.1 * (piece->size - 1));
+	}
 	builder->header.unk_score = smallest - UNK_PENALTY;
 }
 

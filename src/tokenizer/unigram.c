@@ -6,12 +6,14 @@
  * from every character on, each piece that the text continues with is a way to
  * the position behind it, and only the best way to a position is kept, the
  * first found among equals.  The two differ in their arithmetic, which
- * decides between nearly equal ways: sentencepiece sums in float32, the other
- * in float64.
+ * decides between nearly equal ways: sentencepiece sums in float32 (and counts
+ * anew when sums become large), the other in float64.
  */
 #include "tokenizer/internal.h"
 
 #include <string.h>
+
+#define LARGE_SUM	100000.0
 
 typedef struct Best
 {
@@ -43,6 +45,17 @@ sum(double score, double so_far, bool single)
 	return single ? (float) score + (float) so_far : score + so_far;
 }
 
+/* Subtract the score at start from it and from those of all positions reached behind it. */
+static void
+count_anew(Best *best, size_t start, size_t reached)
+{
+	float		offset = (float) best[start].score;
+
+	for (size_t i = start; i <= reached; i++)
+		if (i == start || best[i].start >= 0)
+			best[i].score = (float) best[i].score - offset;
+}
+
 static inline void
 find_best(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t size,
 		  Best *best, bool single)
@@ -51,14 +64,18 @@ find_best(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t si
 	const TrieUnit *units = TABLE(tokenizer, SECTION_TRIE, TrieUnit);
 	const size_t unit_count = SECTION_ITEMS(header, SECTION_TRIE, TrieUnit);
 	const double *scores = TABLE(tokenizer, SECTION_SCORES, double);
+	size_t		reached = 0;
 
 	for (size_t start = 0; start < size;)
 	{
 		size_t		length = character_length(text[start]);
-		double		so_far = best[start].score;
 		const TrieUnit *unit = units;
 		bool		has_single = false;
+		double		so_far;
 
+		if (single && (best[start].score < -LARGE_SUM || best[start].score > LARGE_SUM))
+			count_anew(best, start, reached);
+		so_far = best[start].score;
 		for (size_t at = start; at < size && unit_count > 0;)
 		{
 			unsigned char byte = text[at];
@@ -73,10 +90,16 @@ find_best(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t si
 				offer(&best[at], sum(scores[unit->id], so_far, single), start, unit->id);
 				if (at - start == length)
 					has_single = true;
+				if (at > reached)
+					reached = at;
 			}
 		}
 		if (!has_single)
+		{
 			offer(&best[start + length], sum(header->unk_score, so_far, single), start, header->model_unk_id);
+			if (start + length > reached)
+				reached = start + length;
+		}
 		start += length;
 	}
 }
