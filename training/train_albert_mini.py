@@ -404,6 +404,7 @@ class Trainer:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--name", help="ignored: a mark to find the process by")
     parser.add_argument("--stop-at", type=int, help="save and stop after this many steps")
     arguments = parser.parse_args()
     setting = settings()
