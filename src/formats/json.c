@@ -115,6 +115,8 @@ AlbertJsonInt(const json_t *object, const char *key, int64_t preset,
 		*value = (int32_t) number;
 		return true;
 	}
+	if (member == NULL)
+		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has no \"%s\"", file, key);
 	AlbertJsonShow(member, text, sizeof(text));
 	AlbertFail(status, ALBERT_FORMAT, "invalid \"%s\" in file \"%s\": %s", key, file, text);
 	return AlbertDetail(status, "It must be an integer from %lld to %lld.",
