@@ -150,10 +150,10 @@ convert_int8(int n, const float *x, float factor, uint32_t *words)
 }
 
 static const MatrixKind kind_tiles_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MAX_ROWS, TILE_UNITS, false, 0, multiply_tiles_bf16, convert_bf16
+	ALBERT_BF16, 2, 4, 1, MAX_ROWS, TILE_UNITS, false, 0, multiply_tiles_bf16, convert_bf16, NULL
 };
 static const MatrixKind kind_tiles_int8 = {
-	ALBERT_INT8, 4, 4, 1, MAX_ROWS, TILE_UNITS, false, 0, multiply_tiles_int8, convert_int8
+	ALBERT_INT8, 4, 4, 1, MAX_ROWS, TILE_UNITS, false, 0, multiply_tiles_int8, convert_int8, NULL
 };
 
 static const MatrixKind *

@@ -63,7 +63,7 @@ convert_bf16(int n, const float *x, float factor, uint32_t *words)
 }
 
 static const MatrixKind kind_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MR, 1, true, 0, multiply_bf16_rows, convert_bf16
+	ALBERT_BF16, 2, 4, 1, MR, 1, true, 0, multiply_bf16_rows, convert_bf16, NULL
 };
 
 /* ---- AVX512_VNNI: four products of unsigned and signed bytes a lane ---- */
@@ -122,7 +122,7 @@ convert_vnni(int n, const float *x, float factor, uint32_t *words)
 }
 
 static const MatrixKind kind_vnni = {
-	ALBERT_INT8, 4, 4, 1, MR, 1, true, 128, multiply_vnni_rows, convert_vnni
+	ALBERT_INT8, 4, 4, 1, MR, 1, true, 128, multiply_vnni_rows, convert_vnni, NULL
 };
 
 /* ---- the set ---- */

@@ -35,10 +35,11 @@
 
 #define NR				(2 * VN)
 #define BLOCK_UNITS		1024	/* in a block, about: panel and rows share the L2 cache */
-#define CHUNK_ROWS		112		/* rows prepared at a time, at most */
+#define CHUNK_BLOCKS	8		/* row blocks prepared at a time, at most */
 #ifndef MAX_ROWS
 #define MAX_ROWS		MR		/* in a row block of any kind */
 #endif
+#define WIDEN_BLOCKS	5		/* row blocks for which expanding a panel of bf16 first pays */
 #define SLICE_UNITS		64		/* units converted at a time, on the stack */
 
 #define INLINE	static inline __attribute__((always_inline))
@@ -71,6 +72,12 @@ typedef struct MatrixKind
 	 * vector of inputs; NULL: fp32 as it is.
 	 */
 	void		(*convert) (int n, const float *x, float factor, uint32_t *words);
+
+	/*
+	 * A panel's weights as fp32, to be multiplied by multiply_fp32_rows when
+	 * several row blocks use them; NULL: never.
+	 */
+	void		(*expand) (int units, const void *w, float *wide);
 } MatrixKind;
 
 typedef struct MatrixShape
@@ -413,6 +420,22 @@ convert_expanded(int n, const float *x, float factor, uint32_t *words)
 }
 
 static void
+expand_bf16(int units, const void *w, float *wide)
+{
+	const float *pairs = w;
+
+	for (int u = 0; u < units; u++)
+	{
+		v_store(wide, v_even_bf16(pairs));
+		v_store(wide + VN, v_even_bf16(pairs + VN));
+		v_store(wide + NR, v_odd_bf16(pairs));
+		v_store(wide + NR + VN, v_odd_bf16(pairs + VN));
+		pairs += NR;
+		wide += 2 * NR;
+	}
+}
+
+static void
 convert_pairs(int n, const float *x, float factor, uint32_t *words)
 {
 	for (int i = 0; i < n; i += VN)
@@ -420,13 +443,13 @@ convert_pairs(int n, const float *x, float factor, uint32_t *words)
 }
 
 static const MatrixKind kind_fp32 = {
-	ALBERT_FP32, 1, 4, 1, MR, 1, true, 0, multiply_fp32_rows, NULL
+	ALBERT_FP32, 1, 4, 1, MR, 1, true, 0, multiply_fp32_rows, NULL, NULL
 };
 static const MatrixKind kind_expanded = {
-	ALBERT_BF16, 2, 4, 2, MR, 1, true, 0, multiply_expanded_rows, convert_expanded
+	ALBERT_BF16, 2, 4, 2, MR, 1, true, 0, multiply_expanded_rows, convert_expanded, expand_bf16
 };
 static const MatrixKind kind_pairs = {
-	ALBERT_INT8, 2, 2, 1, MR, 1, true, 0, multiply_pairs_rows, convert_pairs
+	ALBERT_INT8, 2, 2, 1, MR, 1, true, 0, multiply_pairs_rows, convert_pairs, NULL
 };
 
 /* ---- the rows of x ---- */
@@ -574,6 +597,7 @@ typedef struct Rows
 	int			chunk;			/* blocks taken together */
 	size_t		prepared;		/* floats for the prepared rows of a block */
 	size_t		partial;		/* floats for its sums between blocks of inputs */
+	size_t		wide;			/* floats for a panel of expanded weights */
 } Rows;
 
 static Rows
@@ -584,13 +608,12 @@ cut_rows(const MatrixKind *kind, const MatrixShape *s, int m)
 	rows.m = m;
 	rows.most = kind->most_rows;
 	rows.blocks = row_blocks(m, rows.most);
-	rows.chunk = CHUNK_ROWS / rows.most;
-	if (rows.chunk > rows.blocks)
-		rows.chunk = rows.blocks;
+	rows.chunk = row_blocks(rows.blocks, row_blocks(rows.blocks, CHUNK_BLOCKS));
 	rows.prepared = albert_round_up((size_t) s->block * kind->words *
 									row_stride(m < rows.most ? m : rows.most),
 									ALBERT_ALIGN / sizeof(float));
 	rows.partial = s->blocks > 1 ? (size_t) s->channels * rows.most : 0;
+	rows.wide = kind->expand != NULL && rows.chunk >= WIDEN_BLOCKS ? (size_t) s->block * kind->group * NR : 0;
 	return rows;
 }
 
@@ -604,20 +627,23 @@ linear_scratch(const AlbertLinear *linear, int m)
 	if (m <= 0)
 		return 0;
 	rows = cut_rows(kind, &s, m);
-	return rows.chunk * (rows.prepared + rows.partial) * sizeof(float);
+	return (rows.wide + rows.chunk * (rows.prepared + rows.partial)) * sizeof(float);
 }
 
 /* Row blocks b0 .. b0 + n - 1. */
 static void
 linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, int n,
-			 const float *x, int ldx, float *prepared, float *partial)
+			 const float *x, int ldx, float *scratch)
 {
+	float	   *wide = scratch;
+	float	   *prepared = wide + cut->wide;
+	float	   *partial = prepared + cut->chunk * cut->prepared;
 	const AlbertLinear *linear = f->linear;
 	const MatrixShape *s = &f->shape;
-	int			first[CHUNK_ROWS];
-	int			rows[CHUNK_ROWS];
-	float		factors[CHUNK_ROWS] = {0};	/* by row, from the chunk's first on */
-	float		scales[CHUNK_ROWS] = {0};
+	int			first[CHUNK_BLOCKS];
+	int			rows[CHUNK_BLOCKS];
+	float		factors[CHUNK_BLOCKS * MAX_ROWS] = {0}; /* by row, from the chunk's first on */
+	float		scales[CHUNK_BLOCKS * MAX_ROWS] = {0};
 	float		sums[MAX_ROWS * NR] __attribute__((aligned(ALBERT_ALIGN)));
 
 	for (int b = 0; b < n; b++)
@@ -638,14 +664,21 @@ linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, i
 						 factors + first[b] - first[0], units, prepared + b * cut->prepared);
 		for (int panel = 0; panel * NR < linear->out; panel++)
 		{
-			const char *w = (const char *) linear->weight + panel_offset(s, block, panel);
+			const void *w = (const char *) linear->weight + panel_offset(s, block, panel);
+			bool		widened = cut->wide > 0 && n >= WIDEN_BLOCKS;
 
+			if (widened)
+				kind->expand(units, w, wide);
 			for (int b = 0; b < n; b++)
 			{
 				float	   *between = partial + ((size_t) panel * n + b) * cut->most * NR;
 
-				kind->multiply(rows[b], units, prepared + b * cut->prepared, w,
-							   block > 0 ? between : NULL, last ? sums : between);
+				if (widened)
+					multiply_fp32_rows(rows[b], units * kind->group, prepared + b * cut->prepared,
+									   wide, block > 0 ? between : NULL, last ? sums : between);
+				else
+					kind->multiply(rows[b], units, prepared + b * cut->prepared, w,
+								   block > 0 ? between : NULL, last ? sums : between);
 				if (last)
 					finish_tile(f, sums, scales + first[b] - first[0], first[b], rows[b], panel);
 			}
@@ -668,7 +701,7 @@ linear(const AlbertLinear *linear, int m, const float *x, int ldx,
 	cut = cut_rows(kind, &f.shape, m);
 	for (int b = 0; b < cut.blocks; b += cut.chunk)
 		linear_chunk(kind, &f, &cut, b, cut.blocks - b < cut.chunk ? cut.blocks - b : cut.chunk,
-					 x, ldx, scratch, (float *) scratch + cut.chunk * cut.prepared);
+					 x, ldx, scratch);
 }
 
 static AlbertLinear
