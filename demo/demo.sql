@@ -14,50 +14,62 @@ CREATE EXTENSION albert;
 SELECT albert_fill_mask('The capital of [MASK] is Delhi.');
 
 SELECT rank, token, round(score::numeric, 3) AS score
-  FROM albert_fill_mask_candidates('A violin is a musical [MASK].');
+  FROM albert_fill_mask_candidates('A violin is a musical [MASK].', top_k => 3);
 
 \set ECHO none
 \echo
 \echo '---- a table of sentences -----------------------------------------------------------------'
 \set ECHO queries
 
-CREATE TABLE docs (id int PRIMARY KEY GENERATED ALWAYS AS IDENTITY, body text NOT NULL);
-\set ECHO none
-\copy docs (body) FROM 'sentences.tsv'
-\set ECHO queries
+CREATE TABLE docs (id int PRIMARY KEY, article text, topic text, sentence text NOT NULL);
+\copy docs FROM 'demo_sentences.tsv' (FORMAT csv, HEADER, DELIMITER E'\t', QUOTE E'\b')
 
-SELECT count(*) AS sentences, sum(albert_token_count(body)) AS tokens FROM docs;
+SELECT count(*) AS sentences, sum(albert_token_count(sentence)) AS tokens FROM docs;
 
 -- Hide the last word of each sentence and let the model fill it in.
 CREATE TABLE masked AS
-  SELECT id, regexp_replace(body, '\w+(\W*)$', '[MASK]\1') AS text, substring(body FROM '(\w+)\W*$') AS hidden FROM docs;
+  SELECT id, regexp_replace(sentence, '\w+(\W*)$', '[MASK]\1') AS text,
+         lower(substring(sentence FROM '(\w+)\W*$')) AS hidden
+    FROM docs;
 
-SELECT text, hidden, albert_fill_mask(text) AS guess FROM masked ORDER BY id LIMIT 8;
+CREATE TABLE filled AS
+  SELECT id, text, hidden, albert_fill_mask(text) AS guess FROM masked;
 
-SELECT count(*) AS sentences, count(*) FILTER (WHERE albert_fill_mask(text) = lower(hidden)) AS guessed FROM masked;
+SELECT text, hidden, guess FROM filled WHERE length(text) < 70 ORDER BY guess <> hidden, id LIMIT 8;
+
+SELECT count(*) AS sentences, count(*) FILTER (WHERE guess = hidden) AS guessed FROM filled;
 
 \set ECHO none
 \echo
 \echo '---- search by meaning --------------------------------------------------------------------'
 \set ECHO queries
 
-ALTER TABLE docs ADD embedding real[] GENERATED ALWAYS AS (albert_embedding(body, 'albert-mini')) STORED;
+ALTER TABLE docs ADD embedding real[] GENERATED ALWAYS AS (albert_embedding(sentence, 'albert-mini')) STORED;
 
-SELECT id, left(body, 40) || '...' AS body, embedding[1:3] AS first_numbers, cardinality(embedding) AS dimensions FROM docs ORDER BY id LIMIT 3;
+SELECT article, embedding[1:3] AS first_numbers, cardinality(embedding) AS dimensions FROM docs ORDER BY id LIMIT 3;
 
 -- The nearest sentences to a question: cosine similarity of the stored embeddings.
-SELECT round(albert_similarity(embedding, albert_embedding('Which animals live in the sea?', 'albert-mini'))::numeric, 3) AS similarity, body
-  FROM docs ORDER BY similarity DESC LIMIT 5;
+PREPARE nearest(text) AS
+  SELECT round(albert_similarity(embedding, albert_embedding($1, 'albert-mini'))::numeric, 2) AS similarity, topic, left(sentence, 90) AS sentence
+    FROM docs ORDER BY albert_similarity(embedding, albert_embedding($1, 'albert-mini')) DESC LIMIT 4;
 
-SELECT round(albert_similarity(embedding, albert_embedding('How do people make music?', 'albert-mini'))::numeric, 3) AS similarity, body
-  FROM docs ORDER BY similarity DESC LIMIT 5;
+EXECUTE nearest('Which animals live in the sea?');
 
--- Keeping the column fresh needs nothing: it is generated.
-UPDATE docs SET body = 'Whales are mammals that live in the ocean.' WHERE id = 1;
+EXECUTE nearest('Who wrote famous novels?');
+
+-- Which topic is a sentence about?  The topic of its nearest neighbour, leaving itself out.
+SELECT count(*) AS sentences, count(*) FILTER (WHERE topic = neighbour) AS same_topic
+  FROM (SELECT a.topic,
+               (SELECT b.topic FROM docs b WHERE b.id <> a.id
+                 ORDER BY albert_similarity(a.embedding, b.embedding) DESC LIMIT 1) AS neighbour
+          FROM docs a) AS pairs;
+
+-- The column keeps itself up to date.
+UPDATE docs SET sentence = 'Whales are mammals that live in the ocean.' WHERE id = 1 RETURNING embedding[1:3] AS first_numbers;
 
 \set ECHO none
 \echo
 \echo '---- one copy of the model, in shared memory ----------------------------------------------'
 \set ECHO queries
 
-SELECT name, state, layers, hidden_size, parameters, pg_size_pretty(shared_bytes) AS memory FROM albert_models;
+SELECT name, state, layers, hidden_size, parameters, pg_size_pretty(shared_bytes) AS memory FROM albert_models WHERE state = 'loaded';

@@ -11,9 +11,9 @@ $node->init;
 $node->append_conf('postgresql.conf', slurp_file($ENV{ALBERT_CONF}));
 $node->start;
 
-my $demo = "$ENV{ALBERT_TREE}/demo";
+my ($demo, $data) = ("$ENV{ALBERT_TREE}/demo", "$ENV{ALBERT_TREE}/test/data");
 my ($stdout, $stderr);
-my $result = $node->psql('postgres', "\\cd $demo\n" . slurp_file("$demo/demo.sql"), stdout => \$stdout, stderr => \$stderr, on_error_stop => 1, timeout => 300);
+my $result = $node->psql('postgres', "\\cd $data\n" . slurp_file("$demo/demo.sql"), stdout => \$stdout, stderr => \$stderr, on_error_stop => 1, timeout => 300);
 is($result, 0, 'demo.sql runs without an error') or diag($stderr);
 like($stdout, qr/india/, 'the capital question is answered');
 is($node->safe_psql('postgres', 'SELECT count(*) > 0 AND count(*) = count(embedding) FROM docs'), 't', 'every sentence has an embedding')
