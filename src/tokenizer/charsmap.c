@@ -64,7 +64,7 @@ walk_value(const DartsWalk *walk, const AlbertTokenizer *tokenizer, const char *
 	if (value >= text_size)
 		return false;
 	*replacement = TABLE(tokenizer, SECTION_CHARSMAP_TEXT, char) + value;
-	return true;
+	return ((unsigned char) **replacement & 0xC0) != 0x80;	/* not from the middle of a character */
 }
 
 /*

@@ -121,6 +121,8 @@ normalize_prefix(const AlbertTokenizer *tokenizer, const unsigned char *text, si
 			return length;
 		}
 		length = tok_utf8_length(text[0]);
+		if (length > size)
+			length = size;
 	}
 	*out = (const char *) text;
 	*out_size = length;
@@ -311,7 +313,7 @@ ends_in_digit_comma(const unsigned char *text, size_t size)
 	do
 		at--;
 	while (at > 0 && (text[at] & 0xC0) == 0x80);
-	if (text[at] == WORD_MARK)
+	if (text[at] == WORD_MARK || tok_utf8_valid((const char *) text + at, size - 1 - at) < size - 1 - at)
 		return false;
 	tok_utf8_decode((const char *) text + at, &code);
 	return tok_python_is_digit(code);

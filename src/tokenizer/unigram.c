@@ -22,10 +22,13 @@ typedef struct Best
 	int32_t		id;
 } Best;
 
+/* Bytes of the character at the text's start, as far as there are. */
 static inline size_t
-character_length(unsigned char lead)
+character_length(const unsigned char *text, size_t size)
 {
-	return lead == WORD_MARK ? 1 : tok_utf8_length(lead);
+	size_t		length = text[0] == WORD_MARK ? 1 : tok_utf8_length(text[0]);
+
+	return length < size ? length : size;
 }
 
 static inline void
@@ -68,7 +71,7 @@ find_best(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t si
 
 	for (size_t start = 0; start < size;)
 	{
-		size_t		length = character_length(text[start]);
+		size_t		length = character_length(text + start, size - start);
 		const TrieUnit *unit = units;
 		bool		has_single = false;
 		double		so_far;
