@@ -41,6 +41,14 @@
 #define ALBERT_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
+/* 18: what writes EXPLAIN's lines has a header of its own, and reverse() exists for bytea too. */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#ifndef F_REVERSE
+#define F_REVERSE F_REVERSE_TEXT
+#endif
+#endif
+
 /* 15: settings nobody defined are refused, not just warned of. */
 #if PG_VERSION_NUM < 150000
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)

@@ -232,6 +232,7 @@ $user->query(<<'SQL');
 CREATE TABLE texts AS SELECT i, 'the war of ' || i % 10 AS body FROM generate_series(1, 300) i;
 ALTER TABLE texts SET (parallel_workers = 2);
 SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SET albert.enable_batching = off;
 SQL
 my $query = q(SELECT count(*), count(DISTINCT (body, e))
   FROM (SELECT body, albert_embedding(body, 'small')::text AS e, pg_sleep(0.005) FROM texts OFFSET 0) AS t);
