@@ -8,11 +8,14 @@
 \set QUIET 0
 \set ECHO queries
 
+\echo
 CREATE EXTENSION albert;
 
--- The first call loads the model that came with the extension, once for the whole cluster.
+\echo
+\echo '-- The first call loads the model that came with the extension, once for the whole cluster.'
 SELECT albert_fill_mask('The capital of [MASK] is Delhi.');
 
+\echo
 SELECT rank, token, round(score::numeric, 3) AS score
   FROM albert_fill_mask_candidates('A violin is a musical [MASK].', top_k => 3);
 
@@ -21,22 +24,28 @@ SELECT rank, token, round(score::numeric, 3) AS score
 \echo '---- a table of sentences -----------------------------------------------------------------'
 \set ECHO queries
 
+\echo
 CREATE TABLE docs (id int PRIMARY KEY, article text, topic text, sentence text NOT NULL);
 \copy docs FROM 'demo_sentences.tsv' (FORMAT csv, HEADER, DELIMITER E'\t', QUOTE E'\b')
 
+\echo
 SELECT count(*) AS sentences, sum(albert_token_count(sentence)) AS tokens FROM docs;
 
--- Hide the last word of each sentence and let the model fill it in.
+\echo
+\echo '-- Hide the last word of each sentence and let the model fill it in.'
 CREATE TABLE masked AS
   SELECT id, regexp_replace(sentence, '\w+(\W*)$', '[MASK]\1') AS text,
          lower(substring(sentence FROM '(\w+)\W*$')) AS hidden
     FROM docs;
 
+\echo
 CREATE TABLE filled AS
   SELECT id, text, hidden, albert_fill_mask(text) AS guess FROM masked;
 
+\echo
 SELECT text, hidden, guess FROM filled WHERE length(text) < 70 ORDER BY guess <> hidden, id LIMIT 8;
 
+\echo
 SELECT count(*) AS sentences, count(*) FILTER (WHERE guess = hidden) AS guessed FROM filled;
 
 \set ECHO none
@@ -44,27 +53,34 @@ SELECT count(*) AS sentences, count(*) FILTER (WHERE guess = hidden) AS guessed 
 \echo '---- search by meaning --------------------------------------------------------------------'
 \set ECHO queries
 
+\echo
 ALTER TABLE docs ADD embedding real[] GENERATED ALWAYS AS (albert_embedding(sentence, 'albert-mini')) STORED;
 
+\echo
 SELECT article, embedding[1:3] AS first_numbers, cardinality(embedding) AS dimensions FROM docs ORDER BY id LIMIT 3;
 
--- The nearest sentences to a question: cosine similarity of the stored embeddings.
+\echo
+\echo '-- The nearest sentences to a question: cosine similarity of the stored embeddings.'
 PREPARE nearest(text) AS
   SELECT round(albert_similarity(embedding, albert_embedding($1, 'albert-mini'))::numeric, 2) AS similarity, topic, left(sentence, 90) AS sentence
     FROM docs ORDER BY albert_similarity(embedding, albert_embedding($1, 'albert-mini')) DESC LIMIT 4;
 
+\echo
 EXECUTE nearest('Which animals live in the sea?');
 
+\echo
 EXECUTE nearest('Who wrote famous novels?');
 
--- Which topic is a sentence about?  The topic of its nearest neighbour, leaving itself out.
+\echo
+\echo '-- Which topic is a sentence about?  The topic of its nearest neighbour, leaving itself out.'
 SELECT count(*) AS sentences, count(*) FILTER (WHERE topic = neighbour) AS same_topic
   FROM (SELECT a.topic,
                (SELECT b.topic FROM docs b WHERE b.id <> a.id
                  ORDER BY albert_similarity(a.embedding, b.embedding) DESC LIMIT 1) AS neighbour
           FROM docs a) AS pairs;
 
--- The column keeps itself up to date.
+\echo
+\echo '-- The column keeps itself up to date.'
 UPDATE docs SET sentence = 'Whales are mammals that live in the ocean.' WHERE id = 1 RETURNING embedding[1:3] AS first_numbers;
 
 \set ECHO none
@@ -72,4 +88,5 @@ UPDATE docs SET sentence = 'Whales are mammals that live in the ocean.' WHERE id
 \echo '---- one copy of the model, in shared memory ----------------------------------------------'
 \set ECHO queries
 
+\echo
 SELECT name, state, layers, hidden_size, parameters, pg_size_pretty(shared_bytes) AS memory FROM albert_models WHERE state = 'loaded';
