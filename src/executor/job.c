@@ -249,11 +249,21 @@ fetch_batch(TableRun *run, ItemPointerData *position)
 static void
 run_rows(TableRun *run, int from, int to)
 {
-	NullableDatum args[ALBERT_MAX_ARGS] = {0};
+	NullableDatum args[ALBERT_MAX_ARGS];
 	AlbertItem *items = palloc0((to - from) * sizeof(AlbertItem));
 	AlbertJob	job;
 
+	/* what is not given is left at its default */
+	for (int i = 0; i < ALBERT_MAX_ARGS; i++)
+		args[i].isnull = true;
 	args[run->signature->model].value = CStringGetTextDatum(run->job->model);
+	args[run->signature->model].isnull = false;
+	args[run->signature->text].isnull = false;
+	if (run->signature->pair >= 0)
+	{
+		args[run->signature->pair].value = CStringGetTextDatum("");
+		args[run->signature->pair].isnull = false;
+	}
 	for (int i = from; i < to; i++)
 	{
 		args[run->signature->text].value = run->rows[i].source;

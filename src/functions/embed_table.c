@@ -5,12 +5,12 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -67,23 +67,36 @@ require_column(Oid relation, const char *column, bool to_write)
 	ReleaseSysCache(tuple);
 }
 
-/* albert_TASK(content text, model text) in the schema of the procedure. */
+/* Does the function make one value of a text and a model, and options that have defaults? */
+static bool
+is_column_function(Oid function)
+{
+	AlbertSignature *signature = AlbertSignatureOf(function);
+
+	return signature != NULL && !signature->returns_set &&
+		signature->text == 0 && signature->types[0] == TEXTOID &&
+		signature->model == 1 && signature->types[1] == TEXTOID;
+}
+
+/* albert_TASK(content text, model text, ...) in the schema of the procedure. */
 static Oid
 task_function(FunctionCallInfo fcinfo, const char *task)
 {
 	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
 	char	   *name = psprintf("albert_%s", task);
-	Oid			types[2] = {TEXTOID, TEXTOID};
-	Oid			function = LookupFuncName(list_make2(makeString(schema), makeString(name)),
-										  2, types, true);
-	AlbertSignature *signature = OidIsValid(function) ? AlbertSignatureOf(function) : NULL;
+	FuncCandidateList candidate = FuncnameGetCandidates(list_make2(makeString(schema), makeString(name)),
+														2, NIL, false, true, false, true);
 
-	if (signature == NULL || signature->returns_set || signature->pair >= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("there is no task \"%s\" that makes one value of one text", task),
-				 errhint("Tasks are embedding, fill_mask, classify, token_count, tokenize and encode.")));
-	return function;
+	for (; candidate != NULL; candidate = candidate->next)
+	{
+		if (OidIsValid(candidate->oid) && is_column_function(candidate->oid))
+			return candidate->oid;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("there is no task \"%s\" that makes one value of one text", task),
+			 errhint("Tasks are embedding, fill_mask, classify, token_count, tokenize and encode.")));
+	return InvalidOid;
 }
 
 /* An argument as a C string that outlives the batches' transactions; NULL for NULL. */
