@@ -13,7 +13,7 @@
 /* A caller that counts, and can refuse. */
 typedef struct Giver
 {
-	int			gets = 0;
+	int			gets;
 	int			puts;
 	size_t		held;
 	size_t		most;			/* refuse beyond this many bytes */
