@@ -305,10 +305,13 @@ try_rows(TableRun *run, int from, int to, ErrorData **error)
 	{
 		MemoryContextSwitchTo(run->batch_context);
 		*error = CopyErrorData();
-		if (!is_row_error((*error)->sqlerrcode))
-			PG_RE_THROW();
 		FlushErrorState();
+		/* first, whatever the error: else the session is left in an aborted block */
 		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+		if (!is_row_error((*error)->sqlerrcode))
+			ReThrowError(*error);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
