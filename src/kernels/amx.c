@@ -41,6 +41,9 @@
 #define WEIGHTS_0	6
 #define WEIGHTS_1	7
 
+/* Compilers do not all know what memory the tile instructions read and write. */
+#define MEMORY_IS_USED(p)	__asm__ volatile("" : : "r"(p) : "memory")
+
 typedef struct TileConfig
 {
 	uint8_t		palette;
@@ -65,6 +68,7 @@ configure_tiles(int rows)
 		if (config.rows[t] == 0)
 			config.row_bytes[t] = 0;
 	}
+	MEMORY_IS_USED(&config);
 	_tile_loadconfig(&config);
 }
 
@@ -80,6 +84,7 @@ name(int rows, int units, const void *x, const void *w, const void *add, void *t
 	uint32_t   *sums = tile; \
 	bool		lower = rows > TILE_ROWS; \
  \
+	MEMORY_IS_USED(x); \
 	configure_tiles(rows); \
 	if (before != NULL) \
 	{ \
@@ -123,6 +128,7 @@ name(int rows, int units, const void *x, const void *w, const void *add, void *t
 		_tile_stored(SUMS_11, sums + TILE_ROWS * NR + VN, 4 * NR); \
 	} \
 	_tile_release(); \
+	MEMORY_IS_USED(tile); \
 }
 
 MULTIPLY_TILES(multiply_tiles_bf16, _tile_dpbf16ps)
