@@ -112,4 +112,9 @@ extern bool tok_builder_added(Builder *builder, const Settings *settings);
 /* spiece.c */
 extern bool tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files);
 
+/* bert.c */
+extern void tok_bert_defaults(Settings *defaults);
+extern bool tok_build_wordpiece_tries(Builder *builder, const char *prefix, size_t prefix_size);
+extern bool tok_compile_bert(Builder *builder, const AlbertTokenizerFiles *files);
+
 #endif							/* ALBERT_TOKENIZER_COMPILE_H */

@@ -70,6 +70,28 @@ strip(Text *text, size_t start)
 	text->size -= front - start;
 }
 
+/* Replace every "from" by the shorter "to", from left to right. */
+static void
+replace(Text *text, const char *from, const char *to)
+{
+	size_t		from_size = strlen(from);
+	size_t		to_size = strlen(to);
+	size_t		n = 0;
+
+	for (size_t i = 0; i < text->size;)
+	{
+		if (text->size - i >= from_size && memcmp(text->data + i, from, from_size) == 0)
+		{
+			memcpy(text->data + n, to, to_size);
+			n += to_size;
+			i += from_size;
+		}
+		else
+			text->data[n++] = text->data[i++];
+	}
+	text->size = n;
+}
+
 /* ---- sentencepiece ---- */
 
 /* Append a piece with its word marks as spaces; the text's first mark may have to go. */
@@ -155,34 +177,40 @@ join_spiece(const AlbertTokenizer *tokenizer, const int32_t *ids, int n, Text *t
 	strip(text, start);
 }
 
+/* ---- WordPiece ---- */
+
+/* BertTokenizer.convert_tokens_to_string() */
+static void
+join_bert(const AlbertTokenizer *tokenizer, const int32_t *ids, int n, Text *text)
+{
+	size_t		start = text->size;
+	Text		joined;
+
+	for (int i = 0; i < n; i++)
+	{
+		AlbertText	piece;
+		AlbertStatus status;
+
+		AlbertTokenizerPiece(tokenizer, ids[i], &piece, &status);
+		if (i > 0)
+			append(text, " ", 1);
+		append(text, piece.data, piece.size);
+	}
+	joined = (Text) {text->data + start, text->size - start};
+	replace(&joined, " ##", "");
+	text->size = start + joined.size;
+	strip(text, start);
+}
+
 /* ---- all kinds ---- */
 
 static void
 join(const AlbertTokenizer *tokenizer, const int32_t *ids, int n, Text *text)
 {
-	join_spiece(tokenizer, ids, n, text);
-}
-
-/* Replace every "from" by the shorter "to", from left to right. */
-static void
-replace(Text *text, const char *from, const char *to)
-{
-	size_t		from_size = strlen(from);
-	size_t		to_size = strlen(to);
-	size_t		n = 0;
-
-	for (size_t i = 0; i < text->size;)
-	{
-		if (text->size - i >= from_size && memcmp(text->data + i, from, from_size) == 0)
-		{
-			memcpy(text->data + n, to, to_size);
-			n += to_size;
-			i += from_size;
-		}
-		else
-			text->data[n++] = text->data[i++];
-	}
-	text->size = n;
+	if (HEADER(tokenizer)->kind == KIND_SPIECE)
+		join_spiece(tokenizer, ids, n, text);
+	else
+		join_bert(tokenizer, ids, n, text);
 }
 
 static void

@@ -52,6 +52,7 @@ typedef enum Section
 	SECTION_SYMBOLS,			/* TrieUnit[]: user-defined symbols */
 	SECTION_ADDED,				/* AddedToken[] */
 	SECTION_ADDED_CODES,		/* uint32_t[]: their contents in code points */
+	SECTION_NEVER_SPLIT,		/* NUL-terminated strings: words the basic tokenizer leaves alone */
 	SECTION_STEPS,				/* PipelineStep[] */
 	SECTION_STEP_CODES,			/* uint32_t[]: the steps' strings */
 	SECTION_TEMPLATE,			/* TemplateItem[] */
@@ -263,6 +264,11 @@ extern int	tok_python_lower(uint32_t code, uint32_t out[2]);	/* codes written, t
 extern uint32_t tok_python_lower_sigma(const uint32_t *codes, size_t count, size_t stride, size_t at);
 extern int	tok_python_decompose(uint32_t code, bool compatible, uint32_t out[18]);	/* codes written */
 extern int	tok_python_combining(uint32_t code);	/* canonical combining class */
+extern bool tok_python_is_control(uint32_t code);	/* general category C*, unassigned included */
+extern bool tok_python_is_separator(uint32_t code);	/* general category Zs */
+extern bool tok_python_is_nonspacing(uint32_t code);	/* general category Mn */
+extern bool tok_python_is_punctuation(uint32_t code);	/* general category P* */
+extern uint32_t tok_python_compose(uint32_t first, uint32_t second);	/* 0: they do not compose */
 
 /* fast_unicode.c: Unicode as Hugging Face's tokenizers library knows it */
 extern bool tok_fast_is_space(uint32_t code);
@@ -306,8 +312,26 @@ extern size_t tok_added_protected(const AlbertTokenizer *tokenizer, const uint32
 extern const AddedToken *tok_added_longest(const AlbertTokenizer *tokenizer, const uint32_t *codes,
 										   size_t count, size_t at);
 
-/* spiece_encode.c */
-extern bool tok_spiece_encode(EncodeContext *context, const AlbertText *text);
+/* text.c */
+typedef struct Fragment
+{
+	const uint32_t *codes;		/* lower-cased */
+	const int32_t *sources;		/* the code point of the text each came from */
+	size_t		count;
+	const FastPlaces *places;
+	const char *bytes;			/* of a plain text; else NULL */
+	size_t		base;			/* bytes before it, in a plain text */
+} Fragment;
+
+extern bool tok_slow_encode(EncodeContext *context, const AlbertText *text);
+
+/* spiece_encode.c, bert_encode.c */
+extern bool tok_spiece_fragment(EncodeContext *context, const Fragment *fragment);
+extern bool tok_bert_fragment(EncodeContext *context, const Fragment *fragment);
+
+/* wordpiece.c */
+extern bool tok_wordpiece(EncodeContext *context, const unsigned char *text, size_t size,
+						  const int32_t *start, const int32_t *stop);
 
 /* unigram.c */
 typedef struct Segment

@@ -428,9 +428,10 @@ add_segments(EncodeContext *context, const Normalized *normalized, bool cut_comm
 
 /* The fragment's letters after white space, quotes, decomposition and marks. */
 static bool
-prepare_letters(EncodeContext *context, const uint32_t *codes, const int32_t *sources, size_t count,
-				const FastPlaces *places, Letters *letters)
+prepare_letters(EncodeContext *context, const Fragment *fragment, Letters *letters)
 {
+	const uint32_t *codes = fragment->codes;
+	size_t		count = fragment->count;
 	uint32_t	flags = context->header->flags;
 	bool		collapse = (flags & TOKENIZER_REMOVE_SPACE) != 0;
 	bool		strip = (flags & TOKENIZER_KEEP_ACCENTS) == 0;
@@ -471,7 +472,7 @@ prepare_letters(EncodeContext *context, const uint32_t *codes, const int32_t *so
 			if (strip && tok_python_combining(parts[j]) != 0)
 				continue;
 			letters->items[letters->count].code = parts[j];
-			letters->items[letters->count].source = tok_fast_place(places, sources[i], part);
+			letters->items[letters->count].source = tok_fast_place(fragment->places, fragment->sources[i], part);
 			letters->items[letters->count++].ghost = ghost;
 			part += !ghost;
 		}
@@ -513,8 +514,7 @@ write_letters(EncodeContext *context, const Letters *letters, unsigned char **te
 }
 
 static bool
-encode_fragment(EncodeContext *context, const uint32_t *codes, const int32_t *sources, size_t count,
-				const FastPlaces *places)
+encode_any(EncodeContext *context, const Fragment *fragment)
 {
 	Letters		letters = {NULL, 0, 0};
 	Normalized	normalized = {NULL, NULL, NULL, 0, 0};
@@ -522,53 +522,15 @@ encode_fragment(EncodeContext *context, const uint32_t *codes, const int32_t *so
 	int32_t    *owner;
 	size_t		size = 0;
 
-	return prepare_letters(context, codes, sources, count, places, &letters) &&
+	return prepare_letters(context, fragment, &letters) &&
 		write_letters(context, &letters, &text, &owner, &size) &&
 		normalize(context, text, size, letters.items, owner, &normalized) &&
 		add_segments(context, &normalized, true, NULL);
 }
 
-/*
- * The text in code points, lower-cased character by character except where
- * an added token is spelled out.
- */
-static bool
-decode_text(EncodeContext *context, const AlbertText *text, bool plain, uint32_t **codes, int32_t **sources,
-			size_t *count, FastPlaces *places)
-{
-	size_t		n = tok_utf8_count(text->data, text->size);
-	bool		lower = (context->header->flags & TOKENIZER_LOWER_CASE) != 0;
-	uint32_t   *raw = AlbertArenaArray(context->arena, n, sizeof(uint32_t));
-	size_t		keep = 0;
-
-	*codes = AlbertArenaArray(context->arena, n, 2 * sizeof(uint32_t));
-	*sources = AlbertArenaArray(context->arena, n, 2 * sizeof(int32_t));
-	if (raw == NULL || *codes == NULL || *sources == NULL)
-		return tok_no_memory(context->status);
-	for (size_t at = 0, i = 0; at < text->size; i++)
-		at += tok_utf8_decode(text->data + at, &raw[i]);
-	memset(places, 0, sizeof(*places));
-	if (context->offsets && !plain && !tok_fast_places(context, raw, n, places))
-		return false;
-	*count = 0;
-	for (size_t i = 0; i < n; i++)
-	{
-		int			length = 1;
-
-		if (lower && keep <= i)
-			keep = i + tok_added_protected(context->tokenizer, raw, n, i);
-		(*codes)[*count] = raw[i];
-		if (lower && keep <= i)
-			length = tok_python_lower(raw[i], *codes + *count);
-		for (int j = 0; j < length; j++)
-			(*sources)[(*count)++] = (int32_t) i;
-	}
-	return true;
-}
-
 /* ---- fragments of plain ASCII ---- */
 
-/* Bytes are code points here; base is the fragment's place in the text. */
+/* Bytes are code points here. */
 static bool
 encode_ascii(EncodeContext *context, const char *text, size_t size, size_t base)
 {
@@ -618,78 +580,10 @@ encode_ascii(EncodeContext *context, const char *text, size_t size, size_t base)
 	return add_segments(context, &normalized, true, NULL);
 }
 
-/* ---- texts ---- */
-
-/* Take out the added tokens, encode what is between.  When plain, codes are bytes. */
-static bool
-encode_with_added(EncodeContext *context, const AlbertText *text, bool plain)
-{
-	uint32_t   *codes;
-	int32_t    *sources;
-	size_t		count = 0;
-	size_t		fragment = 0;
-	size_t		at = 0;
-	FastPlaces	places;
-
-	if (!decode_text(context, text, plain, &codes, &sources, &count, &places))
-		return false;
-	for (;;)
-	{
-		const AddedToken *token = NULL;
-		size_t		left;
-		size_t		start;
-		size_t		stop;
-		bool		good;
-
-		while (at < count && (token = tok_added_longest(context->tokenizer, codes, count, at)) == NULL)
-			at++;
-		left = start = at;
-		if (token != NULL && (token->flags & ADDED_LSTRIP))
-		{
-			while (start > fragment && tok_fast_is_space(codes[start - 1]))
-				start--;
-			while (left > fragment && tok_python_is_space(codes[left - 1]))
-				left--;
-		}
-		if (left == fragment)
-			good = true;
-		else if (plain)
-			good = encode_ascii(context, text->data + fragment, left - fragment, fragment);
-		else
-			good = encode_fragment(context, codes + fragment, sources + fragment, left - fragment, &places);
-		if (token == NULL || !good)
-			return good;
-		if (!tok_reserve(context, 1))
-			return false;
-		fragment = stop = at + token->code_count;
-		if (token->flags & ADDED_RSTRIP)
-		{
-			while (stop < count && tok_fast_is_space(codes[stop]))
-				stop++;
-			while (fragment < count && tok_python_is_space(codes[fragment]))
-				fragment++;
-		}
-		tok_add(context, token->id, tok_fast_place(&places, sources[start], 0),
-				tok_fast_place(&places, sources[stop - 1], 0) + 1);
-		at = fragment;
-	}
-}
-
 bool
-tok_spiece_encode(EncodeContext *context, const AlbertText *text)
+tok_spiece_fragment(EncodeContext *context, const Fragment *fragment)
 {
-	const ImageHeader *header = context->header;
-	bool		plain = (header->flags & TOKENIZER_ASCII) != 0;
-	bool		added = false;
-
-	for (size_t i = 0; i < text->size && plain; i++)
-	{
-		unsigned char byte = (unsigned char) text->data[i];
-
-		plain = byte < 0x80 && header->ascii[byte] != 0;
-		added |= header->added_first[byte] != 0;
-	}
-	if (plain && !added)
-		return encode_ascii(context, text->data, text->size, 0);
-	return (plain || tok_check_text(text, context->status)) && encode_with_added(context, text, plain);
+	if (fragment->bytes != NULL)
+		return encode_ascii(context, fragment->bytes, fragment->count, fragment->base);
+	return encode_any(context, fragment);
 }

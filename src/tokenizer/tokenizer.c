@@ -121,7 +121,8 @@ encode_text(EncodeContext *context, const AlbertText *text)
 	switch (context->header->kind)
 	{
 		case KIND_SPIECE:
-			return tok_spiece_encode(context, text);
+		case KIND_BERT:
+			return tok_slow_encode(context, text);
 		default:
 			return AlbertFail(context->status, ALBERT_INTERNAL, "unknown kind of tokenizer");
 	}

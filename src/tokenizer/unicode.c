@@ -139,3 +139,52 @@ tok_python_combining(uint32_t code)
 	class = utf8proc_get_property(code)->combining_class;
 	return class != 0 && is_assigned(code) ? class : 0;
 }
+
+static utf8proc_category_t
+category(uint32_t code)
+{
+	return is_assigned(code) ? utf8proc_category(code) : UTF8PROC_CATEGORY_CN;
+}
+
+bool
+tok_python_is_control(uint32_t code)
+{
+	utf8proc_category_t c;
+
+	if (code < 0x80)
+		return code < 0x20 || code == 0x7F;
+	c = category(code);
+	return c == UTF8PROC_CATEGORY_CN || c == UTF8PROC_CATEGORY_CC || c == UTF8PROC_CATEGORY_CF ||
+		c == UTF8PROC_CATEGORY_CS || c == UTF8PROC_CATEGORY_CO;
+}
+
+bool
+tok_python_is_separator(uint32_t code)
+{
+	return code < 0x80 ? code == ' ' : category(code) == UTF8PROC_CATEGORY_ZS;
+}
+
+bool
+tok_python_is_nonspacing(uint32_t code)
+{
+	return code >= 0x300 && category(code) == UTF8PROC_CATEGORY_MN;
+}
+
+bool
+tok_python_is_punctuation(uint32_t code)
+{
+	utf8proc_category_t c = category(code);
+
+	return c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO;
+}
+
+/* What canonical composition makes of two characters that stand together. */
+uint32_t
+tok_python_compose(uint32_t first, uint32_t second)
+{
+	utf8proc_int32_t pair[2] = {(utf8proc_int32_t) first, (utf8proc_int32_t) second};
+
+	if (!is_assigned(first) || !is_assigned(second))
+		return 0;
+	return utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE) == 1 ? (uint32_t) pair[0] : 0;
+}
