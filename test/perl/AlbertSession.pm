@@ -51,13 +51,19 @@ sub _pump
 	return $self->{run}->pumpable;
 }
 
+# Is psql still there?  It leaves when its connection is lost.
+sub alive
+{
+	return $_[0]->_pump;
+}
+
 # Have the statements sent last been answered?
 sub ready
 {
 	my ($self) = @_;
 
 	$self->_pump;
-	return $self->{out} =~ /^done $self->{n}$/m && $self->{err} =~ /^done $self->{n}$/m;
+	return $self->{out} =~ /^done $self->{n}\n/m && $self->{err} =~ /^done $self->{n}\n/m;
 }
 
 # What the statements sent last answered, and errors and warnings.  A session
