@@ -20,7 +20,7 @@
 #define TILES_NEED	ALBERT_CPU_AMX
 #endif
 
-#if defined(__AMX_TILE__) || defined(ALBERT_AMX_EMULATED)
+#if defined(__AMX_TILE__) || defined(__AMXTILE__) || defined(ALBERT_AMX_EMULATED)
 
 #define TILE_ROWS	16
 #define MAX_ROWS	(2 * TILE_ROWS)

@@ -10,10 +10,14 @@
 
 #ifdef ALBERT_X86_64
 
+#include <immintrin.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,fma,f16c"))), apply_to = function)
+#else
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,fma,f16c")
-
-#include <immintrin.h>
+#endif
 
 typedef struct EmulatedTile
 {
@@ -139,6 +143,10 @@ extern const AlbertKernels SET;
 
 #include "kernels/amx.c"
 
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
 #pragma GCC pop_options
+#endif
 
 #endif							/* ALBERT_X86_64 */
