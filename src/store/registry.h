@@ -102,7 +102,7 @@ typedef struct AlbertRegistry
 	AlbertSlot	slots[ALBERT_NSLOTS];
 } AlbertRegistry;
 
-StaticAssertDecl(sizeof(AlbertRegistry) < 45 * 1024,
+StaticAssertDecl(sizeof(AlbertRegistry) < 40 * 1024,
 				 "the registry must fit the slack of the main shared memory segment");
 
 /* ---- registry.c ---- */
