@@ -10,6 +10,8 @@ the same bytes.  KEY is a number of config.json (hidden_size, num_hidden_layers
     seed=N           other weights
     dtype=F32|BF16   how weights are stored (BF16)
     tokenizer=FILE   a spiece.model to copy instead of the one made here
+    head=NAME        instead of the heads of pretraining: classifier, multilabel,
+                     nli, tokens, answers or choice
 
 The vocabulary made here has the special tokens in ALBERT's order, a few
 hundred frequent English words and the characters of ASCII, so every text of
@@ -95,9 +97,23 @@ def sentencepiece_model():
     return out + field(2, 2, trainer) + field(3, 2, normalizer)
 
 
+# ---- heads ----
+
+# NAME: (architecture, tensors, has a pooler, labels, problem type)
+HEADS = {
+    "pretraining": ("AlbertForPreTraining", None, True, None, None),
+    "classifier": ("AlbertForSequenceClassification", "classifier", True, ["negative", "neutral", "positive"], None),
+    "multilabel": ("AlbertForSequenceClassification", "classifier", True, ["sport", "politics", "science"], "multi_label_classification"),
+    "nli": ("AlbertForSequenceClassification", "classifier", True, ["contradiction", "neutral", "entailment"], None),
+    "tokens": ("AlbertForTokenClassification", "classifier", False, ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], None),
+    "answers": ("AlbertForQuestionAnswering", "qa_outputs", False, ["LABEL_0", "LABEL_1"], None),
+    "choice": ("AlbertForMultipleChoice", "classifier", True, ["LABEL_0"], None),
+}
+
+
 # ---- weights ----
 
-def tensors(config):
+def tensors(config, head):
     """(name, shape, what) in the order of the file."""
     h, e, i = config["hidden_size"], config["embedding_size"], config["intermediate_size"]
     base = "albert.embeddings."
@@ -112,13 +128,20 @@ def tensors(config):
             linears += [(layer + "attention." + part, h, h) for part in ("query", "key", "value", "dense")]
             linears += [(layer + "ffn", i, h), (layer + "ffn_output", h, i)]
             norms += [(layer + "attention.LayerNorm", h), (layer + "full_layer_layer_norm", h)]
-    linears += [("albert.pooler", h, h), ("predictions.dense", e, h), ("sop_classifier.classifier", 2, h)]
-    norms += [("predictions.LayerNorm", e)]
+    _, classifier, pooler, labels, _ = HEADS[head]
+    if pooler:
+        linears.append(("albert.pooler", h, h))
+    if classifier is None:
+        linears += [("predictions.dense", e, h), ("sop_classifier.classifier", 2, h)]
+        norms += [("predictions.LayerNorm", e)]
+    else:
+        linears.append((classifier, 1 if head == "choice" else len(labels), h))
     for name, rows, cols in linears:
         out += [(name + ".weight", [rows, cols]), (name + ".bias", [rows])]
     for name, size in norms:
         out += [(name + ".weight", [size]), (name + ".bias", [size])]
-    out.append(("predictions.bias", [config["vocab_size"]]))
+    if classifier is None:
+        out.append(("predictions.bias", [config["vocab_size"]]))
     return out
 
 
@@ -138,9 +161,9 @@ def widen(data):
     return wide.tobytes()
 
 
-def write_weights(path, config, seed, dtype):
+def write_weights(path, config, head, seed, dtype):
     width = {"F32": 4, "BF16": 2}[dtype]
-    header, offset, names = {"__metadata__": {"format": "pt"}}, 0, tensors(config)
+    header, offset, names = {"__metadata__": {"format": "pt"}}, 0, tensors(config, head)
     for name, shape in names:
         size = width
         for dimension in shape:
@@ -170,6 +193,8 @@ def write_model(directory, name, settings):
     seed = int(settings.pop("seed", 0))
     dtype = settings.pop("dtype", "BF16")
     tokenizer = settings.pop("tokenizer", None)
+    head = settings.pop("head", "pretraining")
+    architecture, _, _, labels, problem_type = HEADS[head]
     config = dict(DEFAULTS, vocab_size=len(vocabulary()))
     config.update((key, int(value)) for key, value in settings.items())
     if tokenizer is not None:
@@ -177,15 +202,20 @@ def write_model(directory, name, settings):
     else:
         with open(os.path.join(path, "spiece.model"), "wb") as out:
             out.write(sentencepiece_model())
-    config.update(architectures=["AlbertForPreTraining"], model_type="albert", hidden_act="gelu_new",
+    config.update(architectures=[architecture], model_type="albert", hidden_act="gelu_new",
                   layer_norm_eps=1e-12, pad_token_id=0, bos_token_id=2, eos_token_id=3)
+    if labels is not None:
+        config.update(id2label={str(i): label for i, label in enumerate(labels)},
+                      label2id={label: i for i, label in enumerate(labels)})
+    if problem_type is not None:
+        config.update(problem_type=problem_type)
     with open(os.path.join(path, "config.json"), "w") as out:
         json.dump(config, out, indent=1, sort_keys=True)
     with open(os.path.join(path, "tokenizer_config.json"), "w") as out:
         json.dump({"do_lower_case": True, "keep_accents": False, "remove_space": True,
                    "model_max_length": config["max_position_embeddings"],
                    "tokenizer_class": "AlbertTokenizer"}, out, indent=1, sort_keys=True)
-    write_weights(os.path.join(path, "model.safetensors"), config, seed, dtype)
+    write_weights(os.path.join(path, "model.safetensors"), config, head, seed, dtype)
 
 
 def main(arguments):
