@@ -7,13 +7,14 @@
 #include "encoder/internal.h"
 
 /*
- * A block's activations should fit the second-level cache of the processors
- * at hand (1 to 2 MB), next to the panel of weights that streams by; more rows
- * a block mean that the weights are read less often.
+ * Every block reads all weights of a layer again, so it should be large; its
+ * activations, (hidden_size + intermediate_size) * 4 bytes a row, should stay
+ * near the processor, so it should not.  Measured on base shapes from 28 to 448
+ * rows, every precision is within 3 % of its best from 84 rows up; 96 divides
+ * evenly among the kernels' tiles.
  */
-#define CACHE_FLOATS		(256 * 1024)
-#define FEWEST_ROWS			48
-#define MOST_ROWS			192
+#define BLOCK_ROWS			96
+#define PACE_STEP			48		/* rows a large model's blocks grow by */
 
 /* The longest a product may take between two looks at the interrupt flag. */
 #define SECONDS_A_PRODUCT	0.03
@@ -89,8 +90,8 @@ AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most)
 
 	if (rows >= most)
 		return most;
-	if (rows >= FEWEST_ROWS)
-		return (int) rows / FEWEST_ROWS * FEWEST_ROWS;
+	if (rows >= PACE_STEP)
+		return (int) rows / PACE_STEP * PACE_STEP;
 	if (rows >= 8)
 		return (int) rows / 8 * 8;
 	return rows >= 1 ? (int) rows : 1;
@@ -120,16 +121,28 @@ AlbertPaceStop(AlbertPace *pace, double flops)
 }
 
 int
-AlbertBlockRows(const AlbertRun *run, int width)
+AlbertBlockRows(const AlbertRun *run)
 {
-	int			rows = CACHE_FLOATS / (width > 0 ? width : 1);
+	return run->block_rows > 0 ? run->block_rows : BLOCK_ROWS;
+}
 
-	if (run->block_rows > 0)
-		return run->block_rows;
-	rows -= rows % FEWEST_ROWS;
-	if (rows < FEWEST_ROWS)
-		return FEWEST_ROWS;
-	return rows > MOST_ROWS ? MOST_ROWS : rows;
+int
+AlbertBlockSpace(const AlbertRun *run, int rows)
+{
+	int			space = AlbertBlockRows(run) + ALBERT_BLOCK_TAIL;
+
+	return rows < space ? rows : space;
+}
+
+int
+AlbertNextBlock(const AlbertRun *run, const AlbertPace *pace, double flops_per_row, int rest)
+{
+	int			whole = AlbertBlockRows(run);
+	int			n = AlbertPaceRows(pace, flops_per_row, whole);
+
+	if (rest <= n || (n == whole && rest <= n + ALBERT_BLOCK_TAIL))
+		return rest;
+	return n;
 }
 
 /*
@@ -156,7 +169,7 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 				 AlbertActivation act, const AlbertRows *rows,
 				 const AlbertRun *run, AlbertRows *out, AlbertStatus *status)
 {
-	int			most = AlbertBlockRows(run, linear->in + linear->out);
+	int			space = AlbertBlockSpace(run, rows->n);
 	double		flops = albert_linear_flops(linear);
 	AlbertPace	pace;
 	AlbertArenaMark mark;
@@ -166,10 +179,8 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 	if (!AlbertCheckWidth(rows, linear->in, status) ||
 		!AlbertRowsNew(run->arena, rows->n, linear->out, out, status))
 		return false;
-	if (most > rows->n)
-		most = rows->n;
 	mark = AlbertArenaGetMark(run->arena);
-	scratch = AlbertEncoderAlloc(run->arena, AlbertScratchSize(model, linear, most), status);
+	scratch = AlbertEncoderAlloc(run->arena, AlbertScratchSize(model, linear, space), status);
 	if (scratch == NULL)
 		return false;
 	AlbertPaceInit(&pace, ALBERT_LINEAR_FLOPS);
@@ -177,9 +188,7 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 	{
 		if (!AlbertPoll(run, status))
 			return false;
-		n = AlbertPaceRows(&pace, flops, most);
-		if (n > rows->n - first)
-			n = rows->n - first;
+		n = AlbertNextBlock(run, &pace, flops, rows->n - first);
 		AlbertPaceStart(&pace);
 		model->kernels->linear(linear, n, rows->data + (size_t) first * rows->ld, rows->ld,
 							   act, NULL, 0,

@@ -106,20 +106,12 @@ intermediate_width(const AlbertConfig *config)
 		config->intermediate_size : config->embedding_size;
 }
 
-static int
-block_rows_of(const AlbertConfig *config, const AlbertRun *run, int ntokens)
-{
-	int			rows = AlbertBlockRows(run, config->intermediate_size + config->hidden_size);
-
-	return rows < ntokens ? rows : ntokens;
-}
-
 size_t
 AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len)
 {
 	const AlbertConfig *config = model->config;
 	const AlbertRun run = {0};
-	size_t		rows = block_rows_of(config, &run, ntokens);
+	size_t		rows = AlbertBlockSpace(&run, ntokens);
 	size_t		hidden_row = albert_stride(config->hidden_size) * sizeof(float);
 	size_t		size = 0;
 
@@ -144,14 +136,14 @@ allocate_workspace(AlbertPass *pass, AlbertStatus *status)
 	const AlbertConfig *config = pass->config;
 	AlbertArena *arena = pass->run->arena;
 	int			ntokens = pass->batch->ntokens;
-	size_t		linear_size = linear_scratch_size(pass->model, pass->block_rows);
+	size_t		linear_size = linear_scratch_size(pass->model, pass->block_space);
 	size_t		attention_size = pass->kernels->attention_scratch(pass->max_len, config->hidden_size,
 																  config->num_attention_heads);
 
 	if (!AlbertRowsNew(arena, ntokens, 3 * config->hidden_size, &pass->qkv, status) ||
 		!AlbertRowsNew(arena, ntokens, config->hidden_size, &pass->context, status) ||
-		!AlbertRowsNew(arena, pass->block_rows, config->hidden_size, &pass->attended, status) ||
-		!AlbertRowsNew(arena, pass->block_rows, intermediate_width(config),
+		!AlbertRowsNew(arena, pass->block_space, config->hidden_size, &pass->attended, status) ||
+		!AlbertRowsNew(arena, pass->block_space, intermediate_width(config),
 					   &pass->intermediate, status))
 		return false;
 	if (pass->trace != NULL && pass->trace->layer != NULL &&
@@ -218,10 +210,8 @@ project_wanted_queries(AlbertPass *pass, const AlbertLayer *layer, const AlbertR
 	{
 		if (!AlbertPoll(pass->run, status))
 			return false;
-		n = AlbertPaceRows(&pass->linear_pace, albert_linear_flops(&layer->query),
-						   pass->block_rows);
-		if (n > result->n - first)
-			n = result->n - first;
+		n = AlbertNextBlock(pass->run, &pass->linear_pace, albert_linear_flops(&layer->query),
+							result->n - first);
 		pass->kernels->linear(&layer->query, n,
 							  result->data + (size_t) first * result->ld, result->ld,
 							  ALBERT_ACT_NONE, NULL, 0,
@@ -246,11 +236,9 @@ embed(AlbertPass *pass, bool queries, AlbertStatus *status)
 	{
 		if (!AlbertPoll(pass->run, status))
 			return false;
-		n = AlbertPaceRows(&pass->linear_pace,
-						   layer != NULL ? albert_linear_flops(&layer->key_value) : 1,
-						   pass->block_rows);
-		if (n > pass->batch->ntokens - first)
-			n = pass->batch->ntokens - first;
+		n = AlbertNextBlock(pass->run, &pass->linear_pace,
+							layer != NULL ? albert_linear_flops(&layer->key_value) : 1,
+							pass->batch->ntokens - first);
 		AlbertEmbedRows(pass, first, n);
 		if (layer == NULL)
 			continue;
@@ -314,7 +302,7 @@ pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,
 	pass->run = run;
 	pass->trace = run->trace;
 	pass->max_len = max_len;
-	pass->block_rows = block_rows_of(config, run, batch->ntokens);
+	pass->block_space = AlbertBlockSpace(run, batch->ntokens);
 	pass->largest_product = 2.0 * config->hidden_size *
 		(config->intermediate_size > 2 * config->hidden_size ?
 		 config->intermediate_size : 2 * config->hidden_size);

@@ -117,8 +117,8 @@ extern bool AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
 /*
  * Most bytes that AlbertEncode has allocated at a time for a batch of that
  * many tokens, longest text max_len: by token about 6 hidden_size floats
- * (result, state, query, key, value, context), by block of 48 to 192 rows
- * hidden_size + intermediate_size floats, and the kernels' scratch.  A trace
+ * (result, state, query, key, value, context), by row of a block
+ * (about 100) hidden_size + intermediate_size floats, and the kernels' scratch.  A trace
  * adds hidden_size floats a token and heads * max_len^2.
  */
 extern size_t AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len);

@@ -39,7 +39,7 @@ bool
 AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 			  const AlbertRun *run, AlbertRows *logits, AlbertStatus *status)
 {
-	int			most = AlbertBlockRows(run, rows->width + model->mlm_dense.out);
+	int			space = AlbertBlockSpace(run, rows->n);
 	double		dense_flops = albert_linear_flops(&model->mlm_dense);
 	double		table_flops = 2.0 * model->mlm_decoder.rows * model->mlm_decoder.cols;
 	double		largest = table_flops > dense_flops ? table_flops : dense_flops;
@@ -53,12 +53,10 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 		!AlbertCheckWidth(rows, model->mlm_dense.in, status) ||
 		!AlbertRowsNew(run->arena, rows->n, model->mlm_decoder.rows, logits, status))
 		return false;
-	if (most > rows->n)
-		most = rows->n;
 	mark = AlbertArenaGetMark(run->arena);
-	if (!AlbertRowsNew(run->arena, most, model->mlm_dense.out, &transformed, status))
+	if (!AlbertRowsNew(run->arena, space, model->mlm_dense.out, &transformed, status))
 		return false;
-	scratch = AlbertEncoderAlloc(run->arena, scratch_size(model, most), status);
+	scratch = AlbertEncoderAlloc(run->arena, scratch_size(model, space), status);
 	if (scratch == NULL)
 		return false;
 	AlbertPaceInit(&pace, ALBERT_LINEAR_FLOPS);
@@ -66,9 +64,7 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 	{
 		if (!AlbertPoll(run, status))
 			return false;
-		n = AlbertPaceRows(&pace, largest, most);
-		if (n > rows->n - first)
-			n = rows->n - first;
+		n = AlbertNextBlock(run, &pace, largest, rows->n - first);
 		AlbertPaceStart(&pace);
 		score_rows(model, n, rows->data + (size_t) first * rows->ld, rows->ld,
 				   transformed.data, transformed.ld,

@@ -68,8 +68,20 @@ extern int	AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most
 extern void AlbertPaceStart(AlbertPace *pace);
 extern void AlbertPaceStop(AlbertPace *pace, double flops);
 
-/* The largest block of rows worth having when each takes width floats of cache. */
-extern int	AlbertBlockRows(const AlbertRun *run, int width);
+/*
+ * Rows worked on together.  A few left over join the last block, so that the
+ * weights are not read for them alone.
+ */
+#define ALBERT_BLOCK_TAIL	16
+
+extern int	AlbertBlockRows(const AlbertRun *run);
+
+/* The most rows a block of so many may get: what buffers for a block must hold. */
+extern int	AlbertBlockSpace(const AlbertRun *run, int rows);
+
+/* Rows of the next block when rest rows are left. */
+extern int	AlbertNextBlock(const AlbertRun *run, const AlbertPace *pace,
+							double flops_per_row, int rest);
 
 /* Scratch for a product of 1 to most rows. */
 extern size_t AlbertScratchSize(const AlbertModel *model, const AlbertLinear *linear, int most);
@@ -89,7 +101,7 @@ typedef struct AlbertPass
 	const AlbertRun *run;
 	const AlbertTrace *trace;
 	int			max_len;		/* longest text */
-	int			block_rows;		/* largest block */
+	int			block_space;	/* rows of the buffers for a block */
 	double		largest_product;	/* operations a row in the largest single product */
 	AlbertPace	linear_pace;
 	AlbertPace	attention_pace;

@@ -156,9 +156,8 @@ AlbertApplyLayer(AlbertPass *pass, const AlbertLayer *layer, int application,
 		copy_rows(&pass->before, rows);
 	for (int first = 0; first < rows->n; first += n)
 	{
-		n = AlbertPaceRows(&pass->linear_pace, pass->largest_product, pass->block_rows);
-		if (n > rows->n - first)
-			n = rows->n - first;
+		n = AlbertNextBlock(pass->run, &pass->linear_pace, pass->largest_product,
+							rows->n - first);
 		for (; text < pass->batch->ntexts && selection->text_start[text] < first + n; text++)
 		{
 			if (!attend(pass, application, selection, text, status))
