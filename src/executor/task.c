@@ -172,7 +172,15 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 	const char *model = NULL;
 
 	if (signature->model >= 0 && !args[signature->model].isnull)
+	{
 		model = AlbertCString(args[signature->model].value);
+		/* to the store an empty name is the default's, which a function of a named model must not follow */
+		if (*model == '\0')
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_NAME),
+					 errmsg("a model's name must not be empty"),
+					 errhint("Leave the model out to use the one that albert.model names.")));
+	}
 	AlbertJobStartTask(job, task, model);
 	for (int i = 0; i < signature->nargs; i++)
 	{

@@ -187,6 +187,8 @@ fails('a layer too many', 22023, 'layer must be between 1 and 2, not 3', q{alber
 fails('a chunk without room', 22023, 'max_tokens must be at least 3, not 2', q{albert_chunks('x', max_tokens => 2)});
 fails('a model that is not there', 42704, 'model "none" does not exist', q{albert_embedding('x', 'none')});
 
+fails('an empty model name', 42602, q{a model's name must not be empty}, q{albert_embedding('x', '')});
+
 # ---- other encodings ----
 
 $node->safe_psql('postgres', q{CREATE DATABASE latin1 ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0});
