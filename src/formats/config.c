@@ -251,7 +251,8 @@ read_members(AlbertSource *source, const json_t *root, const char *name, ConfigF
 }
 
 bool
-AlbertConfigRead(AlbertSource *source, const char *name, ConfigFile *config, AlbertStatus *status)
+AlbertConfigRead(AlbertSource *source, const char *name, bool original, ConfigFile *config,
+				 AlbertStatus *status)
 {
 	json_t	   *root;
 	bool		ok;
@@ -261,5 +262,7 @@ AlbertConfigRead(AlbertSource *source, const char *name, ConfigFile *config, Alb
 		return false;
 	ok = read_members(source, root, name, config, status);
 	json_decref(root);
+	if (ok && original && config->config.hidden_act == ALBERT_ACT_GELU)
+		config->config.hidden_act = ALBERT_ACT_GELU_NEW;
 	return ok;
 }

@@ -174,6 +174,10 @@ extern bool AlbertSafetensorsRead(AlbertSource *source, int file, const char *pr
 extern bool AlbertTorchRead(AlbertSource *source, int file, const char *prefix,
 							const json_t *weight_map, AlbertStatus *status);
 
+/* tf_checkpoint.c: the TensorFlow checkpoint below a directory; *found tells whether there is one. */
+extern bool AlbertCheckpointRead(AlbertSource *source, const char *base, const char *prefix,
+								 bool *found, AlbertStatus *status);
+
 /* Does the map place the tensor in the file of that name?  Without a map it does. */
 extern bool AlbertShardHas(const json_t *weight_map, const char *tensor, const char *file);
 
@@ -199,8 +203,9 @@ typedef struct ConfigFile
 	const char **labels;		/* label_room entries; NULL where the file names none */
 } ConfigFile;
 
-extern bool AlbertConfigRead(AlbertSource *source, const char *name, ConfigFile *config,
-							 AlbertStatus *status);
+/* original: a file of the original release, whose "gelu" is the tanh formula */
+extern bool AlbertConfigRead(AlbertSource *source, const char *name, bool original,
+							 ConfigFile *config, AlbertStatus *status);
 
 /* The limits above and the divisibility rules; for configurations from files and images alike. */
 extern bool AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *status);

@@ -44,7 +44,7 @@ typedef struct Rule
 	Dim			rows;			/* of one tensor */
 	Dim			cols;
 	const char *names[2];		/* two tensors, one above the other */
-	const char *other_name;		/* also called so */
+	const char *other_name;		/* also called so; this one goes first when both are there */
 } Rule;
 
 #define CLASSIFIERS	(ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)
@@ -277,15 +277,16 @@ AlbertPlanTensor(const AlbertSource *source, const Slot *slot, int part, AlbertS
 	const Rule *rule = &rules[slot->kind];
 	char		name[256];
 	char		other[256];
-	const Tensor *tensor;
+	const Tensor *tensor = NULL;
 
 	full_name(source, slot, rule->names[part], name, sizeof(name));
-	tensor = AlbertTensorFind(source, name);
-	if (tensor == NULL && rule->other_name != NULL)
+	if (rule->other_name != NULL)
 	{
 		full_name(source, slot, rule->other_name, other, sizeof(other));
 		tensor = AlbertTensorFind(source, other);
 	}
+	if (tensor == NULL)
+		tensor = AlbertTensorFind(source, name);
 	if (tensor == NULL)
 	{
 		AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" is missing", name);

@@ -90,14 +90,18 @@ fill_info(AlbertSource *source)
 
 /* ---- opening ---- */
 
+/* The original release calls the file albert_config.json. */
 static bool
 read_config(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	const char *path = AlbertFilePath(source, base, "config.json");
+	const char *old = AlbertFilePath(source, base, "albert_config.json");
+	bool		original;
 
-	if (path == NULL)
+	if (path == NULL || old == NULL)
 		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-	if (!AlbertConfigRead(source, path, &source->config, status))
+	original = !AlbertFileExists(source, path) && AlbertFileExists(source, old);
+	if (!AlbertConfigRead(source, original ? old : path, original, &source->config, status))
 		return false;
 	source->shape.config = source->config.config;
 	return true;

@@ -149,6 +149,12 @@ from_double(uint64_t bits)
 	return (float) value;
 }
 
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define STORED_AS_FLOAT(type)	((type) == ELEMENT_F32)
+#else
+#define STORED_AS_FLOAT(type)	false
+#endif
+
 static void
 widen(ElementType type, const unsigned char *from, int64_t n, float *to)
 {
@@ -185,6 +191,9 @@ read_strided(const SourceFile *file, const Tensor *tensor, int64_t first, int64_
 {
 	int			size = AlbertElementSize(tensor->type);
 	int64_t		chunk = READ_BUFFER / size;
+
+	if (stride == 1 && dest_stride == 1 && STORED_AS_FLOAT(tensor->type))
+		return AlbertFileRead(file, tensor->offset + first * size, dest, n * size, status);
 
 	/* as many as lie within one buffer; far-apart ones come one at a time */
 	if (stride > 1)

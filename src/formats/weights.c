@@ -1,7 +1,8 @@
 /*
  * weights.c
  *	  Whichever file of weights a directory has: one file or shards with an
- *	  index; safetensors before pickles, as transformers chooses.
+ *	  index; safetensors before pickles, as transformers chooses; then the
+ *	  TensorFlow checkpoint of the original release.
  */
 #include "formats/internal.h"
 
@@ -166,7 +167,6 @@ foreign_format(const char *name)
 		{".safetensors", "safetensors under another name"},
 		{".bin", "PyTorch under another name"},
 		{".pt", "PyTorch under another name"},
-		{".index", "TensorFlow"},
 		{".ckpt", "TensorFlow"}
 	};
 	size_t		size = strlen(name);
@@ -214,7 +214,7 @@ static bool
 no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no weights in a supported form");
-	AlbertHint(status, "Weights are read from model.safetensors or pytorch_model.bin, also in shards with an index.");
+	AlbertHint(status, "Weights are read from model.safetensors or pytorch_model.bin, also in shards with an index, or from a TensorFlow checkpoint of the original release.");
 	describe_foreign(source, base, status);
 	return false;
 }
@@ -222,6 +222,8 @@ no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 bool
 AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, AlbertStatus *status)
 {
+	bool		found;
+
 	for (int i = 0; i < NFORMATS; i++)
 	{
 		const char *file = AlbertFilePath(source, base, formats[i].file);
@@ -235,5 +237,7 @@ AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, Al
 		if (AlbertFileExists(source, index))
 			return read_index(source, base, prefix, index, formats[i].reader, status);
 	}
-	return no_weights(source, base, status);
+	if (!AlbertCheckpointRead(source, base, prefix, &found, status))
+		return false;
+	return found ? AlbertTensorSort(source, status) : no_weights(source, base, status);
 }

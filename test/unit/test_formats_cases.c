@@ -295,6 +295,15 @@ test_decoder(void)
 	if (accept(&c, &l))
 		CHECK(l.model.mlm_bias[77] == value_of(c.ntensors - 1, 77), "decoder bias");
 	end_case(&c, &l);
+
+	/* both, with different values: the reference ends up with the decoder's */
+	begin_case(&c, "two_biases");
+	add_prefix(&c);
+	add_mlm(&c);
+	add_tensor(&c, "predictions.decoder.bias", 0, 1000);
+	if (accept(&c, &l))
+		CHECK(l.model.mlm_bias[77] == value_of(c.ntensors - 1, 77), "two biases");
+	end_case(&c, &l);
 }
 
 static void

@@ -1,0 +1,640 @@
+/*
+ * tf_checkpoint.c
+ *	  A TensorFlow checkpoint as the original ALBERT release holds it.
+ *
+ * STEM.index is a sorted string table (LevelDB's format, here never
+ * compressed): variable names and, as protocol buffers, type, shape and place
+ * in STEM.data-xxxxx-of-yyyyy.  The formats are described in TensorFlow's
+ * core/lib/io/table_format.txt and core/protobuf/tensor_bundle.proto.
+ * Variables get the names they have in transformers' checkpoints.
+ */
+#include "formats/internal.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TABLE_MAGIC		UINT64_C(0xdb4775248b80fb57)
+#define FOOTER_SIZE		48
+#define TRAILER_SIZE	5		/* of a block: kind of compression, checksum */
+
+/* a fuzzer would get no further than to the first checksum */
+#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
+#define CHECK_SUMS		false
+#else
+#define CHECK_SUMS		true
+#endif
+
+typedef struct Span
+{
+	const unsigned char *at;
+	const unsigned char *end;
+} Span;
+
+typedef struct Checkpoint
+{
+	AlbertSource *source;
+	AlbertArena *scratch;
+	const char *prefix;
+	const char *stem;			/* path without ".index" */
+	const char *index;			/* path with it */
+	AlbertStatus *status;
+	Span		table;			/* the whole index file */
+	int			nshards;
+	int			shards[MAX_SHARDS]; /* their files; -1: not open yet */
+} Checkpoint;
+
+static bool
+bad_index(Checkpoint *checkpoint, const char *what)
+{
+	return AlbertFail(checkpoint->status, ALBERT_FORMAT,
+					  "file \"%s\" is not a valid checkpoint index: %s", checkpoint->index, what);
+}
+
+/* ---- integers ---- */
+
+static uint64_t
+fixed(const unsigned char *bytes, int size)
+{
+	uint64_t	value = 0;
+
+	for (int i = size - 1; i >= 0; i--)
+		value = value << 8 | bytes[i];
+	return value;
+}
+
+static bool
+varint(Span *span, uint64_t *value)
+{
+	*value = 0;
+	for (int shift = 0; shift < 64 && span->at < span->end; shift += 7)
+	{
+		unsigned char byte = *span->at++;
+
+		*value |= (uint64_t) (byte & 0x7f) << shift;
+		if ((byte & 0x80) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* ---- protocol buffers ---- */
+
+typedef struct Field
+{
+	int			number;
+	uint64_t	value;			/* of an integer */
+	Span		bytes;			/* of anything with a length */
+} Field;
+
+/* The next field; false at the end, and then *ok tells whether it was a proper one. */
+static bool
+next_field(Span *span, Field *field, bool *ok)
+{
+	uint64_t	key;
+	uint64_t	length = 0;
+
+	*ok = span->at == span->end;
+	if (*ok || !varint(span, &key))
+		return false;
+	field->number = key >> 3 > 1000 ? 1000 : (int) (key >> 3);
+	field->value = 0;
+	field->bytes.at = field->bytes.end = span->at;
+	switch (key & 7)
+	{
+		case 0:
+			*ok = varint(span, &field->value);
+			return *ok;
+		case 1:
+			length = 8;
+			break;
+		case 2:
+			if (!varint(span, &length))
+				return false;
+			break;
+		case 5:
+			length = 4;
+			break;
+		default:
+			return false;
+	}
+	if (length > (uint64_t) (span->end - span->at))
+		return false;
+	field->bytes.at = span->at;
+	span->at += length;
+	field->bytes.end = span->at;
+	*ok = true;
+	return true;
+}
+
+typedef struct Entry
+{
+	uint64_t	type;
+	uint64_t	shard;
+	uint64_t	offset;
+	uint64_t	size;
+	bool		sliced;
+	int			ndim;
+	int64_t		shape[MAX_DIMS];
+} Entry;
+
+static bool
+parse_shape(Span span, Entry *entry)
+{
+	Field		dim;
+	Field		field;
+	bool		ok;
+	bool		inner_ok;
+
+	while (next_field(&span, &dim, &ok))
+	{
+		if (dim.number != 2)
+			continue;
+		if (entry->ndim == MAX_DIMS)
+			return false;
+		entry->shape[entry->ndim] = 0;
+		while (next_field(&dim.bytes, &field, &inner_ok))
+			if (field.number == 1)
+				entry->shape[entry->ndim] = (int64_t) field.value;
+		if (!inner_ok || entry->shape[entry->ndim] < 0)
+			return false;
+		entry->ndim++;
+	}
+	return ok;
+}
+
+static bool
+parse_entry(Span span, Entry *entry)
+{
+	Field		field;
+	bool		ok;
+
+	memset(entry, 0, sizeof(*entry));
+	while (next_field(&span, &field, &ok))
+	{
+		switch (field.number)
+		{
+			case 1:
+				entry->type = field.value;
+				break;
+			case 2:
+				if (!parse_shape(field.bytes, entry))
+					return false;
+				break;
+			case 3:
+				entry->shard = field.value;
+				break;
+			case 4:
+				entry->offset = field.value;
+				break;
+			case 5:
+				entry->size = field.value;
+				break;
+			case 7:
+				entry->sliced = true;
+				break;
+			default:
+				break;
+		}
+	}
+	return ok;
+}
+
+static bool
+read_header(Checkpoint *checkpoint, Span span)
+{
+	Field		field;
+	bool		ok;
+	uint64_t	nshards = 0;
+	uint64_t	endian = 0;
+
+	while (next_field(&span, &field, &ok))
+	{
+		if (field.number == 1)
+			nshards = field.value;
+		else if (field.number == 2)
+			endian = field.value;
+	}
+	if (!ok || nshards < 1)
+		return bad_index(checkpoint, "its header is malformed");
+	if (endian != 0)
+		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
+						  "checkpoint \"%s\" is not stored in little-endian order", checkpoint->index);
+	if (nshards > MAX_SHARDS)
+		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
+						  "weights are in more than %d files", MAX_SHARDS);
+	checkpoint->nshards = nshards;
+	return true;
+}
+
+/* ---- names ---- */
+
+typedef struct Name
+{
+	const char *original;
+	const char *name;
+} Name;
+
+/* Variables that are translated as a whole. */
+static const Name whole_names[] =
+{
+	{"bert/embeddings/word_embeddings", "albert.embeddings.word_embeddings.weight"},
+	{"bert/embeddings/position_embeddings", "albert.embeddings.position_embeddings.weight"},
+	{"bert/embeddings/token_type_embeddings", "albert.embeddings.token_type_embeddings.weight"},
+	{"cls/predictions/output_bias", "predictions.bias"},
+	{"cls/seq_relationship/output_weights", "sop_classifier.classifier.weight"},
+	{"cls/seq_relationship/output_bias", "sop_classifier.classifier.bias"},
+	{"cls/squad/output_weights", "qa_outputs.weight"},
+	{"cls/squad/output_bias", "qa_outputs.bias"},
+	{"output_weights", "classifier.weight"},
+	{"output_bias", "classifier.bias"}
+};
+
+/* The part of a name in front of the last slash ... */
+static const Name scopes[] =
+{
+	{"bert/embeddings/LayerNorm", "albert.embeddings.LayerNorm"},
+	{"bert/encoder/embedding_hidden_mapping_in", "albert.encoder.embedding_hidden_mapping_in"},
+	{"bert/pooler/dense", "albert.pooler"},
+	{"cls/predictions/transform/dense", "predictions.dense"},
+	{"cls/predictions/transform/LayerNorm", "predictions.LayerNorm"}
+};
+
+/* ... likewise, behind that of a layer ... */
+static const Name layer_scopes[] =
+{
+	{"attention_1/self/query", "attention.query"},
+	{"attention_1/self/key", "attention.key"},
+	{"attention_1/self/value", "attention.value"},
+	{"attention_1/output/dense", "attention.dense"},
+	{"LayerNorm", "attention.LayerNorm"},
+	{"ffn_1/intermediate/dense", "ffn"},
+	{"ffn_1/intermediate/output/dense", "ffn_output"},
+	{"LayerNorm_1", "full_layer_layer_norm"}
+};
+
+/* ... and the part behind the last slash. */
+static const Name members[] =
+{
+	{"kernel", "weight"},
+	{"gamma", "weight"},
+	{"bias", "bias"},
+	{"beta", "bias"}
+};
+
+#define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
+
+static const char *
+translate(const Name *names, int n, const char *original, size_t length)
+{
+	for (int i = 0; i < n; i++)
+		if (strlen(names[i].original) == length && memcmp(names[i].original, original, length) == 0)
+			return names[i].name;
+	return NULL;
+}
+
+/* False for variables that belong to no tensor of the model, as the optimizer's. */
+static bool
+translate_name(const char *original, char *name, size_t size, bool *transposed)
+{
+	const char *whole;
+	const char *slash;
+	const char *scope;
+	const char *member;
+	int			group;
+	int			inner;
+	int			used = 0;
+
+	*transposed = false;
+	if (strncmp(original, "module/", 7) == 0)
+		original += 7;
+	whole = translate(whole_names, LENGTH(whole_names), original, strlen(original));
+	if (whole != NULL)
+	{
+		snprintf(name, size, "%s", whole);
+		return true;
+	}
+	slash = strrchr(original, '/');
+	member = slash == NULL ? NULL : translate(members, LENGTH(members), slash + 1, strlen(slash + 1));
+	if (member == NULL)
+		return false;
+	*transposed = strcmp(slash, "/kernel") == 0;
+	scope = translate(scopes, LENGTH(scopes), original, slash - original);
+	if (scope != NULL)
+	{
+		snprintf(name, size, "%s.%s", scope, member);
+		return true;
+	}
+	if (sscanf(original, "bert/encoder/transformer/group_%4d/inner_group_%4d/%n", &group, &inner, &used) != 2 ||
+		used == 0 || slash < original + used)
+		return false;
+	scope = translate(layer_scopes, LENGTH(layer_scopes), original + used, slash - original - used);
+	if (scope == NULL)
+		return false;
+	snprintf(name, size, "albert.encoder.albert_layer_groups.%d.albert_layers.%d.%s.%s",
+			 group, inner, scope, member);
+	return true;
+}
+
+/* ---- variables ---- */
+
+/* TensorFlow's DataType, as far as weights can be of it. */
+static ElementType
+element_type(uint64_t type, const char **name)
+{
+	switch (type)
+	{
+		case 1:
+			*name = "float32";
+			return ELEMENT_F32;
+		case 2:
+			*name = "float64";
+			return ELEMENT_F64;
+		case 14:
+			*name = "bfloat16";
+			return ELEMENT_BF16;
+		case 19:
+			*name = "float16";
+			return ELEMENT_F16;
+		default:
+			*name = "other";
+			return ELEMENT_OTHER;
+	}
+}
+
+static bool
+open_shard(Checkpoint *checkpoint, uint64_t shard)
+{
+	char		end[40];
+	const char *path;
+
+	if (shard >= (uint64_t) checkpoint->nshards)
+		return bad_index(checkpoint, "a variable is in a file that does not exist");
+	if (checkpoint->shards[shard] >= 0)
+		return true;
+	snprintf(end, sizeof(end), ".data-%05d-of-%05d", (int) shard, checkpoint->nshards);
+	path = AlbertNameJoin(checkpoint->source, checkpoint->stem, end);
+	if (path == NULL)
+		return AlbertFail(checkpoint->status, ALBERT_NO_MEMORY, "out of memory");
+	checkpoint->shards[shard] = AlbertFileOpen(checkpoint->source, path, checkpoint->status);
+	return checkpoint->shards[shard] >= 0;
+}
+
+/* Do the bytes lie in the file, and are there as many as the shape makes? */
+static bool
+entry_fits(const Checkpoint *checkpoint, const Entry *entry, ElementType type)
+{
+	const SourceFile *file = &checkpoint->source->files[checkpoint->shards[entry->shard]];
+	int64_t		bytes = AlbertElementSize(type);
+
+	for (int i = 0; i < entry->ndim; i++)
+		if (__builtin_mul_overflow(bytes, entry->shape[i], &bytes))
+			return false;
+	return entry->size <= (uint64_t) file->size && entry->offset <= file->size - entry->size &&
+		(type == ELEMENT_OTHER || entry->size == (uint64_t) bytes);
+}
+
+static bool
+add_variable(Checkpoint *checkpoint, const char *original, Span value)
+{
+	Entry		entry;
+	Tensor		tensor;
+	char		name[256];
+	bool		transposed;
+
+	if (!translate_name(original, name, sizeof(name), &transposed))
+		return true;
+	if (!parse_entry(value, &entry))
+		return bad_index(checkpoint, "the entry of a variable is malformed");
+	if (entry.sliced)
+		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
+						  "variable \"%s\" in checkpoint \"%s\" is stored in slices", original, checkpoint->index);
+	if (!open_shard(checkpoint, entry.shard))
+		return false;
+	memset(&tensor, 0, sizeof(tensor));
+	tensor.type = element_type(entry.type, &tensor.type_name);
+	if (!entry_fits(checkpoint, &entry, tensor.type))
+		return AlbertFail(checkpoint->status, ALBERT_FORMAT,
+						  "variable \"%s\" in checkpoint \"%s\" does not lie in its file",
+						  original, checkpoint->index);
+	tensor.name = AlbertNameJoin(checkpoint->source, checkpoint->prefix, name);
+	if (tensor.name == NULL)
+		return AlbertFail(checkpoint->status, ALBERT_NO_MEMORY, "out of memory");
+	tensor.file = checkpoint->shards[entry.shard];
+	tensor.offset = entry.offset;
+	tensor.ndim = entry.ndim;
+	memcpy(tensor.shape, entry.shape, sizeof(tensor.shape));
+	AlbertTensorContiguous(&tensor);
+	if (transposed && tensor.ndim == 2)
+	{
+		/* TensorFlow multiplies from the other side */
+		int64_t		rows = tensor.shape[0];
+
+		tensor.shape[0] = tensor.shape[1];
+		tensor.shape[1] = rows;
+		tensor.stride[1] = tensor.stride[0];
+		tensor.stride[0] = 1;
+	}
+	return AlbertTensorAdd(checkpoint->source, &tensor, checkpoint->status);
+}
+
+/* ---- the table ---- */
+
+/* CRC-32C, masked as LevelDB stores it */
+static uint32_t
+masked_checksum(const unsigned char *bytes, size_t size)
+{
+	uint32_t	crc = 0xffffffff;
+
+	for (size_t i = 0; i < size; i++)
+	{
+		crc ^= bytes[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	crc = ~crc;
+	return (crc >> 15 | crc << 17) + 0xa282ead8;
+}
+
+/* A block's entries, without its list of restarts. */
+static bool
+find_block(Checkpoint *checkpoint, Span *handle, Span *block)
+{
+	uint64_t	offset;
+	uint64_t	size;
+	uint64_t	table_size = checkpoint->table.end - checkpoint->table.at;
+	uint64_t	restarts;
+
+	if (!varint(handle, &offset) || !varint(handle, &size) || size < 4 ||
+		offset > table_size || size > table_size - offset ||
+		TRAILER_SIZE > table_size - offset - size)
+		return bad_index(checkpoint, "a block lies outside the file");
+	block->at = checkpoint->table.at + offset;
+	block->end = block->at + size;
+	if (block->end[0] != 0)
+		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
+						  "checkpoint index \"%s\" is compressed", checkpoint->index);
+	if (CHECK_SUMS && masked_checksum(block->at, size + 1) != fixed(block->end + 1, 4))
+		return bad_index(checkpoint, "a checksum is wrong");
+	restarts = fixed(block->end - 4, 4);
+	if (restarts > (size - 4) / 4)
+		return bad_index(checkpoint, "a block is malformed");
+	block->end -= 4 + 4 * restarts;
+	return true;
+}
+
+/* The next entry; each key holds the part that differs from the one before. */
+static bool
+next_entry(Checkpoint *checkpoint, Span *block, char *key, size_t *key_size, Span *value)
+{
+	uint64_t	shared;
+	uint64_t	rest;
+	uint64_t	length;
+
+	if (!varint(block, &shared) || !varint(block, &rest) || !varint(block, &length) ||
+		shared > *key_size || rest > MAX_TENSOR_NAME - shared ||
+		rest > (uint64_t) (block->end - block->at) ||
+		length > (uint64_t) (block->end - block->at) - rest)
+		return bad_index(checkpoint, "an entry is malformed");
+	memcpy(key + shared, block->at, rest);
+	*key_size = shared + rest;
+	key[*key_size] = '\0';
+	value->at = block->at + rest;
+	value->end = value->at + length;
+	block->at = value->end;
+	return true;
+}
+
+static bool
+read_block(Checkpoint *checkpoint, Span *handle)
+{
+	Span		block;
+	Span		value;
+	char		key[MAX_TENSOR_NAME + 1];
+	size_t		key_size = 0;
+
+	if (!find_block(checkpoint, handle, &block))
+		return false;
+	while (block.at < block.end)
+	{
+		if (!next_entry(checkpoint, &block, key, &key_size, &value))
+			return false;
+		/* the header has the empty key, so it comes first */
+		if (key_size == 0 ? !read_header(checkpoint, value) : !add_variable(checkpoint, key, value))
+			return false;
+	}
+	return true;
+}
+
+static bool
+read_table(Checkpoint *checkpoint)
+{
+	Span		footer = {checkpoint->table.end - FOOTER_SIZE, checkpoint->table.end - 8};
+	Span		index;
+	Span		handle;
+	char		key[MAX_TENSOR_NAME + 1];
+	size_t		key_size = 0;
+	uint64_t	ignored;
+
+	if (checkpoint->table.end - checkpoint->table.at < FOOTER_SIZE ||
+		fixed(checkpoint->table.end - 8, 8) != TABLE_MAGIC)
+		return bad_index(checkpoint, "it does not end as one");
+	if (!varint(&footer, &ignored) || !varint(&footer, &ignored))
+		return bad_index(checkpoint, "its footer is malformed");
+	if (!find_block(checkpoint, &footer, &index))
+		return false;
+	while (index.at < index.end)
+		if (!next_entry(checkpoint, &index, key, &key_size, &handle) ||
+			!read_block(checkpoint, &handle))
+			return false;
+	return true;
+}
+
+/* ---- finding and reading it ---- */
+
+/* The path, without ".index", of the one checkpoint in a directory; NULL when there is none. */
+static bool
+find_stem(AlbertSource *source, const char *base, const char **stem, AlbertStatus *status)
+{
+	int			fd = openat(source->directory, base[0] == '\0' ? "." : base,
+							O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR		   *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int			n = 0;
+
+	*stem = NULL;
+	if (directory == NULL)
+	{
+		if (fd >= 0)
+			close(fd);
+		return true;
+	}
+	while (n < 2 && (entry = readdir(directory)) != NULL)
+	{
+		size_t		size = strlen(entry->d_name);
+		char		name[256];
+
+		if (size <= 6 || size >= sizeof(name) || strcmp(entry->d_name + size - 6, ".index") != 0)
+			continue;
+		memcpy(name, entry->d_name, size - 6);
+		name[size - 6] = '\0';
+		*stem = AlbertFilePath(source, base, name);
+		n++;
+	}
+	closedir(directory);
+	if (n == 1 && *stem == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	if (n > 1)
+		return AlbertFail(status, ALBERT_UNSUPPORTED, "model directory contains more than one checkpoint");
+	return true;
+}
+
+static bool
+read_checkpoint(Checkpoint *checkpoint)
+{
+	int			file = AlbertFileOpen(checkpoint->source, checkpoint->index, checkpoint->status);
+	const SourceFile *opened;
+	unsigned char *data;
+
+	if (file < 0)
+		return false;
+	opened = &checkpoint->source->files[file];
+	if (opened->size > MAX_HEADER)
+		return bad_index(checkpoint, "it is too large");
+	data = AlbertArenaAlloc(checkpoint->scratch, opened->size);
+	if (data == NULL)
+		return AlbertFail(checkpoint->status, ALBERT_NO_MEMORY, "out of memory");
+	if (!AlbertFileRead(opened, 0, data, opened->size, checkpoint->status))
+		return false;
+	checkpoint->table.at = data;
+	checkpoint->table.end = data + opened->size;
+	return read_table(checkpoint);
+}
+
+bool
+AlbertCheckpointRead(AlbertSource *source, const char *base, const char *prefix, bool *found,
+					 AlbertStatus *status)
+{
+	AlbertArena scratch;
+	Checkpoint	checkpoint = {source, &scratch, prefix};
+	bool		ok;
+
+	*found = false;
+	if (!find_stem(source, base, &checkpoint.stem, status))
+		return false;
+	if (checkpoint.stem == NULL)
+		return true;
+	*found = true;
+	checkpoint.status = status;
+	checkpoint.index = AlbertNameJoin(source, checkpoint.stem, ".index");
+	if (checkpoint.index == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	for (int i = 0; i < MAX_SHARDS; i++)
+		checkpoint.shards[i] = -1;
+	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
+	ok = read_checkpoint(&checkpoint);
+	AlbertArenaFree(&scratch);
+	return ok;
+}

@@ -1,0 +1,155 @@
+"""Write the seeds of the fuzzers of src/formats (standard library only).   usage: make_corpus.py OUTDIR [REFERENCE]
+OUTDIR/safetensors, OUTDIR/torch, OUTDIR/checkpoint, OUTDIR/config; REFERENCE's config.json files are seeds too."""
+import glob, io, json, os, pickle, struct, sys, types, zipfile
+
+out = sys.argv[1]
+L = "albert.encoder.albert_layer_groups.0.albert_layers.0."
+T = [("albert.embeddings.word_embeddings.weight", (8, 2)), ("albert.embeddings.position_embeddings.weight", (4, 2)), ("albert.embeddings.token_type_embeddings.weight", (2, 2)),
+     ("albert.embeddings.LayerNorm.weight", (2,)), ("albert.embeddings.LayerNorm.bias", (2,)), ("albert.encoder.embedding_hidden_mapping_in.weight", (4, 2)),
+     ("albert.encoder.embedding_hidden_mapping_in.bias", (4,))]
+for n, s in (("attention.query", (4, 4)), ("attention.key", (4, 4)), ("attention.value", (4, 4)), ("attention.dense", (4, 4)), ("attention.LayerNorm", (4,)),
+             ("ffn", (3, 4)), ("ffn_output", (4, 3)), ("full_layer_layer_norm", (4,))):
+    T += [(L + n + ".weight", s), (L + n + ".bias", s[:1])]
+T += [("albert.pooler.weight", (4, 4)), ("albert.pooler.bias", (4,)), ("classifier.weight", (2, 4)), ("classifier.bias", (2,))]
+count = lambda s: s[0] * (s[1] if len(s) > 1 else 1)
+
+
+def write(folder, name, data):
+    os.makedirs(os.path.join(out, folder), exist_ok=True)
+    with open(os.path.join(out, folder, name), "wb") as f:
+        f.write(data)
+
+
+def safetensors(code, size):
+    header, data = {}, b""
+    for n, s in T:
+        header[n] = {"dtype": code, "shape": list(s), "data_offsets": [len(data), len(data) + count(s) * size]}
+        data += bytes(count(s) * size)
+    h = json.dumps(header).encode()
+    return struct.pack("<Q", len(h)) + h + data
+
+
+for code, size in (("F32", 4), ("F16", 2), ("BF16", 2), ("F64", 8), ("I8", 1)):
+    write("safetensors", code, safetensors(code, size))
+
+# --- pickles as torch.save writes them, from stand-ins for torch's names
+torch, utils = types.ModuleType("torch"), types.ModuleType("torch._utils")
+sys.modules.update({"torch": torch, "torch._utils": utils})
+
+
+def _rebuild_tensor_v2():
+    pass
+
+
+_rebuild_tensor_v2.__module__ = "torch._utils"
+utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+for n in ("FloatStorage", "HalfStorage", "LongStorage"):
+    setattr(torch, n, type(n, (), {"__module__": "torch"}))
+
+
+class Storage:
+    def __init__(self, kind, key, n):
+        self.id = ("storage", kind, key, "cpu", n)
+
+
+class Tensor:
+    def __init__(self, storage, shape, transposed=False):
+        self.args = (storage, 0, shape, ((1, shape[0]) if transposed else (shape[1], 1)) if len(shape) > 1 else (1,), False, __import__("collections").OrderedDict())
+
+    def __reduce__(self):
+        return _rebuild_tensor_v2, self.args
+
+
+class Pickler(pickle.Pickler):
+    legacy = False
+
+    def persistent_id(self, o):
+        return (o.id + (None,) if self.legacy else o.id) if isinstance(o, Storage) else None
+
+
+def dump(o, protocol=2, legacy=False):
+    b = io.BytesIO()
+    p = Pickler(b, protocol)
+    p.legacy = legacy
+    p.dump(o)
+    return b.getvalue()
+
+
+def state(transposed=False):
+    return {n: Tensor(Storage(torch.FloatStorage, str(i), count(s)), s, transposed) for i, (n, s) in enumerate(T)}
+
+
+def archive(pkl, compression=zipfile.ZIP_STORED):
+    b = io.BytesIO()
+    with zipfile.ZipFile(b, "w", compression) as z:
+        z.writestr("archive/data.pkl", pkl)
+        z.writestr("archive/byteorder", "little")
+        for i, (n, s) in enumerate(T):
+            z.writestr("archive/data/%d" % i, bytes(count(s) * 4))
+        z.writestr("archive/version", "3\n")
+    return b.getvalue()
+
+
+write("torch", "zip", archive(dump(state())))
+write("torch", "zip4", archive(dump(state(True), 4)))
+write("torch", "deflated", archive(dump(state()), zipfile.ZIP_DEFLATED))
+head = dump(0x1950a86a20f9469cfc6c) + dump(1001) + dump({"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}})
+write("torch", "legacy", head + dump(state(), 2, True) + dump([str(i) for i in range(len(T))]) + b"".join(struct.pack("<Q", count(s)) + bytes(count(s) * 4) for n, s in T))
+
+# --- the index of a TensorFlow checkpoint; its checksums are zero, for the fuzzer's build does not look at them
+ORIGINAL = [("albert.", "bert/"), ("embeddings.word_embeddings.weight", "embeddings/word_embeddings"), ("embeddings.position_embeddings.weight", "embeddings/position_embeddings"),
+            ("embeddings.token_type_embeddings.weight", "embeddings/token_type_embeddings"), ("encoder.albert_layer_groups.0.albert_layers.0.", "encoder/transformer/group_0/inner_group_0/"),
+            ("attention.LayerNorm", "LayerNorm"), ("full_layer_layer_norm", "LayerNorm_1"), ("attention.dense", "attention_1/output/dense"), ("attention.", "attention_1/self/"),
+            ("ffn_output", "ffn_1/intermediate/output/dense"), ("/ffn.", "/ffn_1/intermediate/dense."), ("pooler", "pooler/dense"), ("encoder.embedding", "encoder/embedding"),
+            ("embeddings.Layer", "embeddings/Layer"), ("classifier.weight", "output_weights"), ("classifier.bias", "output_bias")]
+
+
+def varint(n):
+    return bytes([n]) if n < 128 else bytes([n & 127 | 128]) + varint(n >> 7)
+
+
+def field(n, value):
+    return varint(n << 3 | 2) + varint(len(value)) + value if isinstance(value, bytes) else varint(n << 3) + varint(value)
+
+
+def index():
+    entries, offset = [(b"", field(1, 1) + field(3, field(1, 1)))], 0
+    for n, s in T:
+        for a, b in ORIGINAL:
+            n = n.replace(a, b)
+        if "LayerNorm" in n:
+            n = n.replace(".weight", "/gamma").replace(".bias", "/beta")
+        elif n.endswith(".weight"):
+            n, s = n.replace(".weight", "/kernel"), s[::-1]
+        n = n.replace(".bias", "/bias")
+        entries.append((n.encode(), field(1, 1) + field(2, b"".join(field(2, field(1, x)) for x in s)) + field(4, offset) + field(5, count(s) * 4)))
+        offset += count(s) * 4
+    out, blocks = b"", []
+
+    def block(pairs):
+        nonlocal out
+        b, last = b"", b""
+        for k, v in pairs:
+            shared = len(os.path.commonprefix([last, k]))
+            b += varint(shared) + varint(len(k) - shared) + varint(len(v)) + k[shared:] + v
+            last = k
+        b += struct.pack("<II", 0, 1)
+        handle = varint(len(out)) + varint(len(b))
+        out += b + bytes(5)
+        return handle
+
+    entries.sort()
+    for i in range(0, len(entries), 12):
+        blocks.append((entries[i:i + 12][-1][0], block(entries[i:i + 12])))
+    footer = block([]) + block(blocks)
+    return out + footer + bytes(40 - len(footer)) + struct.pack("<Q", 0xdb4775248b80fb57)
+
+
+write("checkpoint", "index", index())
+
+config = {"model_type": "albert", "architectures": ["AlbertForSequenceClassification"], "vocab_size": 8, "embedding_size": 2, "hidden_size": 4, "num_hidden_layers": 2,
+          "num_hidden_groups": 1, "inner_group_num": 1, "num_attention_heads": 2, "intermediate_size": 3, "max_position_embeddings": 4, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
+          "id2label": {"0": "a", "1": "b"}, "label2id": {"a": 0, "b": "1"}, "num_labels": 2, "problem_type": None, "tie_word_embeddings": True}
+write("config", "tiny", json.dumps(config).encode())
+for i, f in enumerate(sorted(glob.glob(sys.argv[2] + "/models/*/config.json")) if len(sys.argv) > 2 else []):
+    write("config", "reference%d" % i, open(f, "rb").read())
