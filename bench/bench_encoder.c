@@ -2,9 +2,10 @@
  * bench_encoder.c
  *	  Times the bare encoder: tokens a second of one process, without a server.
  *
- *	  bench_encoder [options] DIRECTORY | base | large | xlarge | xxlarge
+ *	  bench_encoder [options] DIRECTORY | SHAPE
  *
- * A word instead of a directory is a model of that shape with random weights.
+ * Instead of a directory a shape will do, for random weights: base, large,
+ * xlarge, xxlarge, or LAYERSxHIDDENxHEADSxINTERMEDIATExEMBEDDING.
  * Texts are B times L tokens (--texts 8x128), or a stream of lengths that
  * are lognormally distributed (--texts short: median 24), cut into batches of
  * at most --batch-tokens.  Only the time of AlbertEncode counts (and of the
@@ -93,38 +94,27 @@ precision_named(const char *name)
 	return ALBERT_FP32;
 }
 
-/* The published shapes. */
+/* The published shapes by name, or layers x hidden x heads x intermediate x embedding. */
 static bool
 shape_named(const char *name, AlbertConfig *config)
 {
-	static const struct
-	{
-		const char *name;
-		int			layers;
-		int			hidden;
-		int			heads;
-		int			intermediate;
-	}			shapes[] =
-	{
-		{"base", 12, 768, 12, 3072}, {"large", 24, 1024, 16, 4096},
-		{"xlarge", 24, 2048, 16, 8192}, {"xxlarge", 12, 4096, 64, 16384},
+	static const char *const shapes[][2] = {
+		{"base", "12x768x12x3072x128"}, {"large", "24x1024x16x4096x128"},
+		{"xlarge", "24x2048x16x8192x128"}, {"xxlarge", "12x4096x64x16384x128"},
 	};
 
 	for (int i = 0; i < 4; i++)
+		if (strcmp(shapes[i][0], name) == 0)
+			name = shapes[i][1];
+	*config = (AlbertConfig)
 	{
-		if (strcmp(shapes[i].name, name) != 0)
-			continue;
-		*config = (AlbertConfig)
-		{
-			.vocab_size = 30000,.embedding_size = 128,.hidden_size = shapes[i].hidden,
-				.num_hidden_layers = shapes[i].layers,.num_hidden_groups = 1,.inner_group_num = 1,
-				.num_attention_heads = shapes[i].heads,.intermediate_size = shapes[i].intermediate,
-				.max_position_embeddings = 512,.type_vocab_size = 2,
-				.hidden_act = ALBERT_ACT_GELU_NEW,.layer_norm_eps = 1e-12f
-		};
-		return true;
-	}
-	return false;
+		.vocab_size = 30000,.num_hidden_groups = 1,.inner_group_num = 1,
+			.max_position_embeddings = 512,.type_vocab_size = 2,
+			.hidden_act = ALBERT_ACT_GELU_NEW,.layer_norm_eps = 1e-12f
+	};
+	return sscanf(name, "%dx%dx%dx%dx%d", &config->num_hidden_layers, &config->hidden_size,
+				  &config->num_attention_heads, &config->intermediate_size,
+				  &config->embedding_size) == 5;
 }
 
 static const AlbertModel *
@@ -318,7 +308,8 @@ measure(const Options *options, const AlbertModel *model, const Workload *load,
 static void
 print_usage(void)
 {
-	printf("usage: bench_encoder [options] DIRECTORY | base | large | xlarge | xxlarge\n"
+	printf("usage: bench_encoder [options] DIRECTORY | SHAPE\n"
+		   "  SHAPE: base, large, xlarge, xxlarge, or as 4x256x4x1024x64\n"
 		   "  --kernels NAME       kernel set (auto)\n"
 		   "  --precision NAME     fp32, bf16 or int8 (fp32)\n"
 		   "  --texts BxL | short  B texts of L tokens, or lengths around 24 (short)\n"
