@@ -128,6 +128,10 @@ if [ $server_missing = yes ]; then
 		exit 1
 	fi
 	need "postgresql-$version" "postgresql-server-dev-$version"
+	# a few tests use it where the distribution has it
+	if [ $want_test = yes ] && apt-cache show "postgresql-$version-pgvector" >/dev/null 2>&1; then
+		need "postgresql-$version-pgvector"
+	fi
 fi
 
 say "installing:$missing"
