@@ -63,6 +63,7 @@ extern void AlbertPlanCostInit(void);
 typedef struct AlbertTraits
 {
 	const PlannedStmt *stmt;
+	const Plan *accepted;		/* a node that may act on the rows it reads; NULL: none */
 	bool		is_volatile;	/* evaluating it is an effect, or has a different result each time */
 	bool		may_fail;		/* may raise an error for some value */
 	bool		multiexpr;		/* holds a multiple-assignment sub-select */
@@ -88,6 +89,7 @@ typedef struct AlbertLift
 	PlannedStmt *stmt;
 	List	   *known_tasks;	/* OIDs of functions that may be lifted */
 	List	   *known_others;	/* ... and that may not */
+	const Plan *accepted;		/* see AlbertTraits */
 } AlbertLift;
 
 /*
@@ -101,6 +103,14 @@ extern bool AlbertHasCall(AlbertLift *lift, Node *expr);
 
 /* Put a batching node on top of *place where that is possible.  Flags are those of who may stop. */
 extern bool AlbertLiftCalls(AlbertLift *lift, Plan **place, int flags);
+
+/* plan_feed.c */
+
+/* Make calls among the arguments of aggregates below the Agg node.  Flags are those of its child. */
+extern bool AlbertFeedAggregates(AlbertLift *lift, Agg *agg, int flags);
+
+/* Make the calls of a ModifyTable node's RETURNING list above it. */
+extern bool AlbertLiftReturning(AlbertLift *lift, Plan **place, int flags);
 
 /* node.c */
 extern const CustomScanMethods albert_scan_methods;

@@ -203,6 +203,13 @@ note_cte_reader(Walk *walk, const CteScan *scan, int flags)
 }
 
 static void
+note_new_node(Walk *walk, Plan *node)
+{
+	node->plan_node_id = walk->next_node_id++;
+	walk->changed = true;
+}
+
+static void
 walk_plan(Walk *walk, Plan **place, int flags)
 {
 	Plan	   *plan = *place;
@@ -212,11 +219,12 @@ walk_plan(Walk *walk, Plan **place, int flags)
 	if (IsA(plan, CteScan))
 		note_cte_reader(walk, (CteScan *) plan, flags);
 	AlbertPlanChildren(plan, visit_child, &level);
-	if (AlbertLiftCalls(&walk->lift, place, flags))
-	{
-		(*place)->plan_node_id = walk->next_node_id++;
-		walk->changed = true;
-	}
+	if (IsA(plan, Agg) &&
+		AlbertFeedAggregates(&walk->lift, (Agg *) plan, flags_below(plan, flags, 0)))
+		note_new_node(walk, plan->lefttree);
+	if (IsA(plan, ModifyTable) ? AlbertLiftReturning(&walk->lift, place, flags)
+		: AlbertLiftCalls(&walk->lift, place, flags))
+		note_new_node(walk, *place);
 }
 
 static void
@@ -353,6 +361,8 @@ search_calls(Plan **child, void *context)
 		return;
 	search->found = AlbertHasCall(&search->lift, (Node *) (*child)->targetlist) ||
 		AlbertHasCall(&search->lift, (Node *) (*child)->qual) ||
+		(IsA(*child, ModifyTable) &&
+		 AlbertHasCall(&search->lift, (Node *) ((ModifyTable *) *child)->returningLists)) ||
 		((IsA(*child, NestLoop) || IsA(*child, MergeJoin) || IsA(*child, HashJoin)) &&
 		 AlbertHasCall(&search->lift, (Node *) ((Join *) *child)->joinqual));
 	if (!search->found)

@@ -443,7 +443,7 @@ collect_calls(Lifting *work)
 static bool
 check_traits(Lifting *work, CustomScan *node, int *flags)
 {
-	AlbertTraits ahead = {.stmt = work->lift->stmt};
+	AlbertTraits ahead = {.stmt = work->lift->stmt, .accepted = work->lift->accepted};
 	AlbertTraits late = {.stmt = work->lift->stmt};
 	ListCell   *cell;
 

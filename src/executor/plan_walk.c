@@ -292,7 +292,10 @@ node_traits(Plan *plan, AlbertTraits *traits)
 			break;
 		default:
 			/* LockRows and ModifyTable among them: they act on each row read */
-			unknown_node(traits);
+			if (plan == traits->accepted)
+				traits->may_fail = true;
+			else
+				unknown_node(traits);
 			break;
 	}
 }

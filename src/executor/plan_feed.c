@@ -1,0 +1,339 @@
+/*
+ * plan_feed.c
+ *	  Calls in other places than a plan node's own target list and quals:
+ *	  arguments and filters of aggregates, and RETURNING.
+ *
+ * They are taken to a target list of their own, of a Result that plan_lift.c
+ * then turns into a batching node: for an aggregate below the Agg node, which
+ * finds the results among its input's columns; for RETURNING above the
+ * ModifyTable node, which then returns the columns that the list is made of.
+ *
+ * A row's call then comes before everything else that the Agg node does with
+ * the row.  So only those calls are taken that nothing comes before that has an
+ * effect or may fail.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/transam.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
+#include "utils/rel.h"
+
+#include "executor/node_internal.h"
+
+/* ---------- aggregates ---------- */
+
+typedef struct Feeding
+{
+	AlbertLift *lift;
+	List	   *aggrefs;		/* of an Agg node, in the order of their transitions */
+	List	   *calls;
+	int			ncolumns;		/* of its input */
+	bool		clean;			/* nothing so far may fail or has an effect */
+} Feeding;
+
+static bool
+aggrefs_walker(Node *node, void *context)
+{
+	Feeding    *work = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+	{
+		work->aggrefs = list_append_unique(work->aggrefs, node);
+		return false;
+	}
+	return expression_tree_walker(node, aggrefs_walker, context);
+}
+
+static int
+by_transition(const ListCell *a, const ListCell *b)
+{
+	return lfirst_node(Aggref, a)->aggtransno - lfirst_node(Aggref, b)->aggtransno;
+}
+
+static Node *
+without_calls(Node *node, void *context)
+{
+	Feeding    *work = context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, FuncExpr) && list_member(work->calls, node))
+		return (Node *) makeNullConst(exprType(node), exprTypmod(node), exprCollation(node));
+	return expression_tree_mutator(node, without_calls, context);
+}
+
+/* Is the rest of an expression, without the calls taken from it, without errors and effects? */
+static bool
+rest_is_clean(Feeding *work, Node *expr)
+{
+	AlbertTraits traits = {.stmt = work->lift->stmt};
+
+	AlbertExprTraits(without_calls(expr, work), &traits);
+	return !traits.may_fail && !traits.is_volatile;
+}
+
+/* A call that is the whole expression, or all of what can go wrong in it. */
+static void
+take_calls(Feeding *work, Node *expr)
+{
+	List	   *calls = NIL;
+	List	   *before = work->calls;
+
+	if (expr == NULL || !work->clean)
+		return;
+	AlbertFindCalls(work->lift, expr, &calls);
+	work->calls = list_concat_unique(list_copy(before), calls);
+	if (rest_is_clean(work, expr))
+		return;
+	/* functions of one call's result come after it */
+	work->clean = false;
+	if (list_length(calls) != 1 || expression_returns_set(expr))
+		work->calls = before;
+	else
+	{
+		Node	   *node = expr;
+
+		while (!equal(node, linitial(calls)))
+		{
+			List	   *args = NIL;
+
+			if (IsA(node, FuncExpr))
+				args = ((FuncExpr *) node)->args;
+			else if (IsA(node, OpExpr))
+				args = ((OpExpr *) node)->args;
+			else if (IsA(node, TargetEntry))
+				args = list_make1(((TargetEntry *) node)->expr);
+			else if (IsA(node, CoerceViaIO))
+				args = list_make1(((CoerceViaIO *) node)->arg);
+			if (args == NIL || !rest_is_clean(work, (Node *) list_copy_tail(args, 1)))
+			{
+				work->calls = before;
+				return;
+			}
+			node = linitial(args);
+		}
+	}
+}
+
+static void
+take_from_aggref(Feeding *work, Aggref *aggref)
+{
+	ListCell   *cell;
+
+	/* what the server's own aggregates do with a row cannot go wrong, but for overflow */
+	if (aggref->aggfnoid >= FirstNormalObjectId)
+		work->clean = false;
+	if (aggref->aggfilter != NULL)
+	{
+		take_calls(work, (Node *) aggref->aggfilter);
+		if (!rest_is_clean(work, (Node *) aggref->args))
+			work->clean = false;
+		return;
+	}
+	foreach(cell, aggref->args)
+		take_calls(work, lfirst(cell));
+}
+
+static Node *
+calls_to_columns(Node *node, void *context)
+{
+	Feeding    *work = context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, FuncExpr))
+	{
+		ListCell   *cell;
+
+		foreach(cell, work->calls)
+		{
+			if (equal(lfirst(cell), node))
+				return (Node *) makeVar(OUTER_VAR, work->ncolumns + foreach_current_index(cell) + 1,
+										exprType(node), exprTypmod(node), exprCollation(node), 0);
+		}
+	}
+	return expression_tree_mutator(node, calls_to_columns, context);
+}
+
+static Node *
+in_aggrefs(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Aggref))
+	{
+		Aggref	   *copy = makeNode(Aggref);
+
+		memcpy(copy, node, sizeof(Aggref));
+		copy->args = (List *) calls_to_columns((Node *) copy->args, context);
+		copy->aggfilter = (Expr *) calls_to_columns((Node *) copy->aggfilter, context);
+		return (Node *) copy;
+	}
+	return expression_tree_mutator(node, in_aggrefs, context);
+}
+
+/* A Result over a plan that is about to become its child. */
+static Result *
+result_over(Plan *child, const Plan *user)
+{
+	Result	   *result = makeNode(Result);
+
+	result->plan.startup_cost = child->startup_cost;
+	result->plan.total_cost = child->total_cost;
+	result->plan.plan_rows = child->plan_rows;
+	result->plan.plan_width = child->plan_width;
+	result->plan.parallel_safe = child->parallel_safe;
+	result->plan.lefttree = child;
+	/* the calls may use any of the user's parameters */
+	result->plan.extParam = bms_union(child->extParam, user->extParam);
+	result->plan.allParam = bms_union(child->allParam, user->allParam);
+	return result;
+}
+
+static List *
+pass_columns(List *tlist)
+{
+	List	   *result = NIL;
+	ListCell   *cell;
+
+	foreach(cell, tlist)
+	{
+		TargetEntry *entry = flatCopyTargetEntry(lfirst_node(TargetEntry, cell));
+		Node	   *expr = (Node *) entry->expr;
+
+		entry->expr = (Expr *) makeVar(OUTER_VAR, foreach_current_index(cell) + 1, exprType(expr),
+									   exprTypmod(expr), exprCollation(expr), 0);
+		result = lappend(result, entry);
+	}
+	return result;
+}
+
+bool
+AlbertFeedAggregates(AlbertLift *lift, Agg *agg, int flags)
+{
+	Feeding		work = {.lift = lift, .clean = true};
+	Plan	   *plan = &agg->plan;
+	Plan	   *feed;
+	Result	   *result;
+	ListCell   *cell;
+
+	(void) aggrefs_walker((Node *) plan->targetlist, &work);
+	(void) aggrefs_walker((Node *) plan->qual, &work);
+	list_sort(work.aggrefs, by_transition);
+	foreach(cell, work.aggrefs)
+		take_from_aggref(&work, lfirst(cell));
+	if (work.calls == NIL)
+		return false;
+	work.ncolumns = list_length(plan->lefttree->targetlist);
+	result = result_over(plan->lefttree, plan);
+	result->plan.targetlist = pass_columns(plan->lefttree->targetlist);
+	foreach(cell, work.calls)
+		result->plan.targetlist = lappend(result->plan.targetlist,
+										  makeTargetEntry(lfirst(cell),
+														  list_length(result->plan.targetlist) + 1,
+														  NULL, false));
+	feed = &result->plan;
+	if (!AlbertLiftCalls(lift, &feed, flags))
+		return false;
+	plan->lefttree = feed;
+	plan->targetlist = (List *) in_aggrefs((Node *) plan->targetlist, &work);
+	plan->qual = (List *) in_aggrefs((Node *) plan->qual, &work);
+	return true;
+}
+
+/* ---------- RETURNING ---------- */
+
+/*
+ * Rows are changed ahead of what is returned for them.  That makes no
+ * difference for a plain table when nothing in between can see it: no
+ * triggers, no volatile functions in the list.
+ */
+static bool
+can_change_ahead(const PlannedStmt *stmt, const ModifyTable *modify)
+{
+	RangeTblEntry *entry = rt_fetch(linitial_int(modify->resultRelations), stmt->rtable);
+	Relation	relation = table_open(entry->relid, NoLock);
+	bool		result = relation->rd_rel->relkind == RELKIND_RELATION &&
+		(relation->trigdesc == NULL ||
+		 (!relation->trigdesc->trig_insert_before_row && !relation->trigdesc->trig_update_before_row &&
+		  !relation->trigdesc->trig_delete_before_row));
+
+	table_close(relation, NoLock);
+	return result;
+}
+
+typedef struct Returning
+{
+	List	   *leaves;
+} Returning;
+
+static Node *
+leaves_to_columns(Node *node, void *context)
+{
+	Returning  *work = context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+	{
+		ListCell   *cell;
+		int			column = 0;
+
+		work->leaves = list_append_unique(work->leaves, node);
+		foreach(cell, work->leaves)
+		{
+			if (equal(lfirst(cell), node))
+				column = foreach_current_index(cell) + 1;
+		}
+		return (Node *) makeVar(OUTER_VAR, column, exprType(node), exprTypmod(node),
+								exprCollation(node), 0);
+	}
+	return expression_tree_mutator(node, leaves_to_columns, context);
+}
+
+bool
+AlbertLiftReturning(AlbertLift *lift, Plan **place, int flags)
+{
+	ModifyTable *modify = (ModifyTable *) *place;
+	AlbertTraits traits = {.stmt = lift->stmt};
+	Returning	work = {NIL};
+	List	   *list;
+	List	   *calls = NIL;
+	List	   *leaves = NIL;
+	Result	   *result;
+	Plan	   *top;
+	ListCell   *cell;
+
+	if (list_length(modify->returningLists) != 1 || list_length(modify->resultRelations) != 1 ||
+		modify->rootRelation != 0 || modify->operation == CMD_MERGE)
+		return false;
+	list = linitial(modify->returningLists);
+	AlbertExprTraits((Node *) list, &traits);
+	foreach(cell, list)
+		AlbertFindCalls(lift, lfirst(cell), &calls);
+	if (calls == NIL || traits.is_volatile || traits.multiexpr || !can_change_ahead(lift->stmt, modify))
+		return false;
+	result = result_over(&modify->plan, &modify->plan);
+	result->plan.targetlist = (List *) leaves_to_columns((Node *) list, &work);
+	foreach(cell, work.leaves)
+		leaves = lappend(leaves, makeTargetEntry(lfirst(cell), foreach_current_index(cell) + 1, NULL, false));
+	linitial(modify->returningLists) = leaves;
+	modify->plan.targetlist = leaves;
+	top = &result->plan;
+	lift->accepted = &modify->plan;
+	if (AlbertLiftCalls(lift, &top, flags))
+		*place = top;
+	else
+	{
+		linitial(modify->returningLists) = list;
+		modify->plan.targetlist = list;
+	}
+	lift->accepted = NULL;
+	return *place == top;
+}
