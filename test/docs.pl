@@ -35,6 +35,7 @@ sub run_psql
 	close $file;
 	my $output = `$psql -X -q -v ON_ERROR_STOP=1 -d $database -f $name 2>&1`;
 	my $status = $?;
+	$output =~ s/^psql:\S+block\.sql:\d+: //mg;
 	$output =~ s/[ \t]+$//mg;
 	$output =~ s/\n+\z/\n/;
 	return ($output, $status == 0);
