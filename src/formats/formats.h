@@ -6,6 +6,12 @@
  * before it is used, and a malformed file becomes a status that names the file
  * and what is wrong with it.
  *
+ * Weights come from model.safetensors, pytorch_model.bin (a zip archive or
+ * the form before PyTorch 1.6; nothing in it is executed), either of them in
+ * shards with an index, or from a TensorFlow checkpoint of the original
+ * release; in this order, as transformers chooses.  Values that are not finite
+ * are refused.  sentence-transformers' files are read where there are any.
+ *
  * A model has two images, so that counting tokens needs no weights:
  * ALBERT_PART_TEXT (configuration, labels, tokenizer) and ALBERT_PART_WEIGHTS.
  * Both are position-independent, written once and then only read.
@@ -70,6 +76,12 @@ extern bool AlbertImageBuild(AlbertSource *source, AlbertPart part,
  * few arrays of pointers a binding needs (layers, labels) come from the arena,
  * which must live as long as the binding.  weights may be NULL: then only
  * config, labels and the tokenizer are there.
+ *
+ * The prompt that sentence-transformers applies when none is named is listed
+ * in the model's prompts once more, under the empty name.  With a lower
+ * precision the layers, the word embeddings, the decoder and the projection
+ * take it; heads and Dense modules stay in fp32 (each AlbertLinear says its
+ * own).
  */
 extern bool AlbertImageBind(const void *text, size_t text_size,
 							const void *weights, size_t weights_size,
