@@ -196,15 +196,17 @@ tok_added_protected(const AlbertTokenizer *tokenizer, const uint32_t *codes, siz
 	return found == NULL ? 0 : found->code_count;
 }
 
-/* The longest added token that stands here; NULL: none does. */
+/* The longest added token that stands here, without any of the flags refuse and with all of need; NULL: none does. */
 const AddedToken *
-tok_added_longest(const AlbertTokenizer *tokenizer, const uint32_t *codes, size_t count, size_t at)
+tok_added_longest(const AlbertTokenizer *tokenizer, const uint32_t *codes, size_t count, size_t at,
+				  uint32_t refuse, uint32_t need)
 {
 	const AddedToken *tokens = TABLE(tokenizer, SECTION_ADDED, AddedToken);
 	const AddedToken *found = NULL;
 
 	for (int32_t i = 0; i < HEADER(tokenizer)->added_count; i++)
 		if ((found == NULL || tokens[i].code_count > found->code_count) &&
+			(tokens[i].flags & refuse) == 0 && (tokens[i].flags & need) == need &&
 			matches(tokenizer, &tokens[i], codes, count, at))
 			found = &tokens[i];
 	return found;

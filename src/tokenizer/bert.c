@@ -144,11 +144,12 @@ tok_compile_bert(Builder *builder, const AlbertTokenizerFiles *files)
 	bool		strip;
 
 	header->kind = KIND_BERT;
+	header->decoder = DECODER_BERT;
 	header->model = MODEL_WORDPIECE;
 	header->max_word = MOST_WORD;
 	tok_bert_defaults(&defaults);
 	if (!read_lines(builder, files->vocab_txt) ||
-		!tok_settings_read(files, &defaults, builder->arena, &settings, builder->status) ||
+		!tok_settings_read(files, &defaults, false, builder->arena, &settings, builder->status) ||
 		!tok_builder_hash(builder, true))
 		return false;
 	drop_doubles(builder);
@@ -169,5 +170,5 @@ tok_compile_bert(Builder *builder, const AlbertTokenizerFiles *files)
 	builder->model_max_length = settings.model_max_length;
 	return tok_build_wordpiece_tries(builder, "##", 2) && write_never_split(builder, &settings) &&
 		tok_builder_string(builder, "##", 2, &header->continuing_string) &&
-		tok_builder_added(builder, &settings) && tok_builder_hash(builder, true);
+		tok_builder_added(builder, &settings) && tok_builder_hash(builder, true) && tok_builder_template(builder);
 }

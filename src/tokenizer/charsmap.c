@@ -10,7 +10,9 @@
  * shifted by 8 more when bit 9 is set.  The map comes from the model's file,
  * so every index is checked on the way.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/compile.h"
+
+#include <string.h>
 
 #define DARTS_LABEL(unit)	((unit) & 0x800000FFu)
 #define DARTS_HAS_LEAF(unit)	(((unit) >> 8 & 1) != 0)
@@ -133,4 +135,48 @@ tok_symbol_longest(const AlbertTokenizer *tokenizer, const unsigned char *text, 
 			longest = i + 1;
 	}
 	return longest;
+}
+
+/*
+ * Take a map into the image: a 32-bit count of bytes, that many bytes of
+ * units, and the replacements; all little-endian.  False: *problem tells what
+ * is wrong with it, NULL when the status does.
+ */
+bool
+tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size, const char **problem)
+{
+	size_t		units_size;
+	size_t		text_size;
+	uint32_t   *units;
+	char	   *text;
+
+	*problem = "The character map's size is wrong.";
+	if (size < 8)
+		return false;
+	units_size = map[0] | (size_t) map[1] << 8 | (size_t) map[2] << 16 | (size_t) map[3] << 24;
+	if (units_size == 0 || units_size % 4 != 0 || units_size >= size - 4)
+		return false;
+	text_size = size - 4 - units_size;
+	units = AlbertArenaAlloc(builder->arena, units_size);
+	text = AlbertArenaAlloc(builder->arena, text_size + 1);
+	*problem = NULL;
+	if (units == NULL || text == NULL)
+		return tok_no_memory(builder->status);
+	map += 4;
+	for (size_t i = 0; i < units_size / 4; i++, map += 4)
+		units[i] = map[0] | (uint32_t) map[1] << 8 | (uint32_t) map[2] << 16 | (uint32_t) map[3] << 24;
+	memcpy(text, map, text_size);
+	text[text_size] = '\0';
+	for (size_t start = 0; start <= text_size;)
+	{
+		size_t		length = strlen(text + start);
+
+		*problem = "A replacement of the character map is not valid UTF-8.";
+		if (tok_utf8_valid(text + start, length) < length)
+			return false;
+		start += length + 1;
+	}
+	builder->sections[SECTION_CHARSMAP] = (AlbertBytes) {units, units_size};
+	builder->sections[SECTION_CHARSMAP_TEXT] = (AlbertBytes) {text, text_size + 1};
+	return true;
 }

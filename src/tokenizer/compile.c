@@ -54,6 +54,8 @@ AlbertTokenizerCompile(const AlbertTokenizerFiles *files, int model_max_position
 		good = tok_compile_spiece(&builder, files);
 	else if (files->vocab_txt.data != NULL)
 		good = tok_compile_bert(&builder, files);
+	else if (files->tokenizer_json.data != NULL)
+		good = tok_compile_pipeline(&builder, files);
 	else
 		good = AlbertFail(status, ALBERT_NOT_FOUND, "the model has no tokenizer");
 	return good && settle_max_length(&builder, model_max_positions) &&

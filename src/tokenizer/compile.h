@@ -57,6 +57,7 @@ typedef struct Settings
 	SettingsToken roles[ROLE_COUNT];
 	SettingsTokens additional;
 	SettingsTokens added;		/* with their ids */
+	size_t		own_added;		/* from here on, they are of tokenizer.json */
 	bool		settled;		/* the first file's list of added tokens says it all */
 	bool		do_lower_case;
 	bool		keep_accents;
@@ -96,12 +97,13 @@ extern bool tok_builder_piece(Builder *builder, const char *text, size_t size, d
 extern bool tok_builder_string(Builder *builder, const char *text, size_t size, uint32_t *offset);
 extern bool tok_builder_hash(Builder *builder, bool last_wins);
 extern bool tok_builder_finish(Builder *builder, AlbertBytes *image);
+extern bool tok_builder_template(Builder *builder);
 extern int32_t tok_builder_find(const Builder *builder, const char *text, size_t size);
 extern bool tok_with_word_marks(AlbertArena *arena, const char *text, size_t size, TrieKey *key,
 								AlbertStatus *status);
 
 /* settings.c */
-extern bool tok_settings_read(const AlbertTokenizerFiles *files, const Settings *defaults,
+extern bool tok_settings_read(const AlbertTokenizerFiles *files, const Settings *defaults, bool fast,
 							  AlbertArena *arena, Settings *settings, AlbertStatus *status);
 extern bool tok_settings_push(SettingsTokens *tokens, const SettingsToken *token, AlbertArena *arena,
 							  AlbertStatus *status);
@@ -111,6 +113,16 @@ extern bool tok_builder_added(Builder *builder, const Settings *settings);
 
 /* spiece.c */
 extern bool tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files);
+
+/* charsmap.c */
+extern bool tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size, const char **problem);
+extern void tok_builder_probe(Builder *builder, AlbertTokenizer *probe);
+
+/* pipeline.c */
+extern bool tok_compile_pipeline(Builder *builder, const AlbertTokenizerFiles *files);
+
+/* spiece.c */
+extern void tok_albert_defaults(Settings *defaults);
 
 /* bert.c */
 extern void tok_bert_defaults(Settings *defaults);

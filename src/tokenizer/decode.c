@@ -202,16 +202,7 @@ join_bert(const AlbertTokenizer *tokenizer, const int32_t *ids, int n, Text *tex
 	strip(text, start);
 }
 
-/* ---- all kinds ---- */
-
-static void
-join(const AlbertTokenizer *tokenizer, const int32_t *ids, int n, Text *text)
-{
-	if (HEADER(tokenizer)->kind == KIND_SPIECE)
-		join_spiece(tokenizer, ids, n, text);
-	else
-		join_bert(tokenizer, ids, n, text);
-}
+/* ---- the decoders of a tokenizer.json ---- */
 
 static void
 clean_up(Text *text)
@@ -223,6 +214,103 @@ clean_up(Text *text)
 
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		replace(text, pairs[i][0], pairs[i][1]);
+}
+
+/* One token more; WordPiece's own cleaning is done token by token. */
+static void
+append_fast(const AlbertTokenizer *tokenizer, AlbertText piece, bool first, Text *text)
+{
+	int32_t		decoder = HEADER(tokenizer)->decoder;
+	const char *prefix = tok_string(tokenizer, HEADER(tokenizer)->continuing_string);
+	size_t		prefix_size = strlen(prefix);
+	size_t		start = text->size;
+	Text		token;
+
+	if (decoder == DECODER_METASPACE || decoder == DECODER_METASPACE_PREFIX)
+	{
+		append(text, piece.data, piece.size);
+		token = (Text) {text->data + start, piece.size};
+		replace(&token, WORD_MARK_UTF8, first && decoder == DECODER_METASPACE_PREFIX ? "" : " ");
+		text->size = start + token.size;
+		return;
+	}
+	if (!first && decoder != DECODER_JOIN && piece.size >= prefix_size &&
+		memcmp(piece.data, prefix, prefix_size) == 0)
+		append(text, piece.data + prefix_size, piece.size - prefix_size);
+	else
+	{
+		if (!first)
+			append(text, " ", 1);
+		append(text, piece.data, piece.size);
+	}
+	if (decoder == DECODER_WORDPIECE_CLEAN)
+	{
+		token = (Text) {text->data + start, text->size - start};
+		clean_up(&token);
+		replace(&token, " do not", " don't");
+		text->size = start + token.size;
+	}
+}
+
+static void
+join_fast(const AlbertTokenizer *tokenizer, const int32_t *ids, int n, Text *text)
+{
+	for (int i = 0; i < n; i++)
+	{
+		AlbertText	piece;
+		AlbertStatus status;
+
+		AlbertTokenizerPiece(tokenizer, ids[i], &piece, &status);
+		append_fast(tokenizer, piece, i == 0, text);
+	}
+}
+
+/* ---- all kinds ---- */
+
+static void
+join_slow(const AlbertTokenizer *tokenizer, const int32_t *ids, int n, Text *text)
+{
+	if (HEADER(tokenizer)->decoder == DECODER_SPIECE)
+		join_spiece(tokenizer, ids, n, text);
+	else
+		join_bert(tokenizer, ids, n, text);
+}
+
+/* The slow tokenizers' _decode(): stretches of tokens, and tokens that stand alone. */
+static void
+decode_slow(const AlbertTokenizer *tokenizer, const int32_t *ids, int n, Text *text)
+{
+	int			pending = 0;
+	bool		first = true;
+
+	for (int i = 0; i <= n; i++)
+	{
+		size_t		before = text->size;
+		AlbertText	piece;
+		AlbertStatus status;
+
+		if (i < n && !stands_alone(piece_flags(tokenizer, ids[i])))
+			continue;
+		if (i > pending)
+		{
+			if (!first)
+				append(text, " ", 1);
+			join_slow(tokenizer, ids + pending, i - pending, text);
+			if (i < n && text->size == before + !first)
+				text->size = before;	/* an empty stretch leaves no space, but for the last */
+			else
+				first = false;
+		}
+		pending = i + 1;
+		if (i < n)
+		{
+			AlbertTokenizerPiece(tokenizer, ids[i], &piece, &status);
+			if (!first)
+				append(text, " ", 1);
+			append(text, piece.data, piece.size);
+			first = false;
+		}
+	}
 }
 
 /* Room for the text before it is cleaned up: every token as a piece or as unknown, and spaces. */
@@ -251,9 +339,7 @@ AlbertTokenizerDecode(const AlbertTokenizer *tokenizer, const int32_t *ids, int 
 	int32_t    *kept;
 	size_t		room;
 	Text		out = {NULL, 0};
-	int			pending = 0;
 	int			count = 0;
-	bool		first = true;
 
 	if (!measure(tokenizer, ids, n, &room, status))
 		return false;
@@ -264,34 +350,10 @@ AlbertTokenizerDecode(const AlbertTokenizer *tokenizer, const int32_t *ids, int 
 	for (int i = 0; i < n; i++)
 		if (!skip_special_tokens || !AlbertTokenizerIsSpecial(tokenizer, ids[i]))
 			kept[count++] = ids[i];
-
-	for (int i = 0; i <= count; i++)
-	{
-		size_t		before = out.size;
-		AlbertText	piece;
-
-		if (i < count && !stands_alone(piece_flags(tokenizer, kept[i])))
-			continue;
-		if (i > pending)
-		{
-			if (!first)
-				append(&out, " ", 1);
-			join(tokenizer, kept + pending, i - pending, &out);
-			if (i < count && out.size == before + !first)
-				out.size = before;	/* an empty stretch leaves no space, but for the last */
-			else
-				first = false;
-		}
-		pending = i + 1;
-		if (i < count)
-		{
-			AlbertTokenizerPiece(tokenizer, kept[i], &piece, status);
-			if (!first)
-				append(&out, " ", 1);
-			append(&out, piece.data, piece.size);
-			first = false;
-		}
-	}
+	if (HEADER(tokenizer)->kind == KIND_PIPELINE)
+		join_fast(tokenizer, kept, count, &out);
+	else
+		decode_slow(tokenizer, kept, count, &out);
 	if (clean_up_spaces)
 		clean_up(&out);
 	out.data[out.size] = '\0';

@@ -78,7 +78,7 @@ fragment_end(const AlbertTokenizer *tokenizer, const uint32_t *codes, size_t cou
 {
 	for (size_t at = from; at < count; at++)
 	{
-		const AddedToken *token = tok_added_longest(tokenizer, codes, count, at);
+		const AddedToken *token = tok_added_longest(tokenizer, codes, count, at, 0, 0);
 
 		if (token == NULL)
 			continue;

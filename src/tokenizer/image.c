@@ -151,6 +151,39 @@ tok_builder_hash(Builder *builder, bool last_wins)
 	return true;
 }
 
+/* A tokenizer bound to the builder's sections so far. */
+void
+tok_builder_probe(Builder *builder, AlbertTokenizer *probe)
+{
+	memset(probe, 0, sizeof(*probe));
+	probe->image = &builder->header;
+	for (int i = 0; i < SECTION_COUNT; i++)
+	{
+		builder->header.sections[i].size = builder->sections[i].size;
+		probe->tables[i] = builder->sections[i].data;
+	}
+}
+
+/* ALBERT's and BERT's way to put special tokens around a text or a pair. */
+bool
+tok_builder_template(Builder *builder)
+{
+	TemplateItem cls = {TEMPLATE_SPECIAL, builder->header.cls_id, 0};
+	TemplateItem sep = {TEMPLATE_SPECIAL, builder->header.sep_id, 0};
+	TemplateItem last = {TEMPLATE_SPECIAL, builder->header.sep_id, 1};
+	TemplateItem first = {TEMPLATE_FIRST, -1, 0};
+	TemplateItem second = {TEMPLATE_SECOND, -1, 1};
+	TemplateItem all[] = {cls, first, sep, cls, first, sep, second, last};
+	TemplateItem *items = AlbertArenaAlloc(builder->arena, sizeof(all));
+
+	if (items == NULL)
+		return tok_no_memory(builder->status);
+	memcpy(items, all, sizeof(all));
+	builder->header.template_single = 3;
+	builder->sections[SECTION_TEMPLATE] = (AlbertBytes) {items, sizeof(all)};
+	return true;
+}
+
 /* The sections that tell a piece's text and kind by its id. */
 static bool
 lay_out_pieces(Builder *builder)

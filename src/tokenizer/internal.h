@@ -31,6 +31,17 @@ typedef enum TokenizerKind
 	KIND_PIPELINE				/* tokenizer.json, as the fast tokenizers */
 } TokenizerKind;
 
+typedef enum Decoder
+{
+	DECODER_SPIECE = 1,			/* the slow AlbertTokenizer's */
+	DECODER_BERT,				/* the slow BertTokenizer's */
+	DECODER_JOIN,				/* tokens and spaces */
+	DECODER_WORDPIECE,			/* the rest are those of a tokenizer.json */
+	DECODER_WORDPIECE_CLEAN,
+	DECODER_METASPACE,
+	DECODER_METASPACE_PREFIX	/* a word mark before the first token is dropped */
+} Decoder;
+
 typedef enum ModelKind
 {
 	MODEL_UNIGRAM = 1,
@@ -53,9 +64,9 @@ typedef enum Section
 	SECTION_ADDED,				/* AddedToken[] */
 	SECTION_ADDED_CODES,		/* uint32_t[]: their contents in code points */
 	SECTION_NEVER_SPLIT,		/* NUL-terminated strings: words the basic tokenizer leaves alone */
-	SECTION_STEPS,				/* PipelineStep[] */
+	SECTION_STEPS,				/* PipelineStep[]: normalizers, then pre-tokenizers */
 	SECTION_STEP_CODES,			/* uint32_t[]: the steps' strings */
-	SECTION_TEMPLATE,			/* TemplateItem[] */
+	SECTION_TEMPLATE,			/* TemplateItem[]: for a text, then for a pair */
 	SECTION_STRINGS,			/* NUL-terminated: the mask token and others */
 	SECTION_COUNT
 } Section;
@@ -79,9 +90,9 @@ typedef struct ImageHeader
 	int32_t		vocab_size;		/* added tokens included */
 	int32_t		hash_size;		/* a power of two */
 	int32_t		added_count;
-	int32_t		step_count;
-	int32_t		template_single;	/* items of the two post-processing templates */
-	int32_t		template_pair;
+	int32_t		normalizer_count;	/* of the steps */
+	int32_t		template_single;	/* how many items are for a text; the others are for a pair */
+	int32_t		decoder;		/* Decoder */
 	int32_t		max_length;
 	int32_t		pad_id;
 	int32_t		unk_id;			/* what the tokenizer calls unknown; -1: none */
@@ -111,8 +122,6 @@ typedef struct ImageHeader
 #define TOKENIZER_CHINESE			0x0200	/* WordPiece: ideographs are words */
 #define TOKENIZER_CLEAN_UP			0x0400	/* decode() cleans up unless told otherwise */
 #define TOKENIZER_BASIC				0x0800	/* WordPiece: the basic tokenizer runs first */
-#define TOKENIZER_CLEAN_TEXT		0x1000	/* WordPiece: drop control characters */
-#define TOKENIZER_FUSE_PAIR			0x2000	/* an empty pair is no pair (fast tokenizers) */
 
 /* SECTION_PIECE_FLAGS */
 #define PIECE_NORMAL		1
@@ -155,6 +164,51 @@ typedef struct AddedToken
 #define ADDED_SINGLE_WORD	0x04
 #define ADDED_NORMALIZED	0x08
 #define ADDED_SPECIAL		0x10
+
+/* ---- tokenizer.json ---- */
+
+typedef enum PipelineOperation
+{
+	STEP_REPLACE = 1,			/* first: the pattern, second: the content */
+	STEP_REPLACE_SPACES,		/* two or more spaces by second */
+	STEP_PREPEND,				/* first */
+	STEP_NFD,
+	STEP_NFKD,
+	STEP_STRIP_MARKS,
+	STEP_LOWER,
+	STEP_STRIP_LEFT,
+	STEP_STRIP_RIGHT,
+	STEP_CHARSMAP,
+	STEP_BERT_CLEAN,
+	STEP_BERT_IDEOGRAPHS,
+	STEP_BERT_ACCENTS,
+	STEP_SPLIT_SPACES,			/* the first of the pre-tokenizers */
+	STEP_SPLIT_PUNCTUATION,
+	STEP_METASPACE_ALWAYS,
+	STEP_METASPACE_FIRST,
+	STEP_METASPACE_NEVER,
+	STEP_SPLIT_MARKS			/* before every word mark */
+} PipelineOperation;
+
+typedef struct PipelineStep
+{
+	int32_t		operation;
+	uint32_t	first;			/* in SECTION_STEP_CODES */
+	uint32_t	first_count;
+	uint32_t	second;
+	uint32_t	second_count;
+} PipelineStep;
+
+#define TEMPLATE_FIRST		0
+#define TEMPLATE_SECOND		1
+#define TEMPLATE_SPECIAL	2
+
+typedef struct TemplateItem
+{
+	int32_t		what;			/* TEMPLATE_* */
+	int32_t		id;				/* of a special token */
+	int32_t		type;
+} TemplateItem;
 
 /* One token before truncation: the common currency of all kinds. */
 typedef struct Token
@@ -310,7 +364,7 @@ extern uint32_t tok_hash(const char *piece, size_t size);
 extern size_t tok_added_protected(const AlbertTokenizer *tokenizer, const uint32_t *codes,
 								  size_t count, size_t at);
 extern const AddedToken *tok_added_longest(const AlbertTokenizer *tokenizer, const uint32_t *codes,
-										   size_t count, size_t at);
+										   size_t count, size_t at, uint32_t refuse, uint32_t need);
 
 /* text.c */
 typedef struct Fragment
@@ -332,6 +386,29 @@ extern bool tok_bert_fragment(EncodeContext *context, const Fragment *fragment);
 /* wordpiece.c */
 extern bool tok_wordpiece(EncodeContext *context, const unsigned char *text, size_t size,
 						  const int32_t *start, const int32_t *stop);
+
+/* pipeline_normalize.c, pipeline_encode.c */
+typedef struct FastLetter
+{
+	uint32_t	code;
+	int32_t		start;			/* code points of the text it is aligned with */
+	int32_t		stop;
+} FastLetter;
+
+typedef struct FastText
+{
+	FastLetter *items;
+	size_t		count;
+	size_t		room;
+	int32_t		base;			/* where its fragment starts in the text */
+} FastText;
+
+extern bool tok_fast_append(FastText *text, FastLetter letter, AlbertArena *arena, AlbertStatus *status);
+extern bool tok_fast_normalize(const AlbertTokenizer *tokenizer, FastText *text, AlbertArena *arena,
+							   AlbertStatus *status);
+extern bool tok_fast_replace(FastText *text, const PipelineStep *step, const uint32_t *strings,
+							 AlbertArena *arena, AlbertStatus *status);
+extern bool tok_pipeline_encode(EncodeContext *context, const AlbertText *text);
 
 /* unigram.c */
 typedef struct Segment

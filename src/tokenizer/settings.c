@@ -4,7 +4,8 @@
  *	  special_tokens_map.json, added_tokens.json, and the added tokens of a
  *	  tokenizer.json, which the reference merges in this way: a list of added
  *	  tokens in the first settles them; else the second overrides the first, and
- *	  the last two add to it.
+ *	  the last two add to it.  (A fast tokenizer has those of its own file in any
+ *	  case.)
  */
 #include "tokenizer/compile.h"
 
@@ -444,7 +445,7 @@ find_list(AlbertBytes bytes, const char *key)
 }
 
 bool
-tok_settings_read(const AlbertTokenizerFiles *files, const Settings *defaults,
+tok_settings_read(const AlbertTokenizerFiles *files, const Settings *defaults, bool fast,
 				  AlbertArena *arena, Settings *settings, AlbertStatus *status)
 {
 	Reader		reader = {.arena = arena, .status = status, .defaults = defaults, .settings = settings};
@@ -452,11 +453,13 @@ tok_settings_read(const AlbertTokenizerFiles *files, const Settings *defaults,
 	*settings = *defaults;
 	if (!read_file(&reader, "tokenizer_config.json", files->tokenizer_config_json, read_config_file))
 		return false;
-	if (settings->settled)
+	if (settings->settled && !fast)
 		return true;
-	if (!read_file(&reader, "special_tokens_map.json", files->special_tokens_map_json, read_special_file) ||
-		!read_file(&reader, "added_tokens.json", files->added_tokens_json, read_added_file))
+	if (!settings->settled &&
+		(!read_file(&reader, "special_tokens_map.json", files->special_tokens_map_json, read_special_file) ||
+		 !read_file(&reader, "added_tokens.json", files->added_tokens_json, read_added_file)))
 		return false;
+	settings->own_added = settings->added.count;
 	if (files->tokenizer_json.data != NULL)
 		return read_file(&reader, "tokenizer.json", find_list(files->tokenizer_json, "added_tokens"), read_list_file);
 	return true;

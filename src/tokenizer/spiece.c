@@ -296,19 +296,6 @@ charsmap_is_simple(const AlbertTokenizer *probe)
 	return true;
 }
 
-/* A tokenizer bound to no more than the builder's sections so far. */
-static void
-bind_probe(Builder *builder, AlbertTokenizer *probe)
-{
-	memset(probe, 0, sizeof(*probe));
-	probe->image = &builder->header;
-	for (int i = 0; i < SECTION_COUNT; i++)
-	{
-		builder->header.sections[i].size = builder->sections[i].size;
-		probe->tables[i] = builder->sections[i].data;
-	}
-}
-
 /*
  * Fill in ascii[]: what becomes of an ASCII character in a text of nothing
  * else.  Only plain cases are told there, others leave it to the general way.
@@ -320,7 +307,7 @@ make_ascii_table(Model *model, const Settings *settings)
 	ImageHeader *header = &builder->header;
 	AlbertTokenizer probe;
 
-	bind_probe(builder, &probe);
+	tok_builder_probe(builder, &probe);
 	if (!model->add_dummy_prefix || !model->remove_extra_whitespaces || !model->escape_whitespaces ||
 		!settings->remove_space || !charsmap_is_simple(&probe))
 		return;
@@ -343,47 +330,16 @@ make_ascii_table(Model *model, const Settings *settings)
 	header->flags |= TOKENIZER_ASCII;
 }
 
-/* The map: a 32-bit count of bytes, that many of Darts units, and the replacements. */
 static bool
 read_charsmap(Model *model)
 {
-	Builder    *builder = model->builder;
-	Message		map = model->charsmap;
-	uint64_t	units_size;
-	size_t		text_size;
-	uint32_t   *units;
-	char	   *text;
+	const char *problem;
 
-	if (message_size(map) == 0)
+	if (message_size(model->charsmap) == 0)
 		return true;
-	if (!read_fixed(&map, 4, &units_size) || units_size >= message_size(map) || units_size % 4 != 0 ||
-		units_size == 0)
-		return malformed(model, "The character map's size is wrong.");
-	text_size = message_size(map) - units_size;
-	units = AlbertArenaAlloc(builder->arena, units_size);
-	text = AlbertArenaAlloc(builder->arena, text_size + 1);
-	if (units == NULL || text == NULL)
-		return tok_no_memory(builder->status);
-	for (size_t i = 0; i < units_size / 4; i++)
-	{
-		uint64_t	unit;
-
-		read_fixed(&map, 4, &unit);
-		units[i] = (uint32_t) unit;
-	}
-	memcpy(text, map.at, text_size);
-	text[text_size] = '\0';
-	for (size_t start = 0; start <= text_size;)
-	{
-		size_t		size = strlen(text + start);
-
-		if (tok_utf8_valid(text + start, size) < size)
-			return malformed(model, "A replacement of the character map is not valid UTF-8.");
-		start += size + 1;
-	}
-	builder->sections[SECTION_CHARSMAP] = (AlbertBytes) {units, units_size};
-	builder->sections[SECTION_CHARSMAP_TEXT] = (AlbertBytes) {text, text_size + 1};
-	return true;
+	if (tok_builder_charsmap(model->builder, model->charsmap.at, message_size(model->charsmap), &problem))
+		return true;
+	return problem == NULL ? false : malformed(model, problem);
 }
 
 /*
@@ -483,8 +439,8 @@ check_pieces(Model *model)
 	return true;
 }
 
-static void
-albert_defaults(Settings *defaults)
+void
+tok_albert_defaults(Settings *defaults)
 {
 	static const char *const names[ROLE_COUNT] = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"};
 
@@ -523,13 +479,14 @@ tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files)
 	message.at = files->spiece_model.data;
 	message.end = message.at + files->spiece_model.size;
 	header->kind = KIND_SPIECE;
+	header->decoder = DECODER_SPIECE;
 	header->model = MODEL_UNIGRAM;
 	if (!read_model(&model, message) || !check_supported(&model))
 		return false;
 	if (builder->piece_count == 0)
 		return malformed(&model, "It has no pieces.");
-	albert_defaults(&defaults);
-	if (!tok_settings_read(files, &defaults, builder->arena, &settings, builder->status) ||
+	tok_albert_defaults(&defaults);
+	if (!tok_settings_read(files, &defaults, false, builder->arena, &settings, builder->status) ||
 		!check_pieces(&model) || !read_charsmap(&model))
 		return false;
 	settle_scores(builder);
@@ -555,5 +512,5 @@ tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files)
 	if (!tok_builder_string(builder, surface, surface_size, &header->unk_string))
 		return false;
 	builder->model_max_length = settings.model_max_length;
-	return tok_builder_added(builder, &settings) && tok_builder_hash(builder, false);
+	return tok_builder_added(builder, &settings) && tok_builder_hash(builder, false) && tok_builder_template(builder);
 }

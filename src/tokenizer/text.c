@@ -90,7 +90,7 @@ encode_with_added(EncodeContext *context, const AlbertText *text, bool plain)
 		size_t		start;
 		size_t		stop;
 
-		while (at < count && (token = tok_added_longest(context->tokenizer, codes, count, at)) == NULL)
+		while (at < count && (token = tok_added_longest(context->tokenizer, codes, count, at, 0, 0)) == NULL)
 			at++;
 		left = start = at;
 		if (token != NULL && (token->flags & ADDED_LSTRIP))

@@ -63,7 +63,9 @@ check_sections(const ImageHeader *header)
 		header->sections[SECTION_PIECE_FLAGS].size == n &&
 		(header->model != MODEL_UNIGRAM || header->sections[SECTION_SCORES].size == n * sizeof(double)) &&
 		header->sections[SECTION_HASH].size == header->hash_size * sizeof(int32_t) &&
-		header->sections[SECTION_ADDED].size == header->added_count * sizeof(AddedToken);
+		header->sections[SECTION_ADDED].size == header->added_count * sizeof(AddedToken) &&
+		header->template_single <= SECTION_ITEMS(header, SECTION_TEMPLATE, TemplateItem) &&
+		header->normalizer_count <= SECTION_ITEMS(header, SECTION_STEPS, PipelineStep);
 }
 
 static bool
@@ -89,7 +91,8 @@ AlbertTokenizerBind(const void *image, size_t size, AlbertTokenizer *tokenizer, 
 		return bad_image(status, "It was not made by this version.");
 	if (header->image_size > size || header->vocab_size <= 0 || header->vocab_size > MAX_PIECES ||
 		header->hash_size <= header->vocab_size || (header->hash_size & (header->hash_size - 1)) != 0 ||
-		header->added_count < 0 || header->max_length <= 0)
+		header->added_count < 0 || header->max_length <= 0 || header->template_single < 0 ||
+		header->normalizer_count < 0)
 		return bad_image(status, "Its counts make no sense.");
 	if (!check_sections(header) || !check_ids(header) ||
 		!check_strings(header, base + header->sections[SECTION_STRINGS].offset))
@@ -123,6 +126,8 @@ encode_text(EncodeContext *context, const AlbertText *text)
 		case KIND_SPIECE:
 		case KIND_BERT:
 			return tok_slow_encode(context, text);
+		case KIND_PIPELINE:
+			return tok_pipeline_encode(context, text);
 		default:
 			return AlbertFail(context->status, ALBERT_INTERNAL, "unknown kind of tokenizer");
 	}
@@ -135,46 +140,97 @@ typedef struct Lengths
 	size_t		second;
 	size_t		first_cut;
 	size_t		second_cut;
+	size_t		added;			/* special tokens */
 	bool		pair;
 } Lengths;
 
-/* The reference's truncate_sequences(): what cannot be cut short enough stays as it is. */
-static void
-truncate(Lengths *lengths, AlbertTruncation how, size_t remove)
+static size_t
+smaller(size_t a, size_t b)
 {
-	if (how == ALBERT_TRUNCATE_FIRST || (how == ALBERT_TRUNCATE_LONGEST && !lengths->pair))
-		lengths->first_cut = lengths->first > remove ? remove : 0;
-	else if (how == ALBERT_TRUNCATE_SECOND)
-		lengths->second_cut = lengths->second > remove ? remove : 0;
-	else if (how == ALBERT_TRUNCATE_LONGEST)
-	{
-		size_t		difference = lengths->first > lengths->second ?
-			lengths->first - lengths->second : lengths->second - lengths->first;
-		size_t		longer = difference < remove ? difference : remove;
-		size_t		rest = remove - longer;
+	return a < b ? a : b;
+}
 
-		/*
-		 * The longer one loses what it has more, then both lose alike.  Of an
-		 * odd rest the longer keeps one more, the second when both are equal:
-		 * so the fast tokenizers; in the slow ones it is always the first.
-		 */
-		lengths->first_cut = lengths->first > lengths->second ? longer + rest / 2 : (rest + 1) / 2;
-		lengths->second_cut = remove - lengths->first_cut;
-		if (lengths->first_cut > lengths->first)
-			lengths->first_cut = lengths->first;
-		if (lengths->second_cut > lengths->second)
-			lengths->second_cut = lengths->second;
+/*
+ * The slow tokenizers' longest_first: the longer one loses what it has more,
+ * then both lose alike.  But of an odd rest the longer keeps one more, the
+ * second when both are equal, as in the fast tokenizers; in the slow ones it
+ * is always the first.
+ */
+static void
+truncate_longest_slow(Lengths *lengths, size_t remove)
+{
+	bool		first_longer = lengths->first > lengths->second;
+	size_t		difference = first_longer ? lengths->first - lengths->second : lengths->second - lengths->first;
+	size_t		longer = smaller(difference, remove);
+	size_t		rest = remove - longer;
+	size_t		first_cut = first_longer ? longer + rest / 2 : (rest + 1) / 2;
+
+	lengths->first_cut = smaller(first_cut, lengths->first);
+	lengths->second_cut = smaller(remove - first_cut, lengths->second);
+}
+
+/* The fast tokenizers': the shorter one keeps up to half. */
+static void
+truncate_longest_fast(Lengths *lengths, size_t limit)
+{
+	bool		swap = lengths->first > lengths->second;
+	size_t		shorter = swap ? lengths->second : lengths->first;
+	size_t		longer = shorter;
+
+	if (shorter <= limit && limit - shorter > shorter)
+		longer = limit - shorter;
+	if (shorter + longer > limit)
+	{
+		shorter = limit / 2;
+		longer = shorter + limit % 2;
 	}
+	lengths->first_cut = lengths->first - smaller(lengths->first, swap ? longer : shorter);
+	lengths->second_cut = lengths->second - smaller(lengths->second, swap ? shorter : longer);
+}
+
+/*
+ * Settle what to cut so that limit tokens of texts are left.  When a text
+ * cannot be cut short enough, the slow tokenizers leave it as it is, and the
+ * fast ones refuse.
+ */
+static bool
+truncate_texts(EncodeContext *context, Lengths *lengths, AlbertTruncation how, size_t limit)
+{
+	bool		fast = context->header->kind == KIND_PIPELINE;
+	size_t		remove = lengths->first + lengths->second - limit;
+	bool		second = how == ALBERT_TRUNCATE_SECOND;
+	size_t		length = second ? lengths->second : lengths->first;
+
+	if (how == ALBERT_TRUNCATE_LONGEST && lengths->pair)
+	{
+		if (fast)
+			truncate_longest_fast(lengths, limit);
+		else
+			truncate_longest_slow(lengths, remove);
+	}
+	else if (length > remove || (fast && (limit == 0 || how == ALBERT_TRUNCATE_LONGEST)))
+	{
+		lengths->first_cut = second ? 0 : remove;
+		lengths->second_cut = second ? remove : 0;
+		if (fast && limit == 0)
+		{
+			lengths->first_cut = lengths->first;
+			lengths->second_cut = lengths->second;
+		}
+	}
+	else if (fast)
+		return AlbertFail(context->status, ALBERT_TOO_LONG,
+						  "the %s text has %zu tokens, cutting %zu of them is not possible",
+						  second ? "second" : "first", length, remove);
+	return true;
 }
 
 static bool
 settle_lengths(EncodeContext *context, const AlbertEncodeOptions *options, Lengths *lengths)
 {
-	size_t		total = lengths->first + lengths->second;
+	size_t		total = lengths->first + lengths->second + lengths->added;
 	size_t		limit = options->max_length > 0 ? options->max_length : context->tokenizer->max_length;
 
-	if (options->special_tokens)
-		total += lengths->pair ? 3 : 2;
 	if (total <= limit || options->truncation == ALBERT_TRUNCATE_NONE)
 		return true;
 	if (options->truncation == ALBERT_TRUNCATE_ERROR)
@@ -182,7 +238,12 @@ settle_lengths(EncodeContext *context, const AlbertEncodeOptions *options, Lengt
 		AlbertFail(context->status, ALBERT_TOO_LONG, "text has %zu tokens, the limit is %zu", total, limit);
 		return AlbertHint(context->status, "Shorten the text, split it into chunks, or allow truncation.");
 	}
-	truncate(lengths, options->truncation, total - limit);
+	if (limit >= lengths->added)
+		return truncate_texts(context, lengths, options->truncation, limit - lengths->added);
+	if (context->header->kind == KIND_PIPELINE)
+		return true;			/* the fast tokenizers' subtraction wraps round, and nothing is cut */
+	if (options->truncation == ALBERT_TRUNCATE_LONGEST && lengths->pair)
+		truncate_longest_slow(lengths, total - limit);
 	return true;
 }
 
@@ -239,35 +300,58 @@ allocate_result(EncodeContext *context, AlbertArenaMark mark, size_t n, AlbertTo
 	return true;
 }
 
+static size_t
+count_special(const TemplateItem *items, size_t count)
+{
+	size_t		n = 0;
+
+	for (size_t i = 0; i < count; i++)
+		n += items[i].what == TEMPLATE_SPECIAL;
+	return n;
+}
+
+/* The items of the template for a text or a pair. */
+static const TemplateItem *
+get_template(const EncodeContext *context, bool pair, size_t *count)
+{
+	const TemplateItem *items = TABLE(context->tokenizer, SECTION_TEMPLATE, TemplateItem);
+	size_t		single = context->header->template_single;
+
+	*count = pair ? SECTION_ITEMS(context->header, SECTION_TEMPLATE, TemplateItem) - single : single;
+	return pair ? items + single : items;
+}
+
 static bool
 lay_out(EncodeContext *context, const AlbertEncodeOptions *options, const Lengths *lengths,
 		AlbertArenaMark mark, AlbertTokens *tokens)
 {
-	const ImageHeader *header = context->header;
-	bool		left = (header->flags & TOKENIZER_TRUNCATE_LEFT) != 0;
+	bool		left = (context->header->flags & TOKENIZER_TRUNCATE_LEFT) != 0;
 	size_t		first = lengths->first - lengths->first_cut;
 	size_t		second = lengths->second - lengths->second_cut;
-	size_t		added = !options->special_tokens ? 0 : lengths->pair ? 3 : 2;
-	Token		cls = {header->cls_id, 0, 0};
-	Token		sep = {header->sep_id, 0, 0};
 	Output		output = {tokens, 0};
-	const Token *items;
+	size_t		count;
+	const TemplateItem *items = get_template(context, lengths->pair, &count);
 
-	if (!allocate_result(context, mark, first + second + added, tokens))
+	if (!allocate_result(context, mark, first + second + lengths->added, tokens))
 		return false;
 	tokens->ncut = (int) (lengths->first_cut + lengths->second_cut);
-	if (options->special_tokens)
-		put(&output, cls, 0, true);
-	items = context->tokens.items + (left ? lengths->first_cut : 0);
-	for (size_t i = 0; i < first; i++)
-		put(&output, items[i], 0, false);
-	if (options->special_tokens)
-		put(&output, sep, 0, true);
-	items = context->tokens.items + lengths->first + (left ? lengths->second_cut : 0);
-	for (size_t i = 0; i < second; i++)
-		put(&output, items[i], 1, false);
-	if (options->special_tokens && lengths->pair)
-		put(&output, sep, 1, true);
+	for (size_t i = 0; i < count; i++)
+	{
+		bool		is_first = items[i].what == TEMPLATE_FIRST;
+		const Token *from = context->tokens.items;
+
+		if (items[i].what == TEMPLATE_SPECIAL)
+		{
+			if (options->special_tokens)
+				put(&output, (Token) {items[i].id, 0, 0}, items[i].type, true);
+			continue;
+		}
+		from += is_first ? 0 : lengths->first;
+		if (left)
+			from += is_first ? lengths->first_cut : lengths->second_cut;
+		for (size_t j = 0; j < (is_first ? first : second); j++)
+			put(&output, from[j], items[i].type, false);
+	}
 	return true;
 }
 
@@ -285,8 +369,14 @@ AlbertTokenizerEncode(const AlbertTokenizer *tokenizer, const AlbertText *text, 
 	};
 	Lengths		lengths = {.pair = pair != NULL && pair->data != NULL};
 	AlbertArenaMark mark = AlbertArenaGetMark(arena);
+	const TemplateItem *items;
+	size_t		count;
 
 	memset(tokens, 0, sizeof(*tokens));
+	if (context.header->kind == KIND_PIPELINE && lengths.pair && pair->size == 0)
+		lengths.pair = false;	/* to the fast tokenizers an empty pair is none */
+	items = get_template(&context, lengths.pair, &count);
+	lengths.added = options->special_tokens ? count_special(items, count) : 0;
 	if (!encode_text(&context, text))
 		return false;
 	lengths.first = context.tokens.count;

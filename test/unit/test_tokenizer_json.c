@@ -1,0 +1,298 @@
+/*
+ * test_tokenizer_json.c
+ *	  Directories without a spiece.model: vocab.txt as BertTokenizer has it, and
+ *	  tokenizer.json as the fast tokenizers do, against what the reference makes
+ *	  of small files, and of the real tokenizer.json.
+ */
+#include "tokenizer_helpers.h"
+
+#include "tokenizer_expected_bert.h"
+#include "tokenizer_expected_json.h"
+
+#define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
+
+/* ---- small files ---- */
+
+static bool
+open_record(const json_t *record, Subject *subject)
+{
+	const json_t *files = json_object_get(record, "files");
+	const char *vocab = record_string(files, "vocab.txt");
+	const char *config = record_string(files, "tokenizer_config.json");
+	const char *pipeline = record_string(files, "tokenizer.json");
+	AlbertTokenizerFiles bytes;
+
+	memset(&bytes, 0, sizeof(bytes));
+	if (vocab != NULL)
+		bytes.vocab_txt = (AlbertBytes) {vocab, strlen(vocab)};
+	if (config != NULL)
+		bytes.tokenizer_config_json = (AlbertBytes) {config, strlen(config)};
+	if (pipeline != NULL)
+		bytes.tokenizer_json = (AlbertBytes) {pipeline, strlen(pipeline)};
+	return subject_open(subject, &bytes, 512);
+}
+
+static bool
+same_flat_offsets(const json_t *expected, const AlbertTokens *tokens)
+{
+	if ((int) json_array_size(expected) != 2 * tokens->n)
+		return false;
+	for (int i = 0; i < tokens->n; i++)
+		if (json_integer_value(json_array_get(expected, 2 * i)) != tokens->start[i] ||
+			json_integer_value(json_array_get(expected, 2 * i + 1)) != tokens->stop[i])
+			return false;
+	return true;
+}
+
+static void
+check_case(Subject *subject, const char *name, const json_t *expected)
+{
+	AlbertTokens *tokens = &subject->tokens;
+	const json_t *text = json_object_get(expected, "text");
+	const json_t *pair = json_object_get(expected, "pair");
+	const json_t *types = json_object_get(expected, "types");
+	const json_t *offsets = json_object_get(expected, "offsets");
+	AlbertText	first = {json_string_value(text), json_string_length(text)};
+	AlbertText	second = {json_string_value(pair), json_string_length(pair)};
+	AlbertEncodeOptions options = {ALBERT_TRUNCATE_NONE, 0, true, true};
+	AlbertText	decoded;
+
+	AlbertArenaReset(&subject->arena);
+	CHECK(AlbertTokenizerEncode(&subject->tokenizer, &first, pair == NULL ? NULL : &second, &options, &subject->arena,
+								tokens, &subject->status), "%s: \"%s\": %s", name, first.data, subject->status.message);
+	CHECK(same_ids(json_object_get(expected, "ids"), tokens->ids, tokens->n), "%s: \"%s\": ids differ", name, first.data);
+	if (types != NULL)
+		CHECK(same_types(types, tokens->types, tokens->n), "%s: \"%s\": types differ", name, first.data);
+	if (offsets != NULL)
+		CHECK(same_flat_offsets(offsets, tokens), "%s: \"%s\": offsets differ", name, first.data);
+	CHECK(AlbertTokenizerDecode(&subject->tokenizer, tokens->ids, tokens->n, false, false, &subject->arena, &decoded,
+								&subject->status) && strcmp(decoded.data, record_string(expected, "whole")) == 0,
+		  "%s: decoded \"%s\", not \"%s\"", name, decoded.data, record_string(expected, "whole"));
+	CHECK(AlbertTokenizerDecode(&subject->tokenizer, tokens->ids, tokens->n, true, true, &subject->arena, &decoded,
+								&subject->status) && strcmp(decoded.data, record_string(expected, "clean")) == 0,
+		  "%s: decoded \"%s\", not \"%s\"", name, decoded.data, record_string(expected, "clean"));
+}
+
+static void
+test_expected(const char *const *lines, int count)
+{
+	Subject		subject;
+	json_t	   *head = NULL;
+	int			cases = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		json_t	   *line = json_loads(lines[i], JSON_ALLOW_NUL, NULL);
+
+		CHECK(line != NULL, "line %d is not JSON", i);
+		if (json_object_get(line, "files") == NULL)
+		{
+			check_case(&subject, record_string(head, "name"), line);
+			cases++;
+			json_decref(line);
+			continue;
+		}
+		if (head != NULL)
+			subject_close(&subject);
+		json_decref(head);
+		head = line;
+		CHECK(open_record(head, &subject), "%s: %s %s", record_string(head, "name"), subject.status.message,
+			  subject.status.detail);
+	}
+	CHECK(cases > 100, "only %d cases", cases);
+	subject_close(&subject);
+	json_decref(head);
+}
+
+/* ---- the real tokenizer.json ---- */
+
+static void
+check_text(json_t *record, void *context)
+{
+	Subject    *subject = context;
+	AlbertTokens *tokens = &subject->tokens;
+	const char *id = record_string(record, "id");
+	const json_t *ids = json_object_get(record, "hub_ids");
+
+	if (json_is_string(ids))
+		ids = json_object_get(record, "slow_ids");
+	CHECK(subject_encode(subject, record_string(record, "text"), NULL, ALBERT_TRUNCATE_NONE, 0), "%s: %s", id,
+		  subject->status.message);
+	CHECK(same_ids(ids, tokens->ids + 1, tokens->n - 2), "%s: ids differ", id);
+	CHECK(same_offsets(json_object_get(record, "hub_offsets"), tokens->start + 1, tokens->stop + 1, tokens->n - 2),
+		  "%s: offsets differ", id);
+}
+
+static void
+check_pair(json_t *record, void *context)
+{
+	Subject    *subject = context;
+	AlbertTokens *tokens = &subject->tokens;
+	const char *id = record_string(record, "id");
+	const json_t *hub = json_object_get(record, "hub");
+	const json_t *kwargs = json_object_get(record, "kwargs");
+	const char *strategy = record_string(kwargs, "truncation");
+	AlbertTruncation truncation = ALBERT_TRUNCATE_NONE;
+	bool		good;
+
+	if (json_object_get(kwargs, "padding") != NULL)
+		return;					/* padding is the encoder's business */
+	if (json_is_true(json_object_get(kwargs, "truncation")) || (strategy != NULL && strcmp(strategy, "longest_first") == 0))
+		truncation = ALBERT_TRUNCATE_LONGEST;
+	else if (strategy != NULL)
+		truncation = strcmp(strategy, "only_first") == 0 ? ALBERT_TRUNCATE_FIRST : ALBERT_TRUNCATE_SECOND;
+	good = subject_encode(subject, record_string(record, "text"), record_string(record, "text_pair"), truncation,
+						  (int) json_integer_value(json_object_get(kwargs, "max_length")));
+	if (record_string(hub, "error") != NULL)
+	{
+		CHECK(!good && subject->status.code == ALBERT_TOO_LONG, "%s: the reference refuses this", id);
+		return;
+	}
+	CHECK(good, "%s: %s", id, subject->status.message);
+	CHECK(same_ids(json_object_get(hub, "ids"), tokens->ids, tokens->n), "%s: ids differ", id);
+	CHECK(same_types(json_object_get(hub, "token_type_ids"), tokens->types, tokens->n), "%s: types differ", id);
+}
+
+static void
+test_reference(void)
+{
+	char		path[1024];
+	Subject		subject;
+	Files		files;
+	int			n;
+
+	snprintf(path, sizeof(path), "%s/tokenizers/real30k", unit_reference());
+	read_tokenizer_files(path, &files);
+	if (files.files.tokenizer_json.data == NULL)
+	{
+		printf("skipped: the real tokenizer.json, there is none in %s\n", path);
+		return;
+	}
+	files.files.spiece_model.data = NULL;
+	CHECK(subject_open(&subject, &files.files, 512), "%s %s", subject.status.message, subject.status.detail);
+	snprintf(path, sizeof(path), "%s/goldens", unit_reference());
+	n = for_each_record(path, "tokenizer_real30k.jsonl", check_text, &subject);
+	CHECK(n > 0, "tokenizer_real30k.jsonl");
+	printf("%d texts: ids and offsets equal the fast tokenizer's\n", n);
+	CHECK(for_each_record(path, "tokenizer_pairs.jsonl", check_pair, &subject) > 0, "tokenizer_pairs.jsonl");
+	subject_close(&subject);
+	free_tokenizer_files(&files);
+}
+
+/* ---- refusals ---- */
+
+static void
+expect(const char *what, const char *json, AlbertCode code, const char *words)
+{
+	AlbertTokenizerFiles files;
+	Subject		subject;
+	bool		opened;
+
+	memset(&files, 0, sizeof(files));
+	files.tokenizer_json = (AlbertBytes) {json, strlen(json)};
+	opened = subject_open(&subject, &files, 512);
+	CHECK(opened == (code == ALBERT_OK), "%s: %s", what, opened ? "was taken" : subject.status.message);
+	if (!opened)
+		CHECK(subject.status.code == code &&
+			  (strstr(subject.status.message, words) != NULL || strstr(subject.status.detail, words) != NULL),
+			  "%s: code %d, \"%s\" \"%s\"", what, subject.status.code, subject.status.message, subject.status.detail);
+	subject_close(&subject);
+}
+
+#define UNIGRAM	"\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[[\"<unk>\",0],[\"a\",-1]]}"
+
+static void
+test_refusals(void)
+{
+	expect("nothing", "", ALBERT_FORMAT, "JSON");
+	expect("no object", "[]", ALBERT_FORMAT, "content");
+	expect("no model", "{}", ALBERT_FORMAT, "model");
+	expect("the least there can be", "{" UNIGRAM "}", ALBERT_OK, "");
+	expect("BPE", "{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", ALBERT_UNSUPPORTED, "BPE");
+	expect("byte fallback", "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"byte_fallback\":true,\"vocab\":[[\"a\",-1]]}}",
+		   ALBERT_UNSUPPORTED, "byte_fallback");
+	expect("no unknown piece", "{\"model\":{\"type\":\"Unigram\",\"unk_id\":null,\"vocab\":[[\"a\",-1]]}}",
+		   ALBERT_UNSUPPORTED, "unknown piece");
+	expect("an empty vocabulary", "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[]}}", ALBERT_FORMAT, "vocabulary");
+	expect("WordPiece without [UNK]", "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0}}}", ALBERT_FORMAT, "unknown");
+	expect("WordPiece with a wild id", "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":1e12}}}", ALBERT_FORMAT, "vocabulary");
+	expect("a strange normalizer", "{\"normalizer\":{\"type\":\"ByteLevel\"}," UNIGRAM "}", ALBERT_UNSUPPORTED, "ByteLevel");
+	expect("a strange pre-tokenizer", "{\"pre_tokenizer\":{\"type\":\"Digits\"}," UNIGRAM "}", ALBERT_UNSUPPORTED, "Digits");
+	expect("a strange post-processor", "{\"post_processor\":{\"type\":\"RobertaProcessing\"}," UNIGRAM "}",
+		   ALBERT_UNSUPPORTED, "RobertaProcessing");
+	expect("a strange decoder", "{\"decoder\":{\"type\":\"BPEDecoder\"}," UNIGRAM "}", ALBERT_UNSUPPORTED, "BPEDecoder");
+	expect("a strange pattern", "{\"normalizer\":{\"type\":\"Replace\",\"pattern\":{\"Regex\":\"a+\"},\"content\":\"b\"}," UNIGRAM "}",
+		   ALBERT_UNSUPPORTED, "a+");
+	expect("another word mark", "{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\"}," UNIGRAM "}",
+		   ALBERT_UNSUPPORTED, "word mark");
+	expect("a broken character map", "{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"AAAA\"}," UNIGRAM "}",
+		   ALBERT_FORMAT, "character map");
+	expect("no base64", "{\"normalizer\":{\"type\":\"Precompiled\",\"precompiled_charsmap\":\"A!\"}," UNIGRAM "}",
+		   ALBERT_FORMAT, "character map");
+	expect("a template with a wild id", "{\"post_processor\":{\"type\":\"BertProcessing\",\"sep\":[\"s\",9],\"cls\":[\"c\",8]}," UNIGRAM "}",
+		   ALBERT_FORMAT, "template");
+}
+
+/* Cuts and single changes of a record's files: no crash, and a reason when refused. */
+static void
+damage(const json_t *record, uint32_t seed)
+{
+	const json_t *contents = json_object_get(record, "files");
+	const char *vocab = record_string(contents, "vocab.txt");
+	const char *whole = vocab != NULL ? vocab : record_string(contents, "tokenizer.json");
+	size_t		size = strlen(whole);
+	int			refused = 0;
+
+	for (int round = 0; round < 600; round++)
+	{
+		char	   *copy = malloc(size + 1);
+		size_t		length = size;
+		AlbertTokenizerFiles files;
+		Subject		subject;
+
+		memset(&files, 0, sizeof(files));
+		memcpy(copy, whole, size);
+		seed = seed * 1664525u + 1013904223u;
+		if (round % 3 == 0)
+			length = (seed >> 4) % size;
+		else
+			copy[(seed >> 4) % size] = (char) (seed >> 24);
+		*(vocab != NULL ? &files.vocab_txt : &files.tokenizer_json) = (AlbertBytes) {copy, length};
+		if (!subject_open(&subject, &files, 512))
+		{
+			refused++;
+			CHECK(subject.status.code != ALBERT_OK && subject.status.code != ALBERT_INTERNAL &&
+				  subject.status.message[0] != '\0', "refused without a reason");
+		}
+		else
+			subject_encode(&subject, "The capital of [MASK], unable cafés 日本 \x01", "2010", ALBERT_TRUNCATE_LONGEST, 20);
+		subject_close(&subject);
+		free(copy);
+	}
+	printf("%s: %d of 600 damaged files refused\n", record_string(record, "name"), refused);
+}
+
+static void
+test_damage(const char *const *lines, int count)
+{
+	for (int i = 0; i < count; i++)
+	{
+		json_t	   *line = json_loads(lines[i], JSON_ALLOW_NUL, NULL);
+
+		if (json_object_get(line, "files") != NULL)
+			damage(line, (uint32_t) i + 1);
+		json_decref(line);
+	}
+}
+
+int
+main(void)
+{
+	test_expected(tokenizer_expected_bert, LENGTH(tokenizer_expected_bert));
+	test_expected(tokenizer_expected_json, LENGTH(tokenizer_expected_json));
+	test_refusals();
+	test_damage(tokenizer_expected_bert, LENGTH(tokenizer_expected_bert));
+	test_damage(tokenizer_expected_json, LENGTH(tokenizer_expected_json));
+	test_reference();
+	return unit_report();
+}
