@@ -17,7 +17,7 @@
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
 typedef int16_t vs __attribute__((vector_size(16)));
-typedef int vm;					/* lanes, from the first */
+typedef int vm;					/* lanes, from the first; fewer than VN */
 
 /* the same, wherever they lie */
 typedef float vf_any __attribute__((vector_size(16), aligned(4), may_alias));
@@ -140,16 +140,24 @@ v_copysign(vf a, vf b)
 static inline vf
 v_load_mask(const float *p, vm m, vf fill)
 {
-	for (int i = 0; i < m; i++)
-		fill[i] = p[i];
+	if (m > 0)
+		fill[0] = p[0];
+	if (m > 1)
+		fill[1] = p[1];
+	if (m > 2)
+		fill[2] = p[2];
 	return fill;
 }
 
 static inline void
 v_store_mask(float *p, vm m, vf v)
 {
-	for (int i = 0; i < m; i++)
-		p[i] = v[i];
+	if (m > 0)
+		p[0] = v[0];
+	if (m > 1)
+		p[1] = v[1];
+	if (m > 2)
+		p[2] = v[2];
 }
 
 static inline vf
