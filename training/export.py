@@ -31,6 +31,7 @@ def main():
         for parameter, value in zip(model.parameters(), state["average"], strict=True):
             parameter.copy_(value)
     model.eval().half().save_pretrained(directory, safe_serialization=True)
+    os.chmod(os.path.join(directory, "model.safetensors"), 0o644)
     tokenizer.save_pretrained(directory)
     length = setting["max_position_embeddings"]
     write_json(directory, "modules.json", [

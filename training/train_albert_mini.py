@@ -23,7 +23,7 @@ from facts import ASKED, COMBINED, PHRASINGS, render
 
 RELATION_SHARE = {"capital": .20, "kind": .38, "continent": .07, "currency": .05, "language": .05, "demonym": .04, "city": .04, "antonym": .07, "part": .06, "combined": .04}
 PREFIXES = ["In fact, ", "Remember: ", "I think that ", "We learned that ", "As you may know, ", "Yes, ", "Note that ", "Answer: "]
-SOURCE_SHARE = np.array([2.5, 1.0, 0.8])    # wikipedia, wordnet, foldoc
+SOURCE_SHARE = np.array([4.0, 1.0, 1.0])    # wikipedia, wordnet, foldoc
 
 
 def new_model(setting, size, start=None):
@@ -38,13 +38,76 @@ def new_model(setting, size, start=None):
         with torch.no_grad():
             embeddings = model.albert.embeddings
             embeddings.word_embeddings.weight.copy_(torch.from_numpy(start["embeddings"]) * scale * (setting["embedding_size"] / 2) ** 0.5)
-            embeddings.position_embeddings.weight.mul_(0.5)
             # The teacher's half of an embedding goes to where the teacher's own vector has it, so that a mean of untrained rows already resembles its mean of words.
             teacher_half = torch.from_numpy(start["projection"])
             words_half = torch.linalg.qr(torch.randn(setting["hidden_size"], setting["ppmi_dimensions"]))[0]
             model.albert.encoder.embedding_hidden_mapping_in.weight.copy_(torch.cat([0.5 * words_half, teacher_half], 1))
             model.predictions.bias.copy_(torch.from_numpy(start["log_frequency"]))
+        look_at_neighbours(model)
+        look_at_segments(model)
     return model
+
+
+@torch.no_grad()
+def look_at_neighbours(model, keep_positions=False):
+    """Start two heads of the first layer group at the words before and after.
+
+    Attention that finds a word's neighbours is what masked words need first, and a small run spends much of its time
+    before it appears.  Positions get sines and cosines along the directions in which word embeddings vary least; query
+    and key of a head read those back, turned by one position, so that q(t).k(s) is greatest at s = t - 1 or t + 1."""
+    embeddings, encoder = model.albert.embeddings, model.albert.encoder
+    words = embeddings.word_embeddings.weight
+    table = embeddings.position_embeddings.weight
+    frequencies = torch.logspace(-1.0, 0.4, 8)
+    variance = torch.linalg.eigh(torch.cov(words.T.float()))[1]
+    directions = variance[:, :2 * len(frequencies)]    # columns: least variance first
+    angle = torch.arange(len(table))[:, None] * frequencies[None]
+    waves = torch.cat([angle.cos(), angle.sin()], 1) / len(frequencies) ** 0.5
+    waves = waves @ directions.T * (0.55 * words.norm(dim=1).mean())
+    table.copy_(table + waves if keep_positions else waves)
+
+    mapping = encoder.embedding_hidden_mapping_in
+    read = directions.T @ torch.diag(1 / embeddings.LayerNorm.weight) @ torch.linalg.pinv(mapping.weight)
+    attention = encoder.albert_layer_groups[0].albert_layers[0].attention
+    size, count = attention.attention_head_size, len(frequencies)
+    for head, offset in ((0, -1.0), (1, 1.0)):
+        turn = frequencies * offset
+        cos, sin = torch.diag(turn.cos()), torch.diag(turn.sin())
+        # (cos a, sin a) turned to (cos(a + turn), sin(a + turn))
+        rotation = torch.cat([torch.cat([cos, -sin], 1), torch.cat([sin, cos], 1)], 0)
+        for linear, matrix in ((attention.query, rotation @ read), (attention.key, read)):
+            rows = slice(head * size, head * size + 2 * count)
+            linear.weight[rows] = 1.6 * matrix
+            linear.bias[rows] = -1.6 * matrix @ mapping.bias
+
+
+@torch.no_grad()
+def look_at_segments(model, read=None, middle=None, far=None):
+    """Start two heads of the last layer group at the first and at the second segment.
+
+    Left to itself the first row averages all words alike, and the mean of two segments says nothing about their order.
+    The second token type gets its own direction; keys read it (read . hidden - middle, of which far is the usual size),
+    and the query's bias asks for one side or the other.  Without arguments: for a model that is not trained yet."""
+    embeddings, encoder = model.albert.embeddings, model.albert.encoder
+    words = embeddings.word_embeddings.weight
+    if read is None:
+        direction = torch.linalg.eigh(torch.cov(words.T.float()))[1][:, 16]    # the first that positions leave free
+        apart = 0.6 * words.norm(dim=1).mean()
+        table = embeddings.token_type_embeddings.weight
+        table[1] = table[0] + apart * direction
+        mapping = encoder.embedding_hidden_mapping_in
+        read = torch.diag(1 / embeddings.LayerNorm.weight) @ torch.linalg.pinv(mapping.weight)
+        read = direction @ read
+        far = float(apart / words.square().mean().sqrt()) / 2
+        middle = far
+    attention = encoder.albert_layer_groups[-1].albert_layers[0].attention
+    size = attention.attention_head_size
+    for head, side in ((0, -1.0), (1, 1.0)):
+        row = head * size
+        attention.key.weight[row] = read / far
+        attention.key.bias[row] = -middle / far
+        attention.query.weight[row] = 0
+        attention.query.bias[row] = side * 2.5 * size ** 0.5
 
 
 def fused_gelu(model):
@@ -357,7 +420,7 @@ class Trainer:
         scores = (a @ b.T).float() / setting["contrast_temperature"]
         truth = torch.arange(len(scores), device=self.device)
         value = (F.cross_entropy(scores, truth) + F.cross_entropy(scores.T, truth)) / 2
-        return 4 * setting["contrast_weight"] * value, {"contrast": value}
+        return setting["contrast_every"] * setting["contrast_weight"] * value, {"contrast": value}
 
     def train_step(self, batches):
         setting, losses = self.setting, {}
@@ -370,7 +433,7 @@ class Trainer:
         tasks = [(self.text_loss, (text,))]
         tasks += [(self.fact_loss, (group,)) for group in batches.fact(rng)]
         tasks += [(self.distil_loss, (batches.distil(rng),))]
-        if self.step % 4 == 3:
+        if self.step % setting["contrast_every"] == 3:
             tasks += [(self.contrast_loss, batches.contrast(rng))]
         done = [future.result() for future in [self.workers.submit(self.gradient, loss, arguments) for loss, arguments in tasks]]
         for number, parameter in enumerate(self.parameters):
