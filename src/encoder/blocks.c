@@ -14,10 +14,22 @@
  * evenly among the kernels' tiles.
  */
 #define BLOCK_ROWS			96
+#define BLOCK_TAIL			16		/* a rest of so many rows joins the last block */
 #define PACE_STEP			48		/* rows a large model's blocks grow by */
 
-/* The longest a product may take between two looks at the interrupt flag. */
-#define SECONDS_A_PRODUCT	0.03
+/*
+ * Seconds of processor time for one product, the longest stretch without a
+ * look at the interrupt flag.  Where a few rows take long it is mostly the
+ * weights that are waited for, and fewer rows would only make it worse; so
+ * small blocks may take more.
+ */
+#define PRODUCT_SHORT		0.03
+#define PRODUCT_LONG		0.06
+#define PRODUCT_TOO_LONG	0.09
+#define FEW_ROWS			16
+
+/* A product of fewer operations is not worth looking at the clock. */
+#define WORTH_TIMING		5e7
 
 void *
 AlbertEncoderAlloc(AlbertArena *arena, size_t size, AlbertStatus *status)
@@ -67,26 +79,20 @@ AlbertRequireHead(const AlbertModel *model, uint32_t heads, const char *what,
 	return true;
 }
 
+/* Processor time, because a process that had to wait is not a slow one. */
 static double
 now(void)
 {
 	struct timespec t;
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
 	return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
-void
-AlbertPaceInit(AlbertPace *pace, double flops_per_second)
-{
-	pace->flops_per_second = flops_per_second;
-	pace->started = 0;
 }
 
 int
 AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most)
 {
-	double		rows = pace->flops_per_second * SECONDS_A_PRODUCT / flops_per_row;
+	double		rows = pace->grain / flops_per_row;
 
 	if (rows >= most)
 		return most;
@@ -98,26 +104,23 @@ AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most)
 }
 
 void
-AlbertPaceStart(AlbertPace *pace)
+AlbertPaceStart(AlbertPace *pace, double flops)
 {
-	pace->started = now();
+	pace->started = flops < WORTH_TIMING ? 0 : now();
 }
 
-/*
- * A block slower than thought is believed at once; a faster one moves the
- * estimate half way, since the slow one may just have lost the processor.
- */
 void
-AlbertPaceStop(AlbertPace *pace, double flops)
+AlbertPaceStop(AlbertPace *pace, int rows, double largest, double flops)
 {
-	double		seconds = now() - pace->started;
-	double		measured;
+	double		seconds;
 
-	if (seconds < 1e-6)
+	if (pace->started == 0)
 		return;
-	measured = flops / seconds;
-	pace->flops_per_second = measured < pace->flops_per_second ? measured :
-		(pace->flops_per_second + measured) / 2;
+	seconds = (now() - pace->started) * largest / flops;
+	if (seconds > PRODUCT_TOO_LONG || (seconds > PRODUCT_LONG && rows >= FEW_ROWS))
+		pace->grain = largest / 2;
+	else if (seconds < PRODUCT_SHORT && largest > pace->grain / 2)
+		pace->grain *= 2;
 }
 
 int
@@ -129,7 +132,7 @@ AlbertBlockRows(const AlbertRun *run)
 int
 AlbertBlockSpace(const AlbertRun *run, int rows)
 {
-	int			space = AlbertBlockRows(run) + ALBERT_BLOCK_TAIL;
+	int			space = AlbertBlockRows(run) + BLOCK_TAIL;
 
 	return rows < space ? rows : space;
 }
@@ -137,12 +140,10 @@ AlbertBlockSpace(const AlbertRun *run, int rows)
 int
 AlbertNextBlock(const AlbertRun *run, const AlbertPace *pace, double flops_per_row, int rest)
 {
-	int			whole = AlbertBlockRows(run);
-	int			n = AlbertPaceRows(pace, flops_per_row, whole);
+	int			n = AlbertPaceRows(pace, flops_per_row, AlbertBlockRows(run));
+	int			tail = n / 2 < BLOCK_TAIL ? n / 2 : BLOCK_TAIL;
 
-	if (rest <= n || (n == whole && rest <= n + ALBERT_BLOCK_TAIL))
-		return rest;
-	return n;
+	return rest <= n + tail ? rest : n;
 }
 
 /*
@@ -171,7 +172,7 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 {
 	int			space = AlbertBlockSpace(run, rows->n);
 	double		flops = albert_linear_flops(linear);
-	AlbertPace	pace;
+	AlbertPace	pace = {ALBERT_FIRST_GRAIN};
 	AlbertArenaMark mark;
 	void	   *scratch;
 	int			n;
@@ -183,17 +184,16 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 	scratch = AlbertEncoderAlloc(run->arena, AlbertScratchSize(model, linear, space), status);
 	if (scratch == NULL)
 		return false;
-	AlbertPaceInit(&pace, ALBERT_LINEAR_FLOPS);
 	for (int first = 0; first < rows->n; first += n)
 	{
 		if (!AlbertPoll(run, status))
 			return false;
 		n = AlbertNextBlock(run, &pace, flops, rows->n - first);
-		AlbertPaceStart(&pace);
+		AlbertPaceStart(&pace, flops * n);
 		model->kernels->linear(linear, n, rows->data + (size_t) first * rows->ld, rows->ld,
 							   act, NULL, 0,
 							   out->data + (size_t) first * out->ld, out->ld, scratch);
-		AlbertPaceStop(&pace, flops * n);
+		AlbertPaceStop(&pace, n, flops * n, flops * n);
 	}
 	AlbertArenaRewind(run->arena, mark);
 	return true;

@@ -88,7 +88,7 @@ linear_scratch_size(const AlbertModel *model, int rows)
 		&layer->ffn, &layer->ffn_output};
 	size_t		size = AlbertScratchSize(model, &model->embedding_projection, rows);
 
-	for (int i = 0; applications_of(model->config) > 0 && i < 5; i++)
+	for (int i = 0; i < 5; i++)
 	{
 		size_t		needed = AlbertScratchSize(model, linears[i], rows);
 
@@ -228,25 +228,21 @@ project_wanted_queries(AlbertPass *pass, const AlbertLayer *layer, const AlbertR
 static bool
 embed(AlbertPass *pass, bool queries, AlbertStatus *status)
 {
-	const AlbertLayer *layer = applications_of(pass->config) > 0 ?
-		layer_of(pass->model, 0) : NULL;
+	const AlbertLayer *layer = layer_of(pass->model, 0);
+	double		largest = albert_linear_flops(&layer->key_value);
+	double		flops = largest + (queries ? albert_linear_flops(&layer->query) : 0);
 	int			n;
 
 	for (int first = 0; first < pass->batch->ntokens; first += n)
 	{
 		if (!AlbertPoll(pass->run, status))
 			return false;
-		n = AlbertNextBlock(pass->run, &pass->linear_pace,
-							layer != NULL ? albert_linear_flops(&layer->key_value) : 1,
+		n = AlbertNextBlock(pass->run, &pass->linear_pace, largest,
 							pass->batch->ntokens - first);
 		AlbertEmbedRows(pass, first, n);
-		if (layer == NULL)
-			continue;
-		AlbertPaceStart(&pass->linear_pace);
+		AlbertPaceStart(&pass->linear_pace, flops * n);
 		AlbertProjectRows(pass, layer, first, n, queries);
-		AlbertPaceStop(&pass->linear_pace,
-					   n * (albert_linear_flops(&layer->key_value) +
-							(queries ? albert_linear_flops(&layer->query) : 0)));
+		AlbertPaceStop(&pass->linear_pace, n, largest * n, flops * n);
 	}
 	return true;
 }
@@ -282,11 +278,11 @@ run_layers(AlbertPass *pass, AlbertSelection *last_selection, AlbertStatus *stat
 
 /*
  * What earlier passes of this process learnt of its speed.  A start for the
- * next one, without which a large model's first blocks would have to be tiny;
- * nothing but the sizes of blocks depends on it.
+ * next one, without which a large model's first blocks would be tiny every
+ * time; nothing but the sizes of blocks depends on it.
  */
-static AlbertPace last_linear_pace = {ALBERT_LINEAR_FLOPS, 0};
-static AlbertPace last_attention_pace = {ALBERT_ATTENTION_FLOPS, 0};
+static AlbertPace last_linear_pace = {ALBERT_FIRST_GRAIN};
+static AlbertPace last_attention_pace = {ALBERT_FIRST_GRAIN};
 
 static void
 pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,
@@ -320,7 +316,7 @@ encode(AlbertPass *pass, AlbertRows *result, AlbertStatus *status)
 	const AlbertBatch *batch = pass->batch;
 	AlbertArena *arena = pass->run->arena;
 	bool		all = batch->wanted == NULL || batch->nwanted == batch->ntokens;
-	bool		only_wanted = !all && pass->trace == NULL && applications_of(pass->config) > 0;
+	bool		only_wanted = !all && pass->trace == NULL;
 	AlbertSelection selection;
 	AlbertArenaMark mark;
 

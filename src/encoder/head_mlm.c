@@ -43,7 +43,7 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 	double		dense_flops = albert_linear_flops(&model->mlm_dense);
 	double		table_flops = 2.0 * model->mlm_decoder.rows * model->mlm_decoder.cols;
 	double		largest = table_flops > dense_flops ? table_flops : dense_flops;
-	AlbertPace	pace;
+	AlbertPace	pace = {ALBERT_FIRST_GRAIN};
 	AlbertArenaMark mark;
 	AlbertRows	transformed;
 	void	   *scratch;
@@ -59,17 +59,16 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 	scratch = AlbertEncoderAlloc(run->arena, scratch_size(model, space), status);
 	if (scratch == NULL)
 		return false;
-	AlbertPaceInit(&pace, ALBERT_LINEAR_FLOPS);
 	for (int first = 0; first < rows->n; first += n)
 	{
 		if (!AlbertPoll(run, status))
 			return false;
 		n = AlbertNextBlock(run, &pace, largest, rows->n - first);
-		AlbertPaceStart(&pace);
+		AlbertPaceStart(&pace, (dense_flops + table_flops) * n);
 		score_rows(model, n, rows->data + (size_t) first * rows->ld, rows->ld,
 				   transformed.data, transformed.ld,
 				   logits->data + (size_t) first * logits->ld, logits->ld, scratch);
-		AlbertPaceStop(&pace, (dense_flops + table_flops) * n);
+		AlbertPaceStop(&pace, n, largest * n, (dense_flops + table_flops) * n);
 	}
 	AlbertArenaRewind(run->arena, mark);
 	return true;

@@ -40,21 +40,18 @@ extern bool AlbertRequireHead(const AlbertModel *model, uint32_t heads,
 							  const char *what, AlbertStatus *status);
 
 /*
- * How fast one kind of work goes, learnt from the blocks done so far.  Used to
- * keep the time between two looks at the interrupt flag short even for the
- * largest models on the slowest machines.
+ * How much of one kind of work may be done between two looks at the interrupt
+ * flag, so that even the largest model on the slowest machine heeds it within
+ * a tenth of a second.  It follows what the blocks done so far have taken.
  */
 typedef struct AlbertPace
 {
-	double		flops_per_second;
+	double		grain;			/* operations in one product */
 	double		started;
 } AlbertPace;
 
-/* What to assume of an unknown machine: rather too little. */
-#define ALBERT_LINEAR_FLOPS		5e9
-#define ALBERT_ATTENTION_FLOPS	2e9
-
-extern void AlbertPaceInit(AlbertPace *pace, double flops_per_second);
+/* For an unknown machine: a tenth of a second at 2.5 thousand million operations a second. */
+#define ALBERT_FIRST_GRAIN		2.5e8
 
 /* Operations a row of a product. */
 static inline double
@@ -63,17 +60,17 @@ albert_linear_flops(const AlbertLinear *linear)
 	return 2.0 * linear->in * linear->out;
 }
 
-/* Rows for the next block: no more than most, and less when flops_per_row makes that take too long. */
+/* How many rows, at least one and at most most, that allows. */
 extern int	AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most);
-extern void AlbertPaceStart(AlbertPace *pace);
-extern void AlbertPaceStop(AlbertPace *pace, double flops);
+
+/* Around a block of that many rows: operations in its largest product and in all of it. */
+extern void AlbertPaceStart(AlbertPace *pace, double flops);
+extern void AlbertPaceStop(AlbertPace *pace, int rows, double largest, double flops);
 
 /*
  * Rows worked on together.  A few left over join the last block, so that the
  * weights are not read for them alone.
  */
-#define ALBERT_BLOCK_TAIL	16
-
 extern int	AlbertBlockRows(const AlbertRun *run);
 
 /* The most rows a block of so many may get: what buffers for a block must hold. */

@@ -80,13 +80,13 @@ attend(AlbertPass *pass, int application, const AlbertSelection *selection,
 						   pass->run->block_rows > 0 ? pass->run->block_rows : nq);
 		if (n > nq - done)
 			n = nq - done;
-		AlbertPaceStart(&pass->attention_pace);
+		AlbertPaceStart(&pass->attention_pace, flops * n);
 		pass->kernels->attention(len, config->hidden_size, config->num_attention_heads,
 								 qkv, pass->qkv.ld,
 								 n, n == len ? NULL : q_rows + done,
 								 pass->context.data + (size_t) (row + done) * pass->context.ld,
 								 pass->context.ld, NULL, pass->attention_scratch);
-		AlbertPaceStop(&pass->attention_pace, flops * n);
+		AlbertPaceStop(&pass->attention_pace, n, flops * n, flops * n);
 	}
 	return true;
 }
@@ -163,12 +163,12 @@ AlbertApplyLayer(AlbertPass *pass, const AlbertLayer *layer, int application,
 			if (!attend(pass, application, selection, text, status))
 				return false;
 		}
-		AlbertPaceStart(&pass->linear_pace);
+		AlbertPaceStart(&pass->linear_pace, flops * n);
 		if (!finish_rows(pass, layer, rows, first, n, status))
 			return false;
 		if (next != NULL)
 			AlbertProjectRows(pass, next, first, n, next_queries);
-		AlbertPaceStop(&pass->linear_pace, flops * n);
+		AlbertPaceStop(&pass->linear_pace, n, pass->largest_product * n, flops * n);
 	}
 	if (traced)
 		trace->layer(trace->context, application, rows->n, rows->width,
