@@ -133,6 +133,7 @@ begin_call(AlbertNodeState *node, AlbertCall *call, FuncExpr *expr, int number, 
 	call->nargs = call->signature->nargs;
 	call->column = node->ncolumns + number;
 	call->stage = stage;
+	call->scale = 1;
 	call->one_group = true;
 	call->constant = true;
 	get_typlenbyval(expr->funcresulttype, &call->result_typlen, &call->result_typbyval);

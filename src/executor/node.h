@@ -8,6 +8,8 @@
  * then filters and projects row by row as the plan node below it would have
  * done.  What a query returns, which errors it raises and in which order it
  * evaluates what has side effects are the same with the node and without.
+ * (One thing is not promised: when two rows of a query fail, one in a call and
+ * a later one in another function below it, which of the two is reported.)
  */
 #ifndef ALBERT_NODE_H
 #define ALBERT_NODE_H

@@ -20,6 +20,13 @@
 /* Rows of a batch, however few tokens they have. */
 #define MAX_ROWS	8192
 
+/*
+ * The encoder cuts what it gets into batches of albert.batch_tokens; of several
+ * at a time, the last and smaller one matters less.  Parallel workers take no
+ * more than one, so that the rows are shared evenly.
+ */
+#define READ_BATCHES	4
+
 /* ---------- runs of the executor ---------- */
 
 typedef struct RunFrame
@@ -284,9 +291,16 @@ add_row(AlbertNodeState *node, int row)
 static bool
 is_full(const AlbertNodeState *node)
 {
+	bool		parallel = node->css.ss.ps.plan->parallel_aware;
+	double		wanted = (double) albert_batch_tokens * (parallel ? 1 : READ_BATCHES);
+
 	for (int i = 0; i < node->ncalls; i++)
 	{
-		if (node->calls[i].tokens >= (uint64) albert_batch_tokens)
+		const AlbertCall *call = &node->calls[i];
+
+		/* one text more would be too many */
+		if (call->ntexts > 0 &&
+			call->scale * call->tokens * (call->ntexts + 1) / call->ntexts > wanted)
 			return true;
 	}
 	return MemoryContextMemAllocated(node->batch_context, true) >= (Size) work_mem * 1024;

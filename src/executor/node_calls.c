@@ -288,8 +288,11 @@ AlbertCallAddRow(AlbertNodeState *node, AlbertCall *call, int row)
 		if (group->nitems == 1 && added)
 			group->first_row = row;
 		if (added)
+		{
+			call->ntexts++;
 			call->tokens += AlbertEstimateTokens(item.text.size) +
 				(item.pair.data == NULL ? 0 : AlbertEstimateTokens(item.pair.size));
+		}
 	}
 	MemoryContextSwitchTo(old);
 	return good;
@@ -328,7 +331,7 @@ run_group(AlbertNodeState *node, AlbertCall *call, AlbertGroup *group, AlbertNod
 		return false;
 	counts->distinct += group->nitems;
 	counts->tokens += job.counts.tokens;
-	counts->batches++;
+	counts->batches += Max(job.counts.batches, 1);
 	return true;
 }
 
@@ -393,6 +396,7 @@ AlbertCallsReset(AlbertNodeState *node)
 		AlbertCall *call = &node->calls[i];
 
 		call->tokens = 0;
+		call->ntexts = 0;
 		call->results = NULL;
 		full = full || call->ngroups == MAX_GROUPS;
 		for (int g = 0; g < call->ngroups; g++)
@@ -442,6 +446,8 @@ AlbertCallRun(AlbertNodeState *node, AlbertCall *call)
 		if (call->results[row].item != ALBERT_ROW_NULL)
 			counts.texts++;
 	}
+	if (good && call->tokens > 0 && counts.tokens > 0)
+		call->scale = counts.tokens / call->tokens;
 	if (good && call->constant)
 		keep_constant(node, call);
 	MemoryContextSwitchTo(old);

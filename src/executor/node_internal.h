@@ -121,7 +121,7 @@ typedef struct AlbertNodeCounts
 	uint64		texts;			/* results computed or found among the batch's */
 	uint64		distinct;		/* ... computed */
 	uint64		tokens;
-	uint64		batches;		/* runs of a task */
+	uint64		batches;		/* runs of the encoder, or of a task that has none */
 	uint64		microseconds;	/* in them */
 	uint64		single;			/* rows computed one by one, without the batch */
 } AlbertNodeCounts;
@@ -176,7 +176,9 @@ typedef struct AlbertCall
 	AlbertGroup *groups;
 	int			ngroups;
 	AlbertRowResult *results;	/* by row */
-	uint64		tokens;			/* estimate, of this batch */
+	double		tokens;			/* estimate, of this batch's distinct texts */
+	int			ntexts;			/* how many these are */
+	double		scale;			/* what estimates have to be multiplied with, by the batches before */
 
 	/* the value of a constant call, for one run of the executor */
 	bool		known;

@@ -4,8 +4,9 @@
 #
 # %U is a function of a text that fails for texts without a mask, %L, %S and %A
 # others of one text, of two, and returning an array.  A statement may come
-# with what it needs: "error" means that it is to fail, "serial" that workers
-# may run it in another order.
+# with what is known of it: "error" means that it is to fail; "serial" that with
+# workers it may fail in another way; "either" that two rows fail in different
+# places, and reading ahead may come upon the later row first.
 package BatchingCorpus;
 
 use strict;
@@ -265,7 +266,12 @@ my @statements = (
 	['SELECT %U(body), 1 / (id - 49) FROM docs', 'error', 'serial'],
 	['SELECT 1 / (id - 49), %U(body) FROM docs ORDER BY id', 'error', 'serial'],
 	['SELECT %L(body), %U(body) FROM docs WHERE id > 90', 'error', 'serial'],
-	['SELECT %U(body), %L(body) FROM docs WHERE 1 / (id - 80) < 5', 'error', 'serial'],
+	['SELECT %U(body), %L(body) FROM docs WHERE 1 / (id - 80) < 5', 'error', 'serial', 'either'],
+	['SELECT %U(body), %L(body) FROM docs WHERE 1 / (id - 40) < 5', 'error', 'serial'],
+	['SELECT %U(body), %L((100 / (id - 70))::text) FROM docs', 'error', 'serial', 'either'],
+	['SELECT %U(body), %L((100 / (id - 70))::text) FROM docs LIMIT 55', 'error', 'serial'],
+	'SELECT %U(body), %L((100 / (id - 49))::text) FROM docs LIMIT 48',
+	['SELECT %L((100 / (id - 40))::text), %U(body) FROM docs', 'error', 'serial'],
 	"SELECT id, CASE WHEN body LIKE '%[MASK]%' THEN %U(body) END FROM docs",
 	"SELECT id, %U(CASE WHEN body LIKE '%[MASK]%' THEN body END) FROM docs",
 	"SELECT id FROM docs WHERE body LIKE '%[MASK]%' AND %U(body) <> ''",
