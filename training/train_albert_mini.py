@@ -425,6 +425,7 @@ class Trainer:
     def train_step(self, batches):
         setting, losses = self.setting, {}
         rng = np.random.default_rng([setting["seed"], self.step])
+        torch.manual_seed(setting["seed"] + self.step)    # the dropout before the order head, the only one
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.step)
 
