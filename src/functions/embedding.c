@@ -29,17 +29,6 @@ StaticAssertDecl(sizeof(EmbeddingOptions) <= ALBERT_MAX_OPTIONS, "options too la
 
 /* ---------- options ---------- */
 
-static void
-init_embedding(AlbertJob *job)
-{
-	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
-	const AlbertModel *model = &job->binding->model;
-
-	options->pooling = model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN;
-	options->with_dense = model->pooling != 0;
-	options->normalize = model->pooling != 0 && model->normalize;
-}
-
 static const struct
 {
 	const char *name;
@@ -77,21 +66,41 @@ take_pooling(AlbertJob *job, EmbeddingOptions *options, const char *name)
 			 errhint("Poolings are mean, cls, max, mean_sqrt_len and pooler.")));
 }
 
-/* A prompt by the name that the model's files give it. */
+/* A prompt by the name that the model's files give it; "" is the default one. */
+static bool
+find_prompt(const AlbertModel *model, const char *name, AlbertText *prompt)
+{
+	for (int i = 0; i < model->nprompts; i++)
+	{
+		if (strcmp(name, model->prompt_names[i]) == 0)
+		{
+			prompt->data = model->prompts[i];
+			prompt->size = strlen(model->prompts[i]);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void
+init_embedding(AlbertJob *job)
+{
+	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
+	const AlbertModel *model = &job->binding->model;
+
+	options->pooling = model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN;
+	options->with_dense = model->pooling != 0;
+	options->normalize = model->pooling != 0 && model->normalize;
+	(void) find_prompt(model, "", &options->prompt);
+}
+
 static void
 take_prompt(AlbertJob *job, EmbeddingOptions *options, const char *name)
 {
 	const AlbertModel *model = &job->binding->model;
 
-	for (int i = 0; i < model->nprompts; i++)
-	{
-		if (strcmp(name, model->prompt_names[i]) == 0)
-		{
-			options->prompt.data = model->prompts[i];
-			options->prompt.size = strlen(model->prompts[i]);
-			return;
-		}
-	}
+	if (find_prompt(model, name, &options->prompt))
+		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("model \"%s\" has no prompt named \"%s\"", job->binding->name, name),
