@@ -1,0 +1,132 @@
+"""A private cluster with albert, and what is measured in it."""
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+class Cluster:
+    """As root the server runs as the user postgres, like the tests'."""
+
+    def __init__(self, models):
+        self.directory = tempfile.mkdtemp(prefix="albert-bench.")
+        os.chmod(self.directory, 0o755)
+        self.user = "postgres" if os.getuid() == 0 else None
+        self.bin = subprocess.run(["sh", os.path.join(ROOT, "tools/private-server.sh"), os.path.join(self.directory, "server")],
+                                  cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1]
+        self.data = os.path.join(self.directory, "data")
+        os.mkdir(self.data)
+        if self.user:
+            entry = pwd.getpwnam(self.user)
+            os.chown(self.data, entry.pw_uid, entry.pw_gid)
+        self.run("initdb", "-D", self.data, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-U", "postgres")
+        with open(os.path.join(self.data, "postgresql.conf"), "a") as file:
+            file.write(f"listen_addresses = ''\nunix_socket_directories = '{self.data}'\nport = 5433\nshared_buffers = '256MB'\n"
+                       f"jit = off\nalbert.model_path = '{models}'\nmax_parallel_workers_per_gather = 0\nautovacuum = off\n")
+        self.run("pg_ctl", "-D", self.data, "-l", os.path.join(self.data, "log"), "-w", "start")
+        self.psql("CREATE EXTENSION albert")
+
+    def run(self, program, *arguments):
+        command = [os.path.join(self.bin, program), *arguments]
+        if self.user:
+            command = ["runuser", "-u", self.user, "--"] + command
+        return subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd="/")
+
+    def command(self, *options):
+        return [os.path.join(self.bin, "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.data, "-p", "5433", "-U", "postgres",
+                *options, "postgres"]
+
+    def psql(self, sql, stdin=None):
+        result = subprocess.run(self.command("-c", sql), input=stdin, capture_output=True, text=True)
+        if result.returncode != 0:
+            raise RuntimeError(result.stderr)
+        return result.stdout.strip()
+
+    def script(self, sql):
+        """Statements in one session, with \\timing; returns the milliseconds of each."""
+        result = subprocess.run(self.command("-f", "-"), input="\\timing on\n" + sql, capture_output=True, text=True)
+        if result.returncode != 0:
+            raise RuntimeError(result.stderr)
+        return [float(ms) for ms in re.findall(r"^Time: ([0-9.]+) ms", result.stdout, re.M)]
+
+    def stop(self):
+        try:
+            self.run("pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def load_texts(cluster, table, texts):
+    cluster.psql(f"CREATE TABLE {table} (id integer, body text)")
+    cluster.psql(f"COPY {table} FROM STDIN", "".join(f"{i}\t{text}\n" for i, text in enumerate(texts)))
+    cluster.psql(f"VACUUM ANALYZE {table}")
+
+
+def select_seconds(cluster, table, model, workers=0, batching=True, precision="fp32"):
+    """Seconds of a plain SELECT that embeds every row, the model loaded before."""
+    return cluster.script(f"""
+SET albert.precision = '{precision}';
+SET albert.enable_batching = {'on' if batching else 'off'};
+SET max_parallel_workers_per_gather = {workers};
+SET parallel_setup_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SELECT albert_embedding('warm up', '{model}') IS NULL;
+SELECT count(albert_embedding(body, '{model}')) FROM {table};
+""")[-1] / 1000
+
+
+def plpython_seconds(cluster, table, directory, site_packages):
+    """The same rows through a PL/Python function that calls transformers for each, what in-database Python does."""
+    cluster.psql("CREATE EXTENSION IF NOT EXISTS plpython3u")
+    cluster.psql(f"""
+CREATE OR REPLACE FUNCTION py_embedding(body text) RETURNS real[] LANGUAGE plpython3u AS $py$
+if 'model' not in SD:
+    import sys
+    sys.path.insert(0, '{site_packages}')
+    import torch, transformers
+    torch.set_num_threads(1)
+    SD['torch'] = torch
+    SD['tokenizer'] = transformers.AutoTokenizer.from_pretrained('{directory}')
+    SD['model'] = transformers.AutoModel.from_pretrained('{directory}').eval()
+with SD['torch'].inference_mode():
+    hidden = SD['model'](**SD['tokenizer'](body, truncation=True, return_tensors='pt')).last_hidden_state
+return hidden[0].mean(0).tolist()
+$py$""")
+    return cluster.script(f"""
+SELECT py_embedding('warm up') IS NULL;
+SELECT count(py_embedding(body)) FROM {table};
+""")[-1] / 1000
+
+
+def first_answer(cluster, model, text, sessions=5):
+    """Milliseconds of a new session's first and second call, the model in memory: medians."""
+    times = [cluster.script(f"SELECT albert_embedding($$ {text} $$, '{model}') IS NULL;\n" * 3) for _ in range(sessions)]
+    return sorted(t[0] for t in times)[sessions // 2], sorted(t[2] for t in times)[sessions // 2]
+
+
+def memory_of_sessions(cluster, model, n=8):
+    """(private bytes, bytes shared with others) of each of n sessions that have used the model, and the model's shared bytes."""
+    processes = []
+    for _ in range(n):
+        process = subprocess.Popen(cluster.command("-f", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        process.stdin.write(f"SELECT albert_embedding('a sentence of some words', '{model}') IS NULL; SELECT pg_backend_pid();\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        processes.append((process, int(process.stdout.readline())))
+    time.sleep(0.5)
+    usage = []
+    for process, pid in processes:
+        with open(f"/proc/{pid}/smaps_rollup") as file:
+            rollup = dict(re.findall(r"^(\w+): +(\d+) kB", file.read(), re.M))
+        usage.append((1024 * (int(rollup["Private_Clean"]) + int(rollup["Private_Dirty"])),
+                      1024 * (int(rollup["Shared_Clean"]) + int(rollup["Shared_Dirty"]))))
+    shared = int(cluster.psql(f"SELECT shared_bytes FROM albert_models WHERE name = '{model}'"))
+    for process, _ in processes:
+        process.stdin.close()
+        process.wait()
+    return usage, shared
