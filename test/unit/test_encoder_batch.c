@@ -848,7 +848,7 @@ main(void)
 	{
 		if (!kernels->usable())
 		{
-			printf("%s: skipped, this machine cannot run it\n", kernels->name);
+			printf("SKIPPED: %s, which this machine cannot run\n", kernels->name);
 			continue;
 		}
 		for (int precision = ALBERT_FP32; precision <= ALBERT_INT8; precision++)
