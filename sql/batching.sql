@@ -1,0 +1,203 @@
+-- The batching node: which plans get it, what it computes, and what it must not
+-- change.  Many more query shapes are compared in test/t/300_batching_corpus.pl,
+-- what needs several sessions or servers in test/t/310_batching.pl.
+
+CREATE TABLE docs (id int PRIMARY KEY, body text, n int, note text);
+INSERT INTO docs
+SELECT i, CASE WHEN i % 17 = 0 THEN NULL
+               WHEN i = 49 THEN 'there is none here'
+               ELSE 'word ' || i % 23 || ' is a [MASK] one' END,
+       i % 10, 'note ' || i % 5
+FROM generate_series(1, 200) i;
+ANALYZE docs;
+SET max_parallel_workers_per_gather = 0;
+
+CREATE FUNCTION query_plan(query text) RETURNS json LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, FORMAT JSON) ' || query INTO plan;
+	RETURN plan;
+END $$;
+
+-- what the nodes of a query have done
+CREATE FUNCTION batching(query text)
+RETURNS TABLE (texts int, distinct_texts int, counted boolean, batches int, one_by_one int) LANGUAGE sql AS $$
+	SELECT (node ->> 'Texts')::int, (node ->> 'Distinct Texts')::int, (node ->> 'Tokens')::int > 0,
+		(node ->> 'Batches')::int, (node ->> 'Rows One by One')::int
+	FROM jsonb_path_query(query_plan(query)::jsonb, 'strict $.**?(@."Custom Plan Provider" == "AlbertBatch")') node
+$$;
+
+-- the same rows, errors included, with and without the node
+CREATE FUNCTION same(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	with_node text;
+	without_node text;
+BEGIN
+	PERFORM set_config('albert.enable_batching', 'on', true);
+	BEGIN
+		EXECUTE 'SELECT md5(string_agg(q::text, E''\n'')) FROM (' || query || ') q' INTO with_node;
+	EXCEPTION WHEN others THEN with_node := sqlstate || ' ' || sqlerrm;
+	END;
+	PERFORM set_config('albert.enable_batching', 'off', true);
+	BEGIN
+		EXECUTE 'SELECT md5(string_agg(q::text, E''\n'')) FROM (' || query || ') q' INTO without_node;
+	EXCEPTION WHEN others THEN without_node := sqlstate || ' ' || sqlerrm;
+	END;
+	PERFORM set_config('albert.enable_batching', 'on', true);
+	RETURN CASE WHEN with_node IS DISTINCT FROM without_node THEN 'differs: ' || with_node || ' / ' || without_node
+				WHEN with_node ~ '^[0-9A-F]{5} ' THEN 'the same error: ' || with_node
+				ELSE 'the same' END;
+END $$;
+
+-- ---------- where the node is ----------
+
+-- the first statement of a session, which loads the library while it is planned
+\c -
+EXPLAIN (COSTS OFF) SELECT id, albert_embedding(body) FROM docs;
+SET max_parallel_workers_per_gather = 0;
+
+EXPLAIN (COSTS OFF, VERBOSE) SELECT id, albert_embedding(body), upper(albert_fill_mask(body)) FROM docs WHERE n = 3;
+-- cheap quals first, then the call's; the target list for what is left
+EXPLAIN (COSTS OFF) SELECT albert_embedding(body) FROM docs WHERE albert_token_count(body) > 9 AND n > 4;
+EXPLAIN (COSTS OFF) SELECT albert_token_count(albert_fill_mask(body)) FROM docs ORDER BY id LIMIT 3;
+EXPLAIN (COSTS OFF) SELECT albert_token_count(body), count(*) FROM docs GROUP BY 1 ORDER BY 1;
+EXPLAIN (COSTS OFF) SELECT n, avg(albert_similarity(body, note)) FROM docs GROUP BY n;
+EXPLAIN (COSTS OFF) SELECT a.id FROM docs a JOIN docs b ON b.id = a.id + 1 WHERE albert_similarity(a.body, b.body) > 0.5;
+EXPLAIN (COSTS OFF) UPDATE docs SET note = albert_fill_mask(body);
+EXPLAIN (COSTS OFF) INSERT INTO docs SELECT id + 1000, body, albert_token_count(body) FROM docs RETURNING id, albert_embedding(body);
+PREPARE lengths(int) AS SELECT id, albert_token_count(body) > 3 AS longer FROM docs WHERE id < $1;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS OFF) EXECUTE lengths(5);
+EXECUTE lengths(4);
+RESET plan_cache_mode;
+
+-- row by row: what is not always evaluated, volatile functions, other functions
+EXPLAIN (COSTS OFF) SELECT CASE WHEN n > 3 THEN albert_fill_mask(body) END FROM docs;
+EXPLAIN (COSTS OFF) SELECT coalesce(note, albert_fill_mask(body)) FROM docs;
+EXPLAIN (COSTS OFF) SELECT id FROM docs WHERE n > 3 OR albert_token_count(body) > 3;
+EXPLAIN (COSTS OFF) SELECT albert_token_count(random()::text) FROM docs;
+EXPLAIN (COSTS OFF) SELECT count(*) FILTER (WHERE n > 3 AND albert_token_count(body) > 3) FROM docs;
+EXPLAIN (COSTS OFF) SELECT albert_fill_mask('a [MASK]');
+EXPLAIN (COSTS OFF) SELECT unnest(ARRAY[n, id]), albert_token_count(body) FROM docs;
+EXPLAIN (COSTS OFF) SELECT albert_token_count(body) FROM docs WHERE random() < 2;
+
+SET albert.enable_batching = off;
+EXPLAIN (COSTS OFF) SELECT id, albert_embedding(body) FROM docs;
+-- also for a plan that has the node
+EXECUTE lengths(4);
+RESET albert.enable_batching;
+
+-- ---------- what it computes ----------
+
+SELECT * FROM batching('SELECT id, albert_embedding(body) FROM docs');
+SELECT * FROM batching('SELECT albert_embedding(body), albert_token_count(body) FROM docs');
+SELECT * FROM batching('SELECT albert_embedding(''a constant'') FROM docs');
+SELECT * FROM batching('SELECT id FROM docs WHERE albert_token_count(body) > 100 AND albert_fill_mask(body) > ''''');
+SELECT * FROM batching('SELECT id FROM docs WHERE false AND albert_token_count(body) > 100');
+-- exactly what a limit asks for, or little more when rows are filtered
+SELECT * FROM batching('SELECT id, albert_embedding(body) FROM docs LIMIT 5');
+SELECT * FROM batching('SELECT id, albert_embedding(body) FROM docs ORDER BY n, id LIMIT 5 OFFSET 2');
+SELECT texts <= 12 AS few FROM batching('SELECT id FROM docs WHERE albert_token_count(body) > 3 LIMIT 6');
+SELECT texts <= 2 AS few FROM batching('SELECT EXISTS (SELECT 1 FROM docs WHERE albert_token_count(body) > 3)');
+-- the sort key is computed once
+SELECT * FROM batching('SELECT id, albert_token_count(body) FROM docs ORDER BY albert_token_count(body), id LIMIT 3');
+-- a sort below still knows the limit
+SELECT jsonb_path_query(plan::jsonb, 'strict $.**."Sort Method"') AS method
+FROM query_plan('SELECT id, albert_embedding(body) FROM docs ORDER BY n, id LIMIT 5') plan;
+
+-- ---------- errors ----------
+
+SELECT same('SELECT id, albert_fill_mask(body) FROM docs');
+SELECT same('SELECT id, albert_fill_mask(body) FROM docs LIMIT 48');
+SELECT same('SELECT id, albert_fill_mask(body) FROM docs LIMIT 49');
+SELECT same('SELECT id, albert_fill_mask(body) FROM docs WHERE albert_token_count(body) > 3 LIMIT 45');
+SELECT same('SELECT 1 / (id - 20), albert_fill_mask(body) FROM docs');
+SELECT same('SELECT 1 / (id - 49), albert_fill_mask(body) FROM docs');
+SELECT same('SELECT albert_fill_mask(body), 1 / (id - 49) FROM docs');
+SELECT same('SELECT 1 / (id - 1), albert_embedding(body, model => ''nothing'') FROM docs');
+SELECT same('SELECT albert_embedding(body, model => ''nothing'') FROM docs WHERE id <> 17');
+SELECT same('SELECT albert_embedding(body, model => ''nothing'') FROM docs WHERE body IS NULL');
+SELECT same('SELECT albert_embedding(body, model => CASE WHEN id < 30 THEN ''albert-mini'' ELSE ''nothing'' END) FROM docs LIMIT 29');
+SELECT same('SELECT albert_embedding(body, model => CASE WHEN id < 30 THEN ''albert-mini'' ELSE ''nothing'' END) FROM docs');
+SELECT same('SELECT albert_embedding(body, pooling => CASE n WHEN 1 THEN ''cls'' WHEN 2 THEN ''max'' ELSE ''mean'' END) FROM docs');
+SELECT same('SELECT albert_embedding(body, pooling => note) FROM docs');
+SELECT same('SELECT id FROM docs WHERE albert_fill_mask(body) <> ''x'' AND 10 / (n - 9) < 5');
+-- the rows before the error arrive
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, albert_fill_mask(body) IS NULL AS missing FROM docs WHERE id > 45;
+FETCH 3 FROM c;
+FETCH 1 FROM c;
+ROLLBACK;
+-- what has effects runs as often as without the node
+CREATE SEQUENCE counter;
+SELECT nextval('counter'), albert_fill_mask(body) FROM docs;
+SELECT nextval('counter');
+SELECT nextval('counter'), albert_token_count(body) > 3 AS longer FROM docs LIMIT 3;
+
+-- ---------- cursors ----------
+
+BEGIN;
+DECLARE c CURSOR FOR SELECT id, albert_token_count(body) > 3 AS longer FROM docs;
+FETCH 4 FROM c;
+FETCH BACKWARD 2 FROM c;
+FETCH ABSOLUTE 150 FROM c;
+FETCH RELATIVE -40 FROM c;
+FETCH LAST FROM c;
+FETCH PRIOR FROM c;
+MOVE BACKWARD ALL IN c;
+FETCH 1 FROM c;
+UPDATE docs SET note = 'here' WHERE CURRENT OF c;
+FETCH 12 FROM c;
+DELETE FROM docs WHERE CURRENT OF c;
+SELECT count(*) FILTER (WHERE id = 13) AS thirteenth, min(id) FILTER (WHERE note = 'here') AS here FROM docs;
+ROLLBACK;
+
+-- ---------- costs ----------
+
+CREATE TABLE long_docs (id int, body text, n int);
+ALTER TABLE long_docs ALTER body SET STORAGE EXTERNAL;
+INSERT INTO long_docs SELECT i, repeat('many words of text ', 400), i % 10 FROM generate_series(1, 400) i;
+CREATE INDEX long_docs_n ON long_docs (n);
+ANALYZE long_docs;
+CREATE FUNCTION cost(query text) RETURNS float8 LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+	RETURN plan -> 0 -> 'Plan' ->> 'Total Cost';
+END $$;
+-- by the length of the texts
+SELECT cost('SELECT albert_embedding(body) FROM long_docs') > 20 * cost('SELECT albert_embedding(body) FROM docs') AS by_length,
+       cost('SELECT albert_token_count(body) FROM docs') < 0.1 * cost('SELECT albert_embedding(body) FROM docs') AS by_task,
+       cost('SELECT albert_similarity(body, note) FROM docs') > cost('SELECT albert_embedding(body) FROM docs') AS by_texts;
+-- quals in the order of their costs, an index where it saves calls
+EXPLAIN (COSTS OFF) SELECT id FROM long_docs WHERE albert_similarity(body, 'some words') > 0.5 AND albert_token_count(body) > 10 AND id > 7;
+SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF) SELECT id FROM long_docs WHERE albert_similarity(body, 'some words') > 0.5 AND n = 3;
+RESET enable_bitmapscan;
+-- a table of few pages and much work gets workers; one of little work does not
+SET max_parallel_workers_per_gather = 2;
+SELECT pg_relation_size('long_docs') < pg_size_bytes(current_setting('min_parallel_table_scan_size')) AS small;
+EXPLAIN (COSTS OFF) SELECT id, albert_embedding(body) FROM long_docs;
+EXPLAIN (COSTS OFF) SELECT id, length(body) FROM long_docs;
+EXPLAIN (COSTS OFF) CREATE TABLE embedded AS SELECT id, albert_embedding(body) AS e FROM long_docs;
+-- not without leave
+ALTER TABLE long_docs SET (parallel_workers = 0);
+EXPLAIN (COSTS OFF) SELECT id, albert_embedding(body) FROM long_docs;
+SET max_parallel_workers_per_gather = 0;
+-- compiling would take longer than it saves
+SET jit_above_cost = 0;
+SELECT jsonb_path_exists(plan::jsonb, 'strict $.**.JIT') AS jit
+FROM query_plan('SELECT albert_token_count(body) FROM docs WHERE albert_token_count(body) > 3') plan;
+RESET jit_above_cost;
+
+-- every function of a task tells the planner
+SELECT count(*) FILTER (WHERE prosupport <> 0) > 30 AS told,
+       array_agg(oid::regprocedure ORDER BY oid) FILTER (WHERE prosupport = 0) AS not_told
+FROM pg_proc p
+WHERE prosrc IN (SELECT prosrc FROM pg_proc WHERE prosupport = 'albert_support'::regproc);
+
+DROP TABLE docs, long_docs;
+DROP SEQUENCE counter;
+DROP FUNCTION batching, same, query_plan, cost;
