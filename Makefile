@@ -5,13 +5,14 @@
 #   make uninstall   remove both
 #   make demo        the quick start, in a temporary cluster
 #   make check       every test, in temporary clusters; TESTS="unit sql/x.sql" runs some
+#   make bench       albert beside other engines; BENCH="--rounds 3" are options of bench/bench.py
 #   make deps        install what building, demo and check need and the machine lacks
 #   make unit-check  the tests that need no server
 #
 # PG_CONFIG chooses the server to build for.
 
 # These are scripts: they install what is missing first, and then call make for the rest.
-SCRIPTED_GOALS = deps demo check docs-update
+SCRIPTED_GOALS = deps demo check bench docs-update
 
 PG_CONFIG ?= pg_config
 
@@ -28,6 +29,9 @@ demo:
 
 check:
 	@sh test/run $(TESTS)
+
+bench:
+	@sh bench/run $(BENCH)
 
 # Run the SQL of the documentation and write the answers into it.
 docs-update:

@@ -29,6 +29,7 @@ typedef struct Options
 	const char *kernels;
 	const char *precision;
 	const char *texts;
+	const char *lengths;
 	const char *wanted;
 	int			batch_tokens;
 	int			block_rows;
@@ -196,6 +197,46 @@ add_batch(const Options *options, const AlbertConfig *config, Workload *load,
 	load->ntokens += batch->ntokens;
 }
 
+/* A batch a line: the lengths of its texts, with blanks between. */
+static void
+read_workload(const Options *options, const AlbertConfig *config, Workload *load)
+{
+	FILE	   *file = fopen(options->lengths, "r");
+	char	   *line = NULL;
+	size_t		size = 0;
+	int			max = 64;
+
+	if (file == NULL)
+		fail("cannot read", options->lengths);
+	memset(load, 0, sizeof(*load));
+	load->batches = allocate(max * sizeof(AlbertBatch));
+	while (getline(&line, &size, file) > 0)
+	{
+		int		   *lengths = allocate((strlen(line) / 2 + 1) * sizeof(int));
+		int			n = 0;
+		char	   *p = line;
+		char	   *end;
+
+		for (long length = strtol(p, &end, 10); end != p; length = strtol(p, &end, 10))
+		{
+			lengths[n++] = (int) length;
+			p = end;
+		}
+		if (load->nbatches == max)
+		{
+			max *= 2;
+			load->batches = realloc(load->batches, max * sizeof(AlbertBatch));
+			if (load->batches == NULL)
+				fail("out of", "memory");
+		}
+		if (n > 0)
+			add_batch(options, config, load, lengths, n);
+		free(lengths);
+	}
+	free(line);
+	fclose(file);
+}
+
 static void
 make_workload(const Options *options, const AlbertConfig *config, Workload *load)
 {
@@ -313,6 +354,7 @@ print_usage(void)
 		   "  --kernels NAME       kernel set (auto)\n"
 		   "  --precision NAME     fp32, bf16 or int8 (fp32)\n"
 		   "  --texts BxL | short  B texts of L tokens, or lengths around 24 (short)\n"
+		   "  --lengths FILE       instead: a batch a line, the lengths of its texts\n"
 		   "  --batch-tokens N     most tokens a batch of short texts (256)\n"
 		   "  --wanted all|first   rows whose final state is needed (all)\n"
 		   "  --block-rows N       rows worked on together (0: as the encoder chooses)\n"
@@ -328,7 +370,8 @@ get_options(int argc, char **argv, Options *options)
 {
 	static const struct option names[] = {
 		{"kernels", required_argument, NULL, 'k'}, {"precision", required_argument, NULL, 'p'},
-		{"texts", required_argument, NULL, 't'}, {"batch-tokens", required_argument, NULL, 'b'},
+		{"texts", required_argument, NULL, 't'},
+		{"lengths", required_argument, NULL, 'l'}, {"batch-tokens", required_argument, NULL, 'b'},
 		{"wanted", required_argument, NULL, 'w'}, {"block-rows", required_argument, NULL, 'B'},
 		{"mlm", no_argument, NULL, 'm'}, {"rounds", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 's'}, {"csv", no_argument, NULL, 'c'},
@@ -347,6 +390,10 @@ get_options(int argc, char **argv, Options *options)
 		{
 			case 'k':
 				options->kernels = optarg;
+				break;
+			case 'l':
+				options->lengths = optarg;
+				options->texts = "given";
 				break;
 			case 'p':
 				options->precision = optarg;
@@ -404,7 +451,10 @@ main(int argc, char **argv)
 
 	get_options(argc, argv, &options);
 	model = get_model(&options, &bytes);
-	make_workload(&options, model->config, &load);
+	if (options.lengths != NULL)
+		read_workload(&options, model->config, &load);
+	else
+		make_workload(&options, model->config, &load);
 	AlbertArenaInitMalloc(&arena);
 	time = measure(&options, model, &load, &arena);
 	seconds = options.cpu_time ? time.cpu : time.wall;
