@@ -108,4 +108,11 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #define ALBERT_EXECUTOR_RUN_PASS queryDesc, direction, count, execute_once
 #endif
 
+/* 15: MERGE. */
+#if PG_VERSION_NUM < 150000
+#define AlbertIsMerge(modify) false
+#else
+#define AlbertIsMerge(modify) ((modify)->operation == CMD_MERGE)
+#endif
+
 #endif							/* ALBERT_COMPAT_H */

@@ -311,7 +311,7 @@ AlbertLiftReturning(AlbertLift *lift, Plan **place, int flags)
 	ListCell   *cell;
 
 	if (list_length(modify->returningLists) != 1 || list_length(modify->resultRelations) != 1 ||
-		modify->rootRelation != 0 || modify->operation == CMD_MERGE)
+		modify->rootRelation != 0 || AlbertIsMerge(modify))
 		return false;
 	list = linitial(modify->returningLists);
 	AlbertExprTraits((Node *) list, &traits);
