@@ -68,6 +68,8 @@ check_batch(const AlbertConfig *config, const AlbertBatch *batch, int *max_len,
 		if (len > *max_len)
 			*max_len = (int) len;
 	}
+	if (batch->wanted != NULL && batch->nwanted < 0)
+		return AlbertFail(status, ALBERT_INTERNAL, "%d rows of a batch wanted", batch->nwanted);
 	for (int i = 0; batch->wanted != NULL && i < batch->nwanted; i++)
 	{
 		if (batch->wanted[i] < (i == 0 ? 0 : batch->wanted[i - 1] + 1) ||
