@@ -21,6 +21,7 @@
  */
 #include "postgres.h"
 
+#include "access/parallel.h"
 #include "common/hashfn.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -42,13 +43,27 @@ is_row_error(int sqlstate)
 		category == ERRCODE_TO_CATEGORY(ERRCODE_FEATURE_NOT_SUPPORTED);
 }
 
-/* In PG_CATCH: swallow a row's error, let others pass. */
+/*
+ * A parallel worker's error is thrown again here when the leader looks for
+ * interrupts; access/transam/parallel.c marks it by a line of context.
+ */
+static bool
+is_workers_error(void)
+{
+	ErrorData  *error = CopyErrorData();
+	bool		result = error->context != NULL && strstr(error->context, _("parallel worker")) != NULL;
+
+	FreeErrorData(error);
+	return result;
+}
+
+/* In PG_CATCH: swallow an error of a row computed here, let others pass. */
 static void
 swallow_row_error(MemoryContext context)
 {
-	if (!is_row_error(geterrcode()))
-		PG_RE_THROW();
 	MemoryContextSwitchTo(context);
+	if (!is_row_error(geterrcode()) || (ParallelContextActive() && is_workers_error()))
+		PG_RE_THROW();
 	FlushErrorState();
 }
 
