@@ -120,8 +120,10 @@ is($psql->query(q{SELECT count(*), sum(c) FROM generate_series(1, 4) g, LATERAL 
 is($psql->query(q{SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_material = off; SET enable_memoize = off;
 	SELECT count(*) FROM (VALUES (1), (2), (3)) v (x) LEFT JOIN (SELECT albert_token_count(body) AS n FROM docs OFFSET 0) s ON s.n > x}),
 	1200, 'and for another scan');
-my ($out, $errors) = $psql->query(q{INSERT INTO docs VALUES (1000, 'nothing to fill here'); SELECT count(albert_fill_mask(body)) FROM docs});
-like($errors, qr/^ERROR:  text has no mask$/m, 'an error of a worker is the query\'s');
+# the leader may be computing a batch of its own when it hears of the error, so more than once
+$psql->query(q{INSERT INTO docs VALUES (1000, 'nothing to fill here')});
+my @errors = map { ($psql->query(q{SELECT count(albert_fill_mask(body)) FROM docs}))[1] } 1 .. 20;
+is_deeply([ grep { $_ !~ /^ERROR:  text has no mask$/m } @errors ], [], 'an error of a worker is the query\'s');
 is($psql->query(q{DELETE FROM docs WHERE id = 1000; SELECT count(albert_fill_mask(body)) FROM docs}), 400, '... and the next query runs');
 is($psql->query(q{CREATE TABLE made AS SELECT id, albert_embedding(body) AS e FROM docs; SELECT count(*) FROM made JOIN docs USING (id) WHERE e = albert_embedding(body)}),
 	400, 'CREATE TABLE AS: a row is the same whoever computed it');
