@@ -122,6 +122,7 @@ is($psql->query(q{SET enable_hashjoin = off; SET enable_mergejoin = off; SET ena
 	1200, 'and for another scan');
 # the leader may be computing a batch of its own when it hears of the error, so more than once
 $psql->query(q{INSERT INTO docs VALUES (1000, 'nothing to fill here')});
+my ($out, $errors);
 my @errors = map { ($psql->query(q{SELECT count(albert_fill_mask(body)) FROM docs}))[1] } 1 .. 20;
 is_deeply([ grep { $_ !~ /^ERROR:  text has no mask$/m } @errors ], [], 'an error of a worker is the query\'s');
 is($psql->query(q{DELETE FROM docs WHERE id = 1000; SELECT count(albert_fill_mask(body)) FROM docs}), 400, '... and the next query runs');
