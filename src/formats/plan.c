@@ -50,7 +50,8 @@ typedef struct Rule
 #define CLASSIFIERS	(ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)
 
 /*
- * Layers, word embeddings and the projection take the precision asked for.
+ * Layers, word embeddings and the projection take the precision asked for (see
+ * slot_precision).
  * The heads stay in fp32: they run on few rows, and what they answer with is
  * not averaged over anything afterwards.
  */
@@ -191,6 +192,21 @@ AlbertPlanSlots(const ModelShape *shape, AlbertArena *arena, Plan *plan, AlbertS
 	return true;
 }
 
+/*
+ * Eight bits are for the layers, which are most of the work.  The word
+ * embeddings (the decoder's, too) and the projection keep sixteen: what is
+ * lost there is lost for everything after, and shows in the best token.
+ */
+static AlbertPrecision
+slot_precision(const Rule *rule, const AlbertKernels *kernels, AlbertPrecision precision)
+{
+	if (!rule->narrow)
+		return ALBERT_FP32;
+	if (precision == ALBERT_INT8 && rule->scope != SCOPE_LAYER)
+		return kernels->has_precision(ALBERT_BF16) ? ALBERT_BF16 : ALBERT_FP32;
+	return precision;
+}
+
 bool
 AlbertPlanLayout(const ModelShape *shape, const AlbertKernels *kernels,
 				 AlbertPrecision precision, AlbertArena *arena, Plan *plan,
@@ -203,7 +219,7 @@ AlbertPlanLayout(const ModelShape *shape, const AlbertKernels *kernels,
 	{
 		Slot	   *slot = &plan->slots[i];
 
-		slot->precision = rules[slot->kind].narrow ? precision : ALBERT_FP32;
+		slot->precision = slot_precision(&rules[slot->kind], kernels, precision);
 		if (slot->form == FORM_LINEAR)
 			slot->size = kernels->packed_size(slot->precision, slot->rows, slot->cols);
 		else if (slot->form == FORM_TABLE)
