@@ -69,17 +69,18 @@ albert_generic_layer_norm(int m, int n, float *x, int ldx,
 	for (int r = 0; r < m; r++)
 	{
 		float	   *row = x + (size_t) r * ldx;
-		float		mean = 0.0f;
-		float		variance = 0.0f;
+		double		sum = 0.0;
+		double		squares = 0.0;
+		float		mean;
 		float		factor;
 
+		/* one long chain of fp32 would round in one direction, in every row alike */
 		for (int i = 0; i < n; i++)
-			mean += row[i];
-		mean /= n;
+			sum += row[i];
+		mean = (float) (sum / n);
 		for (int i = 0; i < n; i++)
-			variance += (row[i] - mean) * (row[i] - mean);
-		variance /= n;
-		factor = 1.0f / sqrtf(variance + eps);
+			squares += (double) (row[i] - mean) * (row[i] - mean);
+		factor = (float) (1.0 / sqrt(squares / n + eps));
 		for (int i = 0; i < n; i++)
 			row[i] = (row[i] - mean) * factor * weight[i] + bias[i];
 	}
