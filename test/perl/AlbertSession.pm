@@ -76,7 +76,14 @@ sub wait
 
 	until ($self->ready)
 	{
-		last unless $self->_pump;
+		if (!$self->_pump)
+		{
+			# What it still had to say may be lost where writing to it failed first.
+			eval { $self->{run}->finish };
+			$self->{err} .= "connection to server was lost\n"
+			  unless $self->ready || $self->{err} =~ /connection/;
+			last;
+		}
 		if (time > $end)
 		{
 			diag("no answer from a session; errors so far: $self->{err}");
