@@ -118,7 +118,8 @@ extern bool tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *fil
 extern bool tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size, const char **problem);
 extern void tok_builder_probe(Builder *builder, AlbertTokenizer *probe);
 
-/* pipeline.c */
+/* pipeline.c, pipeline_scores.c */
+extern void tok_pipeline_scores(Builder *builder, AlbertBytes file);
 extern bool tok_compile_pipeline(Builder *builder, const AlbertTokenizerFiles *files);
 
 /* spiece.c */

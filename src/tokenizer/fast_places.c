@@ -13,6 +13,22 @@
 
 #include <string.h>
 
+/* The letters that a character becomes on its way to the character map. */
+static int
+get_letters(uint32_t code, bool strip, uint32_t letters[18])
+{
+	int			count = 0;
+	int			n = 1;
+
+	letters[0] = code;
+	if (strip)
+		n = tok_fast_decompose(code, true, letters);
+	for (int i = 0; i < n; i++)
+		if (!strip || !tok_fast_is_mark(letters[i]))
+			letters[count++] = letters[i];
+	return count;
+}
+
 /* How many letters at a fragment's start the character map deletes. */
 static int32_t
 deleted_at_start(const AlbertTokenizer *tokenizer, const uint32_t *codes, size_t count, bool strip)
@@ -21,33 +37,21 @@ deleted_at_start(const AlbertTokenizer *tokenizer, const uint32_t *codes, size_t
 
 	for (size_t i = 0; i < count; i++)
 	{
-		unsigned char text[4];
-		const char *replacement;
-		size_t		size = tok_utf8_encode(codes[i], text);
+		uint32_t	letters[18];
+		int			n = get_letters(codes[i], strip, letters);
 
-		if (strip && tok_fast_is_mark(codes[i]))
-			continue;
-		if (!tok_charsmap_shortest(tokenizer, text, size, &replacement) || *replacement != '\0')
-			break;
-		deleted++;
+		for (int j = 0; j < n; j++)
+		{
+			unsigned char text[4];
+			const char *replacement;
+			size_t		size = tok_utf8_encode(letters[j], text);
+
+			if (!tok_charsmap_shortest(tokenizer, text, size, &replacement) || *replacement != '\0')
+				return deleted;
+			deleted++;
+		}
 	}
 	return deleted;
-}
-
-/* How many letters a character becomes, as far as the character map. */
-static int32_t
-count_letters(uint32_t code, bool strip)
-{
-	uint32_t	parts[18];
-	int32_t		letters = 0;
-	int			n = 1;
-
-	parts[0] = code;
-	if (strip)
-		n = tok_fast_decompose(code, true, parts);
-	for (int i = 0; i < n; i++)
-		letters += !(strip && tok_fast_is_mark(parts[i]));
-	return letters;
 }
 
 static bool
@@ -120,7 +124,8 @@ tok_fast_places(EncodeContext *context, const uint32_t *codes, size_t count, Fas
 			for (; pass == 2 && at < end; at++)
 			{
 				uint32_t	code = codes[at];
-				int32_t		letters = count_letters(code, strip);
+				uint32_t	letters[18];
+				int			letter_count = get_letters(code, strip, letters);
 
 				places->base[at] = places->count - deleted;
 				if ((code == '`' || code == '\'') && at + 1 < end && codes[at + 1] == code)
@@ -128,7 +133,7 @@ tok_fast_places(EncodeContext *context, const uint32_t *codes, size_t count, Fas
 					at++;
 					places->base[at] = places->count - deleted;
 				}
-				for (int32_t i = 0; i < letters; i++)
+				for (int i = 0; i < letter_count; i++)
 					if (!append_place(context, places, &room, (int32_t) at))
 						return false;
 			}

@@ -17,6 +17,7 @@
 typedef struct Pipeline
 {
 	Builder    *builder;
+	AlbertBytes file;
 	PipelineStep steps[MOST_STEPS];
 	int32_t		step_count;
 	uint32_t   *codes;			/* the steps' strings */
@@ -490,8 +491,10 @@ read_unigram(Pipeline *pipeline, const json_t *model)
 		if (piece == NULL ||
 			!tok_builder_piece(builder, piece, json_string_length(text), json_number_value(score), PIECE_NORMAL))
 			return false;
-		smallest = fmin(smallest, json_number_value(score));
 	}
+	tok_pipeline_scores(builder, pipeline->file);
+	for (int32_t id = 0; id < builder->piece_count; id++)
+		smallest = fmin(smallest, builder->pieces[id].score);
 	if (!get_id(json_object_get(model, "unk_id"), &builder->header.model_unk_id) ||
 		builder->header.model_unk_id >= builder->piece_count)
 		return unsupported(pipeline, "model", "Unigram, without an unknown piece");
@@ -727,6 +730,7 @@ tok_compile_pipeline(Builder *builder, const AlbertTokenizerFiles *files)
 	if (pipeline == NULL)
 		return tok_no_memory(builder->status);
 	pipeline->builder = builder;
+	pipeline->file = files->tokenizer_json;
 	builder->header.kind = KIND_PIPELINE;
 	root = json_loadb(files->tokenizer_json.data, files->tokenizer_json.size, JSON_DECODE_INT_AS_REAL, &error);
 	if (root == NULL)
