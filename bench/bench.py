@@ -96,7 +96,7 @@ def encoder_section(results, options, work):
             compare(results, "encoder", shape, precision, "short texts", competitors,
                     workloads.batches_of(short, options.batch_tokens, True),
                     workloads.batches_of(short, options.batch_tokens, False), size, options)
-            for batch, length in (SHAPES if shape == "base" else [(1, 32), (8, 128)]):
+            for batch, length in (options.shapes if shape == "base" else [(1, 32), (8, 128)]):
                 one = [[length] * batch]
                 compare(results, "encoder", shape, precision, f"{batch}x{length}", competitors, one, one, size, options)
 
@@ -174,6 +174,7 @@ def main():
     parser.add_argument("--models", default="base,large")
     parser.add_argument("--precisions", default="fp32,bf16,int8")
     parser.add_argument("--sections", default="encoder,database,paper")
+    parser.add_argument("--shapes", default=",".join(f"{b}x{l}" for b, l in SHAPES), help="BxL: texts, tokens of each")
     parser.add_argument("--texts", type=int, default=256, help="short texts")
     parser.add_argument("--batch-tokens", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
@@ -183,6 +184,7 @@ def main():
     parser.add_argument("--out", default=os.path.join(HERE, "results"))
     options = parser.parse_args()
     options.models, options.precisions = options.models.split(","), options.precisions.split(",")
+    options.shapes = [tuple(map(int, shape.split("x"))) for shape in options.shapes.split(",")]
     options.program = os.path.join(os.path.dirname(HERE), "build/bench/bench_encoder")
     work = os.path.abspath(options.work)
     os.makedirs(work, exist_ok=True)
