@@ -227,7 +227,7 @@ read_config(Reader *reader, const json_t *root)
 {
 	Settings   *settings = reader->settings;
 	const json_t *value;
-	bool		strip_accents;
+	bool		strip_accents = false;
 
 	if (!read_roles(reader, root, false) || !read_additional(reader, root) ||
 		!read_strings(reader, root, "never_split", &settings->never_split) ||

@@ -7,6 +7,10 @@
  * image and encodes straight from it.  All text is UTF-8.  Offsets count code
  * points of the caller's text from 0, stop exclusive, as the hub's fast
  * tokenizer counts them.
+ *
+ * With a spiece.model or a vocab.txt, ids are those of the reference's slow
+ * tokenizers (AlbertTokenizer, BertTokenizer).  With a tokenizer.json alone
+ * everything is as the fast tokenizer has it.
  */
 #ifndef ALBERT_TOKENIZER_H
 #define ALBERT_TOKENIZER_H
@@ -75,9 +79,15 @@ typedef struct AlbertText
 typedef enum AlbertTruncation
 {
 	ALBERT_TRUNCATE_NONE,		/* keep everything, whatever the length */
-	ALBERT_TRUNCATE_LONGEST,	/* the reference's longest_first */
-	ALBERT_TRUNCATE_FIRST,		/* only_first */
-	ALBERT_TRUNCATE_SECOND,		/* only_second */
+	/*
+	 * The reference's longest_first, only_first, only_second.  As there, a text
+	 * that cannot be cut so far is left whole (max_length below 3, or the other
+	 * text too long by itself), or refused with ALBERT_TOO_LONG where a
+	 * tokenizer.json rules: the result may be longer than max_length.
+	 */
+	ALBERT_TRUNCATE_LONGEST,
+	ALBERT_TRUNCATE_FIRST,
+	ALBERT_TRUNCATE_SECOND,
 	ALBERT_TRUNCATE_ERROR		/* ALBERT_TOO_LONG, its message with both lengths */
 } AlbertTruncation;
 
@@ -102,8 +112,9 @@ typedef struct AlbertTokens
 
 /*
  * Encode a text, or a pair when pair is not NULL and pair->data is not NULL
- * (an empty pair counts as one, as in the slow tokenizer: two [SEP]).  Result
- * in the arena.  Malformed UTF-8 is ALBERT_INPUT.
+ * (an empty pair counts as one, as in the slow tokenizer: two [SEP]; not so
+ * where a tokenizer.json rules).  Result in the arena, which is left as it was
+ * otherwise.  Malformed UTF-8 is ALBERT_INPUT.
  */
 extern bool AlbertTokenizerEncode(const AlbertTokenizer *tokenizer,
 								  const AlbertText *text, const AlbertText *pair,
@@ -119,7 +130,7 @@ extern bool AlbertTokenizerPiece(const AlbertTokenizer *tokenizer, int32_t id,
 extern int32_t AlbertTokenizerPieceId(const AlbertTokenizer *tokenizer,
 									  const char *piece, size_t size);
 
-/* Is this id one of the special tokens ([CLS], [SEP], <pad>, [MASK], <unk>)? */
+/* Is this id one of the special tokens ([CLS], [SEP], <pad>, [MASK], <unk>, additional ones)? */
 extern bool AlbertTokenizerIsSpecial(const AlbertTokenizer *tokenizer, int32_t id);
 
 /* As the reference's decode(ids, skip_special_tokens); NUL-terminated text in the arena. */
