@@ -76,7 +76,8 @@ AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special
 	AlbertStatus status;
 	Datum		result;
 
-	if (!AlbertTokenizerDecode(&job->binding->tokenizer, ids, n, skip_special_tokens, false,
+	if (!AlbertTokenizerDecode(&job->binding->tokenizer, ids, n, skip_special_tokens,
+							   job->binding->tokenizer.clean_up_spaces,
 							   job->arena, &text, &status))
 		AlbertReport(&status);
 	result = AlbertOutputToDatum(text.data, text.size);
