@@ -770,8 +770,9 @@ test_all(const AlbertKernels *kernels, AlbertPrecision precision)
 	AlbertArenaFree(&run.arena);
 }
 
+/* An argument names the only kernel set to test. */
 int
-main(void)
+main(int argc, char **argv)
 {
 	const AlbertKernels *kernels;
 	struct stat info;
@@ -790,6 +791,8 @@ main(void)
 			  getenv("ALBERT_BASE_SHAPE"));
 	for (int i = 0; (kernels = AlbertKernelsAt(i)) != NULL; i++)
 	{
+		if (argc > 1 && strcmp(argv[1], kernels->name) != 0)
+			continue;
 		if (!kernels->usable())
 		{
 			printf("SKIPPED: %s, which this machine cannot run\n", kernels->name);

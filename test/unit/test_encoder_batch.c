@@ -838,14 +838,17 @@ test_cancel(const AlbertKernels *kernels)
 	synthetic_free(&synthetic);
 }
 
+/* An argument names the only kernel set to test. */
 int
-main(void)
+main(int argc, char **argv)
 {
 	const AlbertKernels *kernels;
 	int			tested = 0;
 
 	for (int i = 0; (kernels = AlbertKernelsAt(i)) != NULL; i++)
 	{
+		if (argc > 1 && strcmp(argv[1], kernels->name) != 0)
+			continue;
 		if (!kernels->usable())
 		{
 			printf("SKIPPED: %s, which this machine cannot run\n", kernels->name);
