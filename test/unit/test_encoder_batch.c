@@ -652,7 +652,7 @@ put_once(void *context, void *block)
 static void
 arena_with(AlbertArena *arena, OneBlock *one, size_t bytes)
 {
-	size_t		size = 8 * 1024 * 1024;
+	size_t		size = bytes > 65536 ? bytes : 65536;	/* the arena takes no smaller block */
 
 	one->given = false;
 	AlbertArenaInit(arena, get_once, put_once, one);
