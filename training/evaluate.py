@@ -115,8 +115,8 @@ def relations(model, facts, unseen, quick):
         real = "kind" if relation == "unseen" else relation
         for asked in ASKED[real]:
             cases = list(relation_cases(model.sp, source, real, phrasing, asked))
-            if len(cases) > 1200:
-                cases = random.Random(5).sample(cases, 1200)
+            if len(cases) > 600:
+                cases = random.Random(5).sample(cases, 600)
             if quick:
                 cases = cases[:300]
             found = model.masked([cloze_row(model.sp, text) for text, _, _ in cases])
@@ -144,10 +144,10 @@ def running_text(model, quick):
     for source, group in docs.items():
         rows, answers = [], []
         rng.shuffle(group)
-        for doc in group[:150 if quick else 2500]:
+        for doc in group[:150 if quick else 800]:
             ids = np.array([i for s in doc["sentences"] for i in encode(model.sp, s)][:124])
             spans = [s for s in words.spans(ids) if not words.mark[ids[s[0]]] and any(c.isalpha() for c in "".join(model.sp.id_to_piece(int(i)) for i in ids[s[0]:s[1]]))]
-            for start, end in rng.sample(spans, min(len(spans), 6 if source != "wordnet" else 2)):
+            for start, end in rng.sample(spans, min(len(spans), 4 if source != "wordnet" else 1)):
                 row = ids.copy()
                 row[start:end] = MASK
                 rows.append([CLS, *row.tolist(), SEP])
@@ -205,7 +205,7 @@ def held_out_sentences(quick):
         sentences += doc["sentences"] if doc["source"] != "wordnet" else doc["sentences"][:1]
     sentences = [s for s in dict.fromkeys(sentences) if 5 <= len(s.split()) <= 40]
     random.Random(13).shuffle(sentences)
-    return sentences[:600 if quick else 2500]
+    return sentences[:600 if quick else 1500]
 
 
 def sentence_pairs(quick, teacher):
