@@ -26,12 +26,10 @@ typedef __m256i vm;
 #define v_div(a, b)		_mm256_div_ps(a, b)
 #define v_abs(a)		_mm256_andnot_ps(v_set(-0.0f), a)
 #define v_fma(a, b, c)	_mm256_fmadd_ps(a, b, c)
-#define v_fnma(a, b, c) _mm256_fnmadd_ps(a, b, c)
 #define v_max(a, b)		_mm256_max_ps(a, b)
 #define v_min(a, b)		_mm256_min_ps(a, b)
 #define v_round(a)		_mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
 #define v_store_mask(p, m, v)	_mm256_maskstore_ps(p, m, v)
-#define v_keep(m, v)	_mm256_and_ps(_mm256_castsi256_ps(m), v)
 
 #define vi_set(x)		_mm256_set1_epi32(x)
 #define vi_load(p)		_mm256_loadu_si256((const __m256i *) (p))

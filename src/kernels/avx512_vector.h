@@ -21,7 +21,6 @@ typedef __mmask16 vm;
 #define v_div(a, b)		_mm512_div_ps(a, b)
 #define v_abs(a)		_mm512_abs_ps(a)
 #define v_fma(a, b, c)	_mm512_fmadd_ps(a, b, c)
-#define v_fnma(a, b, c) _mm512_fnmadd_ps(a, b, c)
 #define v_max(a, b)		_mm512_max_ps(a, b)
 #define v_min(a, b)		_mm512_min_ps(a, b)
 #define v_round(a)		_mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)
@@ -29,7 +28,6 @@ typedef __mmask16 vm;
 #define v_mask(n)		((__mmask16) ((1u << (n)) - 1))
 #define v_load_mask(p, m, fill) _mm512_mask_loadu_ps(fill, m, p)
 #define v_store_mask(p, m, v)	_mm512_mask_storeu_ps(p, m, v)
-#define v_keep(m, v)	_mm512_maskz_mov_ps(m, v)
 
 #define vi_set(x)		_mm512_set1_epi32(x)
 #define vi_load(p)		_mm512_loadu_si512(p)

@@ -70,16 +70,6 @@ v_fma(vf a, vf b, vf c)
 }
 
 static inline vf
-v_fnma(vf a, vf b, vf c)
-{
-#if defined(__aarch64__)
-	return (vf) vfmsq_f32((float32x4_t) c, (float32x4_t) a, (float32x4_t) b);
-#else
-	return c - a * b;
-#endif
-}
-
-static inline vf
 v_max(vf a, vf b)
 {
 #if defined(__SSE2__)
@@ -158,12 +148,6 @@ v_store_mask(float *p, vm m, vf v)
 		p[1] = v[1];
 	if (m > 2)
 		p[2] = v[2];
-}
-
-static inline vf
-v_keep(vm m, vf v)
-{
-	return (vf) ((vi) v & ((vi) {0, 1, 2, 3} < m));
 }
 
 static inline float

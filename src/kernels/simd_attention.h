@@ -127,7 +127,7 @@ attend(const AttentionScratch *s, int len, int size, int rows,
 	{
 		float	   *row = s->scores + (size_t) r * s->ld_scores;
 
-		factor[r] = 1.0f / exponentials(len, row);
+		factor[r] = 1.0f / exponentials(len, row, 1.0f);
 		if (probs != NULL)
 		{
 			memcpy(probs + (size_t) r * len, row, len * sizeof(float));
@@ -150,7 +150,7 @@ attention(int len, int hidden_size, int heads, const float *qkv, int ld,
 {
 	int			size = hidden_size / heads;
 	AttentionScratch s = attention_layout(len, size, scratch);
-	vf			scale = v_set(1.0f / sqrtf((float) size));
+	vf			scale = v_set(LOG2_E / sqrtf((float) size));	/* scores for powers of 2 */
 
 	if (nq <= 0)
 		return;

@@ -42,8 +42,6 @@
 #define WIDEN_BLOCKS	5		/* row blocks for which expanding a panel of bf16 first pays */
 #define SLICE_UNITS		64		/* units converted at a time, on the stack */
 
-#define INLINE	static inline __attribute__((always_inline))
-
 /*
  * tile[rows][NR] = sums over `units` of x and w, continued from or added to
  * add[rows][NR] (NULL: nothing); floats, or int32 for int8.
@@ -548,41 +546,56 @@ typedef struct Finish
 	int			ldy;
 } Finish;
 
-/* n sums of one row, from output channel j on */
+/* Sums of one row, from output channel j on, to what the activation is taken of. */
 INLINE void
-finish_row(const Finish *f, const float *tile, float x_scale, int row, int j, int n)
+finish_sums(const Finish *f, float *sums, float x_scale, int j, int n)
 {
-	const float *bias = f->linear->bias;
+	const AlbertLinear *linear = f->linear;
 	vf			v;
 
-	if (f->linear->precision == ALBERT_INT8)
+	if (linear->precision == ALBERT_INT8)
 	{
-		v = v_from_int(tile, channel_excess(&f->shape, f->linear->weight) + j);
+		v = v_from_int(sums, channel_excess(&f->shape, linear->weight) + j);
 		v = v_mul(v, v_mul(v_set(x_scale),
-						   v_load(channel_scales(&f->shape, f->linear->weight) + j)));
+						   v_load(channel_scales(&f->shape, linear->weight) + j)));
 	}
 	else
-		v = v_load(tile);
-	if (bias != NULL)
-		v = v_add(v, load_part(bias + j, n));
-	v = vector_activate(f->act, v);
+		v = v_load(sums);
+	if (linear->bias != NULL)
+		v = v_add(v, load_part(linear->bias + j, n));
+	v_store(sums, v);
+}
+
+INLINE void
+finish_row(const Finish *f, const float *values, int row, int j, int n)
+{
+	vf			v = v_load(values);
+
 	if (f->residual != NULL)
 		v = v_add(v, load_part(f->residual + (size_t) row * f->ldr + j, n));
 	store_part(f->y + (size_t) row * f->ldy + j, n, v);
 }
 
 static void
-finish_tile(const Finish *f, const float *tile, const float *x_scales,
+finish_tile(const Finish *f, float *tile, const float *x_scales,
 			int row0, int rows, int panel)
 {
 	int			j = panel * NR;
 	int			n = f->linear->out - j;
 
+	if (f->linear->precision == ALBERT_INT8 || f->linear->bias != NULL)
+		for (int r = 0; r < rows; r++)
+		{
+			finish_sums(f, tile + r * NR, x_scales[r], j, n);
+			if (n > VN)
+				finish_sums(f, tile + r * NR + VN, x_scales[r], j + VN, n - VN);
+		}
+	activate(f->act, rows * NR, tile);
 	for (int r = 0; r < rows; r++)
 	{
-		finish_row(f, tile + r * NR, x_scales[r], row0 + r, j, n);
+		finish_row(f, tile + r * NR, row0 + r, j, n);
 		if (n > VN)
-			finish_row(f, tile + r * NR + VN, x_scales[r], row0 + r, j + VN, n - VN);
+			finish_row(f, tile + r * NR + VN, row0 + r, j + VN, n - VN);
 	}
 }
 

@@ -9,18 +9,19 @@
  *	vf, vm			a vector of floats, a mask of lanes
  *	v_zero v_set v_load v_store v_add v_sub v_mul v_div v_abs
  *	v_fma(a, b, c)		a b + c
- *	v_fnma(a, b, c)		c - a b
  *	v_max(a, b), v_min(a, b)	b when either is a NaN
  *	v_round				to the nearest integer, ties to even
- *	v_ldexp(a, n)		a 2^n for integral n in -150 .. 130
+ *	v_ldexp(a, n)		a 2^n for integral n in -151 .. 127
  *	v_copysign(a, b)	magnitude of a, sign of b
  *	v_mask(n)			the first n lanes
- *	v_load_mask(p, m, fill), v_store_mask(p, m, v), v_keep(m, v): masked, else 0
+ *	v_load_mask(p, m, fill), v_store_mask(p, m, v)
  *	v_sum, v_largest	across the lanes, in a fixed order
  *
  * Loads and stores need no alignment.  Results depend on the values and on n
  * only, never on addresses.
  */
+
+#define INLINE	static inline __attribute__((always_inline))
 
 static inline vf
 load_part(const float *p, int n)
@@ -37,66 +38,64 @@ store_part(float *p, int n, vf v)
 		v_store_mask(p, v_mask(n), v);
 }
 
-/*
- * x = n log 2 + r with |r| <= log(2) / 2; returns (e^r - 1 - r) / r^2 by a
- * polynomial (relative error of e^r 3e-9).
- */
-static inline vf
-exp_reduce(vf x, vf *n, vf *r)
-{
-	vf			p = v_set(1.3882508501410484e-3f);
+#define LOG2_E	1.44269504088896340736f
 
-	*n = v_round(v_mul(x, v_set(1.44269504f)));
-	*r = v_fnma(*n, v_set(0.693145751953125f), x);
-	*r = v_fnma(*n, v_set(1.42860682e-6f), *r);
-	p = v_fma(p, *r, v_set(8.366580121219158e-3f));
-	p = v_fma(p, *r, v_set(4.166720062494278e-2f));
-	p = v_fma(p, *r, v_set(0.1666654348373413f));
-	return v_fma(p, *r, v_set(0.4999999701976776f));
+/*
+ * 2^t = 2^n (1 + result) with integral n; the polynomial is off by 1e-8 of
+ * 2^r - 1 for r = t - n in -1/2 .. 1/2.
+ */
+INLINE vf
+exp2_parts(vf t, vf *n)
+{
+	vf			r;
+	vf			p = v_set(1.5403512225020677e-4f);
+
+	*n = v_round(t);
+	r = v_sub(t, *n);
+	p = v_fma(p, r, v_set(1.3390849344432354e-3f));
+	p = v_fma(p, r, v_set(9.618237614631653e-3f));
+	p = v_fma(p, r, v_set(5.550357326865196e-2f));
+	p = v_fma(p, r, v_set(0.24022649228572845f));
+	p = v_fma(p, r, v_set(0.6931471824645996f));
+	return v_mul(p, r);
 }
 
-static inline vf
-vector_exp(vf x)
+/* For t up to 127; a NaN passes. */
+INLINE vf
+vector_exp2(vf t)
 {
-	vf			n,
-				r,
-				p;
+	vf			n;
+	vf			p = exp2_parts(v_max(v_set(-151.0f), t), &n);
 
-	/* beyond these the result is 0 or infinite; a NaN passes */
-	x = v_min(v_set(89.0f), v_max(v_set(-104.0f), x));
-	p = exp_reduce(x, &n, &r);
-	p = v_fma(v_mul(r, r), p, r);
 	return v_ldexp(v_add(p, v_set(1.0f)), n);
 }
 
 /* (e^2a - 1) / (e^2a + 1) with e^2a - 1 computed without cancellation */
-static inline vf
+INLINE vf
 vector_tanh(vf x)
 {
 	vf			a = v_min(v_set(20.0f), v_abs(x));
 	vf			n,
-				r,
 				p,
 				scale,
 				e;
 
-	a = v_add(a, a);
-	p = exp_reduce(a, &n, &r);
-	p = v_fma(v_mul(r, r), p, r);
+	p = exp2_parts(v_mul(a, v_set(2.0f * LOG2_E)), &n);
 	scale = v_ldexp(v_set(1.0f), n);
 	e = v_fma(scale, p, v_sub(scale, v_set(1.0f)));
 	return v_copysign(v_div(e, v_add(e, v_set(2.0f))), x);
 }
 
-/* x / (1 + e^-z), where z goes to -infinity with x */
-static inline vf
-times_sigmoid(vf x, vf z)
+/*
+ * x / (1 + 2^t), where t goes to infinity when x goes to -infinity.  The limits
+ * keep infinities out of it: what they cut off is 0.
+ */
+INLINE vf
+divide_by_exp2(vf x, vf t)
 {
-	vf			e = vector_exp(v_sub(v_zero(), z));
+	vf			e = vector_exp2(v_min(v_set(125.0f), t));
 
-	/* the limit for x = -infinity is 0, not -infinity / infinity */
-	x = v_max(v_set(-1e6f), x);
-	return v_div(x, v_add(v_set(1.0f), e));
+	return v_div(v_max(v_set(-1e6f), x), v_add(v_set(1.0f), e));
 }
 
 /*
@@ -105,7 +104,7 @@ times_sigmoid(vf x, vf z)
  * absolute error of a Q(a) on 0 .. 6.5 (4e-8; rounding included, 1.8e-7);
  * beyond, a Q(a) is below 3e-10.
  */
-static inline vf
+INLINE vf
 vector_gelu(vf x)
 {
 	vf			a = v_min(v_set(6.5f), v_abs(x));
@@ -125,73 +124,97 @@ vector_gelu(vf x)
 	return v_sub(v_max(v_zero(), x), v_div(a, d));
 }
 
-/* 0.5 (1 + tanh u) is 1 / (1 + e^-2u) */
-static inline vf
+/* 0.5 (1 + tanh u) is 1 / (1 + e^-2u), u = sqrt(2 / pi) (x + 0.044715 x^3) */
+INLINE vf
 vector_gelu_new(vf x)
 {
-	vf			cubic = v_fma(v_mul(x, x), v_set(0.044715f), v_set(1.0f));
+	const float linear = -2.0f * 0.79788456080286535588f * LOG2_E;
+	vf			factor = v_fma(v_mul(x, x), v_set(0.044715f * linear), v_set(linear));
 
-	return times_sigmoid(x, v_mul(v_mul(v_set(1.59576912160573071176f), x), cubic));
+	return divide_by_exp2(x, v_mul(x, factor));
 }
 
-static inline vf
-vector_activate(AlbertActivation act, vf x)
+INLINE void
+activate_all(AlbertActivation act, int n, float *x)
 {
-	switch (act)
+	for (int i = 0; i < n; i += VN)
 	{
-		case ALBERT_ACT_GELU:
-			return vector_gelu(x);
-		case ALBERT_ACT_GELU_NEW:
-			return vector_gelu_new(x);
-		case ALBERT_ACT_RELU:
-			return v_max(v_zero(), x);
-		case ALBERT_ACT_SILU:
-			return times_sigmoid(x, x);
-		case ALBERT_ACT_TANH:
-			return vector_tanh(x);
-		case ALBERT_ACT_NONE:
-			break;
+		vf			v = load_part(x + i, n - i);
+
+		if (act == ALBERT_ACT_GELU)
+			v = vector_gelu(v);
+		else if (act == ALBERT_ACT_GELU_NEW)
+			v = vector_gelu_new(v);
+		else if (act == ALBERT_ACT_RELU)
+			v = v_max(v_zero(), v);
+		else if (act == ALBERT_ACT_SILU)
+			v = divide_by_exp2(v, v_mul(v, v_set(-LOG2_E)));
+		else if (act == ALBERT_ACT_TANH)
+			v = vector_tanh(v);
+		store_part(x + i, n - i, v);
 	}
-	return x;
 }
 
 static void
 activate(AlbertActivation act, int n, float *x)
 {
-	if (act == ALBERT_ACT_NONE)
-		return;
-	for (int i = 0; i < n; i += VN)
-		store_part(x + i, n - i, vector_activate(act, load_part(x + i, n - i)));
+	switch (act)
+	{
+		case ALBERT_ACT_GELU:
+			activate_all(ALBERT_ACT_GELU, n, x);
+			break;
+		case ALBERT_ACT_GELU_NEW:
+			activate_all(ALBERT_ACT_GELU_NEW, n, x);
+			break;
+		case ALBERT_ACT_RELU:
+			activate_all(ALBERT_ACT_RELU, n, x);
+			break;
+		case ALBERT_ACT_SILU:
+			activate_all(ALBERT_ACT_SILU, n, x);
+			break;
+		case ALBERT_ACT_TANH:
+			activate_all(ALBERT_ACT_TANH, n, x);
+			break;
+		case ALBERT_ACT_NONE:
+			break;
+	}
 }
 
-/* x becomes e^(x - largest); returns the sum. */
-static float
-exponentials(int n, float *x)
+/* The largest of n values; a NaN is passed over. */
+static inline float
+row_largest(int n, const float *x)
 {
-	int			whole = n - n % VN;
-	vm			rest = v_mask(n - whole);
-	vf			largest = v_set(-INFINITY);
-	vf			sum = v_zero();
-	vf			e;
+	vf			even = v_set(-INFINITY);
+	vf			odd = even;
+	int			i = 0;
 
-	/* a NaN is passed over here, and found again by the sum */
-	for (int i = 0; i < whole; i += VN)
-		largest = v_max(v_load(x + i), largest);
-	if (whole < n)
-		largest = v_max(v_load_mask(x + whole, rest, v_set(-INFINITY)), largest);
-	largest = v_set(v_largest(largest));
-
-	for (int i = 0; i < whole; i += VN)
+	for (; i + 2 * VN <= n; i += 2 * VN)
 	{
-		e = vector_exp(v_sub(v_load(x + i), largest));
-		v_store(x + i, e);
-		sum = v_add(sum, e);
+		even = v_max(v_load(x + i), even);
+		odd = v_max(v_load(x + i + VN), odd);
 	}
-	if (whole < n)
+	for (; i < n; i += VN)
+		even = v_max(n - i >= VN ? v_load(x + i) :
+					 v_load_mask(x + i, v_mask(n - i), v_set(-INFINITY)), even);
+	return v_largest(v_max(odd, even));
+}
+
+/* x becomes 2^(log2_base (x - largest)); returns the sum, NaN when there was one. */
+INLINE float
+exponentials(int n, float *x, float log2_base)
+{
+	vf			largest = v_set(row_largest(n, x));
+	vf			sum = v_zero();
+
+	for (int i = 0; i < n; i += VN)
 	{
-		e = vector_exp(v_sub(v_load_mask(x + whole, rest, v_zero()), largest));
-		v_store_mask(x + whole, rest, e);
-		sum = v_add(sum, v_keep(rest, e));
+		vf			v = load_part(x + i, n - i);
+
+		v = vector_exp2(v_mul(v_sub(v, largest), v_set(log2_base)));
+		store_part(x + i, n - i, v);
+		if (n - i < VN)
+			v = load_part(x + i, n - i);	/* zeros behind the end */
+		sum = v_add(sum, v);
 	}
 	return v_sum(sum);
 }
@@ -206,26 +229,40 @@ scale_row(int n, float *x, float factor)
 static void
 softmax(int n, float *x)
 {
-	scale_row(n, x, 1.0f / exponentials(n, x));
+	scale_row(n, x, 1.0f / exponentials(n, x, LOG2_E));
+}
+
+/* x - centre or its square, added to sum */
+static inline vf
+add_deviation(vf sum, vf x, vf centre, bool squared)
+{
+	vf			d = v_sub(x, centre);
+
+	return squared ? v_fma(d, d, sum) : v_add(sum, d);
 }
 
 /* Sum of (x - centre) or of its square, in two chains of vectors. */
 static inline float
 row_sum(int n, const float *x, float centre, bool squared)
 {
-	vf			sum[2] = {v_zero(), v_zero()};
+	vf			even = v_zero();
+	vf			odd = v_zero();
 	vf			c = v_set(centre);
+	int			i = 0;
 
-	for (int i = 0; i < n; i += VN)
+	for (; i + 2 * VN <= n; i += 2 * VN)
 	{
-		vf			v = v_sub(load_part(x + i, n - i), c);
-		vf		   *s = &sum[(i / VN) & 1];
-
-		if (n - i < VN)
-			v = v_keep(v_mask(n - i), v);
-		*s = squared ? v_fma(v, v, *s) : v_add(*s, v);
+		even = add_deviation(even, v_load(x + i), c, squared);
+		odd = add_deviation(odd, v_load(x + i + VN), c, squared);
 	}
-	return v_sum(v_add(sum[0], sum[1]));
+	if (i + VN <= n)
+	{
+		even = add_deviation(even, v_load(x + i), c, squared);
+		i += VN;
+	}
+	if (i < n)
+		odd = add_deviation(odd, v_load_mask(x + i, v_mask(n - i), c), c, squared);
+	return v_sum(v_add(even, odd));
 }
 
 static void
