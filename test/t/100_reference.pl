@@ -237,5 +237,15 @@ within('multiple choice', 2, 7.5e-7, q{
 			albert_choose(prompt, choices, model) = best + 1 AS same FROM t)
 	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL OR NOT same) FROM d});
 
+# ---- labels of one's own: what the zero-shot pipeline of transformers 4.57 answers in float32, rounded ----
+
+my $zero_shot = q{SELECT string_agg(label || ' ' || round(score::numeric, 5), ', ') FROM albert_classify_scores('I love this wonderful book!', };
+is($node->safe_psql('postgres', $zero_shot . q{ARRAY['sport', 'politics', 'reading'], 'c01_three_labels')}),
+	'reading 0.35768, sport 0.32261, politics 0.31971', 'one of the labels given');
+is($node->safe_psql('postgres', $zero_shot . q{ARRAY['sport', 'politics', 'reading'], 'c01_three_labels', multi_label => true)}),
+	'reading 0.10258, politics 0.10007, sport 0.09192', 'any of the labels given');
+is($node->safe_psql('postgres', $zero_shot . q{ARRAY['sport', 'politics'], 'c01_three_labels', template => 'It is about {}!')}),
+	'politics 0.52777, sport 0.47223', 'with a template');
+
 $node->stop;
 done_testing();
