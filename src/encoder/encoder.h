@@ -123,4 +123,7 @@ extern bool AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
  */
 extern size_t AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len);
 
+/* In place, as torch.nn.functional.normalize: divided by the norm, or by 1e-12 when that is larger. */
+extern void AlbertNormalizeRow(float *row, int width);
+
 #endif							/* ALBERT_ENCODER_H */

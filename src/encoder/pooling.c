@@ -88,9 +88,8 @@ pool_text(uint32_t pooling, const float *rows, int n, int ld, int width,
 		memcpy(out, pooler_row, width * sizeof(float));
 }
 
-/* As torch.nn.functional.normalize: divided by the norm, or by 1e-12 when that is larger. */
-static void
-normalize_row(float *row, int width)
+void
+AlbertNormalizeRow(float *row, int width)
 {
 	double		squares = 0;
 	double		norm;
@@ -219,7 +218,7 @@ AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
 
 		memcpy(row, current.data + (size_t) i * current.ld, width * sizeof(float));
 		if (normalize)
-			normalize_row(row, width);
+			AlbertNormalizeRow(row, width);
 	}
 	AlbertArenaRewind(run->arena, mark);
 	return true;

@@ -220,22 +220,6 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
 	}
 }
 
-/* x / max(|x|, 1e-12), as torch.nn.functional.normalize */
-static void
-normalize(float *x, int n)
-{
-	double		sum = 0;
-	double		norm;
-
-	for (int i = 0; i < n; i++)
-		sum += (double) x[i] * x[i];
-	norm = sqrt(sum);
-	if (norm < 1e-12)
-		norm = 1e-12;
-	for (int i = 0; i < n; i++)
-		x[i] = (float) (x[i] / norm);
-}
-
 static void
 finish_vector(const EmbeddingOptions *options, AlbertItem *item, int windows, int weight)
 {
@@ -248,7 +232,7 @@ finish_vector(const EmbeddingOptions *options, AlbertItem *item, int windows, in
 			vector[i] /= weight;
 	}
 	if (options->normalize)
-		normalize(vector, n);
+		AlbertNormalizeRow(vector, n);
 	if (options->dimensions > n)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -260,7 +244,7 @@ finish_vector(const EmbeddingOptions *options, AlbertItem *item, int windows, in
 		vector = result_floats(item, &n);
 	}
 	if (options->normalize_last)
-		normalize(vector, n);
+		AlbertNormalizeRow(vector, n);
 }
 
 void
