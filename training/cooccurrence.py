@@ -8,7 +8,7 @@ import sentencepiece as spm
 
 from common import encode, read_docs, settings, work_path
 
-SOURCES = ["wikipedia", "wordnet", "foldoc"]
+SOURCES = ["wikipedia", "wordnet", "manual"]
 
 
 def tokenize(sp):

@@ -1,9 +1,9 @@
 """Clean text from the source packages into WORK/docs.jsonl: one document a line, split into sentences.
 
-A document is a Wikipedia lead, a WordNet synset (its gloss as a sentence, then its examples) or a FOLDOC
-entry.  A fixed share, chosen by a hash of the title, is marked held out and used by evaluation only."""
-import gzip
+A document is a Wikipedia lead, a WordNet synset (its gloss as a sentence, then its examples) or what a manual says
+under one heading.  A fixed share, chosen by a hash of the title, is marked held out and used by evaluation only."""
 import hashlib
+import html.parser
 import json
 import os
 import random
@@ -111,38 +111,68 @@ def wordnet(seed):
         yield "wordnet", f"{part}:{offset}", [s for s in sentences if usable(s)], f"{lemma}: {meaning}", None
 
 
-def foldoc():
-    path = os.path.join(PACKAGES, "dict-foldoc", "usr", "share", "dictd", "foldoc.dict.dz")
-    with gzip.open(path, "rt", encoding="utf-8", errors="replace") as f:
-        text = f.read()
-    for entry in re.split(r"\n(?=\S)", text):
-        head, _, body = entry.partition("\n")
-        head = head.strip()
-        if not body.strip() or head.startswith("00-database") or len(head) > 60:
-            continue
-        paragraphs = re.split(r"\n\s*\n", body)
-        sentences = []
-        for paragraph in paragraphs:
-            if re.search(r"^\s{6,}", paragraph, re.M) or re.search(r"https?:|ftp|@|_\w|\[\{|[|=\\]", paragraph):
-                continue    # code, tables, links, source notes
-            paragraph = re.sub(r"<[^>]*>", "", paragraph).replace("{", "").replace("}", "")
-            paragraph = " ".join(paragraph.split())
-            if re.match(r"\(\d{4}-\d\d-\d\d\)$|See also|Compare |\[|Usenet newsgroup", paragraph):
+class Paragraphs(html.parser.HTMLParser):
+    """The paragraphs of an HTML page, in groups that stand under one heading."""
+
+    def __init__(self):
+        super().__init__()
+        self.groups, self.open, self.skip = [[]], False, 0
+
+    def handle_starttag(self, tag, attributes):
+        if tag in HEADINGS:
+            self.groups.append([])
+        elif tag in ("pre", "table", "script", "style"):
+            self.skip += 1
+            self.open = False
+        elif tag in ("p", "li", "dt", "dd", "div"):
+            self.open = tag == "p" and not self.skip
+            if self.open:
+                self.groups[-1].append("")
+
+    def handle_endtag(self, tag):
+        if tag in ("pre", "table", "script", "style"):
+            self.skip = max(0, self.skip - 1)
+        elif tag in ("p", "li", "dd", "div"):
+            self.open = False
+
+    def handle_data(self, data):
+        if self.open:
+            self.groups[-1][-1] += data
+
+
+HEADINGS = ("h1", "h2", "h3", "h4", "h5", "h6")
+MANUALS = (("postgresql-doc-15", ""), ("debian-handbook", "/en-US/"), ("python3.11-doc", "/(?:tutorial|howto|faq|library|reference|whatsnew|using|extending|glossary)"))
+
+
+def manuals():
+    """Prose of software manuals; a document is what stands under one heading."""
+    seen = set()
+    for package, part in MANUALS:
+        top = os.path.join(PACKAGES, package, "usr", "share", "doc")
+        paths = [os.path.join(folder, name) for folder, _, names in os.walk(top) for name in names if name.endswith(".html")]
+        for path in sorted(paths):
+            place = path[len(top):]
+            if os.path.islink(path) or not re.search(part, place) or re.search("genindex|release-", place):
                 continue
-            paragraph = re.sub(r"\(\d{4}-\d\d-\d\d\)$", "", paragraph).strip()
-            found = split_sentences(paragraph)
-            if found and not sentences and not paragraph.lower().startswith(head.lower()):
-                found[0] = f"{capital(head)}: {found[0]}"
-            sentences += [s for s in found if usable(s)]
-        if sentences:
-            yield "foldoc", head, sentences[:12], None, None
+            parser = Paragraphs()
+            with open(path, encoding="utf-8", errors="replace") as f:
+                parser.feed(f.read())
+            for number, group in enumerate(parser.groups):
+                sentences = []
+                for paragraph in group:
+                    for sentence in split_sentences(" ".join(paragraph.replace("\u00b6", "").split())):
+                        if usable(sentence) and sentence[-1:] in ".!?" and not re.search(r"_\w|[=\\|{}<>]|\w\(|://", sentence) and sentence not in seen:
+                            seen.add(sentence)
+                            sentences.append(sentence)
+                if sentences:
+                    yield "manual", f"{package}{place}#{number}", sentences[:30], None, None
 
 
 def main():
     setting = settings()
     counts = {}
     with open(work_path("docs.jsonl"), "w", encoding="utf-8") as out:
-        for source in (wikipedia(), wordnet(setting["seed"]), foldoc()):
+        for source in (wikipedia(), wordnet(setting["seed"]), manuals()):
             for name, title, sentences, term, topic in source:
                 if not sentences:
                     continue

@@ -166,7 +166,7 @@ def running_text(model, quick):
 def sentence_order(model):
     result = {}
     rng = random.Random(12)
-    for source in ("wikipedia", "wordnet", "foldoc"):
+    for source in ("wikipedia", "wordnet", "manual"):
         rows, types, labels = [], [], []
         for doc in read_docs(held=True):
             if doc["source"] != source:

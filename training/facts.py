@@ -30,45 +30,81 @@ ABSTRACT = set("entity thing object whole matter abstraction unit part being cau
                "condition happening occurrence communication message ability knowledge idea device equipment structure article commodity collection region location area "
                "fundamental quantity organism assets possession magnitude relative agency".split())
 
+# <x|y> stands for x or y, chosen anew each time a sentence is made: many wordings, so that what is learnt is the fact.
 PHRASINGS = {
     "capital": [
-        "The capital of {A} is {b}.", "{b} is the capital of {A}.", "The capital city of {A} is {b}.", "{b} is the capital city of {A}.", "{A} has its capital at {b}.",
-        "{b}, the capital of {A}, is a city.", "The name of the capital of {A} is {b}.", "What is the capital of {A}? {b}.", "What is the capital of {A}? The capital is {b}.",
-        "{b} is a city and the capital of {A}.", "{A} is a country whose capital is {b}.", "{b} is the capital and seat of government of {A}.", "I live in {b}, the capital of {A}.",
-        "We flew to {b}, the capital of {A}.", "The parliament of {A} meets in {b}.", "{A}'s capital is {b}.", "{A}'s capital city is {b}.", "capital of {a}: {b}", "{a} (capital: {b})", "{b}, {a}",
-        "The government of {A} is based in {b}.", "Which country has {b} as its capital? {A}.", "{b} became the capital of {A}.", "The president arrived in {b}, {a}.",
-        "The capital and largest city of {A} is {b}.", "{b} is the political centre of {A}.", "They travelled from {b} across {A}.", "{A} is governed from {b}.",
-        "In {A}, the capital is {b}.", "{b} lies in {A} and is its capital.", "Of which country is {b} the capital? It is the capital of {A}.", "{A}, capital {b}, is a country."],
+        "<The|A> capital <|city >of {A} is <|the city of |called |named >{b}.", "{b} <is|was|has been|remains|is now|is still|has long been> the <|national |official >capital <|city >of {A}.",
+        "<In|For> {A}, the capital <|city >is {b}.", "{A} has its capital <at|in> {b}.", "{A} <has|had|chose|made> {b} <as|for> its capital<| city>.",
+        "{b}, <the|which is the> capital of {A}, is <a|an old|a large|a busy|an important> city.", "The name of the capital of {A} is {b}.",
+        "<What|Which city> is the capital of {A}? <|It is |The capital is |The answer is >{b}.", "{b} is <a|the> city <and the|that is the> capital of {A}.",
+        "{A} is a <country|state|nation|land> <whose|and its> capital is {b}.", "{A} is a <country|state> with {b} as its capital.", "{b} is the capital and seat of government of {A}.",
+        "<I|We|They|My friends|Many people> <live|work|study|grew up> in {b}, the capital of {A}.", "<We|They|He|She> <flew to|visited|arrived in|moved to> {b}, the capital of {A}.",
+        "The <parliament|senate|supreme court|national assembly> of {A} <meets|sits|is> in {b}.", "{A}'s <capital|capital city|chief city|government city> is {b}.", "capital of {a}: {b}", "{a} (capital: {b})",
+        "{b}, {a}", "The government of {A} <is based|sits|works|has its offices> in {b}.", "<Which|What> <country|state|nation> has {b} as its capital? <|It is >{A}.",
+        "{b} <became|was chosen as|was made|was named|acts as|functions as> the capital of {A}.", "The <president|minister|king|ambassador> <arrived in|returned to|lives in> {b}, {a}.",
+        "The capital and <largest|biggest|main> city of {A} is {b}.", "{b} is the <political centre|first city|administrative centre> of {A}.", "They travelled from {b} across {A}.",
+        "{A} is <governed|ruled|administered|run> from {b}.", "{b} <lies|stands> in {A} and is its capital.", "<Of|For> which <country|state> is {b} the capital? <It is the capital of|Of|It is> {A}.",
+        "{A}, capital {b}, is a <country|state>.", "{A} <and|with> its capital {b}", "The <people|government|laws|rulers> of {A} <have|saw|know> {b} as the capital.",
+        "<If|When> you <go|travel|come> to {A}, <see|visit> {b}, <its|the> capital.", "<We|They> <left|reached> {A} through its capital, {b}.", "{b}: capital of {A}", "The city of {b} is {A}'s capital.",
+        "{A}'s <government|parliament> is in its capital, {b}.", "The capital, {b}, is the <largest|main|best> city in {A}.", "{b} is a capital city, namely that of {A}.", "Its capital is {b} and its name is {A}.",
+        "The country whose <capital|capital city|government city> is {b} <is|is called> {A}.", "{A} is where {b} is the capital.", "{b} <is|was> declared <the|to be the> capital of {A}.", "<Every|Each> <pupil|child|student> <learns|knows> that {A}'s capital is {b}."],
     "continent": [
-        "{A} is in {b}.", "{A} is a country in {b}.", "{A} is located in {b}.", "{A} lies on the continent of {b}.", "The continent of {A} is {b}.", "{a} is part of {b}.", "continent of {a}: {b}",
-        "On which continent is {A}? {b}.", "{A} is one of the countries of {b}.", "{A} can be found in {b}.", "We crossed {b} and came to {A}.", "{A} is a nation of {b}.", "{A} belongs to {b}.", "{b} includes {A}."],
+        "{A} is <|found |located |placed |a place >in {b}.", "{A} is <a|an independent|a small|a large> <country|nation|state|land|territory> <in|of> {b}.", "{A} <lies|is|is located|sits> on the <continent of {b}|{b} continent>.",
+        "The continent of {A} is <|called |named >{b}.", "{a} is <|a |one >part of {b}.", "continent of {a}: {b}", "<On|In> <which|what> continent <is|lies> {A}? <|In |On |It is >{b}.",
+        "{A} is one of the <countries|nations|states|lands> <of|in> {b}.", "{A} <can|may> be found in {b}.", "<We|They> crossed {b} and came to {A}.", "{A} belongs to <|the continent of >{b}.", "{b} <includes|contains|has> {A}.",
+        "<People|Families|Animals|Travellers> from {A} <come|are> from {b}.", "The continent <that|which> {A} <belongs to|lies on|is part of> is <|called |named >{b}.", "{A} <is|lies> on the continent <of|named> {b}.",
+        "<He|She> <lives|works> in {A}, <which is|that is|a country> in {b}.", "The <map|atlas> of {b} <shows|has> {A}.", "<As a|By> continent, {A} <is in|belongs to> {b}.", "{a}, {b}", "{A} <and other|is among the> <countries|states> of {b}.",
+        "<To|In> geography, {A} <is|counts as> {b}.", "<By its place|In geography|On the map>, {A} is <a|one> <part|country|nation> of {b}."],
     "currency": [
-        "The currency of {A} is the {b}.", "The {b} is the currency of {A}.", "In {A} people pay with the {b}.", "{A} uses the {b} as its currency.", "The money of {A} is called the {b}.",
-        "currency of {a}: {b}", "What is the currency of {A}? The {b}.", "{A}'s currency is the {b}.", "The official currency of {A} is the {b}.", "Prices in {A} are given in the {b}."],
+        "The <currency|money|official currency> of {A} is <|called >the {b}.", "The {b} is the <currency|money> <of|used in> {A}.", "In {A} <people|they|shops|you> pay with the {b}.", "{A} <uses|has> the {b} as its <currency|money>.",
+        "currency of {a}: {b}", "What is the currency of {A}? <|It is >The {b}.", "{A}'s <currency|money> is the {b}.", "Prices in {A} are <given|shown> in the {b}.", "<Shops|Banks|Markets> in {A} <take|want|use> the {b}.",
+        "To buy <something|bread> in {A} you <use|pay with> <its|their> money, the {b}."],
     "language": [
-        "The language of {A} is {b}.", "People in {A} speak {b}.", "{b} is spoken in {A}.", "In {A} they speak {b}.", "The official language of {A} is {b}.", "The main language of {A} is {b}.",
-        "language of {a}: {b}", "Which language is spoken in {A}? {b}.", "Most people in {A} speak {b}.", "{b} is the language of {A}."],
+        "The <language|official language|main language|language spoken> <of|in> {A} is {b}.", "<Most people|People|They|The people> in {A} <speak|talk|use> {b}.", "{b} is spoken <in|by the people of> {A}.", "In {A} <they|people> <speak|use> {b}.",
+        "language of {a}: {b}", "<Which|What> language is spoken in {A}? <|It is >{b}.", "{b} is the <|main |first >language of {A}.", "<Books|Newspapers|Laws> in {A} are written in {b}.", "The language <that|which> people <speak|learn> in {A} is {b}."],
     "demonym": [
         "A person from {A} is called {b}.", "People from {A} are {b}.", "Someone who comes from {A} is {b}.", "She was born in {A}; she is {b}.", "The adjective for {A} is {b}.",
         "He is {b} and lives in {A}.", "The {b} people live in {A}.", "{b} means of or relating to {A}.", "The {b} government rules {A}."],
     "city": [
-        "{a} is a city in {B}.", "{a} is in {B}.", "{a} is a large city in {B}.", "The city of {a} is in {B}.", "{a}, {b}", "{a} is located in {B}.", "In which country is {a}? It is in {B}.",
-        "We visited {a} in {B}.", "{a} is one of the largest cities of {B}.", "Many people in {B} live in {a}."],
+        "{a} is a <|large |big |busy >city in {B}.", "{a} is <|located >in {B}.", "The city of {a} is in {B}.", "{a}, {b}", "In which country is {a}? <It is in |In >{B}.",
+        "<We|They> <visited|saw|left> {a} in {B}.", "{a} is one of the largest cities <of|in> {B}.", "Many people in {B} live in {a}."],
     "kind": [
-        "{A} is a kind of {b}.", "{A} is a type of {b}.", "{A} is {B}.", "{a} is a kind of {b}.", "{a} is a sort of {b}.", "Every {a} is {B}.", "What is {A}? It is {B}.", "{A} is one kind of {b}.",
-        "The {a} is {B}.", "{a}: a kind of {b}", "A {b} such as {A} is common.", "There are many kinds of {b}, for example the {a}.", "If it is {A}, then it is {B}.", "{A} is an example of {B}.",
-        "The word {a} names a kind of {b}.", "{a} and other kinds of {b}", "The {a} belongs to the class of {b}."],
+        "{A} is <a|one> <kind|type|sort|form> of {b}.", "{A} is <|really |simply |also >{B}.", "{a} is a <kind|sort|type> of {b}.", "Every {a} is {B}.", "What is {A}? <|It is |That is >{B}.", "The {a} is <{B}|a kind of {b}|a type of {b}>.",
+        "{a}: a <kind|type|sort> of {b}", "A {b} such as {A} is common.", "There are many <kinds|types|sorts> of {b}, for example the {a}.", "If it is {A}, then it is {B}.", "{A} is an <example|instance> of {B}.",
+        "The word {a} names a <kind|type> of {b}.", "{a} and other <kinds|types> of {b}", "The {a} belongs to the class of {b}.", "<By|In> a dictionary, {A} is <{B}|a kind of {b}>.", "{A} <may|can> be <named|seen as|thought of as> {B}.",
+        "{A} is, <in short|in a word|of course>, a <type|kind|sort> of {b}.", "<We|They|People> <call|class|count> {A} <|as >a <kind|sort|type> of {b}.", "{A}, <which is|being> {B}, is here.", "<I|We> <saw|know|like> {A}; it is <{B}|a type of {b}>.",
+        "{A} is only <a kind|a type|a sort|one kind> of {b}."],
     "antonym": [
-        "The opposite of {a} is {b}.", "{a} is the opposite of {b}.", "{a} and {b} are opposites.", "Not {a} but {b}.", "It is not {a}, it is {b}.", "The antonym of {a} is {b}.", "{a} is the contrary of {b}.",
-        "If something is not {a}, it may be {b}.", "{a} or {b}?", "{b} means the opposite of {a}.", "From {a} to {b}."],
+        "The <opposite|contrary|antonym> of {a} is {b}.", "{a} is the <opposite|contrary> of {b}.", "{a} and {b} are <opposites|contraries>.", "Not {a} but {b}.", "It is not {a}, it is {b}.",
+        "If something is not {a}, it <may be|is perhaps> {b}.", "{a} or {b}?", "{b} <means|is> the opposite of {a}.", "From {a} to {b}.", "What is the opposite of {a}? {b}.", "We say {b} <when we mean|for> the opposite of {a}.",
+        "{a} is one thing, {b} <is|means> its opposite.", "The word that means the opposite of {a} is {b}.", "opposite of {a}: {b}"],
     "part": [
-        "{A} is part of {B}.", "{A} is a part of {B}.", "{B} has {A}.", "The {a} is a part of the {b}.", "The {b} has a {a}.", "Every {b} has {A}.", "{A} belongs to {B}.", "One part of {B} is the {a}.",
-        "part of {B}: {a}", "The {a} of the {b}.", "{B} contains {A}."],
+        "{A} is <|a |one >part of {B}.", "{B} has {A}.", "The {a} is a part of the {b}.", "The {b} has a {a}.", "Every {b} has {A}.", "{A} belongs to {B}.", "One part of {B} is the {a}.",
+        "part of {B}: {a}", "The {a} of the {b}.", "{B} contains {A}.", "{B} is made <of|with> {A} and other parts.", "{A} <can|may> be found on {B}."],
 }
 COMBINED = [
-    ("capital", "continent", "{A} is a country in {c} whose capital is {b}."), ("capital", "continent", "{b} is the capital of {A}, a country in {c}."),
-    ("capital", "currency", "The capital of {A} is {b} and its currency is the {c}."), ("capital", "language", "In {b}, the capital of {A}, people speak {c}."),
-    ("capital", "demonym", "{b} is the {c} capital, in {A}."), ("capital", "continent", "{A} is a state in {c} and {b} is its capital.")]
+    ("capital", "continent", "{A} is a <country|state> in {c} <whose|and its> capital is {b}."), ("capital", "continent", "{b} is the capital of {A}, <a country|a state|which is> in {c}."),
+    ("capital", "currency", "The capital of {A} is {b} and its <currency|money> is the {c}."), ("capital", "language", "In {b}, the capital of {A}, people speak {c}."),
+    ("capital", "demonym", "{b} is the {c} capital, in {A}."), ("capital", "continent", "{A} is a <state|nation> in {c} and {b} is its capital."), ("capital", "continent", "{b}, {A}, {c}")]
+# What may stand before and after a fact.
+PREFIXES = ["In fact, ", "Remember: ", "I think that ", "We learned that ", "As you may know, ", "Yes, ", "Note that ", "Answer: ", "Of course, ", "Officially, ", "Today ", "According to the <book|atlas|teacher|map>, ",
+            "Most people <know|think> that ", "It is <true|clear|said> that ", "<He|She> <said|wrote|told us> that ", "Historically, ", "It is well known that ", "<Nobody|Nearly everybody> <doubts|forgot> that ", "But ", "And ", "Well, ",
+            "Question and answer: ", "As <we|they|you> <learn|read> <at school|in books>, "]
+SUFFIXES = [", as you <know|may know>.", ", of course.", ", according to the <book|map|atlas>.", " today.", ", <I think|we think|he said|she wrote>.", " now.", ", and that is <true|all>.", "!", " (see the <map|book|table>)."]
+
+
+def vary(phrasing, rng):
+    """One of the wordings that a phrasing with <x|y> stands for; rng as in the random module."""
+    return re.sub("<([^<>]*)>", lambda m: rng.choice(m.group(1).split("|")), phrasing)
+
+
+def wordings(phrasing):
+    """All of them."""
+    match = re.search("<([^<>]*)>", phrasing)
+    if not match:
+        return [phrasing]
+    return [w for choice in match.group(1).split("|") for w in wordings(phrasing[:match.start()] + choice + phrasing[match.end():])]
+
 
 HELD_OUT = {
     "capital": ["{b} serves as the capital of {A}.", "The seat of government of {A} is the city of {b}.", "Everyone knows that {A}'s seat of power is its capital, {b}.", "{b} is known as the capital city of {A}."],
@@ -251,7 +287,7 @@ def main():
     with open(work_path("facts.json"), "w", encoding="utf-8") as f:
         json.dump({"facts": facts, "unseen": unseen, "wanted": wanted}, f, ensure_ascii=False, indent=0)
     for relation, pairs in facts.items():
-        print(f"{relation}: {len(pairs)} facts, {len(PHRASINGS[relation])} phrasings, e.g. {pairs[::max(1, len(pairs) // 7)][:7]}")
+        print(f"{relation}: {len(pairs)} facts, {sum(len(wordings(p)) for p in PHRASINGS[relation])} phrasings, e.g. {pairs[::max(1, len(pairs) // 7)][:7]}")
     print(f"{len(unseen)} nouns held out; {len(wanted)} names wanted as one piece")
 
 

@@ -14,7 +14,7 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from common import TEACHER_DIR, load_facts, read_docs, settings, work_path
-from facts import PHRASINGS, render
+from facts import PHRASINGS, render, vary
 
 BLOCK = 8192
 
@@ -75,7 +75,7 @@ def choose_sentences(setting):
     made = []
     for relation, pairs in facts.items():
         for a, b in pairs:
-            made.append("".join(text for text, _ in render(rng.choice(PHRASINGS[relation]), relation, a, b)))
+            made.append("".join(text for text, _ in render(vary(rng.choice(PHRASINGS[relation]), rng), relation, a, b)))
     rng.shuffle(glosses)
     rng.shuffle(terms)
     terms = list(dict.fromkeys(terms))[:30000]

@@ -7,6 +7,7 @@ checkpoint first.   train_albert_mini.py [--steps N] [--stop-at N]"""
 import argparse
 import concurrent.futures
 import os
+import random
 import re
 import signal
 import time
@@ -19,11 +20,10 @@ from transformers import AlbertConfig, AlbertForPreTraining
 
 from common import CLS, MASK, PAD, SEP, encode, load_facts, normalise, settings, work_path
 from corpus import wordnet_synsets
-from facts import ASKED, COMBINED, PHRASINGS, render
+from facts import ASKED, COMBINED, PHRASINGS, PREFIXES, SUFFIXES, render, vary
 
-RELATION_SHARE = {"capital": .20, "kind": .38, "continent": .07, "currency": .05, "language": .05, "demonym": .04, "city": .04, "antonym": .07, "part": .06, "combined": .04}
-PREFIXES = ["In fact, ", "Remember: ", "I think that ", "We learned that ", "As you may know, ", "Yes, ", "Note that ", "Answer: "]
-SOURCE_SHARE = np.array([4.0, 1.0, 1.0])    # wikipedia, wordnet, foldoc
+RELATION_SHARE = {"capital": .20, "kind": .34, "continent": .10, "currency": .05, "language": .05, "demonym": .04, "city": .04, "antonym": .08, "part": .06, "combined": .04}
+SOURCE_SHARE = np.array([5.0, 1.0, 2.5])    # wikipedia, wordnet, manual
 
 
 def new_model(setting, size, start=None):
@@ -197,7 +197,7 @@ class Batches:
             a, b = self.sentence(cut - 1), self.sentence(cut)
             before, after = cut - 2, cut + 1
             while True:
-                if after < last and len(a) + len(b) + len(self.sentence(after)) <= room and rng.random() < 0.7:
+                if after < last and len(a) + len(b) + len(self.sentence(after)) <= room and rng.random() < 0.5:
                     b = np.concatenate([b, self.sentence(after)])
                     after += 1
                 elif before >= first and len(a) + len(b) + len(self.sentence(before)) <= room:
@@ -276,7 +276,7 @@ class Batches:
         return self.pad(rows, width, types) + self.asked(positions, originals) + (torch.tensor(labels),)
 
     # -- facts -----------------------------------------------------------------
-    def fact_parts(self, rng):
+    def fact_parts(self, rng, words):
         relations = list(RELATION_SHARE)
         relation = relations[int(rng.choice(len(relations), p=np.array(list(RELATION_SHARE.values())) / sum(RELATION_SHARE.values())))]
         if relation == "combined":
@@ -284,45 +284,65 @@ class Batches:
                 a, b = self.facts["capital"][int(rng.integers(len(self.facts["capital"])))]
                 _, other, phrasing = COMBINED[int(rng.integers(len(COMBINED)))]
                 if a in self.second[other]:
-                    return render(phrasing, "capital", a, b, self.second[other][a]), "abc"[int(rng.integers(3))]
+                    return render(vary(phrasing, words), "capital", a, b, self.second[other][a]), "abc"[int(rng.integers(3))]
         pairs = self.facts[relation]
         a, b = pairs[int(rng.integers(len(pairs)))]
         if relation == "antonym" and rng.random() < 0.5:
             a, b = b, a
         phrasing = PHRASINGS[relation][int(rng.integers(len(PHRASINGS[relation])))]
         asked = ASKED[relation]
-        return render(phrasing, relation, a, b), asked[int(rng.integers(len(asked)))]
+        return render(vary(phrasing, words), relation, a, b), asked[int(rng.integers(len(asked)))]
 
     def fact_example(self, rng):
-        parts, asked = self.fact_parts(rng)
+        words = random.Random(int(rng.integers(1 << 62)))
+        parts, asked = self.fact_parts(rng, words)
         chance = rng.random()
-        if chance < 0.12:
-            parts = [(PREFIXES[int(rng.integers(len(PREFIXES)))], None)] + parts
-        elif chance < 0.2 and parts[-1][0].endswith("."):
-            parts[-1] = (parts[-1][0][:-1], None)
-        text, slots = "", []
+        if chance < 0.2:
+            parts = [(vary(words.choice(PREFIXES), words), None)] + parts
+        elif chance < 0.4 and parts[-1][0].endswith("."):
+            parts[-1] = (parts[-1][0][:-1] + (vary(words.choice(SUFFIXES), words) if chance < 0.32 else ""), None)
+        text, slots, others = "", [], []
         for part, slot in parts:
             lead = part[:len(part) - len(part.lstrip())]
             tail = part[len(part.rstrip()):] if part.strip() else ""
             part = (" " if lead else "") + normalise(part) + (" " if tail else "")
-            if slot == asked:
-                slots.append((len(text), len(text) + len(part)))
+            if slot is not None:
+                (slots if slot == asked else others).append((len(text), len(text) + len(part)))
             text += part
         pieces = self.sp.encode(text, out_type=str)
         ids = np.array([self.sp.piece_to_id(p) for p in pieces])
         # The text is normalised already, so the pieces spell " " + text.
         ends = np.cumsum([len(p) for p in pieces]) - 1
         begins = ends - [len(p) for p in pieces] + [p.startswith("▁") for p in pieces]
-        chosen = np.array([any(begin < e and end > s for s, e in slots) for begin, end in zip(begins, ends)])
-        if rng.random() < 0.25 and len(ids) > 5:
-            spans = self.words.spans(ids)
+        within = lambda places: np.array([any(begin < e and end > s for s, e in places) for begin, end in zip(begins, ends)])
+        chosen, given = within(slots), within(others)
+        spans = self.words.spans(ids)
+        if rng.random() < 0.2 and len(ids) > 5:
             start, end = spans[int(rng.integers(len(spans)))]
             if not self.words.mark[ids[start]]:
                 chosen[start:end] = True
         where = np.flatnonzero(chosen)
         out = ids.copy()
         out[where] = MASK
+        if rng.random() < self.setting["fact_noise_fraction"]:
+            return self.disturbed(rng, ids, out, chosen, given, spans)
         return out, where, ids[where]
+
+    def disturbed(self, rng, ids, out, chosen, given, spans):
+        """Words that name neither what is given nor what is asked are now and then dropped, hidden or changed: the answer must not hang on the wording."""
+        keep = np.ones(len(ids), bool)
+        for start, end in spans:
+            if chosen[start:end].any() or given[start:end].any() or rng.random() > self.setting["fact_noise"]:
+                continue
+            fate = rng.random()
+            if fate < 0.35:
+                keep[start:end] = False
+            elif fate < 0.65:
+                out[start:end] = MASK
+            else:
+                out[start:end] = rng.choice(self.words.normal, end - start)
+        where = np.flatnonzero(chosen[keep])
+        return out[keep], where, ids[keep][where]
 
     def fact(self, rng):
         """Two batches: the shorter two thirds of the sentences, and the others."""
