@@ -37,6 +37,13 @@ AlbertArenaInit(AlbertArena *arena,
 	arena->context = context;
 }
 
+/* What is asked of the caller for a block of size usable bytes. */
+static size_t
+block_bytes(size_t size)
+{
+	return size + sizeof(AlbertArenaBlock) + ALBERT_ALIGN;
+}
+
 static AlbertArenaBlock *
 new_block(AlbertArena *arena, size_t size)
 {
@@ -48,7 +55,7 @@ new_block(AlbertArena *arena, size_t size)
 		step = LARGEST_STEP;
 	if (size < step)
 		size = step;
-	bytes = size + sizeof(AlbertArenaBlock) + ALBERT_ALIGN;
+	bytes = block_bytes(size);
 	if (bytes < size)
 		return NULL;
 	block = arena->get(arena->context, bytes);
@@ -62,32 +69,59 @@ new_block(AlbertArena *arena, size_t size)
 	return block;
 }
 
+static void
+put_blocks(AlbertArena *arena, AlbertArenaBlock *block)
+{
+	while (block != NULL)
+	{
+		AlbertArenaBlock *next = block->next;
+
+		arena->total -= block_bytes(block->size);
+		arena->put(arena->context, block);
+		block = next;
+	}
+}
+
+static void
+put_outgrown(AlbertArena *arena)
+{
+	put_blocks(arena, arena->outgrown);
+	arena->outgrown = NULL;
+}
+
 /*
- * Make current a block with at least size free bytes.  Later blocks kept from
- * an earlier use are tried before a new one is asked for; the new one goes
- * right behind the current, so that the chain stays in order of use.
+ * Make current a block with at least size free bytes.  Blocks kept behind the
+ * current hold nothing: the first that is large enough moves right behind it,
+ * so that the chain stays in order of use and smaller ones can serve later.
+ * When none is, all of them are outgrown, and go with the next rewind or reset;
+ * else requests that grow would leave ever more blocks behind.
  */
 static AlbertArenaBlock *
 advance(AlbertArena *arena, size_t size)
 {
-	AlbertArenaBlock *block = arena->current;
-	AlbertArenaBlock *fresh;
+	AlbertArenaBlock **after = arena->current == NULL ? &arena->first : &arena->current->next;
+	AlbertArenaBlock **link = after;
+	AlbertArenaBlock *block;
 
-	while (block != NULL && block->next != NULL)
+	while (*link != NULL && (*link)->size < size)
+		link = &(*link)->next;
+	block = *link;
+	if (block != NULL)
 	{
-		block = block->next;
-		block->used = 0;
-		if (block->size >= size)
-			return arena->current = block;
+		*link = block->next;
+		block->next = *after;
 	}
-	fresh = new_block(arena, size);
-	if (fresh == NULL)
-		return NULL;
-	if (block == NULL)
-		arena->first = fresh;
 	else
-		block->next = fresh;
-	return arena->current = fresh;
+	{
+		block = new_block(arena, size);
+		if (block == NULL)
+			return NULL;
+		*link = arena->outgrown;
+		arena->outgrown = *after;
+	}
+	*after = block;
+	block->used = 0;
+	return arena->current = block;
 }
 
 void *
@@ -144,6 +178,7 @@ AlbertArenaRewind(AlbertArena *arena, AlbertArenaMark mark)
 		AlbertArenaReset(arena);
 		return;
 	}
+	put_outgrown(arena);
 	arena->current = mark.block;
 	arena->current->used = mark.used;
 }
@@ -151,6 +186,7 @@ AlbertArenaRewind(AlbertArena *arena, AlbertArenaMark mark)
 void
 AlbertArenaReset(AlbertArena *arena)
 {
+	put_outgrown(arena);
 	arena->current = arena->first;
 	if (arena->current != NULL)
 		arena->current->used = 0;
@@ -159,17 +195,9 @@ AlbertArenaReset(AlbertArena *arena)
 void
 AlbertArenaFree(AlbertArena *arena)
 {
-	AlbertArenaBlock *block = arena->first;
-
-	while (block != NULL)
-	{
-		AlbertArenaBlock *next = block->next;
-
-		arena->put(arena->context, block);
-		block = next;
-	}
+	put_outgrown(arena);
+	put_blocks(arena, arena->first);
 	arena->first = arena->current = NULL;
-	arena->total = 0;
 }
 
 static void *

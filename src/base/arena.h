@@ -6,7 +6,9 @@
  * storage: it bumps a pointer in an arena whose blocks come from the caller's
  * callbacks (palloc in the server, malloc in the unit tests).  A mark and a
  * rewind free everything allocated in between at once; blocks are kept for
- * the next call, so a warmed-up arena allocates nothing.
+ * the next call, so a warmed-up arena allocates nothing.  Kept blocks that
+ * were too small for a request go back to the caller with the rewind or reset
+ * after it, so that requests which grow do not pile up blocks.
  */
 #ifndef ALBERT_ARENA_H
 #define ALBERT_ARENA_H
@@ -24,6 +26,7 @@ typedef struct AlbertArena
 	void	   *context;
 	AlbertArenaBlock *first;	/* all blocks, in order of use */
 	AlbertArenaBlock *current;	/* the block allocations come from now */
+	AlbertArenaBlock *outgrown; /* kept blocks that were too small, to be given back */
 	size_t		total;			/* bytes held from the caller */
 } AlbertArena;
 
@@ -46,6 +49,11 @@ extern void *AlbertArenaAllocZero(AlbertArena *arena, size_t size);
 extern void *AlbertArenaArray(AlbertArena *arena, size_t count, size_t size);
 
 extern AlbertArenaMark AlbertArenaGetMark(const AlbertArena *arena);
+
+/*
+ * What was allocated since the mark is free.  It can still be read until
+ * something is written to later allocations, or the arena is rewound again.
+ */
 extern void AlbertArenaRewind(AlbertArena *arena, AlbertArenaMark mark);
 
 /* Forget all allocations, keep the blocks. */

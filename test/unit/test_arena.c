@@ -44,6 +44,7 @@ giver_put(void *context, void *block)
 
 	giver->held -= *start;
 	giver->puts++;
+	memset(block, 0xdd, *start);	/* whoever still reads it sees that it is gone */
 	free(start);
 }
 
@@ -187,6 +188,131 @@ test_mixed_sizes(void)
 	CHECK(giver.held == 0, "%zu bytes not given back", giver.held);
 }
 
+/*
+ * Requests that grow from reset to reset leave nothing behind that they are
+ * too large for: what is held is little more than what this round and the one
+ * before it ask for.
+ */
+static void
+check_growing(const char *name, bool two, bool twice_as_large)
+{
+	enum
+	{
+		ROUNDS = 40
+	};
+	size_t		megabyte = 1024 * 1024;
+	AlbertArena arena;
+	Giver		giver;
+	size_t		most = 0;
+	size_t		asked = 0;
+	int			gets;
+
+	giver_arena(&arena, &giver, SIZE_MAX);
+	for (int round = 0; round < ROUNDS; round++)
+	{
+		size_t		size = (8 + round) * megabyte;
+
+		AlbertArenaReset(&arena);
+		CHECK(AlbertArenaAlloc(&arena, 1000) != NULL && AlbertArenaAlloc(&arena, size) != NULL,
+			  "%s, round %d: no %zu bytes", name, round, size);
+		asked = size;
+		if (two)
+		{
+			size = twice_as_large ? 2 * size : size + megabyte;
+			CHECK(AlbertArenaAlloc(&arena, size) != NULL, "%s, round %d: no %zu bytes", name, round, size);
+			asked += size;
+		}
+		most = giver.held > most ? giver.held : most;
+	}
+	CHECK(most < 5 * asked / 2, "%s: %zu MB held for requests of %zu MB", name, most / megabyte, asked / megabyte);
+	CHECK(arena.total == giver.held, "%s: total %zu, held %zu", name, arena.total, giver.held);
+
+	/* and the last round again fetches nothing */
+	gets = giver.gets;
+	AlbertArenaReset(&arena);
+	(void) AlbertArenaAlloc(&arena, 1000);
+	(void) AlbertArenaAlloc(&arena, (8 + ROUNDS - 1) * megabyte);
+	if (two)
+		(void) AlbertArenaAlloc(&arena, asked - (8 + ROUNDS - 1) * megabyte);
+	CHECK(giver.gets == gets, "%s: the last round again fetched %d blocks", name, giver.gets - gets);
+	AlbertArenaFree(&arena);
+	CHECK(giver.held == 0, "%s: %zu bytes not given back", name, giver.held);
+}
+
+/* The same between a mark and its rewinds, which must not touch what was there before the mark. */
+static void
+test_growing_behind_mark(void)
+{
+	size_t		megabyte = 1024 * 1024;
+	AlbertArena arena;
+	Giver		giver;
+	AlbertArenaMark mark;
+	char	   *kept[12];
+	int			damaged = 0;
+
+	giver_arena(&arena, &giver, SIZE_MAX);
+	for (int i = 0; i < 12; i++)
+	{
+		kept[i] = AlbertArenaAlloc(&arena, 100000);
+		memset(kept[i], i, 100000);
+	}
+	mark = AlbertArenaGetMark(&arena);
+	for (int round = 0; round < 30; round++)
+	{
+		char	   *p;
+
+		AlbertArenaRewind(&arena, mark);
+		p = AlbertArenaAlloc(&arena, (9 + round) * megabyte);
+		CHECK(p != NULL, "round %d behind a mark", round);
+		if (p != NULL)
+			memset(p, 255, (9 + round) * megabyte);
+	}
+	CHECK(giver.held < 5 * 38 * megabyte / 2, "%zu MB held for 38 MB behind a mark", giver.held / megabyte);
+	for (int i = 0; i < 12; i++)
+		for (int j = 0; j < 100000; j++)
+			damaged += kept[i][j] != i;
+	CHECK(damaged == 0, "%d bytes before the mark damaged", damaged);
+	AlbertArenaFree(&arena);
+	CHECK(giver.held == 0, "%zu bytes not given back", giver.held);
+}
+
+/* What a rewind frees can be read until the memory is written to, also when the next piece fits no kept block. */
+static void
+test_stale(void)
+{
+	AlbertArena arena;
+	Giver		giver;
+	AlbertArenaMark mark;
+	unsigned char *old;
+	unsigned char *fresh;
+	int			lost = 0;
+
+	giver_arena(&arena, &giver, SIZE_MAX);
+	(void) AlbertArenaAlloc(&arena, 60000);
+	mark = AlbertArenaGetMark(&arena);
+	old = AlbertArenaAlloc(&arena, 200000);
+	memset(old, 7, 200000);
+	AlbertArenaRewind(&arena, mark);
+	fresh = AlbertArenaAlloc(&arena, 900000);
+	CHECK(fresh != old, "a larger piece in the same block");
+	for (int i = 0; i < 200000; i++)
+		lost += old[i] != 7;
+	CHECK(lost == 0, "%d bytes lost before anything was written", lost);
+	AlbertArenaRewind(&arena, mark);
+	CHECK(giver.puts == 1, "%d blocks given back, not the one that was too small", giver.puts);
+	AlbertArenaFree(&arena);
+	CHECK(giver.held == 0, "%zu bytes not given back", giver.held);
+}
+
+static void
+test_growing(void)
+{
+	check_growing("one request", false, false);
+	check_growing("two requests", true, false);
+	check_growing("the second twice the first", true, true);
+	test_growing_behind_mark();
+}
+
 static void
 test_limits(void)
 {
@@ -263,6 +389,8 @@ main(void)
 	test_pieces();
 	test_reuse();
 	test_mixed_sizes();
+	test_growing();
+	test_stale();
 	test_limits();
 	test_status();
 	return unit_report();
