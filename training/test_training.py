@@ -1,9 +1,11 @@
-"""Retrain a few steps on a tiny sample and check that every loss falls; check a model directory against the fixed set.
+"""Check the data that training is made of; retrain a few steps on a tiny sample and check that every loss falls; check
+a model directory against the fixed set.
 
-    test_training.py                         train on the packaged sample (needs torch, transformers, sentencepiece)
+    test_training.py                         the data, and training on the packaged sample (needs torch, transformers, sentencepiece)
     test_training.py MODEL_DIRECTORY FILE    accuracy of the model on the fixed set against the minimum in it"""
 import json
 import os
+import re
 import sys
 import tempfile
 import unittest
@@ -13,9 +15,96 @@ sys.path.insert(0, HERE)
 SAMPLE = os.path.join(HERE, "sample")
 
 
+def read(*parts):
+    with open(os.path.join(HERE, *parts), encoding="utf-8") as f:
+        return f.read()
+
+
+class Data(unittest.TestCase):
+    """Needs the standard library only."""
+
+    def bare(self, phrasing):
+        """What is left of a phrasing whatever is put in: words, without articles, with x for each slot."""
+        words = re.findall(r"\{\w\}|[\w']+", phrasing.lower())
+        return tuple("x" if word[0] == "{" else word for word in words if word not in ("a", "an", "the"))
+
+    def wordings(self, phrasing):
+        import facts
+        return facts.wordings(phrasing) if hasattr(facts, "wordings") else [phrasing]
+
+    def test_no_training_phrasing_makes_a_held_out_one(self):
+        import facts
+        trained = [p for relation in facts.PHRASINGS.values() for p in relation] + [p for _, _, p in facts.COMBINED]
+        shown = {self.bare(w) for p in trained for w in self.wordings(p)}
+        before = {self.bare(w) for p in getattr(facts, "PREFIXES", []) for w in self.wordings(p)} | {()}
+        after = {self.bare(w) for p in getattr(facts, "SUFFIXES", []) for w in self.wordings(p)} | {()}
+        self.assertIn(("capital", "of", "x", "is", "x"), shown)
+        for held in (p for relation in facts.HELD_OUT.values() for p in relation):
+            for words in map(self.bare, self.wordings(held)):
+                for first in (f for f in before if words[:len(f)] == f):
+                    for last in (l for l in after if words[len(words) - len(l):] == l):
+                        self.assertNotIn(words[len(first):len(words) - len(last)], shown, held)
+
+    def test_phrasings_name_what_they_relate(self):
+        import facts
+        for relation, phrasings in [*facts.PHRASINGS.items(), *facts.HELD_OUT.items()]:
+            self.assertIn(relation, facts.ASKED)
+            for wording in (w for p in phrasings for w in self.wordings(p)):
+                self.assertEqual(sorted(slot.lower() for slot in re.findall(r"\{(\w)\}", wording)), ["a", "b"], wording)
+                self.assertNotRegex(re.sub(r"\{\w\}", "x", wording), r"[<>|{}]|  ")
+        for first, second, phrasing in facts.COMBINED:
+            self.assertLessEqual({first, second}, set(facts.PHRASINGS))
+            for wording in self.wordings(phrasing):
+                self.assertEqual(sorted(slot.lower() for slot in re.findall(r"\{(\w)\}", wording)), ["a", "b", "c"], wording)
+
+    def test_settings_are_those_that_are_read(self):
+        setting = json.loads(read("settings.json"))
+        scripts = "".join(read(name) for name in os.listdir(HERE) if name.endswith(".py") and name != os.path.basename(__file__))
+        used = set(re.findall(r"""\bsettings?(?:\(\))?(?:\[|\.get\()["'](\w+)""", scripts))
+        self.assertEqual(used - set(setting), set(), "read, but not in settings.json")
+        self.assertEqual(set(setting) - set(re.findall(r"""["'](\w+)["']""", scripts)), set(), "in settings.json, but never read")
+        for name, value in setting.items():
+            self.assertIsInstance(value, (int, float), name)
+            self.assertGreater(value, 0, name)
+            if name.endswith(("_fraction", "_share")):
+                self.assertLess(value, 1, name)
+        self.assertEqual(setting["hidden_size"] % setting["num_attention_heads"], 0)
+        self.assertEqual(setting["num_hidden_layers"] % setting["num_hidden_groups"], 0)
+        self.assertLess(setting["warmup_steps"], setting["steps"])
+        self.assertLessEqual(setting["short_length"], setting["long_length"])
+        self.assertLessEqual(setting["long_length"], setting["max_position_embeddings"])
+
+    def test_sources_are_named(self):
+        fetched = re.findall(r"^(?:pip|deb)_get ([\w.-]+)(?:==(\S+))?", read("fetch"), re.M)
+        table = [line for line in read("SOURCES.md").splitlines() if line.startswith("|")]
+        self.assertGreater(len(fetched), 5)
+        for name, version in fetched:
+            rows = [line for line in table if f"`{name}`" in line]
+            self.assertEqual(len(rows), 1, f"{name} in the table of SOURCES.md")
+            if version and f"`{name}` " in rows[0] and re.search(r"` \d", rows[0]):
+                self.assertIn(f"`{name}` {version}", rows[0])
+        for line in table[2:]:
+            self.assertEqual([cell.strip() == "" for cell in line.split("|")[1:-1]], [False] * 4, line)
+
+    def test_sample_is_of_the_same_form(self):
+        import facts
+        from common import read_docs
+        sample = json.loads(read("sample", "facts.json"))
+        self.assertLessEqual(set(sample["facts"]), set(facts.PHRASINGS))
+        for relation, pairs in sample["facts"].items():
+            self.assertTrue(all(len(pair) == 2 and all(pair) for pair in pairs), relation)
+        docs = list(read_docs(os.path.join(SAMPLE, "docs.jsonl")))
+        self.assertGreater(len(docs), 100)
+        self.assertTrue(all(doc["sentences"] and all(doc["sentences"]) for doc in docs))
+
+
 class Retraining(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
+        try:
+            import numpy, sentencepiece, torch, transformers  # noqa: E401, F401
+        except ImportError as error:
+            raise unittest.SkipTest(f"{error} in {sys.executable} (set PYTHON)")
         cls.folder = tempfile.TemporaryDirectory()
         os.environ["ALBERT_TRAINING_WORK"] = cls.folder.name
         import common
@@ -101,4 +190,4 @@ if __name__ == "__main__":
         FixedSet.directory, FixedSet.path = arguments
         unittest.main(argv=["test_training", "FixedSet"])
     else:
-        unittest.main(argv=["test_training", "Retraining"])
+        unittest.main(argv=["test_training", "Data", "Retraining"])
