@@ -9,9 +9,11 @@ the same bytes.  KEY is a number of config.json (hidden_size, num_hidden_layers
 
     seed=N           other weights
     dtype=F32|BF16   how weights are stored (BF16)
-    tokenizer=FILE   a spiece.model to copy instead of the one made here
+    tokenizer=FILE   a spiece.model to copy instead of the one made here; "wordpiece": a vocab.txt made here
     head=NAME        instead of the heads of pretraining: classifier, multilabel,
                      nli, tokens, answers or choice
+    dense=N          also what sentence-transformers adds: the maximum and the mean of the tokens, a Dense module
+                     that makes N values of them, normalisation, prompts, and a length of 24 tokens
 
 The vocabulary made here has the special tokens in ALBERT's order, a few
 hundred frequent English words and the characters of ASCII, so every text of
@@ -19,6 +21,7 @@ ASCII has pieces; there is no normalisation table.
 """
 import array
 import json
+import math
 import os
 import random
 import shutil
@@ -97,6 +100,14 @@ def sentencepiece_model():
     return out + field(2, 2, trainer) + field(3, 2, normalizer)
 
 
+# ---- WordPiece's vocabulary ----
+
+def wordpiece_vocabulary():
+    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, "run", "cat", "un", "##aff", "##able", "##ning", "##s"]
+    pieces += [prefix + chr(c) for prefix in ("", "##") for c in range(33, 127) if not chr(c).isupper()]
+    return list(dict.fromkeys(pieces))
+
+
 # ---- heads ----
 
 # NAME: (architecture, tensors, has a pooler, labels, problem type)
@@ -161,13 +172,11 @@ def widen(data):
     return wide.tobytes()
 
 
-def write_weights(path, config, head, seed, dtype):
+def write_tensors(path, names, seed, dtype):
     width = {"F32": 4, "BF16": 2}[dtype]
-    header, offset, names = {"__metadata__": {"format": "pt"}}, 0, tensors(config, head)
+    header, offset = {"__metadata__": {"format": "pt"}}, 0
     for name, shape in names:
-        size = width
-        for dimension in shape:
-            size *= dimension
+        size = width * math.prod(shape)
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + size]}
         offset += size
     text = json.dumps(header).encode()
@@ -176,15 +185,52 @@ def write_weights(path, config, head, seed, dtype):
     with open(path, "wb") as out:
         out.write(struct.pack("<Q", len(text)) + text)
         for name, shape in names:
-            count = 1
-            for dimension in shape:
-                count *= dimension
+            count = math.prod(shape)
             norm = "orm" in name and name.endswith(".weight")
             while count > 0:
                 step = min(count, 1 << 22)
                 data = bfloat16(rng, step, norm)
                 out.write(widen(data) if dtype == "F32" else data)
                 count -= step
+
+
+# ---- files ----
+
+def write_json(value, *path):
+    os.makedirs(os.path.join(*path[:-1]), exist_ok=True)
+    with open(os.path.join(*path), "w") as out:
+        json.dump(value, out, indent=1, sort_keys=True)
+
+
+def write_tokenizer(path, tokenizer, max_length):
+    if tokenizer == "wordpiece":
+        with open(os.path.join(path, "vocab.txt"), "w") as out:
+            out.write("".join(piece + "\n" for piece in wordpiece_vocabulary()))
+        write_json({"do_lower_case": True, "model_max_length": max_length, "tokenizer_class": "BertTokenizer"},
+                   path, "tokenizer_config.json")
+        return
+    if tokenizer is not None:
+        shutil.copyfile(tokenizer, os.path.join(path, "spiece.model"))
+    else:
+        with open(os.path.join(path, "spiece.model"), "wb") as out:
+            out.write(sentencepiece_model())
+    write_json({"do_lower_case": True, "keep_accents": False, "remove_space": True, "model_max_length": max_length,
+                "tokenizer_class": "AlbertTokenizer"}, path, "tokenizer_config.json")
+
+
+def write_sentence_transformers(path, hidden_size, outputs, seed, dtype):
+    modules = [("", "Transformer"), ("1_Pooling", "Pooling"), ("2_Dense", "Dense"), ("3_Normalize", "Normalize")]
+    write_json([{"idx": i, "name": str(i), "path": name, "type": "sentence_transformers.models." + kind}
+                for i, (name, kind) in enumerate(modules)], path, "modules.json")
+    write_json({"word_embedding_dimension": hidden_size, "pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True},
+               path, "1_Pooling", "config.json")
+    write_json({"in_features": 2 * hidden_size, "out_features": outputs, "bias": True,
+                "activation_function": "torch.nn.modules.activation.Tanh"}, path, "2_Dense", "config.json")
+    write_tensors(os.path.join(path, "2_Dense", "model.safetensors"),
+                  [("linear.weight", [outputs, 2 * hidden_size]), ("linear.bias", [outputs])], seed + 1, dtype)
+    write_json({"max_seq_length": 24, "do_lower_case": False}, path, "sentence_bert_config.json")
+    write_json({"prompts": {"query": "what is ", "document": "this text: "}, "default_prompt_name": "document"},
+               path, "config_sentence_transformers.json")
 
 
 def write_model(directory, name, settings):
@@ -194,14 +240,11 @@ def write_model(directory, name, settings):
     dtype = settings.pop("dtype", "BF16")
     tokenizer = settings.pop("tokenizer", None)
     head = settings.pop("head", "pretraining")
+    dense = int(settings.pop("dense", 0))
     architecture, _, _, labels, problem_type = HEADS[head]
-    config = dict(DEFAULTS, vocab_size=len(vocabulary()))
+    config = dict(DEFAULTS, vocab_size=len(wordpiece_vocabulary() if tokenizer == "wordpiece" else vocabulary()))
     config.update((key, int(value)) for key, value in settings.items())
-    if tokenizer is not None:
-        shutil.copyfile(tokenizer, os.path.join(path, "spiece.model"))
-    else:
-        with open(os.path.join(path, "spiece.model"), "wb") as out:
-            out.write(sentencepiece_model())
+    write_tokenizer(path, tokenizer, config["max_position_embeddings"])
     config.update(architectures=[architecture], model_type="albert", hidden_act="gelu_new",
                   layer_norm_eps=1e-12, pad_token_id=0, bos_token_id=2, eos_token_id=3)
     if labels is not None:
@@ -209,13 +252,10 @@ def write_model(directory, name, settings):
                       label2id={label: i for i, label in enumerate(labels)})
     if problem_type is not None:
         config.update(problem_type=problem_type)
-    with open(os.path.join(path, "config.json"), "w") as out:
-        json.dump(config, out, indent=1, sort_keys=True)
-    with open(os.path.join(path, "tokenizer_config.json"), "w") as out:
-        json.dump({"do_lower_case": True, "keep_accents": False, "remove_space": True,
-                   "model_max_length": config["max_position_embeddings"],
-                   "tokenizer_class": "AlbertTokenizer"}, out, indent=1, sort_keys=True)
-    write_weights(os.path.join(path, "model.safetensors"), config, head, seed, dtype)
+    write_json(config, path, "config.json")
+    write_tensors(os.path.join(path, "model.safetensors"), tensors(config, head), seed, dtype)
+    if dense > 0:
+        write_sentence_transformers(path, config["hidden_size"], dense, seed, dtype)
 
 
 def main(arguments):

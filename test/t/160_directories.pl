@@ -1,0 +1,205 @@
+# Kinds of model directories through SQL, on small models made here: one of
+# sentence-transformers with a Dense module and prompts, and one with a
+# WordPiece vocabulary.  What is expected is computed here, in double precision,
+# from the files and from the hidden states that albert_token_embeddings gives.
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
+use AlbertModels;
+use AlbertTest;
+use JSON::PP;
+use List::Util qw(max sum);
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $models = make_models(
+	sentence => SMALL . ',dense=12,seed=4',
+	sentence_f32 => SMALL . ',dense=40,seed=5,dtype=F32',
+	wordpiece => SMALL . ',tokenizer=wordpiece,seed=6');
+my $node = albert_node('directories', conf => "albert.model_path = '$models'\n");
+
+sub answer
+{
+	my ($sql) = @_;
+
+	return $node->safe_psql('postgres', "SELECT $sql");
+}
+
+# The numbers of an array's output, and of the arrays of several rows.
+sub numbers
+{
+	return map { [ /[-+.\de]+/g ] } split /\n/, $_[0];
+}
+
+# tensors(FILE): name => [shape, values]; values are BF16 or F32.
+sub tensors
+{
+	my ($file) = @_;
+	my $bytes = slurp_file($file);
+	my $length = unpack 'Q<', $bytes;
+	my $header = decode_json(substr $bytes, 8, $length);
+	my %tensors;
+
+	for my $name (grep { $_ ne '__metadata__' } keys %$header)
+	{
+		my ($from, $to) = @{ $header->{$name}{data_offsets} };
+		my $data = substr $bytes, 8 + $length + $from, $to - $from;
+		my @values = $header->{$name}{dtype} eq 'F32' ? unpack('f<*', $data)
+		  : map { unpack 'f', pack 'L', $_ << 16 } unpack('S<*', $data);
+
+		$tensors{$name} = [ $header->{$name}{shape}, \@values ];
+	}
+	return \%tensors;
+}
+
+# W x + b
+sub linear
+{
+	my ($tensors, $name, $x) = @_;
+	my ($shape, $weight) = @{ $tensors->{"$name.weight"} };
+	my (undef, $bias) = @{ $tensors->{"$name.bias"} };
+	my ($rows, $cols) = @$shape;
+
+	die "$name takes $cols values, not " . @$x if $cols != @$x;
+	return [ map { my $row = $_; $bias->[$row] + sum map { $weight->[ $row * $cols + $_ ] * $x->[$_] } 0 .. $cols - 1 } 0 .. $rows - 1 ];
+}
+
+sub tanh
+{
+	my ($x) = @_;
+
+	return 1 - 2 / (exp(2 * $x) + 1);
+}
+
+sub close_to
+{
+	my ($name, $got, $expected, $limit) = @_;
+	my $worst = @$got == @$expected ? max map { abs($got->[$_] - $expected->[$_]) } 0 .. $#$got : 'undefined';
+
+	ok($worst ne 'undefined' && $worst <= $limit, "$name: " . @$got . " values, largest difference $worst (limit $limit)");
+	return;
+}
+
+# ---- sentence-transformers: the maximum and the mean, tanh(W x + b), length 1 ----
+
+sub hidden_rows
+{
+	my ($text, $model) = @_;
+
+	return numbers(answer("embedding FROM albert_token_embeddings('$text', '$model')"));
+}
+
+sub sentence_vector
+{
+	my ($model, @rows) = @_;
+	my @columns = 0 .. $#{ $rows[0] };
+	my @pooled;
+
+	for my $i (@columns)
+	{
+		my @values = map { $_->[$i] } @rows;
+
+		$pooled[$i] = max @values;
+		$pooled[ @columns + $i ] = sum(@values) / @values;
+	}
+	my @vector = map { tanh($_) } @{ linear(tensors("$models/$model/2_Dense/model.safetensors"), 'linear', \@pooled) };
+	my $length = sqrt sum map { $_ * $_ } @vector;
+	return [ map { $_ / $length } @vector ];
+}
+
+for my $model (qw(sentence sentence_f32))
+{
+	my $text = 'the capital of france';
+	my $document = sentence_vector($model, hidden_rows("this text: $text", $model));
+	my $query = sentence_vector($model, hidden_rows("what is $text", $model));
+	my ($got) = numbers(answer("albert_embedding('$text', '$model')"));
+
+	close_to("$model: the default prompt", $got, $document, 1e-6);
+	($got) = numbers(answer("albert_embedding('$text', '$model', prompt => 'document')"));
+	close_to("$model: the same by its name", $got, $document, 1e-6);
+	($got) = numbers(answer("albert_embedding('$text', '$model', prompt => 'query')"));
+	close_to("$model: another prompt", $got, $query, 1e-6);
+	cmp_ok(max(map { abs($document->[$_] - $query->[$_]) } 0 .. $#$query), '>', 1e-4, "$model: prompts make a difference");
+
+	($got) = numbers(answer("unnest(albert_embedding(ARRAY['$text', 'another city'], '$model'))"));
+	$got = [ map { @$_ } numbers(answer("unnest(albert_embedding(ARRAY['$text', 'another city'], '$model'))")) ];
+	close_to("$model: an array of texts", $got,
+		[ @$document, @{ sentence_vector($model, hidden_rows('this text: another city', $model)) } ], 1e-6);
+
+	my $other = sentence_vector($model, hidden_rows('this text: another city', $model));
+	close_to("$model: similarity", [ answer("albert_similarity('$text', 'another city', '$model')") ],
+		[ sum map { $document->[$_] * $other->[$_] } 0 .. $#$other ], 1e-6);
+
+	# 24 tokens: [CLS], the prompt's, as much of the text as fits, [SEP]
+	my $room = 22 - (answer("albert_token_count('this text: ', '$model')") - 2);
+	($got) = numbers(answer("albert_embedding(repeat('city ', 100), '$model')"));
+	close_to("$model: a text longer than the length in its files", $got,
+		sentence_vector($model, hidden_rows('this text: ' . 'city ' x $room, $model)), 1e-6);
+
+	# a pooling that is asked for is only that
+	my @rows = hidden_rows("this text: $text", $model);
+	($got) = numbers(answer("albert_embedding('$text', '$model', pooling => 'mean')"));
+	close_to("$model: a pooling of the caller's", $got,
+		[ map { my $i = $_; sum(map { $_->[$i] } @rows) / @rows } 0 .. $#{ $rows[0] } ], 1e-5);
+}
+
+# ---- WordPiece ----
+
+sub wordpiece_is
+{
+	my ($name, $expected, $sql) = @_;
+
+	is(answer($sql), $expected, $name);
+	return;
+}
+
+wordpiece_is('pieces', 'un ##aff ##able cat ##s , run ##ning the city !',
+	q{array_to_string(albert_tokenize('Unaffable Cats, running the CITY!', 'wordpiece'), ' ')});
+wordpiece_is('accents are dropped, words are cut into characters', 'c ##a ##f ##e',
+	q{array_to_string(albert_tokenize(U&'Caf\00e9', 'wordpiece'), ' ')});
+wordpiece_is('unknown words', '[UNK] [UNK] the [UNK]',
+	q{array_to_string(albert_tokenize(U&'\65e5\672c the \03b1\03b2\03b3', 'wordpiece'), ' ')});
+my @vocabulary = split /\n/, slurp_file("$models/wordpiece/vocab.txt");
+my %id = map { $vocabulary[$_] => $_ } 0 .. $#vocabulary;
+wordpiece_is('ids are lines of vocab.txt', join(',', @id{ '[CLS]', 'the', 'cat', '##s', '[SEP]', 'un', '##able', '[SEP]' }),
+	q{array_to_string(albert_encode('the cats', 'unable', 'wordpiece'), ',')});
+wordpiece_is('places in the text', '0-3 3-4 4-5 6-9 9-13',
+	q{string_agg(start || '-' || stop, ' ' ORDER BY "position") FROM albert_tokens('cats, running', 'wordpiece') WHERE NOT special});
+wordpiece_is('back to text', 'unaffable cats, running the city!',
+	q{albert_decode(albert_encode('Unaffable Cats, running the CITY!', 'wordpiece'), 'wordpiece', skip_special_tokens => true)});
+
+# The masked language model head: E LayerNorm(gelu(W h + b)) + c over the whole vocabulary.
+sub mask_probabilities
+{
+	my ($h) = @_;
+	my $tensors = tensors("$models/wordpiece/model.safetensors");
+	my @x = map { 0.5 * $_ * (1 + tanh(sqrt(2 / 3.14159265358979324) * ($_ + 0.044715 * $_**3))) } @{ linear($tensors, 'predictions.dense', $h) };
+	my $mean = sum(@x) / @x;
+	my $deviation = sqrt(sum(map { ($_ - $mean)**2 } @x) / @x + 1e-12);
+	my ($gain, $shift) = map { $tensors->{"predictions.LayerNorm.$_"}[1] } qw(weight bias);
+
+	@x = map { ($x[$_] - $mean) / $deviation * $gain->[$_] + $shift->[$_] } 0 .. $#x;
+	my @logits = @{ linear({ 'decoder.weight' => $tensors->{'albert.embeddings.word_embeddings.weight'},
+			'decoder.bias' => $tensors->{'predictions.bias'} }, 'decoder', \@x) };
+	my $most = max @logits;
+	my $sum = sum map { exp($_ - $most) } @logits;
+	return map { exp($_ - $most) / $sum } @logits;
+}
+
+for my $text ('The cats of [MASK] are running.', '[MASK]', 'unable to see the [MASK] city')
+{
+	my ($h) = numbers(answer("embedding FROM albert_token_embeddings('$text', 'wordpiece') WHERE token_id = $id{'[MASK]'}"));
+	my @p = mask_probabilities($h);
+	my @order = (sort { $p[$b] <=> $p[$a] } 0 .. $#p)[ 0 .. 4 ];
+	my @got = map { [ split /\|/ ] } split /\n/, answer("token_id, score FROM albert_fill_mask_candidates('$text', 'wordpiece') ORDER BY rank");
+
+	is(join(' ', map { $_->[0] } @got), join(' ', @order), "candidates of \"$text\"");
+	close_to('their scores', [ map { $_->[1] } @got ], [ @p[@order] ], 1e-7);
+	wordpiece_is('the best of them', $vocabulary[ $order[0] ], "albert_fill_mask('$text', 'wordpiece')");
+}
+
+$node->stop;
+done_testing();
