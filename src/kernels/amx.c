@@ -75,33 +75,19 @@ configure_tiles(int rows)
 /* units is a multiple of TILE_UNITS. */
 #define MULTIPLY_TILES(name, multiply_add) \
 static void \
-name(int rows, int units, const void *x, const void *w, const void *add, void *tile) \
+name(int rows, int units, const void *x, const void *w, void *tile) \
 { \
 	const uint32_t *x0 = x; \
 	const uint32_t *x1 = x0 + (size_t) TILE_ROWS * units; \
 	const uint32_t *ws = w; \
-	const uint32_t *before = add; \
 	uint32_t   *sums = tile; \
 	bool		lower = rows > TILE_ROWS; \
  \
 	MEMORY_IS_USED(x); \
 	configure_tiles(rows); \
-	if (before != NULL) \
-	{ \
-		_tile_loadd(SUMS_00, before, 4 * NR); \
-		_tile_loadd(SUMS_01, before + VN, 4 * NR); \
-	} \
-	else \
-	{ \
-		_tile_zero(SUMS_00); \
-		_tile_zero(SUMS_01); \
-	} \
-	if (lower && before != NULL) \
-	{ \
-		_tile_loadd(SUMS_10, before + TILE_ROWS * NR, 4 * NR); \
-		_tile_loadd(SUMS_11, before + TILE_ROWS * NR + VN, 4 * NR); \
-	} \
-	else if (lower) \
+	_tile_zero(SUMS_00); \
+	_tile_zero(SUMS_01); \
+	if (lower) \
 	{ \
 		_tile_zero(SUMS_10); \
 		_tile_zero(SUMS_11); \

@@ -17,8 +17,7 @@
 #define TARGET_BF16	__attribute__((target("avx512bf16")))
 
 INLINE TARGET_BF16 void
-multiply_bf16(int rows, int units, const int32_t *x, const float *w,
-			  const float *add, float *tile)
+multiply_bf16(int rows, int units, const int32_t *x, const float *w, float *tile)
 {
 	vf			sum[MR][2];
 
@@ -41,14 +40,14 @@ multiply_bf16(int rows, int units, const int32_t *x, const float *w,
 		x += row_stride(rows);
 		w += NR;
 	}
-	store_sums(rows, sum, add, tile, NR);
+	store_sums(rows, sum, tile, NR);
 }
 
 #define MICRO_BF16(name, rows) \
 static TARGET_BF16 void \
-name##_##rows(int units, const void *x, const void *w, const void *add, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile) \
 { \
-	multiply_bf16(rows, units, x, w, add, tile); \
+	multiply_bf16(rows, units, x, w, tile); \
 }
 FOR_ROWS(MICRO_BF16, micro_bf16)
 
@@ -71,8 +70,7 @@ static const MatrixKind kind_bf16 = {
 #define TARGET_VNNI	__attribute__((target("avx512vnni")))
 
 INLINE TARGET_VNNI void
-multiply_vnni(int rows, int units, const int32_t *x, const int32_t *w,
-			  const int32_t *add, int32_t *tile)
+multiply_vnni(int rows, int units, const int32_t *x, const int32_t *w, int32_t *tile)
 {
 	vi			sum[MR][2];
 
@@ -95,14 +93,14 @@ multiply_vnni(int rows, int units, const int32_t *x, const int32_t *w,
 		x += row_stride(rows);
 		w += NR;
 	}
-	store_int_sums(rows, sum, add, tile);
+	store_int_sums(rows, sum, tile);
 }
 
 #define MICRO_VNNI(name, rows) \
 static TARGET_VNNI void \
-name##_##rows(int units, const void *x, const void *w, const void *add, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile) \
 { \
-	multiply_vnni(rows, units, x, w, add, tile); \
+	multiply_vnni(rows, units, x, w, tile); \
 }
 FOR_ROWS(MICRO_VNNI, micro_vnni)
 

@@ -42,16 +42,11 @@
 #define WIDEN_BLOCKS	5		/* row blocks for which expanding a panel of bf16 first pays */
 #define SLICE_UNITS		64		/* units converted at a time, on the stack */
 
-/*
- * tile[rows][NR] = sums over `units` of x and w, continued from or added to
- * add[rows][NR] (NULL: nothing); floats, or int32 for int8.
- */
-typedef void (*Multiply) (int rows, int units, const void *x, const void *w,
-						  const void *add, void *tile);
+/* tile[rows][NR] = sums over `units` of x and w: floats, or int32 for int8 */
+typedef void (*Multiply) (int rows, int units, const void *x, const void *w, void *tile);
 
 /* The same for a number of rows known to the compiler. */
-typedef void (*MicroKernel) (int units, const void *x, const void *w,
-							 const void *add, void *tile);
+typedef void (*MicroKernel) (int units, const void *x, const void *w, void *tile);
 
 typedef struct MatrixKind
 {
@@ -232,32 +227,22 @@ table_row(const AlbertTable *table, int row, float *out)
 /* ---- micro-kernels: with a constant number of rows they unroll into registers ---- */
 
 INLINE void
-store_sums(int rows, vf (*sum)[2], const float *add, float *tile, size_t ld_tile)
+store_sums(int rows, vf (*sum)[2], float *tile, size_t ld_tile)
 {
 #pragma GCC unroll 16
 	for (int r = 0; r < rows; r++)
 	{
-		if (add != NULL)
-		{
-			sum[r][0] = v_add(sum[r][0], v_load(add + r * NR));
-			sum[r][1] = v_add(sum[r][1], v_load(add + r * NR + VN));
-		}
 		v_store(tile + r * ld_tile, sum[r][0]);
 		v_store(tile + r * ld_tile + VN, sum[r][1]);
 	}
 }
 
 INLINE void
-store_int_sums(int rows, vi (*sum)[2], const int32_t *add, int32_t *tile)
+store_int_sums(int rows, vi (*sum)[2], int32_t *tile)
 {
 #pragma GCC unroll 16
 	for (int r = 0; r < rows; r++)
 	{
-		if (add != NULL)
-		{
-			sum[r][0] = vi_add(sum[r][0], vi_load(add + r * NR));
-			sum[r][1] = vi_add(sum[r][1], vi_load(add + r * NR + VN));
-		}
 		vi_store(tile + r * NR, sum[r][0]);
 		vi_store(tile + r * NR + VN, sum[r][1]);
 	}
@@ -269,7 +254,7 @@ store_int_sums(int rows, vi (*sum)[2], const int32_t *add, int32_t *tile)
  */
 INLINE void
 multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
-			  const float *w, const float *add, float *tile, size_t ld_tile)
+			  const float *w, float *tile, size_t ld_tile)
 {
 	vf			sum[MR][2];
 
@@ -292,7 +277,7 @@ multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
 		x += x_step;
 		w += NR;
 	}
-	store_sums(rows, sum, add, tile, ld_tile);
+	store_sums(rows, sum, tile, ld_tile);
 }
 
 /*
@@ -300,8 +285,7 @@ multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
  * word and are expanded to fp32; the rows come as fp32 values that bf16 can hold.
  */
 INLINE void
-multiply_expanded(int rows, int units, const float *x, const float *w,
-				  const float *add, float *tile)
+multiply_expanded(int rows, int units, const float *x, const float *w, float *tile)
 {
 	vf			sum[MR][2];
 	int			stride = row_stride(rows);
@@ -335,7 +319,7 @@ multiply_expanded(int rows, int units, const float *x, const float *w,
 		x += 2 * stride;
 		w += NR;
 	}
-	store_sums(rows, sum, add, tile, NR);
+	store_sums(rows, sum, tile, NR);
 }
 
 /*
@@ -343,8 +327,7 @@ multiply_expanded(int rows, int units, const float *x, const float *w,
  * to 16 bits, where the sum of two products is exact.
  */
 INLINE void
-multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w,
-			   const int32_t *add, int32_t *tile)
+multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w, int32_t *tile)
 {
 	vi			sum[MR][2];
 
@@ -367,30 +350,30 @@ multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w,
 		x += row_stride(rows);
 		w += 2 * NR;
 	}
-	store_int_sums(rows, sum, add, tile);
+	store_int_sums(rows, sum, tile);
 }
 
 #define MICRO_EXPANDED(name, rows) \
 static void \
-name##_##rows(int units, const void *x, const void *w, const void *add, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile) \
 { \
-	multiply_expanded(rows, units, x, w, add, tile); \
+	multiply_expanded(rows, units, x, w, tile); \
 }
 FOR_ROWS(MICRO_EXPANDED, micro_expanded)
 
 #define MICRO_PAIRS(name, rows) \
 static void \
-name##_##rows(int units, const void *x, const void *w, const void *add, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile) \
 { \
-	multiply_pairs(rows, units, x, w, add, tile); \
+	multiply_pairs(rows, units, x, w, tile); \
 }
 FOR_ROWS(MICRO_PAIRS, micro_pairs)
 
 #define MICRO_FP32(name, rows) \
 static void \
-name##_##rows(int units, const void *x, const void *w, const void *add, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile) \
 { \
-	multiply_fp32(rows, units, x, 1, row_stride(rows), w, add, tile, NR); \
+	multiply_fp32(rows, units, x, 1, row_stride(rows), w, tile, NR); \
 }
 FOR_ROWS(MICRO_FP32, micro_fp32)
 
@@ -399,11 +382,11 @@ FOR_ROWS(MICRO_FP32, micro_fp32)
 /* The function `multiply_name` that finds the micro-kernel for a number of rows. */
 #define MULTIPLY(name) \
 static void \
-multiply_##name##_rows(int rows, int units, const void *x, const void *w, const void *add, void *tile) \
+multiply_##name##_rows(int rows, int units, const void *x, const void *w, void *tile) \
 { \
 	static const MicroKernel micro[] = {FOR_ROWS(TABLE_ENTRY, micro_##name)}; \
  \
-	micro[rows - 1] (units, x, w, add, tile); \
+	micro[rows - 1] (units, x, w, tile); \
 }
 
 MULTIPLY(fp32)
@@ -601,6 +584,19 @@ finish_tile(const Finish *f, float *tile, const float *x_scales,
 
 /* ---- the whole ---- */
 
+/* to[n] += from[n]: floats, or int32 for int8 */
+static void
+add_sums(const MatrixKind *kind, int n, float *to, const float *from)
+{
+	for (int i = 0; i < n; i += VN)
+	{
+		if (kind->precision == ALBERT_INT8)
+			vi_store(to + i, vi_add(vi_load(to + i), vi_load(from + i)));
+		else
+			v_store(to + i, v_add(v_load(to + i), v_load(from + i)));
+	}
+}
+
 /* How m rows are cut, and the storage that a row block needs. */
 typedef struct Rows
 {
@@ -685,13 +681,17 @@ linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, i
 			for (int b = 0; b < n; b++)
 			{
 				float	   *between = partial + ((size_t) panel * n + b) * cut->most * NR;
+				float	   *tile = block == 0 && !last ? between : sums;
 
 				if (widened)
 					multiply_fp32_rows(rows[b], units * kind->group, prepared + b * cut->prepared,
-									   wide, block > 0 ? between : NULL, last ? sums : between);
+									   wide, tile);
 				else
-					kind->multiply(rows[b], units, prepared + b * cut->prepared, w,
-								   block > 0 ? between : NULL, last ? sums : between);
+					kind->multiply(rows[b], units, prepared + b * cut->prepared, w, tile);
+				if (block > 0 && last)
+					add_sums(kind, rows[b] * NR, sums, between);
+				else if (block > 0)
+					add_sums(kind, rows[b] * NR, between, sums);
 				if (last)
 					finish_tile(f, sums, scales + first[b] - first[0], first[b], rows[b], panel);
 			}
