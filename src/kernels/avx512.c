@@ -21,7 +21,7 @@ multiply_bf16(int rows, int units, const int32_t *x, const float *w, float *tile
 {
 	vf			sum[MR][2];
 
-#pragma GCC unroll 16
+	UNROLL
 	for (int r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = v_zero();
 	for (int k = 0; k < units; k++)
@@ -29,7 +29,7 @@ multiply_bf16(int rows, int units, const int32_t *x, const float *w, float *tile
 		__m512bh	w0 = (__m512bh) vi_load(w);
 		__m512bh	w1 = (__m512bh) vi_load(w + VN);
 
-#pragma GCC unroll 16
+		UNROLL
 		for (int r = 0; r < rows; r++)
 		{
 			__m512bh	pair = (__m512bh) vi_set(x[r]);
@@ -74,7 +74,7 @@ multiply_vnni(int rows, int units, const int32_t *x, const int32_t *w, int32_t *
 {
 	vi			sum[MR][2];
 
-#pragma GCC unroll 16
+	UNROLL
 	for (int r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = vi_set(0);
 	for (int k = 0; k < units; k++)
@@ -82,7 +82,7 @@ multiply_vnni(int rows, int units, const int32_t *x, const int32_t *w, int32_t *
 		vi			w0 = vi_load(w);
 		vi			w1 = vi_load(w + VN);
 
-#pragma GCC unroll 16
+		UNROLL
 		for (int r = 0; r < rows; r++)
 		{
 			vi			four = vi_set(x[r]);

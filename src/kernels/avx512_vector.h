@@ -104,7 +104,7 @@ transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 	word[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab, cd));
 	word[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab2, cd2));
 	word[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab2, cd2));
-#pragma GCC unroll 4
+	UNROLL
 	for (int i = 0; i < 4; i++)
 	{
 		_mm_storeu_ps(dst + i * stride, _mm512_castps512_ps128(word[i]));

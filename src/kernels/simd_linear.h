@@ -229,7 +229,7 @@ table_row(const AlbertTable *table, int row, float *out)
 INLINE void
 store_sums(int rows, vf (*sum)[2], float *tile, size_t ld_tile)
 {
-#pragma GCC unroll 16
+	UNROLL
 	for (int r = 0; r < rows; r++)
 	{
 		v_store(tile + r * ld_tile, sum[r][0]);
@@ -240,7 +240,7 @@ store_sums(int rows, vf (*sum)[2], float *tile, size_t ld_tile)
 INLINE void
 store_int_sums(int rows, vi (*sum)[2], int32_t *tile)
 {
-#pragma GCC unroll 16
+	UNROLL
 	for (int r = 0; r < rows; r++)
 	{
 		vi_store(tile + r * NR, sum[r][0]);
@@ -258,7 +258,7 @@ multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
 {
 	vf			sum[MR][2];
 
-#pragma GCC unroll 16
+	UNROLL
 	for (int r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = v_zero();
 	for (int k = 0; k < units; k++)
@@ -266,7 +266,7 @@ multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
 		vf			w0 = v_load(w);
 		vf			w1 = v_load(w + VN);
 
-#pragma GCC unroll 16
+		UNROLL
 		for (int r = 0; r < rows; r++)
 		{
 			vf			value = v_set(x[r * x_row]);
@@ -290,7 +290,7 @@ multiply_expanded(int rows, int units, const float *x, const float *w, float *ti
 	vf			sum[MR][2];
 	int			stride = row_stride(rows);
 
-#pragma GCC unroll 16
+	UNROLL
 	for (int r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = v_zero();
 	for (int k = 0; k < units; k++)
@@ -298,7 +298,7 @@ multiply_expanded(int rows, int units, const float *x, const float *w, float *ti
 		vf			w0 = v_even_bf16(w);
 		vf			w1 = v_even_bf16(w + VN);
 
-#pragma GCC unroll 16
+		UNROLL
 		for (int r = 0; r < rows; r++)
 		{
 			vf			value = v_set(x[r]);
@@ -308,7 +308,7 @@ multiply_expanded(int rows, int units, const float *x, const float *w, float *ti
 		}
 		w0 = v_odd_bf16(w);
 		w1 = v_odd_bf16(w + VN);
-#pragma GCC unroll 16
+		UNROLL
 		for (int r = 0; r < rows; r++)
 		{
 			vf			value = v_set(x[stride + r]);
@@ -331,7 +331,7 @@ multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w, int32_t *
 {
 	vi			sum[MR][2];
 
-#pragma GCC unroll 16
+	UNROLL
 	for (int r = 0; r < rows; r++)
 		sum[r][0] = sum[r][1] = vi_set(0);
 	for (int k = 0; k < units; k++)
@@ -339,7 +339,7 @@ multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w, int32_t *
 		vi			w0 = vi_load_pairs(w);
 		vi			w1 = vi_load_pairs(w + 2 * VN);
 
-#pragma GCC unroll 16
+		UNROLL
 		for (int r = 0; r < rows; r++)
 		{
 			vi			pair = vi_set(x[r]);
