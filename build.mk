@@ -17,13 +17,7 @@ endif
 endif
 endif
 
-# Instruction sets are enabled file by file; kernels/dispatch.c decides at run time what may be called.
-ifneq ($(filter x86_64%,$(shell $(CC) -dumpmachine 2>/dev/null)),)
-AVX2_FLAGS = -mavx2 -mfma -mf16c
-AVX512_FLAGS = -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512cd -mfma -mf16c
-# older compilers do not know AMX; amx.c then says that it cannot be used
-AMX_FLAGS = $(AVX512_FLAGS) $(shell $(CC) -mamx-tile -mamx-bf16 -mamx-int8 -E -x c /dev/null >/dev/null 2>&1 && echo -mamx-tile -mamx-bf16 -mamx-int8)
-endif
+include kernels.mk
 src/kernels/avx2.o: override CFLAGS += $(AVX2_FLAGS)
 src/kernels/avx512.o: override CFLAGS += $(AVX512_FLAGS)
 src/kernels/amx.o: override CFLAGS += $(AMX_FLAGS)

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "kernels/kernels.h"
+#include "kernels/internal.h"
 
 #define SECONDS	0.005			/* least time of a run */
 #define RUNS	15
@@ -34,7 +34,7 @@ random_floats(size_t n)
 	float	   *x = aligned_alloc(64, (n * sizeof(float) + 63) & ~(size_t) 63);
 
 	for (size_t i = 0; i < n; i++)
-		x[i] = (float) rand() / RAND_MAX - 0.5f;
+		x[i] = rand() / (float) RAND_MAX - 0.5f;
 	return x;
 }
 
@@ -88,7 +88,7 @@ name(void *arg) \
 		r[i] = set(i); \
 	for (int k = 0; k < STEPS; k++) \
 	{ \
-		_Pragma("GCC unroll 12") \
+		UNROLL \
 		for (int i = 0; i < CHAINS; i++) \
 			r[i] = fma(r[i], x, y); \
 	} \
@@ -169,7 +169,7 @@ static void
 bench_shape(const AlbertKernels *const *sets, int nsets, int in, int out,
 			AlbertActivation act, double peak)
 {
-	static const int rows[] = {1, 2, 4, 8, 16, 32, 64, 128, 256, 512};
+	static const int rows[] = {1, 2, 4, 8, 16, 24, 32, 64, 128, 256, 512};
 	enum {NROWS = sizeof(rows) / sizeof(rows[0])};
 	float	   *w = random_floats((size_t) in * out);
 	float	   *x = random_floats((size_t) in * rows[NROWS - 1]);
