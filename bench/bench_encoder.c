@@ -12,6 +12,7 @@
  * masked language model's head with --mlm); ids are random.
  *
  * Prints one line: the median over --rounds rounds of at least --seconds each.
+ * With --serve it is driven by another program instead: see serve().
  */
 #include <getopt.h>
 #include <math.h>
@@ -38,6 +39,7 @@ typedef struct Options
 	bool		mlm;
 	bool		csv;
 	bool		cpu_time;
+	bool		serve;
 } Options;
 
 typedef struct Workload
@@ -193,21 +195,23 @@ add_batch(const Options *options, const AlbertConfig *config, Workload *load,
 		.ntexts = ntexts,.ntokens = start[ntexts],.ids = ids,.text_start = start,
 			.wanted = all ? NULL : wanted,.nwanted = all ? 0 : ntexts
 	};
+	if (all)
+		free(wanted);
 	load->ntexts += ntexts;
 	load->ntokens += batch->ntokens;
 }
 
 /* A batch a line: the lengths of its texts, with blanks between. */
 static void
-read_workload(const Options *options, const AlbertConfig *config, Workload *load)
+read_workload(const Options *options, const char *path, const AlbertConfig *config, Workload *load)
 {
-	FILE	   *file = fopen(options->lengths, "r");
+	FILE	   *file = fopen(path, "r");
 	char	   *line = NULL;
 	size_t		size = 0;
 	int			max = 64;
 
 	if (file == NULL)
-		fail("cannot read", options->lengths);
+		fail("cannot read", path);
 	memset(load, 0, sizeof(*load));
 	load->batches = allocate(max * sizeof(AlbertBatch));
 	while (getline(&line, &size, file) > 0)
@@ -235,6 +239,19 @@ read_workload(const Options *options, const AlbertConfig *config, Workload *load
 	}
 	free(line);
 	fclose(file);
+}
+
+static void
+free_workload(Workload *load)
+{
+	for (int i = 0; i < load->nbatches; i++)
+	{
+		free((void *) load->batches[i].ids);
+		free((void *) load->batches[i].text_start);
+		free((void *) load->batches[i].wanted);
+	}
+	free(load->batches);
+	memset(load, 0, sizeof(*load));
 }
 
 static void
@@ -346,6 +363,43 @@ measure(const Options *options, const AlbertModel *model, const Workload *load,
 	return median;
 }
 
+/*
+ * Driven through standard input, so that turns of other engines can come
+ * between without loading the model again.  A line with the name of a file
+ * (as of --lengths) makes that the workload and answers with its tokens; an
+ * empty line makes one pass over it and answers with the seconds.
+ */
+static void
+serve(const Options *options, const AlbertModel *model, AlbertArena *arena)
+{
+	Workload	load = {0};
+	char	   *line = NULL;
+	size_t		size = 0;
+	ssize_t		n;
+
+	while ((n = getline(&line, &size, stdin)) > 0)
+	{
+		line[n - (line[n - 1] == '\n')] = '\0';
+		if (line[0] != '\0')
+		{
+			free_workload(&load);
+			read_workload(options, line, model->config, &load);
+			printf("%d\n", load.ntokens);
+		}
+		else
+		{
+			double		start = clock_of(CLOCK_MONOTONIC);
+
+			for (int i = 0; i < load.nbatches; i++)
+				run_batch(options, model, &load.batches[i], arena);
+			printf("%.6f\n", clock_of(CLOCK_MONOTONIC) - start);
+		}
+		fflush(stdout);
+	}
+	free_workload(&load);
+	free(line);
+}
+
 static void
 print_usage(void)
 {
@@ -362,7 +416,8 @@ print_usage(void)
 		   "  --rounds N           the median of N rounds (5)\n"
 		   "  --seconds S          each at least so long (0.5)\n"
 		   "  --cpu-time           count processor time, for machines with other work to do\n"
-		   "  --csv                comma-separated\n");
+		   "  --csv                comma-separated\n"
+		   "  --serve              workloads and passes as standard input says\n");
 }
 
 static void
@@ -375,7 +430,7 @@ get_options(int argc, char **argv, Options *options)
 		{"wanted", required_argument, NULL, 'w'}, {"block-rows", required_argument, NULL, 'B'},
 		{"mlm", no_argument, NULL, 'm'}, {"rounds", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 's'}, {"csv", no_argument, NULL, 'c'},
-		{"cpu-time", no_argument, NULL, 'C'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}
+		{"cpu-time", no_argument, NULL, 'C'}, {"serve", no_argument, NULL, 'S'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}
 	};
 	int			c;
 
@@ -422,6 +477,9 @@ get_options(int argc, char **argv, Options *options)
 			case 'C':
 				options->cpu_time = true;
 				break;
+			case 'S':
+				options->serve = true;
+				break;
 			case 'c':
 				options->csv = true;
 				break;
@@ -451,8 +509,15 @@ main(int argc, char **argv)
 
 	get_options(argc, argv, &options);
 	model = get_model(&options, &bytes);
+	if (options.serve)
+	{
+		AlbertArenaInitMalloc(&arena);
+		serve(&options, model, &arena);
+		AlbertArenaFree(&arena);
+		return 0;
+	}
 	if (options.lengths != NULL)
-		read_workload(&options, model->config, &load);
+		read_workload(&options, options.lengths, model->config, &load);
 	else
 		make_workload(&options, model->config, &load);
 	AlbertArenaInitMalloc(&arena);

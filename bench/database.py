@@ -62,9 +62,17 @@ class Cluster:
 
 
 def load_texts(cluster, table, texts):
-    cluster.psql(f"CREATE TABLE {table} (id integer, body text)")
+    """Few rows a page: parallel workers are handed out pages, as evenly as in a table that is much larger."""
+    cluster.psql(f"CREATE TABLE {table} (id integer, body text) WITH (fillfactor = 10)")
     cluster.psql(f"COPY {table} FROM STDIN", "".join(f"{i}\t{text}\n" for i, text in enumerate(texts)))
     cluster.psql(f"VACUUM ANALYZE {table}")
+
+
+def fill_mask_milliseconds(cluster, model, text, precision, calls=30):
+    """Milliseconds of one call with one text, in a session that has called it before: the median."""
+    times = cluster.script(f"SET albert.precision = '{precision}';\n"
+                           + f"SELECT albert_fill_mask($$ {text} $$, '{model}') IS NULL;\n" * (calls + 3))[4:]
+    return sorted(times)[len(times) // 2]
 
 
 def select_seconds(cluster, table, model, workers=0, batching=True, precision="fp32"):
@@ -80,8 +88,8 @@ SELECT count(albert_embedding(body, '{model}')) FROM {table};
 """)[-1] / 1000
 
 
-def plpython_seconds(cluster, table, directory, site_packages):
-    """The same rows through a PL/Python function that calls transformers for each, what in-database Python does."""
+def make_plpython(cluster, directory, site_packages):
+    """A PL/Python function that calls transformers for each row, what in-database Python does."""
     cluster.psql("CREATE EXTENSION IF NOT EXISTS plpython3u")
     cluster.psql(f"""
 CREATE OR REPLACE FUNCTION py_embedding(body text) RETURNS real[] LANGUAGE plpython3u AS $py$
@@ -97,36 +105,46 @@ with SD['torch'].inference_mode():
     hidden = SD['model'](**SD['tokenizer'](body, truncation=True, return_tensors='pt')).last_hidden_state
 return hidden[0].mean(0).tolist()
 $py$""")
+
+
+def plpython_seconds(cluster, table):
+    """The same rows, one by one as PL/Python does it."""
     return cluster.script(f"""
 SELECT py_embedding('warm up') IS NULL;
 SELECT count(py_embedding(body)) FROM {table};
 """)[-1] / 1000
 
 
-def first_answer(cluster, model, text, sessions=5):
-    """Milliseconds of a new session's first and second call, the model in memory: medians."""
+def first_answer(cluster, model, text, sessions=9):
+    """Milliseconds of a new session's first and third call, the model in memory: medians."""
     times = [cluster.script(f"SELECT albert_embedding($$ {text} $$, '{model}') IS NULL;\n" * 3) for _ in range(sessions)]
     return sorted(t[0] for t in times)[sessions // 2], sorted(t[2] for t in times)[sessions // 2]
 
 
-def memory_of_sessions(cluster, model, n=8):
-    """(private bytes, bytes shared with others) of each of n sessions that have used the model, and the model's shared bytes."""
+def memory_of_sessions(cluster, call, n):
+    """Private bytes of each of n sessions that have made the call."""
     processes = []
-    for _ in range(n):
-        process = subprocess.Popen(cluster.command("-f", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        process.stdin.write(f"SELECT albert_embedding('a sentence of some words', '{model}') IS NULL; SELECT pg_backend_pid();\n")
-        process.stdin.flush()
-        process.stdout.readline()
-        processes.append((process, int(process.stdout.readline())))
-    time.sleep(0.5)
-    usage = []
-    for process, pid in processes:
-        with open(f"/proc/{pid}/smaps_rollup") as file:
-            rollup = dict(re.findall(r"^(\w+): +(\d+) kB", file.read(), re.M))
-        usage.append((1024 * (int(rollup["Private_Clean"]) + int(rollup["Private_Dirty"])),
-                      1024 * (int(rollup["Shared_Clean"]) + int(rollup["Shared_Dirty"]))))
-    shared = int(cluster.psql(f"SELECT shared_bytes FROM albert_models WHERE name = '{model}'"))
-    for process, _ in processes:
-        process.stdin.close()
-        process.wait()
-    return usage, shared
+    try:
+        for _ in range(n):
+            process = subprocess.Popen(cluster.command("-f", "-"), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            processes.append(process)
+            process.stdin.write(f"SELECT {call} IS NULL; SELECT pg_backend_pid();\n")
+            process.stdin.flush()
+        # the answers last, so that the sessions start together
+        pids = [[process.stdout.readline(), int(process.stdout.readline())][1] for process in processes]
+        time.sleep(0.5)
+        usage = []
+        for pid in pids:
+            with open(f"/proc/{pid}/smaps_rollup") as file:
+                rollup = dict(re.findall(r"^(\w+): +(\d+) kB", file.read(), re.M))
+            usage.append(1024 * (int(rollup["Private_Clean"]) + int(rollup["Private_Dirty"])))
+        return usage
+    finally:
+        for process in processes:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
+
+
+def shared_bytes(cluster, model, precision):
+    return int(cluster.psql(f"SELECT shared_bytes FROM albert_models WHERE name = '{model}' AND precision = '{precision}'"))

@@ -4,9 +4,11 @@ same model directory on one thread and returns the last hidden state.
 A batch is a list of equal or unequal lengths; engines that need rectangles
 get the batch padded to its longest text, with an attention mask.
 """
+import logging
 import os
 import subprocess
 import time
+import warnings
 
 import numpy as np
 
@@ -31,6 +33,10 @@ class Peer:
     def prepare(self, batches, vocab_size):
         self.inputs = [self.convert(*rectangle(lengths, vocab_size)) for lengths in batches]
 
+    def close(self):
+        """Frees the model, which may be large."""
+        self.__dict__ = {"name": self.name}
+
     def convert(self, ids, mask, types):
         return {"input_ids": ids, "attention_mask": mask, "token_type_ids": types}
 
@@ -42,16 +48,24 @@ class Peer:
         return time.perf_counter() - start
 
 
-class Torch(Peer):
-    def __init__(self, directory, precision, threads=1):
-        import torch
-        from transformers import AutoModel
+def load_torch(directory, head, **options):
+    """The model in transformers: the bare encoder, or with the masked language model's head."""
+    from transformers import AutoModel, AutoModelForMaskedLM
 
-        torch.set_num_threads(threads)
+    if head == "mlm":
+        return AutoModelForMaskedLM.from_pretrained(directory, **options).eval()
+    return AutoModel.from_pretrained(directory, add_pooling_layer=False, **options).eval()
+
+
+class Torch(Peer):
+    name = "torch"
+
+    def __init__(self, directory, precision, threads=1, head=None):
+        import torch
+
         self.torch = torch
-        self.name = "torch"
-        self.model = AutoModel.from_pretrained(directory, attn_implementation="sdpa").eval()
-        self.autocast = precision == "bf16"
+        self.threads = threads
+        self.model = load_torch(directory, head, attn_implementation="sdpa")
         if precision == "bf16":
             self.model = self.model.to(torch.bfloat16)
         elif precision == "int8":
@@ -65,75 +79,102 @@ class Torch(Peer):
 
     def forward(self, inputs):
         with self.torch.inference_mode():
-            return self.model(**inputs).last_hidden_state
+            return self.model(**inputs)[0]
+
+    def seconds(self):
+        self.torch.set_num_threads(self.threads)
+        return super().seconds()
 
 
-def export_onnx(directory, path):
-    """The encoder as an ONNX graph with free batch and length, with float32 weights."""
+def export_onnx(directory, work, head=None):
+    """The model as an ONNX graph with free batch and length, with float32 weights; the file's path."""
     import torch
-    from transformers import AutoModel
 
+    path = os.path.join(work, "model.onnx" if head is None else f"model.{head}.onnx")
     if os.path.exists(path):
         return path
-    model = AutoModel.from_pretrained(directory, add_pooling_layer=False, attn_implementation="eager").eval()
+    model = load_torch(directory, head, attn_implementation="eager")
     ids = torch.full((2, 16), 7)
 
-    class Hidden(torch.nn.Module):
+    class First(torch.nn.Module):
+        """Its first output alone."""
+
         def __init__(self):
             super().__init__()
             self.model = model
 
         def forward(self, input_ids, attention_mask, token_type_ids):
-            return self.model(input_ids, attention_mask, token_type_ids).last_hidden_state
+            return self.model(input_ids, attention_mask, token_type_ids)[0]
 
     axes = {0: "batch", 1: "length"}
-    torch.onnx.export(Hidden().eval(), (ids, torch.ones_like(ids), torch.zeros_like(ids)), path, dynamo=False,
-                      input_names=["input_ids", "attention_mask", "token_type_ids"], output_names=["hidden"],
-                      dynamic_axes={name: axes for name in ("input_ids", "attention_mask", "token_type_ids", "hidden")},
-                      opset_version=17)
+    names = ["input_ids", "attention_mask", "token_type_ids"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(First().eval(), (ids, torch.ones_like(ids), torch.zeros_like(ids)), path + ".part", dynamo=False,
+                          input_names=names, output_names=["output"],
+                          dynamic_axes={name: axes for name in names + ["output"]}, opset_version=17)
+    os.rename(path + ".part", path)
     return path
 
 
 class OnnxRuntime(Peer):
-    def __init__(self, directory, precision, work, threads=1, fused=False):
+    def __init__(self, directory, precision, work, threads=1, fused=False, head=None):
         import onnxruntime
 
         self.name = "onnxruntime fused" if fused else "onnxruntime"
-        path = export_onnx(directory, os.path.join(work, "model.onnx"))
         if precision == "bf16":
             raise NotImplementedError("onnxruntime has no bf16 on x86 processors")
+        path = export_onnx(directory, work, head)
         if precision == "int8":
-            from onnxruntime.quantization import QuantType, quantize_dynamic
-            int8 = os.path.join(work, "model.int8.onnx")
-            if not os.path.exists(int8):
-                quantize_dynamic(path, int8, weight_type=QuantType.QInt8, per_channel=True)
-            path = int8
+            path = self.derived(path, "int8", self.quantize)
+        # the transformer optimiser fuses attention and GELU, but writes shared layers out one by one
+        if fused:
+            path = self.derived(path, "fused", self.fuse)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        options.log_severity_level = 3
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL
-        # the transformer optimiser fuses attention and GELU, but writes shared layers out one by one
-        if fused:
-            from onnxruntime.transformers import optimizer
-            path = os.path.join(work, f"model.{precision}.fused.onnx")
-            if not os.path.exists(path):
-                optimizer.optimize_model(os.path.join(work, "model.onnx"), model_type="bert",
-                                         opt_level=1).save_model_to_file(path)
         self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    @staticmethod
+    def derived(path, what, make):
+        target = path[:-len("onnx")] + what + ".onnx"
+        if not os.path.exists(target):
+            make(path, target + ".part")
+            os.rename(target + ".part", target)
+        return target
+
+    @staticmethod
+    def quantize(path, target):
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+        root = logging.getLogger()
+        level = root.level
+        root.setLevel(logging.ERROR)    # it advises a preprocessing that changes nothing here
+        try:
+            quantize_dynamic(path, target, weight_type=QuantType.QInt8, per_channel=True)
+        finally:
+            root.setLevel(level)
+
+    @staticmethod
+    def fuse(path, target):
+        from onnxruntime.transformers import optimizer
+        optimizer.optimize_model(path, model_type="bert", opt_level=1).save_model_to_file(target)
 
     def forward(self, inputs):
         return self.session.run(None, inputs)[0]
 
 
 class OpenVino(Peer):
-    def __init__(self, directory, precision, work, threads=1):
+    name = "openvino"
+
+    def __init__(self, directory, precision, work, threads=1, head=None):
         import openvino
 
-        self.name = "openvino"
         if precision == "int8":
             raise NotImplementedError("openvino quantises with calibration data only (nncf)")
         core = openvino.Core()
-        model = core.read_model(export_onnx(directory, os.path.join(work, "model.onnx")))
+        model = core.read_model(export_onnx(directory, work, head))
         self.model = core.compile_model(model, "CPU", {
             "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision]})
@@ -143,36 +184,62 @@ class OpenVino(Peer):
 
 
 class Albert:
-    """bench_encoder of this directory: the bare encoder of the extension."""
+    """bench_encoder of this directory: the bare encoder of the extension, in as many processes as threads."""
 
     name = "albert"
 
-    def __init__(self, program, directory, precision, work, kernels="auto"):
-        self.command = [program, "--precision", precision, "--kernels", kernels, "--csv"]
-        self.directory = directory
+    def __init__(self, program, directory, precision, work, threads=1, head=None, kernels="auto"):
+        command = [program, "--serve", "--precision", precision, "--kernels", kernels, directory]
+        if head == "mlm":
+            command[1:1] = ["--mlm", "--wanted", "first"]
+        self.processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(threads)]
         self.work = work
 
+    def ask(self, lines):
+        """A line to each process, all at once, and the numbers that they answer."""
+        for process, line in zip(self.processes, lines):
+            process.stdin.write(line + "\n")
+            process.stdin.flush()
+        answers = [process.stdout.readline() for process in self.processes]
+        if "" in answers:
+            raise RuntimeError("bench_encoder has ended")
+        return [float(answer) for answer in answers]
+
     def prepare(self, batches, vocab_size):
-        """batches: lists of lengths; the program packs them itself into batches of as many texts."""
-        self.path = os.path.join(self.work, "lengths")
-        with open(self.path, "w") as file:
-            for lengths in batches:
-                file.write(" ".join(map(str, lengths)) + "\n")
+        """batches: lists of lengths; the program makes texts of them itself."""
+        n = len(self.processes)
+        paths = [os.path.join(self.work, f"lengths.{i}") for i in range(n)]
+        for i, path in enumerate(paths):
+            with open(path, "w") as file:
+                for lengths in batches[i::n]:
+                    file.write(" ".join(map(str, lengths)) + "\n")
+        self.ask(paths)
 
     def seconds(self):
-        line = subprocess.run(self.command + ["--lengths", self.path, "--rounds", "1", "--seconds", "0.01", self.directory],
-                              check=True, capture_output=True, text=True).stdout.split(",")
-        return float(line[9])
+        return max(self.ask([""] * len(self.processes)))
+
+    def close(self):
+        for process in self.processes:
+            process.stdin.close()
+            process.wait()
+            process.stdout.close()
 
 
-def make_engines(program, directory, precision, work):
+def make_engines(program, directory, precision, work, threads=1, head=None, fused=False, albert=True):
     """All that have the precision; and why the others have not."""
-    engines, missing = [Albert(program, directory, precision, work)], []
-    for build in (lambda: OnnxRuntime(directory, precision, work), lambda: OpenVino(directory, precision, work),
-                  lambda: Torch(directory, precision),
-                  *([lambda: OnnxRuntime(directory, precision, work, fused=True)] if precision == "fp32" else [])):
+    engines, missing = [], []
+    options = {"threads": threads, "head": head}
+    builders = [("albert", lambda: Albert(program, directory, precision, work, **options))] if albert else []
+    builders += [("onnxruntime", lambda: OnnxRuntime(directory, precision, work, **options)),
+                 ("openvino", lambda: OpenVino(directory, precision, work, **options)),
+                 ("torch", lambda: Torch(directory, precision, **options))]
+    if fused and precision == "fp32":
+        builders.append(("onnxruntime fused", lambda: OnnxRuntime(directory, precision, work, fused=True, **options)))
+    for name, build in builders:
         try:
             engines.append(build())
         except NotImplementedError as error:
             missing.append(str(error))
+        except Exception as error:      # one engine that fails is no reason to lose the others
+            missing.append(f"{name}, {precision}: {type(error).__name__}: {str(error).strip().splitlines()[:1]}")
     return engines, missing

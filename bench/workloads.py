@@ -33,11 +33,14 @@ def make_model(shape, directory, vocabulary=None):
             size = sentencepiece.SentencePieceProcessor(os.path.join(vocabulary, "spiece.model")).get_piece_size()
         config = transformers.AlbertConfig(vocab_size=size, embedding_size=128, **SHAPES[shape])
         model = transformers.AlbertForPreTraining(config)
-    model.save_pretrained(directory, safe_serialization=True)
+    model.save_pretrained(directory + ".part", safe_serialization=True)
     if vocabulary is not None and shape not in BERT:
         for name in ("spiece.model", "tokenizer_config.json"):
-            with open(os.path.join(vocabulary, name), "rb") as source, open(os.path.join(directory, name), "wb") as target:
+            with open(os.path.join(vocabulary, name), "rb") as source, open(os.path.join(directory + ".part", name), "wb") as target:
                 target.write(source.read())
+    for name in os.listdir(directory + ".part"):
+        os.chmod(os.path.join(directory + ".part", name), 0o644)    # the server's user reads them
+    os.rename(directory + ".part", directory)
     return directory
 
 
