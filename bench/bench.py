@@ -61,6 +61,11 @@ class Results:
 
     def __init__(self, path, header):
         self.path, self.header, self.rows, self.missing = path, header, [], []
+        self.interrupted = False
+
+    def interrupt(self, *_):
+        self.interrupted = True
+        raise KeyboardInterrupt
 
     def add(self, section, model, precision, workload, engine, value, unit, samples=1, ratio=None):
         self.rows.append([section, model, precision, workload, engine, f"{value:.5g}", unit, samples,
@@ -90,6 +95,8 @@ class Results:
         try:
             yield
         except Exception as error:
+            if self.interrupted:    # what an import makes of an interruption, or the end of a program that got it too
+                raise KeyboardInterrupt from None
             lines = str(error).strip().splitlines()
             self.left_out(f"{what}: {type(error).__name__}: {lines[0] if lines else ''}")
             traceback.print_exc()
@@ -355,7 +362,8 @@ def main():
     print("\n".join(header), flush=True)
     table = os.path.join(options.out, "results.csv")
     results = Results(table, header)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, results.interrupt)
+    signal.signal(signal.SIGINT, results.interrupt)
     start = time.time()
     status = 0
     try:

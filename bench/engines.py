@@ -4,6 +4,7 @@ same model directory on one thread and returns the last hidden state.
 A batch is a list of equal or unequal lengths; engines that need rectangles
 get the batch padded to its longest text, with an attention mask.
 """
+import contextlib
 import logging
 import os
 import subprocess
@@ -220,7 +221,8 @@ class Albert:
 
     def close(self):
         for process in self.processes:
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):    # it has ended already
+                process.stdin.close()
             process.wait()
             process.stdout.close()
 
