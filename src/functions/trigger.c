@@ -9,6 +9,8 @@
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -90,43 +92,27 @@ is_fresh(const TriggerData *data, HeapTuple row, int source, int target)
 	return datum_image_eq(old_value, new_value, column->attbyval, column->attlen);
 }
 
-/* A real[] as the target's type: itself, or through the cast that an assignment would take. */
+/* A real[] as the column's type, by what an assignment would do, a domain's checks included. */
 static Datum
-coerce_embedding(Datum embedding, Oid type, int32 typmod)
+coerce_embedding(Datum embedding, bool isnull, Form_pg_attribute column)
 {
-	Oid			cast;
-	Oid			input;
-	Oid			param;
+	Node	   *value;
+	Const	   *result;
 
-	if (getBaseType(type) == FLOAT4ARRAYOID)
+	if (column->atttypid == FLOAT4ARRAYOID)
 		return embedding;
-	switch (find_coercion_pathway(type, FLOAT4ARRAYOID, COERCION_ASSIGNMENT, &cast))
-	{
-		case COERCION_PATH_FUNC:
-			switch (get_func_nargs(cast))
-			{
-				case 1:
-					return OidFunctionCall1(cast, embedding);
-				case 2:
-					return OidFunctionCall2(cast, embedding, Int32GetDatum(typmod));
-				default:
-					return OidFunctionCall3(cast, embedding, Int32GetDatum(typmod),
-											BoolGetDatum(false));
-			}
-		case COERCION_PATH_RELABELTYPE:
-			return embedding;
-		case COERCION_PATH_COERCEVIAIO:
-			getTypeInputInfo(type, &input, &param);
-			return OidInputFunctionCall(input, DatumGetCString(DirectFunctionCall1(array_out, embedding)),
-										param, typmod);
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("an embedding cannot be stored in a column of type %s",
-							format_type_be(type)),
-					 errhint("The column's type must be real[] or one that real[] can be assigned to, such as pgvector's vector.")));
-	}
-	return (Datum) 0;
+	value = (Node *) makeConst(FLOAT4ARRAYOID, -1, InvalidOid, -1, embedding, isnull, false);
+	value = coerce_to_target_type(NULL, value, FLOAT4ARRAYOID, column->atttypid, column->atttypmod,
+								  COERCION_ASSIGNMENT, COERCE_IMPLICIT_CAST, -1);
+	if (value == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("an embedding cannot be stored in a column of type %s",
+						format_type_be(column->atttypid)),
+				 errhint("The column's type must be real[] or one that real[] can be assigned to, such as pgvector's vector.")));
+	result = castNode(Const, evaluate_expr(expression_planner((Expr *) value), column->atttypid,
+										   column->atttypmod, column->attcollation));
+	return result->constvalue;
 }
 
 static Datum
@@ -165,9 +151,9 @@ albert_embedding_trigger(PG_FUNCTION_ARGS)
 		AlbertText	text = value_text(value, TupleDescAttr(desc, source - 1)->atttypid);
 		const char *model = data->tg_trigger->tgnargs > 2 ? data->tg_trigger->tgargs[2] : NULL;
 
-		value = coerce_embedding(embed(&text, model), TupleDescAttr(desc, target - 1)->atttypid,
-								 TupleDescAttr(desc, target - 1)->atttypmod);
+		value = embed(&text, model);
 	}
+	value = coerce_embedding(value, isnull, TupleDescAttr(desc, target - 1));
 	row = heap_modify_tuple_by_cols(row, desc, 1, &target, &value, &isnull);
 	return PointerGetDatum(row);
 }

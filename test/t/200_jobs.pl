@@ -68,6 +68,7 @@ for my $case (
 	[ q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'nothing')}, qr/model "nothing" does not exist/ ],
 	[ q{CALL albert_embed_table('docs', 'body', 'embedding', batch_tokens => 0)}, qr/batch_tokens must be between/ ],
 	[ q{CALL albert_embed_table(NULL, 'body', 'embedding')}, qr/relation must not be null/ ],
+	[ q{CALL albert_embed_table(999999, 'body', 'embedding')}, qr/relation with OID 999999 does not exist/ ],
 	[ q{CALL albert_embed_table('pg_stats', 'body', 'embedding')}, qr/"pg_stats" is not a table/ ])
 {
 	my ($sql, $message) = @$case;
@@ -193,6 +194,41 @@ for my $case (
 	$node->psql('postgres', qq{BEGIN; $sql; UPDATE notes SET body = body || 'x' WHERE id = 11; ROLLBACK}, stderr => \my $text);
 	like($text, $message, "refused: $sql");
 }
+
+# Columns of other types get what an assignment would give them, with the checks of domains.
+$node->safe_psql('postgres', q{
+	CREATE DOMAIN short AS real[] CHECK (cardinality(value) < 10);
+	CREATE DOMAIN long AS real[] CHECK (cardinality(value) > 10);
+	CREATE DOMAIN there AS real[] NOT NULL});
+
+# One row into a table with an embedding of that type; what psql complains of.
+sub insert_typed
+{
+	my ($type, $body, $embedding) = @_;
+
+	$node->psql('postgres', qq{
+		DROP TABLE IF EXISTS typed;
+		CREATE TABLE typed (body text, embedding $type);
+		CREATE TRIGGER fresh BEFORE INSERT OR UPDATE ON typed FOR EACH ROW EXECUTE FUNCTION albert_embedding_trigger('embedding', 'body', 'small');
+		INSERT INTO typed VALUES ($body, $embedding)}, stderr => \my $text);
+	return $text =~ s/^.*NOTICE:.*\n?//mr;
+}
+
+for my $case ([ 'long', 'NULL' ], [ 'there', q('{}') ], [ 'float8[]', q('{}') ], [ 'numeric[]', q('{}') ], [ 'text', q('') ])
+{
+	my ($type, $embedding) = @$case;
+
+	is(insert_typed($type, q('one text'), $embedding), '', "a column of type $type takes embeddings");
+	is($node->safe_psql('postgres', "SELECT embedding::text = (albert_embedding('one text', 'small'))::$type\::text FROM typed"), 't', 'with the values of a cast');
+}
+like(insert_typed('short', q('one text'), 'NULL'), qr/value for domain short violates check constraint/, 'a domain is checked');
+like(insert_typed('there', 'NULL', q('{}')), qr/domain there does not allow null values/, 'also for NULL');
+like(insert_typed('point', q('one text'), 'NULL'), qr/an embedding cannot be stored in a column of type point/, 'no cast, no embedding');
+$node->safe_psql('postgres', q{
+	CREATE FUNCTION begin_of(real[], int, bool) RETURNS point LANGUAGE sql IMMUTABLE AS 'SELECT point($1[1], $1[2])';
+	CREATE CAST (real[] AS point) WITH FUNCTION begin_of(real[], int, bool) AS ASSIGNMENT});
+is(insert_typed('point', q('one text'), 'NULL'), '', 'a cast of the type is used');
+is($node->safe_psql('postgres', q{SELECT embedding[0] = (albert_embedding('one text', 'small'))[1] FROM typed}), 't', 'for its value');
 
 # ---- pgvector ----
 
