@@ -10,6 +10,7 @@
 #include <utf8proc.h>
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "executor/forward.h"
@@ -215,6 +216,7 @@ best_spans(const double *start, const double *end, int from, int to, int max_len
 
 	for (int s = from; s < to; s++)
 	{
+		CHECK_FOR_INTERRUPTS();
 		for (int e = s; e < to && e - s < max_len; e++)
 		{
 			double		score = start[s] * end[e];
@@ -280,8 +282,11 @@ consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n,
 		answers->null_score = Min(answers->null_score, null_score);
 		nspans = best_spans(start, end, from, to, options->max_answer_len, spans, k);
 		for (int i = 0; i < nspans; i++)
+		{
+			CHECK_FOR_INTERRUPTS();
 			add_span(&job->binding->tokenizer, &forward->items[sequence->item], answers, tokens,
 					 from, to, &spans[i], options->align_to_words);
+		}
 	}
 }
 

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
@@ -114,6 +115,7 @@ AlbertPutRow(AlbertItem *item, Datum *values, bool *nulls)
 {
 	static bool none[16];
 
+	CHECK_FOR_INTERRUPTS();
 	tuplestore_putvalues(item->rows->setResult, item->rows->setDesc, values,
 						 nulls == NULL ? none : nulls);
 }

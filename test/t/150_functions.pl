@@ -10,6 +10,7 @@ use AlbertModels;
 use AlbertTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(time);
 
 my $models = make_models(small => SMALL, map { $_ => "head=$_,seed=3" } qw(classifier multilabel nli tokens answers choice));
 my $node = albert_node('functions', conf => model_conf($models));
@@ -188,6 +189,14 @@ fails('a chunk without room', 22023, 'max_tokens must be at least 3, not 2', q{a
 fails('a model that is not there', 42704, 'model "none" does not exist', q{albert_embedding('x', 'none')});
 
 fails('an empty model name', 42602, q{a model's name must not be empty}, q{albert_embedding('x', '')});
+
+# ---- answers in great number can be cancelled ----
+
+my $start = time;
+fails('many answers', 57014, 'canceling statement due to statement timeout',
+	q{count(*) FROM albert_answers('which', repeat('the capital of france ', 800), 'answers', top_k => 10000, max_answer_len => 10000, max_seq_len => 500)},
+	"SET albert.batch_tokens = 16384;\nSET statement_timeout = '1s';\n");
+cmp_ok(time - $start, '<', 4, 'are cancelled soon');
 
 # ---- other encodings ----
 
