@@ -131,6 +131,11 @@ end_of_transaction(XactEvent event, void *arg)
 {
 	if (!extension_dropped)
 		return;
+	/* A drop may have been rolled back to a savepoint, or the extension made again. */
+	if (event == XACT_EVENT_PRE_COMMIT && OidIsValid(get_extension_oid("albert", true)))
+		extension_dropped = false;
+	if (!extension_dropped)
+		return;
 	if (event == XACT_EVENT_COMMIT)
 		unload_ours();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)

@@ -194,6 +194,8 @@ $other->query('CREATE EXTENSION albert');
 is($other->query('SELECT ' . embedding('small')), $there, 'and come back with the extension');
 $super->query('BEGIN; DROP EXTENSION albert; ROLLBACK');
 is(model_state($super, 'large'), 'loaded', 'a drop that is rolled back frees nothing');
+$super->query('BEGIN; SAVEPOINT s; DROP EXTENSION albert; ROLLBACK TO s; COMMIT');
+is(model_state($super, 'large'), 'loaded', 'nor one that is rolled back to a savepoint');
 
 $_->quit for @sessions, $late, $other, $super;
 $node->stop;
