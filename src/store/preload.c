@@ -152,6 +152,30 @@ request(void)
 
 /* ---- when it does ---- */
 
+/* An error of the digest would end the postmaster. */
+static bool
+take_digest(const AlbertSource *source, uint8 *digest, AlbertStatus *status)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile bool ok = true;
+
+	PG_TRY();
+	{
+		AlbertDigest(source, digest);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		ok = AlbertFail(status, ALBERT_IO, "%s", error->message);
+	}
+	PG_END_TRY();
+	return ok;
+}
+
 static bool
 build(const Reserved *model, AlbertSlot *slot, char *const *dest, AlbertStatus *status)
 {
@@ -183,7 +207,7 @@ build(const Reserved *model, AlbertSlot *slot, char *const *dest, AlbertStatus *
 		if (ok)
 		{
 			AlbertSourceFacts(source, model->directory, &slot->facts);
-			AlbertDigest(source, slot->facts.digest);
+			ok = take_digest(source, slot->facts.digest, status);
 			slot->facts.has_digest = true;
 			slot->fingerprint = AlbertSourceFingerprint(source);
 		}
