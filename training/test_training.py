@@ -63,7 +63,9 @@ class Data(unittest.TestCase):
         used = set(re.findall(r"""\bsettings?(?:\(\))?(?:\[|\.get\()["'](\w+)""", scripts))
         self.assertEqual(used - set(setting), set(), "read, but not in settings.json")
         self.assertEqual(set(setting) - set(re.findall(r"""["'](\w+)["']""", scripts)), set(), "in settings.json, but never read")
-        for name, value in setting.items():
+        later = setting.pop("later")
+        self.assertEqual(set(later) - set(setting), {"first_step"}, "changed later, but not a setting")
+        for name, value in [*setting.items(), *later.items()]:
             self.assertIsInstance(value, (int, float), name)
             self.assertGreater(value, 0, name)
             if name.endswith(("_fraction", "_share")):
@@ -120,7 +122,7 @@ class Retraining(unittest.TestCase):
             with open(os.path.join(SAMPLE, name), encoding="utf-8") as source, open(common.work_path(name), "w", encoding="utf-8") as target:
                 target.write(source.read())
         setting = dict(common.settings(), vocab_size=700, hidden_size=64, embedding_size=32, num_hidden_layers=2, num_hidden_groups=1, num_attention_heads=2, intermediate_size=128,
-                       ppmi_dimensions=16, teacher_piece_dimensions=16, text_tokens_per_step=800, fact_sentences_per_step=48, distil_tokens_per_step=400,
+                       ppmi_dimensions=16, teacher_piece_dimensions=16, text_tokens_per_step=800, fact_sentences_per_step=48, later={"first_step": 40, "text_batches_per_step": 2}, distil_tokens_per_step=400,
                        steps=220, warmup_steps=10, peak_learning_rate=0.004, decay_fraction=0.2, long_every=6, checkpoint_every=1000)
         cls.setting = setting
         for module in (common, vocabulary, cooccurrence):

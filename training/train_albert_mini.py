@@ -6,6 +6,7 @@ random choices come from (seed, step), so a stopped run goes on exactly as it wo
 checkpoint first.   train_albert_mini.py [--steps N] [--stop-at N]"""
 import argparse
 import concurrent.futures
+import functools
 import os
 import random
 import re
@@ -250,7 +251,7 @@ class Batches:
         limit = setting["short_length"]
         if step % setting["long_every"] == setting["long_every"] - 1:
             limit = setting["max_position_embeddings"] if step % (4 * setting["long_every"]) == setting["long_every"] - 1 else setting["long_length"]
-        budget = setting["text_tokens_per_step"]
+        budget = setting["text_tokens_per_step"] // setting["text_batches_per_step"]
         length = lambda e: len(e[0]) + (len(e[1]) + 1 if e[1] is not None else 0) + 2
         pool = [self.text_example(rng, limit) for _ in range(budget // limit * 4)]
         width = bucket(length(pool[0]))
@@ -375,9 +376,15 @@ def pool(hidden, mask):
     return F.normalize(hidden.sum(1) / mask.sum(1, keepdim=True), dim=1)
 
 
+def at_step(setting, step):
+    """The settings that hold at a step: those of "later" from its first step on."""
+    later = setting.get("later", {})
+    return {**setting, **later} if later and step >= later["first_step"] else setting
+
+
 class Trainer:
     def __init__(self, setting, size, start, device):
-        self.setting, self.device = setting, device
+        self.all_settings, self.setting, self.device = setting, setting, device
         self.model = new_model(setting, size, start).to(device).train()
         fused_gelu(self.model)
         self.average = [p.detach().clone() for p in self.model.parameters()]
@@ -406,19 +413,22 @@ class Trainer:
         return F.cross_entropy(self.model.predictions(rows).float(), originals, ignore_index=-100, reduction=reduction)
 
     def gradient(self, loss, arguments):
-        with torch.autocast(self.device, torch.bfloat16):
+        # Without the cache of weights in bfloat16, which threads share: when it is emptied would decide how gradients are rounded.
+        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
             total, values = loss(*([t.to(self.device) for t in group] for group in arguments))
         return {name: float(value.detach()) for name, value in values.items()}, torch.autograd.grad(total, self.parameters, allow_unused=True)
 
-    def text_loss(self, batch):
+    def text_loss(self, batch, dice):
         setting = self.setting
         ids, mask, types, positions, originals, labels = batch
         out = self.hidden(ids, mask, types)
         values = {"text": self.mlm(out[0], positions, originals)}
-        total = setting["mlm_weight"] * values["text"]
+        share = 1 / setting["text_batches_per_step"]
+        total = share * setting["mlm_weight"] * values["text"]
         if bool((labels >= 0).any()):
-            values["order"] = F.cross_entropy(self.model.sop_classifier(out[1]).float(), labels)
-            total = total + setting["order_weight"] * values["order"] * min(1.0, float((labels >= 0).sum()) / 12)
+            kept = torch.empty(out[1].shape).bernoulli_(0.9, generator=dice).to(self.device) / 0.9    # dropout; the threads' own, so that runs repeat
+            values["order"] = F.cross_entropy(self.model.sop_classifier.classifier(out[1] * kept).float(), labels)
+            total = total + share * setting["order_weight"] * values["order"] * min(1.0, float((labels >= 0).sum()) / 12)
         return total, values
 
     def fact_loss(self, batch):
@@ -443,15 +453,15 @@ class Trainer:
         return setting["contrast_every"] * setting["contrast_weight"] * value, {"contrast": value}
 
     def train_step(self, batches):
-        setting, losses = self.setting, {}
+        setting, losses, shares = at_step(self.all_settings, self.step), {}, {}
+        self.setting = batches.setting = setting
         rng = np.random.default_rng([setting["seed"], self.step])
-        torch.manual_seed(setting["seed"] + self.step)    # the dropout before the order head, the only one
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.step)
 
         # Independent parts of the step, one thread each: less is lost on a busy machine than with threads inside every operation.
-        text = batches.text(rng, self.step)
-        tasks = [(self.text_loss, (text,))]
+        dice = [torch.Generator().manual_seed(setting["seed"] + self.step + number * 1000003) for number in range(setting["text_batches_per_step"])]
+        tasks = [(functools.partial(self.text_loss, dice=d), (batches.text(rng, self.step),)) for d in dice]
         tasks += [(self.fact_loss, (group,)) for group in batches.fact(rng)]
         tasks += [(self.distil_loss, (batches.distil(rng),))]
         if self.step % setting["contrast_every"] == 3:
@@ -465,6 +475,10 @@ class Trainer:
         for values, _ in done:
             for name, value in values.items():
                 losses[name] = losses.get(name, 0.0) + value
+                shares[name] = shares.get(name, 0) + 1
+        for name in ("text", "order"):    # means over their batches; the facts' batches are parts of one mean
+            if name in losses:
+                losses[name] /= shares[name]
 
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), setting["gradient_clip"])
         self.optimizer.step()
