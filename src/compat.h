@@ -11,6 +11,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "nodes/plannodes.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
@@ -41,12 +42,20 @@
 #define ALBERT_MODULE_MAGIC PG_MODULE_MAGIC
 #endif
 
-/* 18: what writes EXPLAIN's lines has a header of its own, and reverse() exists for bytea too. */
+/*
+ * 18: what writes EXPLAIN's lines has a header of its own, the range table an
+ * entry for GROUP BY that does not count as a table, and reverse() exists for
+ * bytea too.
+ */
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#define AlbertExplainTables(es) ((es)->rtable_size)
 #ifndef F_REVERSE
 #define F_REVERSE F_REVERSE_TEXT
 #endif
+#else
+#define AlbertExplainTables(es) list_length((es)->rtable)
 #endif
 
 /* 15: settings nobody defined are refused, not just warned of. */
@@ -108,11 +117,30 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #define ALBERT_EXECUTOR_RUN_PASS queryDesc, direction, count, execute_once
 #endif
 
-/* 15: MERGE. */
+/* 15: MERGE; before, there is nothing of it to be found in a plan. */
 #if PG_VERSION_NUM < 150000
+typedef struct MergeAction
+{
+	CmdType		commandType;
+	Node	   *qual;
+	List	   *targetList;
+} MergeAction;
+
 #define AlbertIsMerge(modify) false
+#define AlbertMergeActionLists(modify) NIL
+#define AlbertIsMatchedAction(action) false
+#define AlbertIsNotMatchedAction(action) false
 #else
 #define AlbertIsMerge(modify) ((modify)->operation == CMD_MERGE)
+#define AlbertMergeActionLists(modify) ((modify)->mergeActionLists)
+/* 17: rows of the target that no row of the source matches are a third kind. */
+#if PG_VERSION_NUM < 170000
+#define AlbertIsMatchedAction(action) ((action)->matched)
+#define AlbertIsNotMatchedAction(action) (!(action)->matched)
+#else
+#define AlbertIsMatchedAction(action) ((action)->matchKind == MERGE_WHEN_MATCHED)
+#define AlbertIsNotMatchedAction(action) ((action)->matchKind == MERGE_WHEN_NOT_MATCHED_BY_TARGET)
+#endif
 #endif
 
 #endif							/* ALBERT_COMPAT_H */

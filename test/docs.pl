@@ -5,7 +5,8 @@
 #	  one.  With DOCS_UPDATE=1 the ```text blocks are written instead.
 #
 #	  A block below a line <!-- not run: REASON --> is left out, as is one
-#	  below <!-- needs MODEL --> when there is no such model.  Below a line
+#	  below <!-- needs MODEL --> when there is no such model, or below
+#	  <!-- needs extension NAME --> when the server lacks it.  Below a line
 #	  <!-- tested with A for B --> model A stands in for B, and what the block
 #	  prints does not matter.
 #
@@ -59,6 +60,12 @@ foreach my $name (@ARGV)
 		if ($line =~ /^<!-- not run: (.*?) *-->/)
 		{
 			$reason = $1;
+			next;
+		}
+		if ($line =~ /^<!-- needs extension (\S+) *-->/)
+		{
+			my ($there) = run_psql($database, "\\pset tuples_only on\n\\pset format unaligned\nSELECT 'there' FROM pg_available_extensions WHERE name = '$1';\n");
+			$reason = "needs the extension $1" if $there !~ /^there/m;
 			next;
 		}
 		if ($line =~ /^<!-- (?:needs (\S+)|tested with (\S+) for (\S+)) *-->/)

@@ -245,49 +245,44 @@ fetch_batch(TableRun *run, ItemPointerData *position)
 	return more;
 }
 
-/* Fill the items of rows [from, to) and run them as one. */
+/* The arguments of a row's call; what is not given is left at its default. */
 static void
-run_rows(TableRun *run, int from, int to)
+call_arguments(TableRun *run, Datum source, NullableDatum *args)
 {
-	NullableDatum args[ALBERT_MAX_ARGS];
-	AlbertItem *items = palloc0((to - from) * sizeof(AlbertItem));
-	AlbertJob	job;
-
-	/* what is not given is left at its default */
 	for (int i = 0; i < ALBERT_MAX_ARGS; i++)
 		args[i].isnull = true;
 	args[run->signature->model].value = CStringGetTextDatum(run->job->model);
 	args[run->signature->model].isnull = false;
+	args[run->signature->text].value = source;
 	args[run->signature->text].isnull = false;
 	if (run->signature->pair >= 0)
 	{
 		args[run->signature->pair].value = CStringGetTextDatum("");
 		args[run->signature->pair].isnull = false;
 	}
+}
+
+/* Fill the items of rows [from, to) and run them as one. */
+static void
+run_rows(TableRun *run, AlbertJob *job, int from, int to)
+{
+	NullableDatum args[ALBERT_MAX_ARGS];
+	AlbertItem *items = palloc0((to - from) * sizeof(AlbertItem));
+
+	call_arguments(run, (Datum) 0, args);
 	for (int i = from; i < to; i++)
 	{
 		args[run->signature->text].value = run->rows[i].source;
 		(void) AlbertItemFill(&items[i - from], run->signature, args);
 	}
-	AlbertJobStart(&job, run->signature, args);
-	AlbertTaskRun(&job, items, to - from);
+	AlbertTaskRun(job, items, to - from);
 	for (int i = from; i < to; i++)
 		run->rows[i].item = items[i - from];
 }
 
-/* May a row that raises this be stepped over?  Only when the row's data are at fault. */
-static bool
-is_row_error(int sqlerrcode)
-{
-	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
-
-	return category == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) ||
-		category == ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED);
-}
-
 /* run_rows in a subtransaction; false, with the error in *error, when it raised a row's error. */
 static bool
-try_rows(TableRun *run, int from, int to, ErrorData **error)
+try_rows(TableRun *run, AlbertJob *job, int from, int to, ErrorData **error)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -297,7 +292,7 @@ try_rows(TableRun *run, int from, int to, ErrorData **error)
 	MemoryContextSwitchTo(run->batch_context);
 	PG_TRY();
 	{
-		run_rows(run, from, to);
+		run_rows(run, job, from, to);
 		ReleaseCurrentSubTransaction();
 		done = true;
 	}
@@ -310,7 +305,7 @@ try_rows(TableRun *run, int from, int to, ErrorData **error)
 		RollbackAndReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(old);
 		CurrentResourceOwner = owner;
-		if (!is_row_error((*error)->sqlerrcode))
+		if (AlbertErrorBlame((*error)->sqlerrcode) != ALBERT_BLAME_ROW)
 			ReThrowError(*error);
 	}
 	PG_END_TRY();
@@ -332,18 +327,27 @@ report_row(TableRun *run, BatchRow *row, const ErrorData *error)
 					get_rel_name(run->leaf), error->message)));
 }
 
-/* All rows at once; when that fails, one by one, to find the row at fault. */
+/*
+ * All rows at once; when that fails, one by one, to find the row at fault.  A
+ * model that is not there or cannot do the task is no row's fault, and ends it.
+ */
 static void
 compute_batch(TableRun *run)
 {
+	MemoryContext old = MemoryContextSwitchTo(run->batch_context);
+	NullableDatum args[ALBERT_MAX_ARGS];
 	ErrorData  *error = NULL;
+	AlbertJob	job;
 
-	if (try_rows(run, 0, run->nrows, &error))
+	call_arguments(run, run->rows[0].source, args);
+	AlbertJobStart(&job, run->signature, args);
+	MemoryContextSwitchTo(old);
+	if (try_rows(run, &job, 0, run->nrows, &error))
 		return;
 	for (int i = 0; i < run->nrows; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (!try_rows(run, i, i + 1, &error))
+		if (!try_rows(run, &job, i, i + 1, &error))
 			report_row(run, &run->rows[i], error);
 	}
 }

@@ -6,7 +6,7 @@
  *
  * Errors.  An error of some row must be raised when that row's turn comes, and
  * not at all when it never does.  So the errors that a row's own texts can
- * cause (bad characters, too many tokens, no mask, ...) are caught here, and
+ * cause (bad characters, too many tokens, no mask, ...), or their model, are caught here, and
  * the batch's rows are then evaluated one by one as without the node: then the
  * row's error is raised again at its place.
  *
@@ -33,16 +33,6 @@
 
 /* ---------- errors ---------- */
 
-static bool
-is_row_error(int sqlstate)
-{
-	int			category = ERRCODE_TO_CATEGORY(sqlstate);
-
-	return category == ERRCODE_TO_CATEGORY(ERRCODE_DATA_EXCEPTION) ||
-		category == ERRCODE_TO_CATEGORY(ERRCODE_PROGRAM_LIMIT_EXCEEDED) ||
-		category == ERRCODE_TO_CATEGORY(ERRCODE_FEATURE_NOT_SUPPORTED);
-}
-
 /*
  * A parallel worker's error is thrown again here when the leader looks for
  * interrupts; access/transam/parallel.c marks it by a line of context.
@@ -57,12 +47,17 @@ is_workers_error(void)
 	return result;
 }
 
-/* In PG_CATCH: swallow an error of a row computed here, let others pass. */
+/*
+ * In PG_CATCH: swallow an error of a row computed here, let others pass.  A
+ * model's error, too, belongs to the first row that asks for that model, which
+ * need not be the first of the batch.
+ */
 static void
 swallow_row_error(MemoryContext context)
 {
 	MemoryContextSwitchTo(context);
-	if (!is_row_error(geterrcode()) || (ParallelContextActive() && is_workers_error()))
+	if (AlbertErrorBlame(geterrcode()) == ALBERT_BLAME_SERVER ||
+		(ParallelContextActive() && is_workers_error()))
 		PG_RE_THROW();
 	FlushErrorState();
 }

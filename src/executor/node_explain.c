@@ -8,6 +8,7 @@
 #include "nodes/makefuncs.h"
 #include "utils/ruleutils.h"
 
+#include "compat.h"
 #include "executor/node_internal.h"
 
 /* The calls as SQL; table names in front of columns as the other nodes do it. */
@@ -16,7 +17,7 @@ deparse_calls(AlbertNodeState *node, List *ancestors, ExplainState *es)
 {
 	CustomScan *plan = (CustomScan *) node->css.ss.ps.plan;
 	List	   *context = set_deparse_context_plan(es->deparse_cxt, &plan->scan.plan, ancestors);
-	bool		prefix = list_length(es->rtable) > 1 || es->verbose;
+	bool		prefix = AlbertExplainTables(es) > 1 || es->verbose;
 	List	   *result = NIL;
 
 	for (int i = node->ncolumns; i < node->natts; i++)

@@ -109,6 +109,9 @@ extern bool AlbertLiftCalls(AlbertLift *lift, Plan **place, int flags);
 /* Make calls among the arguments of aggregates below the Agg node.  Flags are those of its child. */
 extern bool AlbertFeedAggregates(AlbertLift *lift, Agg *agg, int flags);
 
+/* Make calls among the actions of MERGE below the ModifyTable node.  Flags are those of its child. */
+extern bool AlbertFeedMerge(AlbertLift *lift, ModifyTable *modify, int flags);
+
 /* Make the calls of a ModifyTable node's RETURNING list above it. */
 extern bool AlbertLiftReturning(AlbertLift *lift, Plan **place, int flags);
 

@@ -222,6 +222,9 @@ walk_plan(Walk *walk, Plan **place, int flags)
 	if (IsA(plan, Agg) &&
 		AlbertFeedAggregates(&walk->lift, (Agg *) plan, flags_below(plan, flags, 0)))
 		note_new_node(walk, plan->lefttree);
+	if (IsA(plan, ModifyTable) &&
+		AlbertFeedMerge(&walk->lift, (ModifyTable *) plan, flags_below(plan, flags, 0)))
+		note_new_node(walk, plan->lefttree);
 	if (IsA(plan, ModifyTable) ? AlbertLiftReturning(&walk->lift, place, flags)
 		: AlbertLiftCalls(&walk->lift, place, flags))
 		note_new_node(walk, *place);
@@ -352,6 +355,23 @@ typedef struct CallSearch
 	bool		found;
 } CallSearch;
 
+static bool
+modify_has_call(AlbertLift *lift, const ModifyTable *modify)
+{
+	ListCell   *list;
+	ListCell   *cell;
+
+	foreach(list, AlbertMergeActionLists(modify))
+	{
+		foreach(cell, (List *) lfirst(list))
+		{
+			if (AlbertHasCall(lift, (Node *) ((MergeAction *) lfirst(cell))->targetList))
+				return true;
+		}
+	}
+	return AlbertHasCall(lift, (Node *) modify->returningLists);
+}
+
 static void
 search_calls(Plan **child, void *context)
 {
@@ -361,8 +381,7 @@ search_calls(Plan **child, void *context)
 		return;
 	search->found = AlbertHasCall(&search->lift, (Node *) (*child)->targetlist) ||
 		AlbertHasCall(&search->lift, (Node *) (*child)->qual) ||
-		(IsA(*child, ModifyTable) &&
-		 AlbertHasCall(&search->lift, (Node *) ((ModifyTable *) *child)->returningLists)) ||
+		(IsA(*child, ModifyTable) && modify_has_call(&search->lift, (ModifyTable *) *child)) ||
 		((IsA(*child, NestLoop) || IsA(*child, MergeJoin) || IsA(*child, HashJoin)) &&
 		 AlbertHasCall(&search->lift, (Node *) ((Join *) *child)->joinqual));
 	if (!search->found)

@@ -265,6 +265,21 @@ AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n)
 	AlbertStoreCount(job->binding, &job->counts);
 }
 
+AlbertBlame
+AlbertErrorBlame(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+			return ALBERT_BLAME_ROW;
+		case ERRCODE_FEATURE_NOT_SUPPORTED:
+			return ALBERT_BLAME_MODEL;
+		default:
+			return ALBERT_BLAME_SERVER;
+	}
+}
+
 int
 AlbertEstimateTokens(size_t bytes)
 {

@@ -111,6 +111,23 @@ extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
 /* Compute n rows, in batches of albert.batch_tokens, and count them in albert_stats. */
 extern void AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n);
 
+/*
+ * What an error that AlbertItemFill or AlbertTaskRun has raised is due to, by
+ * its SQLSTATE.  Errors of AlbertJobStart are due to the call, whatever their
+ * SQLSTATE, and are not to be asked for here.
+ */
+typedef enum AlbertBlame
+{
+	/* this row's text, other rows being none the worse: class 22 (data exception), 54 (program limit) */
+	ALBERT_BLAME_ROW,
+	/* the model, so that any row of the job raises it: class 0A (feature not supported) */
+	ALBERT_BLAME_MODEL,
+	/* neither: cancellation, memory, damaged storage, ... */
+	ALBERT_BLAME_SERVER
+} AlbertBlame;
+
+extern AlbertBlame AlbertErrorBlame(int sqlstate);
+
 /* The signature of a call site for a task, kept as long as its FmgrInfo. */
 extern const AlbertSignature *AlbertCallSignature(FunctionCallInfo fcinfo, const AlbertTask *task);
 

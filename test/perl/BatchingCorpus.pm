@@ -77,6 +77,7 @@ CREATE DOMAIN short AS text CHECK (length(VALUE) < 200);
 CREATE TYPE pair AS (word text, len int);
 CREATE VIEW barrier WITH (security_barrier) AS SELECT id, body, n FROM docs WHERE grp <> 3;
 CREATE VIEW words AS SELECT id, %U(body) AS word, %L(body) AS len FROM docs WHERE body LIKE '%[MASK]%';
+CREATE VIEW words_plus AS SELECT id, body, body || ' twice ' || coalesce(body, '') AS twice FROM docs;
 CREATE ROLE reader;
 CREATE TABLE secret (id int, body text);
 INSERT INTO secret SELECT id, body FROM docs WHERE id < 120;
@@ -322,6 +323,42 @@ my @statements = (
 	'WITH c AS (UPDATE docs SET n = 0 WHERE id < 60 RETURNING id, %L(body) AS l) SELECT * FROM c LIMIT 4',
 	q{DO $$ DECLARE x int; BEGIN UPDATE docs SET n = 0 WHERE id = 9 RETURNING %L(body) INTO x; RAISE NOTICE '%', x; UPDATE docs SET n = -1 WHERE id < 9 RETURNING %L(body) INTO x; EXCEPTION WHEN others THEN RAISE NOTICE '%', sqlerrm; END $$},
 	q{DO $$ DECLARE r record; BEGIN FOR r IN UPDATE docs SET n = 0 WHERE id < 90 RETURNING id, %L(body) AS l LOOP EXIT WHEN r.l > 20; END LOOP; RAISE NOTICE '%', r; END $$},
+	# MERGE, as a nested loop where the order of rows shows (15; RETURNING and rows of the target without a match 17)
+	'MERGE INTO docs d USING labels l ON d.id = l.id + 220 WHEN MATCHED THEN UPDATE SET n = %L(l.name), note = l.name WHEN NOT MATCHED THEN INSERT (id, body, n) VALUES (l.id + 1000, l.name, %L(l.name))',
+	'MERGE INTO docs d USING labels l ON d.id = l.id WHEN MATCHED THEN UPDATE SET n = %L(l.name) + d.n, note = %U(l.name)',
+	'MERGE INTO docs d USING labels l ON d.id = l.id + 220 WHEN NOT MATCHED THEN INSERT (id, body, n) VALUES (l.id + 1000, %U(l.name), %L(l.name))',
+	'MERGE INTO docs d USING labels l ON d.id = l.id WHEN MATCHED AND d.n > 4 THEN UPDATE SET n = %L(l.name) WHEN MATCHED THEN DELETE',
+	'MERGE INTO docs d USING labels l ON d.id = l.id WHEN MATCHED AND %L(l.name) > 4 THEN UPDATE SET n = %L(l.name) WHEN MATCHED THEN UPDATE SET n = -%L(l.name)',
+	'MERGE INTO docs d USING labels l ON d.id = l.id WHEN MATCHED THEN UPDATE SET n = %L(d.body || l.name)',
+	"MERGE INTO docs d USING (SELECT id, body FROM docs WHERE id < 49) s ON d.id = s.id AND s.body LIKE '%[MASK]%' WHEN MATCHED THEN UPDATE SET note = %U(s.body)",
+	['MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET note = %U(s.body)', 'error', 'serial'],
+	"MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN MATCHED AND s.body LIKE '%[MASK]%' THEN UPDATE SET note = %U(s.body)",
+	'MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN MATCHED AND s.id % 50 = 49 THEN DO NOTHING WHEN MATCHED THEN UPDATE SET note = %U(s.body)',
+	'MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT (id, body) VALUES (s.id, %U(s.body))',
+	'MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN NOT MATCHED THEN INSERT (id, body) VALUES (s.id, %U(s.body))',
+	['MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET n = 1 / (s.id - 30), note = %U(s.body)', 'error', 'serial'],
+	['MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET n = 1 / (s.id - 60), note = %U(s.body)', 'error', 'serial'],
+	['MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET note = %U(s.body), n = 1 / (s.id - 49)', 'error', 'serial'],
+	['MERGE INTO docs d USING (SELECT id, body FROM docs) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET body = %U(s.body)::short, tags[2] = %U(s.body)', 'error', 'serial'],
+	['MERGE INTO docs d USING (SELECT 7 AS id, name FROM labels) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET n = %L(s.name)', 'error', 'serial'],
+	['MERGE INTO docs d USING (SELECT 7 AS id, body FROM docs) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET note = %U(s.body)', 'error', 'serial'],
+	'SET enable_hashjoin = off; SET enable_mergejoin = off; MERGE INTO target t USING docs d ON t.id = d.id WHEN MATCHED THEN UPDATE SET len = %L(d.body) WHEN NOT MATCHED THEN INSERT (id, body, len) VALUES (d.id, d.body, %L(d.body))',
+	'SET enable_hashjoin = off; SET enable_mergejoin = off; MERGE INTO target t USING docs d ON false WHEN MATCHED THEN UPDATE SET word = noted(d.note), len = %L(d.body) WHEN NOT MATCHED THEN INSERT (id, word, len) VALUES (d.id, noted(d.note), %L(d.body))',
+	['SET enable_hashjoin = off; SET enable_mergejoin = off; MERGE INTO target t USING docs d ON t.id = d.id WHEN MATCHED THEN UPDATE SET word = %U(d.body) WHEN NOT MATCHED THEN INSERT (id, word) VALUES (d.id, %U(d.body))', 'error', 'serial'],
+	"MERGE INTO target_parts t USING docs d ON t.id = d.id WHEN MATCHED THEN UPDATE SET id = 11 - t.id, word = %L(d.body)::text",
+	'MERGE INTO target_parts t USING (SELECT id, id % 10 + 1 AS key, body FROM docs WHERE id < 20) d ON t.id = d.id WHEN MATCHED THEN UPDATE SET word = %L(d.body)::text WHEN NOT MATCHED THEN INSERT VALUES (d.key, d.body, %L(d.body)::text)',
+	'MERGE INTO parts t USING labels l ON t.id = l.id * 4 WHEN MATCHED THEN UPDATE SET n = %L(l.name), body = upper(%U(l.name)) WHEN NOT MATCHED THEN INSERT (id, body, n) VALUES (l.id, %U(l.name), %L(l.name))',
+	'MERGE INTO parent t USING labels l ON t.id = l.id + 20 WHEN MATCHED THEN UPDATE SET body = %U(l.name)',
+	'MERGE INTO fresh t USING docs d ON t.id = d.id WHEN NOT MATCHED THEN INSERT (id, body) VALUES (d.id, %L(d.body)::text) WHEN MATCHED THEN UPDATE SET body = %L(d.body)::text',
+	'MERGE INTO docs d USING labels l ON d.id = l.id + 220 WHEN MATCHED THEN UPDATE SET n = %L(l.name) WHEN NOT MATCHED BY TARGET THEN INSERT (id, n) VALUES (l.id + 1000, %L(l.name)) WHEN NOT MATCHED BY SOURCE THEN UPDATE SET n = 0',
+	'SET enable_hashjoin = off; SET enable_mergejoin = off; MERGE INTO docs d USING labels l ON d.id = l.id + 220 WHEN MATCHED THEN UPDATE SET n = %L(l.name) WHEN NOT MATCHED THEN INSERT (id, n) VALUES (l.id + 1000, %L(l.name)) RETURNING merge_action(), d.id, d.n, %L(l.name), l.name',
+	'WITH m AS (MERGE INTO docs d USING labels l ON d.id = l.id WHEN MATCHED THEN UPDATE SET n = %L(l.name) RETURNING d.*) SELECT * FROM m LIMIT 3',
+	'SET enable_hashjoin = off; SET enable_mergejoin = off; MERGE INTO docs d USING labels l ON d.id = l.id WHEN MATCHED THEN UPDATE SET n = %L(l.name || (SELECT max(name) FROM labels))',
+	'PREPARE p(text) AS MERGE INTO docs d USING labels l ON d.id = l.id WHEN MATCHED THEN UPDATE SET n = %L(l.name || $1), body = %U(l.name); EXECUTE p(\'x\'); EXECUTE p(NULL)',
+	# rows before and after (18)
+	'UPDATE docs SET body = body || \' more\' WHERE id < 30 RETURNING id, %L(old.body), %L(new.body), old.body = new.body',
+	'INSERT INTO words_plus (id) VALUES (1001) RETURNING old.twice, new.twice, %L(old.twice), %L(new.id::text)',
+	'DELETE FROM words_plus WHERE id < 9 RETURNING old.twice, new.twice, %L(new.twice), %L(old.twice)',
 	'CREATE TABLE made AS SELECT id, %L(body) AS len, %A(body) AS a FROM docs; SELECT * FROM made ORDER BY id',
 	'CREATE TABLE made AS SELECT id, %L(body) AS len FROM docs ORDER BY id LIMIT 3 WITH NO DATA; SELECT * FROM made',
 	'CREATE MATERIALIZED VIEW made AS SELECT id, %L(body) AS len FROM docs; REFRESH MATERIALIZED VIEW made; SELECT * FROM made ORDER BY id',

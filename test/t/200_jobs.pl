@@ -5,6 +5,7 @@ use warnings;
 use FindBin;
 use lib "$FindBin::RealBin/../perl";
 
+use AlbertJobs;
 use AlbertModels;
 use AlbertSession;
 use AlbertTest;
@@ -12,49 +13,17 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $models = make_models(small => SMALL, slow => 'hidden_size=256,num_hidden_layers=6,intermediate_size=1024,num_attention_heads=4');
+my $models = make_models(small => SMALL, labels => SMALL . ',head=classifier', slow => 'hidden_size=256,num_hidden_layers=6,intermediate_size=1024,num_attention_heads=4');
 my $node = albert_node('jobs', conf => model_conf($models) . "restart_after_crash = on\n");
 my $psql = AlbertSession->new($node, 'postgres');
 
-# A table of texts, none embedded, and a record of every update that was committed.
-sub make_table
-{
-	my ($rows, $columns) = @_;
-
-	$columns //= 'embedding real[]';
-	$node->safe_psql('postgres', qq{
-		SET client_min_messages = warning;
-		DROP TABLE IF EXISTS docs, updates;
-		CREATE TABLE docs (id int PRIMARY KEY, body text, $columns);
-		CREATE TABLE updates (id int);
-		CREATE OR REPLACE FUNCTION note_update() RETURNS trigger LANGUAGE plpgsql AS
-			'BEGIN INSERT INTO updates VALUES (new.id); RETURN new; END';
-		CREATE TRIGGER note BEFORE UPDATE ON docs FOR EACH ROW EXECUTE FUNCTION note_update();
-		INSERT INTO docs (id, body) SELECT i, 'the number of this text is ' || i || repeat(' and more', i % 7) FROM generate_series(1, $rows) i;
-	});
-	return;
-}
-
-sub wrong_rows
-{
-	my ($model) = @_;
-
-	return $node->safe_psql('postgres',
-		qq{SELECT count(*) FROM docs WHERE embedding IS DISTINCT FROM albert_embedding(body, '$model')});
-}
-
-sub updates
-{
-	return $node->safe_psql('postgres', 'SELECT count(*), count(DISTINCT id) FROM updates');
-}
-
 # ---- whole ----
 
-make_table(1000);
+make_docs($node, 1000);
 my ($out, $err) = $psql->query(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'small')});
 like($err, qr/NOTICE:  1000 rows done, 0 left out/, 'all rows are done');
-is(wrong_rows('small'), 0, 'with the values of albert_embedding');
-is(updates(), '1000|1000', 'each once');
+is(wrong_rows($node, 'small'), 0, 'with the values of albert_embedding');
+is(updates($node), '1000|1000', 'each once');
 ($out, $err) = $psql->query(q{CALL albert_embed_table('docs', source => 'body', target => 'embedding', model => 'small')});
 like($err, qr/NOTICE:  0 rows done/, 'called again there is nothing to do');
 
@@ -79,7 +48,7 @@ for my $case (
 
 # ---- other tasks and targets; rows that a task refuses ----
 
-make_table(100, 'n int, best text');
+make_docs($node, 100, 'n int, best text');
 $node->safe_psql('postgres', q{UPDATE docs SET body = body || ' [MASK]' WHERE id % 10 <> 0});
 ($out, $err) = $psql->query(q{CALL albert_embed_table('docs', 'body', 'n', model => 'small', task => 'token_count')});
 is($node->safe_psql('postgres', q{SELECT count(*) FROM docs WHERE n = albert_token_count(body, 'small')}), 100, 'token counts');
@@ -89,9 +58,21 @@ like($err, qr/90 rows done, 10 left out/, 'and stepped over');
 is($node->safe_psql('postgres', q{SELECT count(best), count(*) FILTER (WHERE best = albert_fill_mask(body, 'small')) FROM docs WHERE id % 10 <> 0}),
 	'90|90', 'the others are done');
 
+# ---- whose fault: a row's is stepped over, the call's ends it ----
+
+make_docs($node, 60, 'embedding real[], best text');
+$node->safe_psql('postgres', q{UPDATE docs SET body = repeat('long ', 2000) WHERE id IN (7, 50); UPDATE docs SET body = body || ' [MASK]' WHERE id > 1});
+($out, $err) = $psql->query(q{SET albert.overflow = 'error'; CALL albert_embed_table('docs', 'body', 'embedding', model => 'small')});
+is(scalar(() = $err =~ /WARNING:  row \(\d+,\d+\) of table "docs" left out: /g), 2, 'texts that are too long are reported');
+like($err, qr/NOTICE:  58 rows done, 2 left out/, '... and stepped over');
+is($node->safe_psql('postgres', 'SELECT string_agg(id::text, \',\' ORDER BY id) FROM docs WHERE embedding IS NULL'), '7,50', '... just those');
+($out, $err) = $psql->query(q{RESET albert.overflow; CALL albert_embed_table('docs', 'body', 'best', model => 'labels', task => 'fill_mask')});
+like($err, qr/^ERROR:  model "labels" has no head for fill-mask$/m, 'a model that cannot do it is an error');
+unlike($err, qr/WARNING/, '... of the call, not of each row');
+
 # ---- rows that others hold, and a table that grows ----
 
-make_table(300);
+make_docs($node, 300);
 my $holder = AlbertSession->new($node, 'postgres');
 $holder->query('BEGIN; SELECT count(*) FROM (SELECT 1 FROM docs WHERE id % 3 = 0 FOR UPDATE) x');
 $psql->send(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'small')});
@@ -103,21 +84,21 @@ $node->poll_query_until('postgres', 'SELECT count(embedding) = 250 FROM docs') o
 $holder->query('COMMIT');
 (undef, $err) = $psql->wait;
 like($err, qr/350 rows done/, 'held and late rows are done in the end');
-is(wrong_rows('small'), 0, 'rightly');
-is(updates(), '350|350', 'each once');
+is(wrong_rows($node, 'small'), 0, 'rightly');
+is(updates($node), '350|350', 'each once');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM albert_progress'), 0, 'and no progress is shown any more');
 
 # ---- two at once ----
 
-make_table(2000);
+make_docs($node, 2000);
 my $other = AlbertSession->new($node, 'postgres');
 $_->send(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'slow', batch_tokens => 512)}) for $psql, $other;
 my ($done_a) = ($psql->wait)[1] =~ /(\d+) rows done/;
 my ($done_b) = ($other->wait)[1] =~ /(\d+) rows done/;
 is($done_a + $done_b, 2000, "two sessions share the work ($done_a and $done_b rows)");
 ok($done_a > 0 && $done_b > 0, 'both have done some');
-is(updates(), '2000|2000', 'no row is done twice');
-is(wrong_rows('slow'), 0, 'and all are right');
+is(updates($node), '2000|2000', 'no row is done twice');
+is(wrong_rows($node, 'slow'), 0, 'and all are right');
 
 # ---- partitions ----
 
@@ -132,7 +113,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM parts WHERE embedding IS N
 
 # ---- cancelled, then continued ----
 
-make_table(2000);
+make_docs($node, 2000);
 $psql->send(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'slow', batch_tokens => 512)});
 $node->poll_query_until('postgres', 'SELECT count(embedding) > 100 FROM docs') or die 'no row is done';
 $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $psql->pid . ')');
@@ -142,11 +123,11 @@ my $before = $node->safe_psql('postgres', 'SELECT count(embedding) FROM docs');
 ok($before > 100 && $before < 2000, "what was committed stays: $before rows");
 (undef, $err) = $psql->query(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'slow')});
 like($err, qr/@{[ 2000 - $before ]} rows done/, 'the next call does the rest');
-is(updates(), '2000|2000', 'each row once');
+is(updates($node), '2000|2000', 'each row once');
 
 # ---- killed again and again ----
 
-make_table(3000);
+make_docs($node, 3000);
 my $kills = 0;
 srand(11);
 for (1 .. 5)
@@ -164,8 +145,8 @@ for (1 .. 5)
 $psql = AlbertSession->new($node, 'postgres');
 (undef, $err) = $psql->query(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'slow')});
 like($err, qr/rows done, 0 left out/, "after $kills kills the last call ends");
-is(wrong_rows('slow'), 0, 'every row is right');
-is(updates(), '3000|3000', 'and was written once');
+is(wrong_rows($node, 'slow'), 0, 'every row is right');
+is(updates($node), '3000|3000', 'and was written once');
 
 # ---- the trigger ----
 
@@ -234,7 +215,7 @@ is($node->safe_psql('postgres', q{SELECT embedding[0] = (albert_embedding('one t
 
 SKIP:
 {
-	skip 'pgvector is not installed', 3
+	skip 'pgvector is not installed', 7
 	  unless $node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'});
 	$node->safe_psql('postgres', q{
 		CREATE EXTENSION vector;
@@ -248,6 +229,14 @@ SKIP:
 			EXECUTE FUNCTION albert_embedding_trigger('embedding', 'body', 'small');
 		INSERT INTO vectors VALUES (101, 'vector 101')});
 	is($node->safe_psql('postgres', q{SELECT embedding = albert_embedding(body, 'small')::vector FROM vectors WHERE id = 101}), 't', 'the trigger casts to vector');
+	($out, $err) = $psql->query(q{ALTER TABLE vectors ADD half halfvec(32), ADD short vector(31);
+		CALL albert_embed_table('vectors', 'body', 'half', model => 'small')});
+	is($node->safe_psql('postgres', q{SELECT count(*) FROM vectors WHERE half = albert_embedding(body, 'small')::halfvec}), 101, 'a column of type halfvec');
+	($out, $err) = $psql->query(q{CALL albert_embed_table('vectors', 'body', 'short', model => 'small')});
+	like($err, qr/^ERROR:  expected 31 dimensions, not 32$/m, 'a column of other dimensions is refused');
+	unlike($err, qr/WARNING/, '... and no row is blamed');
+	is($node->safe_psql('postgres', q{SET enable_seqscan = off; SELECT albert_embedding('x', 'small') IS NOT NULL; EXPLAIN (COSTS OFF) SELECT id FROM vectors ORDER BY embedding <=> albert_embedding('vector 17')::vector LIMIT 1})
+		=~ /Index Scan using vectors_embedding_idx/ ? 1 : 0, 1, 'the index is used');
 	is($node->safe_psql('postgres', q{SET enable_seqscan = off; SELECT id FROM vectors ORDER BY embedding <=> albert_embedding('vector 17', 'small')::vector LIMIT 1}),
 		17, 'and an index finds the nearest');
 }

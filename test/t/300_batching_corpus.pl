@@ -24,6 +24,7 @@ albert.model_path = '$ENV{ALBERT_REFERENCE}/models'
 albert.model = 'm01_plain'
 max_worker_processes = 8
 jit = off
+autovacuum = off
 CONF
 my @queries = corpus_queries();
 my $serial = 'SET max_parallel_workers_per_gather = 0;';
@@ -96,7 +97,7 @@ for my $query (@queries)
 {
 	my $sql = corpus_fill($query->[0], \%functions);
 
-	next if $sql =~ /;/ || $sql !~ /^(SELECT|INSERT|UPDATE|DELETE|WITH|DECLARE)/;
+	next if $sql =~ /;/ || $sql !~ /^(SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|DECLARE)/;
 	$script .= "\\echo ====\nEXPLAIN (COSTS OFF) $sql;\n";
 	$explained++;
 }

@@ -99,6 +99,42 @@ for my $batching (qw(on off))
 	$_->quit for $one, $two;
 }
 
+# ---- MERGE ----
+
+SKIP:
+{
+	skip 'MERGE came with PostgreSQL 15', 9 if $node->pg_version < 15;
+	$node->safe_psql('postgres', 'CREATE TABLE source AS SELECT id + 395 AS id, body FROM docs WHERE id <= 10; ANALYZE source');
+	my $merge = 'MERGE INTO docs d USING source s ON d.id = s.id';
+	my $update = 'WHEN MATCHED THEN UPDATE SET note = albert_token_count(s.body)::text';
+	my $insert = 'WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.body, albert_token_count(s.body)::text)';
+
+	for my $case (
+		[ "$update $insert", 1, 'both kinds of rows' ],
+		[ $update, 1, 'matched rows only' ],
+		[ $insert, 0, 'unmatched rows only: the join has the others, too' ],
+		[ "WHEN MATCHED THEN DELETE $insert", 0, 'an action without the call' ],
+		[ "WHEN MATCHED AND d.id > 3 THEN DO NOTHING $update $insert", 0, 'an action with a condition' ],
+		[ "$update WHEN NOT MATCHED THEN INSERT VALUES (s.id / (s.id - 7), s.body, albert_token_count(s.body)::text)", 0, 'an error that would come first' ],
+		[ 'WHEN MATCHED THEN UPDATE SET note = albert_token_count(d.body)::text', 0, 'a column of the target' ])
+	{
+		my ($actions, $nodes, $what) = @$case;
+
+		is(nodes_in($node->safe_psql('postgres', "EXPLAIN (COSTS OFF) $merge $actions")), $nodes, "MERGE, $what");
+	}
+	is($node->safe_psql('postgres', qq{BEGIN; $merge $update $insert;
+		SELECT count(*), count(*) FILTER (WHERE note = albert_token_count(body)::text) FROM docs WHERE id > 400; ROLLBACK}), '5|5', 'MERGE inserts what was computed');
+	# another session changes a row that MERGE is about to update
+	my ($one, $two) = map { AlbertSession->new($node, 'postgres') } 1 .. 2;
+	$one->query(q{BEGIN; UPDATE docs SET id = 1395 WHERE id = 396; UPDATE docs SET note = 'another' WHERE id = 397});
+	$two->send("BEGIN; $merge $update $insert; SELECT string_agg(id || ' ' || (note = (SELECT albert_token_count(s.body)::text FROM source s WHERE s.id = d.id)), ',' ORDER BY id) FROM docs d WHERE id > 395 AND id < 1000; ROLLBACK");
+	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}) or die 'no one waits';
+	$one->query('COMMIT');
+	is($two->wait, join(',', map { "$_ true" } 396 .. 405), 'and looks again at rows that others have changed');
+	$node->safe_psql('postgres', q{UPDATE docs SET id = 396 WHERE id = 1395});
+	$_->quit for $one, $two;
+}
+
 # ---- workers ----
 
 $node->safe_psql('postgres', q{UPDATE docs SET body = 'some [MASK] words again' WHERE id < 10});
