@@ -10,8 +10,9 @@ use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(albert_node skip_all_without_reference skip_all_without_base_shape);
+our @EXPORT = qw(albert_node kill_backend skip_all_without_reference skip_all_without_base_shape);
 
 # albert_node(NAME, conf => "...", init => [...]): a started cluster whose
 # database postgres has the extension.  conf is added to postgresql.conf.
@@ -26,6 +27,24 @@ sub albert_node
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION albert');
 	return $node;
+}
+
+# kill_backend(NODE, PID): kill -9 a server process, and wait until the server,
+# which restarts all its processes then, is there again.  It is its log that
+# tells: whoever connects meanwhile may be let in before it has noticed, or be
+# turned away before a statement can be sent, which ends the test.
+sub kill_backend
+{
+	my ($node, $pid) = @_;
+	my $offset = -s $node->logfile;
+
+	kill 'KILL', $pid;
+	for (1 .. 1800)
+	{
+		return if slurp_file($node->logfile, $offset) =~ /database system is ready to accept connections/;
+		sleep 0.1;
+	}
+	BAIL_OUT('the server does not come back');
 }
 
 sub skip_all_without_reference

@@ -63,10 +63,8 @@ sub crash
 
 	$node->append_conf('postgresql.conf', 'restart_after_crash = on');
 	$node->reload;
-	kill 'KILL', $victim->pid;
+	kill_backend($node, $victim->pid);
 	$victim->quit;
-	sleep 0.5;
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
 	return;
 }
 

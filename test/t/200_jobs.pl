@@ -136,11 +136,8 @@ for (1 .. 5)
 	$session->send(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'slow', batch_tokens => 512)});
 	sleep(0.1 + rand(0.3));
 	last if $node->safe_psql('postgres', 'SELECT count(*) FROM docs WHERE embedding IS NULL') == 0;
-	kill 'KILL', $session->pid;
+	kill_backend($node, $session->pid);
 	$kills++;
-	$node->poll_query_until('postgres', 'SELECT true') or die 'the server does not come back';
-	sleep 0.2;
-	$node->poll_query_until('postgres', 'SELECT true');
 }
 $psql = AlbertSession->new($node, 'postgres');
 (undef, $err) = $psql->query(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'slow')});

@@ -42,19 +42,9 @@ sub number
 	return $node->safe_psql('postgres', $_[0]);
 }
 
-sub wait_for_server
-{
-	for (1 .. 600)
-	{
-		return if ($node->psql('postgres', 'SELECT 1'))[0] == 0;
-		sleep 0.1;
-	}
-	BAIL_OUT('the server does not come back');
-}
-
 # What is killed, and how; in turns.
 my @kills = (
-	[ 'the backend', sub { kill 'KILL', $_[0] } ],
+	[ 'the backend', sub { kill_backend($node, $_[0]) } ],
 	[ 'an immediate shutdown', sub
 		{
 			# the job goes on when its signal to quit is already there
@@ -129,7 +119,6 @@ while ($kills < $kills_wanted)
 	$watcher->quit;
 	$kill->($session->pid);
 	$session->wait;
-	wait_for_server();
 	my $wasted = $rows_computed - ($filled - $filled_before);
 	my $kept = number('SELECT count(embedding) FROM docs');
 	is($kept, $filled, sprintf('kill %d (%s): %d rows are filled, as before it', ++$kills, $how, $filled));
