@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(albert_node kill_backend skip_all_without_reference skip_all_without_base_shape);
+our @EXPORT = qw(albert_node major_version kill_backend skip_all_without_reference skip_all_without_base_shape);
 
 # albert_node(NAME, conf => "...", init => [...]): a started cluster whose
 # database postgres has the extension.  conf is added to postgresql.conf.
@@ -27,6 +27,14 @@ sub albert_node
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION albert');
 	return $node;
+}
+
+# A started server's major version.
+sub major_version
+{
+	my ($node) = @_;
+
+	return int($node->safe_psql('postgres', 'SHOW server_version_num') / 10000);
 }
 
 # kill_backend(NODE, PID): kill -9 a server process, and wait until the server,

@@ -86,7 +86,7 @@ fails_like($super, q(SET albert.overflow = 'cut'), qr/HINT:  Available values: t
 fails_like($super, q(SET albert.batch_tokens = 5), qr/5 is outside the valid range/, 'a batch that is too small');
 SKIP:
 {
-	skip 'before PostgreSQL 15 anybody may make up a setting', 1 if $node->pg_version < 15;
+	skip 'before PostgreSQL 15 anybody may make up a setting', 1 if major_version($node) < 15;
 	fails_like($super, q(SET albert.nonsense = 1), qr/invalid configuration parameter name "albert.nonsense"|unrecognized configuration parameter/,
 		'an unknown setting');
 }
