@@ -165,14 +165,19 @@ $standby->stop;
 
 # ---- single-user mode ----
 
+my $refused = major_version($node) < 15 && $super->query('SHOW debug_assertions') eq 'on';
 $_->quit for $super, $someone, $reader;
 $node->stop;
-my ($stdout, $stderr) = ('', '');
-my $input = "SELECT albert_token_count('the war', 'small');\nSELECT " . embedding('small') . ";\n";
-IPC::Run::run([ $node->installed_command('postgres'), '--single', '-F', '-D', $node->data_dir, 'postgres' ],
-	'<', \$input, '>', \$stdout, '2>', \$stderr);
-like($stdout, qr/albert_token_count = "4"/, 'single-user mode: tokens are counted');
-like($stdout, qr/= "\Q$answer\E"/, 'single-user mode: an embedding');
+SKIP:
+{
+	skip 'before PostgreSQL 15 an assertion keeps single-user mode from dynamic shared memory', 2 if $refused;
+	my ($stdout, $stderr) = ('', '');
+	my $input = "SELECT albert_token_count('the war', 'small');\nSELECT " . embedding('small') . ";\n";
+	IPC::Run::run([ $node->installed_command('postgres'), '--single', '-F', '-D', $node->data_dir, 'postgres' ],
+		'<', \$input, '>', \$stdout, '2>', \$stderr);
+	like($stdout, qr/albert_token_count = "4"/, 'single-user mode: tokens are counted');
+	like($stdout, qr/= "\Q$answer\E"/, 'single-user mode: an embedding');
+}
 
 # ---- a server encoding that cannot hold what a broken file says ----
 
