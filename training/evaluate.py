@@ -163,28 +163,47 @@ def running_text(model, quick):
     return result
 
 
+def order_pairs(model, source, whole):
+    """Neighbouring sentences of held-out documents; or, as in pretraining, neighbouring segments: as many whole sentences on each side as have 60 tokens, or one."""
+    for doc in read_docs(held=True):
+        if doc["source"] != source:
+            continue
+        rows = [encode(model.sp, s)[:60] for s in doc["sentences"]]
+        for cut in range(1, len(rows)):
+            a, b = rows[cut - 1], rows[cut]
+            before, after = cut - 2, cut + 1
+            while whole and before >= 0 and len(a) + len(rows[before]) <= 60:
+                a = rows[before] + a
+                before -= 1
+            while whole and after < len(rows) and len(b) + len(rows[after]) <= 60:
+                b = b + rows[after]
+                after += 1
+            yield a, b
+
+
 def sentence_order(model):
     result = {}
-    rng = random.Random(12)
     for source in ("wikipedia", "wordnet", "manual"):
-        rows, types, labels = [], [], []
-        for doc in read_docs(held=True):
-            if doc["source"] != source:
-                continue
-            for first, second in zip(doc["sentences"], doc["sentences"][1:]):
-                a, b = encode(model.sp, first)[:60], encode(model.sp, second)[:60]
+        for whole in (False, True):
+            rng = random.Random(12)
+            rows, types, labels = [], [], []
+            for a, b in order_pairs(model, source, whole):
                 swapped = rng.random() < 0.5
                 if swapped:
                     a, b = b, a
                 rows.append([CLS, *a, SEP, *b, SEP])
                 types.append(len(a) + 2)
                 labels.append(int(swapped))
-        right = 0
-        for chosen, _, out in model.batches(rows, types):
-            with torch.inference_mode():
-                guess = model.model.sop_classifier(out[1]).argmax(1).tolist()
-            right += sum(g == labels[i] for g, i in zip(guess, chosen))
-        result[source] = {"pairs": len(rows), "accuracy": round(right / max(1, len(rows)), 4)}
+            right = 0
+            for chosen, _, out in model.batches(rows, types):
+                with torch.inference_mode():
+                    guess = model.model.sop_classifier(out[1]).argmax(1).tolist()
+                right += sum(g == labels[i] for g, i in zip(guess, chosen))
+            result[source + (", segments" if whole else "")] = {"pairs": len(rows), "accuracy": round(right / max(1, len(rows)), 4)}
+    for kind in ("", ", segments"):
+        some = [result[source + kind] for source in ("wikipedia", "wordnet", "manual")]
+        total = sum(r["pairs"] for r in some)
+        result["all" + kind] = {"pairs": total, "accuracy": round(sum(r["pairs"] * r["accuracy"] for r in some) / total, 4)}
     return result
 
 
