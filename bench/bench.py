@@ -152,7 +152,7 @@ def compare(results, options, section, model, precision, workload, competitors, 
 def opened(results, options, shape, precision, **choices):
     """The engines for a model in a precision, and its size of vocabulary; freed afterwards."""
     directory = model_directory(options, shape)
-    competitors, missing = engines.make_engines(options.program, directory, precision, directory, **choices)
+    competitors, missing = engines.make_engines(options.program, directory, precision, directory, kernels=options.kernels, **choices)
     for reason in missing:
         results.left_out(f"{shape}, {reason}" if ":" in reason else reason)
     try:
@@ -331,6 +331,7 @@ def parsed():
     shapes = lambda text: [tuple(map(int, shape.split("x"))) for shape in text.split(",")]
     parser.add_argument("--models", type=names, default=list(workloads.SHAPES), help="of base,large,xlarge,xxlarge; base is always there")
     parser.add_argument("--precisions", type=names, default=["fp32", "bf16", "int8"])
+    parser.add_argument("--kernels", default="auto", help="albert's kernel set in the sections outside the database; ONEDNN_MAX_CPU_ISA=AVX2 limits openvino and torch alike")
     parser.add_argument("--sections", type=names, default=list(SECTIONS),
                         help="of " + ",".join(SECTIONS))
     parser.add_argument("--shapes", type=shapes, default=SHAPES, help="BxL,...: texts, tokens of each")

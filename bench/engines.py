@@ -148,14 +148,22 @@ class OnnxRuntime(Peer):
 
     @staticmethod
     def quantize(path, target):
+        """Weights by output channel, activations as they come.  Only a weight that is a constant is quantised: transposes are carried out first."""
+        import onnxruntime
         from onnxruntime.quantization import QuantType, quantize_dynamic
+        options = onnxruntime.SessionOptions()
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        options.optimized_model_filepath = target + ".folded"
+        options.log_severity_level = 3
+        onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         root = logging.getLogger()
         level = root.level
         root.setLevel(logging.ERROR)    # it advises a preprocessing that changes nothing here
         try:
-            quantize_dynamic(path, target, weight_type=QuantType.QInt8, per_channel=True)
+            quantize_dynamic(target + ".folded", target, weight_type=QuantType.QInt8, per_channel=True)
         finally:
             root.setLevel(level)
+            os.unlink(target + ".folded")
 
     @staticmethod
     def fuse(path, target):
@@ -227,11 +235,11 @@ class Albert:
             process.stdout.close()
 
 
-def make_engines(program, directory, precision, work, threads=1, head=None, fused=False, albert=True):
+def make_engines(program, directory, precision, work, threads=1, head=None, fused=False, albert=True, kernels="auto"):
     """All that have the precision; and why the others have not."""
     engines, missing = [], []
     options = {"threads": threads, "head": head}
-    builders = [("albert", lambda: Albert(program, directory, precision, work, **options))] if albert else []
+    builders = [("albert", lambda: Albert(program, directory, precision, work, kernels=kernels, **options))] if albert else []
     builders += [("onnxruntime", lambda: OnnxRuntime(directory, precision, work, **options)),
                  ("openvino", lambda: OpenVino(directory, precision, work, **options)),
                  ("torch", lambda: Torch(directory, precision, **options))]
