@@ -57,6 +57,10 @@ class Data(unittest.TestCase):
             for wording in self.wordings(phrasing):
                 self.assertEqual(sorted(slot.lower() for slot in re.findall(r"\{(\w)\}", wording)), ["a", "b", "c"], wording)
 
+    def test_shipped_vocabulary_names_no_place(self):
+        with open(os.path.join(HERE, "..", "models", "albert-mini", "spiece.model"), "rb") as file:
+            self.assertNotIn(b"vocabulary.txt", file.read(), "the trainer's input")
+
     def test_settings_are_those_that_are_read(self):
         setting = json.loads(read("settings.json"))
         scripts = "".join(read(name) for name in os.listdir(HERE) if name.endswith(".py") and name != os.path.basename(__file__))

@@ -67,6 +67,34 @@ def join_model(pieces, rest):
     return bytes(out) + rest
 
 
+def without_paths(rest):
+    """The other fields without the trainer's input and prefix (fields 1 and 2 of message 2), which name places on this machine."""
+    out, at = bytearray(), 0
+    while at < len(rest):
+        start = at
+        tag, at = read_varint(rest, at)
+        size, at = read_varint(rest, at)
+        body, at = rest[at:at + size], at + size
+        if tag >> 3 != 2:
+            out += rest[start:at]
+            continue
+        kept, inner = bytearray(), 0
+        while inner < len(body):
+            begin = inner
+            field, inner = read_varint(body, inner)
+            if field & 7 == 0:
+                inner = read_varint(body, inner)[1]
+            elif field & 7 == 2:
+                size, inner = read_varint(body, inner)
+                inner += size
+            else:
+                inner += {1: 8, 5: 4}[field & 7]
+            if field >> 3 not in (1, 2):
+                kept += body[begin:inner]
+        out += b"\x12" + varint(len(kept)) + kept
+    return bytes(out)
+
+
 def add_wanted(path, wanted):
     with open(path, "rb") as f:
         pieces, rest = split_model(f.read())
@@ -85,7 +113,7 @@ def add_wanted(path, wanted):
     normal = sorted((p for p in pieces if p[2] == 1), key=lambda p: -p[1])
     pieces = [p for p in pieces if p[2] != 1] + normal
     with open(path, "wb") as f:
-        f.write(join_model(pieces, rest))
+        f.write(join_model(pieces, without_paths(rest)))
     return added
 
 
