@@ -1,6 +1,6 @@
 /*
  * compat.h
- *	  Differences between PostgreSQL's major versions, 14 to 18.  Every test
+ *	  Differences between PostgreSQL's major versions, 14 to 19.  Every test
  *	  of PG_VERSION_NUM is in this file.
  */
 #ifndef ALBERT_COMPAT_H
@@ -15,6 +15,7 @@
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "utils/guc.h"
+#include "utils/tuplestore.h"
 #include "utils/wait_event.h"
 
 /* 16: the macros of variable-length values moved out of postgres.h. */
@@ -115,6 +116,51 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #else
 #define ALBERT_EXECUTOR_RUN_ARGS QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
 #define ALBERT_EXECUTOR_RUN_PASS queryDesc, direction, count, execute_once
+#endif
+
+/* 19: the planner's hook is given the EXPLAIN that asked for the plan. */
+#if PG_VERSION_NUM >= 190000
+#define ALBERT_PLANNER_ARGS \
+	Query *parse, const char *query_string, int cursor_options, ParamListInfo bound_params, ExplainState *es
+#define ALBERT_PLANNER_PASS parse, query_string, cursor_options, bound_params, es
+#else
+#define ALBERT_PLANNER_ARGS \
+	Query *parse, const char *query_string, int cursor_options, ParamListInfo bound_params
+#define ALBERT_PLANNER_PASS parse, query_string, cursor_options, bound_params
+#endif
+
+/*
+ * 19: the hook that may change what is known of a table before paths are made
+ * for it got another name, and is called for everything in FROM.
+ */
+#if PG_VERSION_NUM >= 190000
+#define albert_base_rel_hook build_simple_rel_hook
+#define AlbertBaseRelHookType build_simple_rel_hook_type
+#define ALBERT_BASE_REL_ARGS PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte
+#define ALBERT_BASE_REL_PASS root, rel, rte
+#else
+#define albert_base_rel_hook get_relation_info_hook
+#define AlbertBaseRelHookType get_relation_info_hook_type
+#define ALBERT_BASE_REL_ARGS PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel
+#define ALBERT_BASE_REL_PASS root, relation, inhparent, rel
+#endif
+
+/* 19: a tranche of locks is named once in the cluster; before, in each process. */
+#if PG_VERSION_NUM >= 190000
+#define AlbertNewTranche(name) LWLockNewTrancheId(name)
+#define AlbertNameTranche(id, name) ((void) 0)
+#else
+#define AlbertNewTranche(name) LWLockNewTrancheId()
+#define AlbertNameTranche(id, name) LWLockRegisterTranche(id, name)
+#endif
+
+/* 19: the search for functions by name tells why it found none. */
+#if PG_VERSION_NUM >= 190000
+#define AlbertFunctionCandidates(names, nargs) \
+	FuncnameGetCandidates(names, nargs, NIL, false, true, false, true, &(int) {0})
+#else
+#define AlbertFunctionCandidates(names, nargs) \
+	FuncnameGetCandidates(names, nargs, NIL, false, true, false, true)
 #endif
 
 /* 15: MERGE; before, there is nothing of it to be found in a plan. */

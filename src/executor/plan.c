@@ -323,8 +323,7 @@ finish_plan(PlannedStmt *stmt)
 }
 
 static PlannedStmt *
-plan_statement(Query *parse, const char *query_string, int cursor_options,
-			   ParamListInfo bound_params)
+plan_statement(ALBERT_PLANNER_ARGS)
 {
 	bool		seen_before = calls_seen;
 	PlannedStmt *stmt;
@@ -334,8 +333,8 @@ plan_statement(Query *parse, const char *query_string, int cursor_options,
 	PG_TRY();
 	{
 		stmt = previous_planner != NULL
-			? previous_planner(parse, query_string, cursor_options, bound_params)
-			: standard_planner(parse, query_string, cursor_options, bound_params);
+			? previous_planner(ALBERT_PLANNER_PASS)
+			: standard_planner(ALBERT_PLANNER_PASS);
 		if (calls_seen)
 			finish_plan(stmt);
 	}

@@ -17,6 +17,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/plancat.h"
 #include "parser/parsetree.h"
@@ -40,7 +41,7 @@
 /* Texts that the planner cannot look into. */
 #define WIDTH_UNKNOWN				100.0
 
-static get_relation_info_hook_type previous_relation_info = NULL;
+static AlbertBaseRelHookType previous_base_rel = NULL;
 
 /* ---------- width of texts ---------- */
 
@@ -226,13 +227,14 @@ workers_by_size(const RelOptInfo *rel)
 }
 
 static void
-relation_info(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
+set_workers(ALBERT_BASE_REL_ARGS)
 {
+	const RangeTblEntry *entry = planner_rt_fetch(rel->relid, root);
 	double		workers;
 
-	if (previous_relation_info != NULL)
-		previous_relation_info(root, relation, inhparent, rel);
-	if (!AlbertPlanningHasCalls() || inhparent || !root->glob->parallelModeOK ||
+	if (previous_base_rel != NULL)
+		previous_base_rel(ALBERT_BASE_REL_PASS);
+	if (!AlbertPlanningHasCalls() || entry->rtekind != RTE_RELATION || entry->inh || !root->glob->parallelModeOK ||
 		max_parallel_workers_per_gather == 0 ||
 		rel->rel_parallel_workers != -1 || rel->pages < 2 || rel->tuples <= 0)
 		return;
@@ -248,6 +250,6 @@ relation_info(PlannerInfo *root, Oid relation, bool inhparent, RelOptInfo *rel)
 void
 AlbertPlanCostInit(void)
 {
-	previous_relation_info = get_relation_info_hook;
-	get_relation_info_hook = relation_info;
+	previous_base_rel = albert_base_rel_hook;
+	albert_base_rel_hook = set_workers;
 }

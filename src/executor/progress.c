@@ -9,6 +9,7 @@
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
+#include "compat.h"
 #include "executor/progress.h"
 
 #define MAX_JOBS	32
@@ -35,10 +36,10 @@ get_table(void)
 	if (!found)
 	{
 		memset(table, 0, sizeof(*table));
-		LWLockInitialize(&table->lock, LWLockNewTrancheId());
+		LWLockInitialize(&table->lock, AlbertNewTranche("albert_progress"));
 	}
 	LWLockRelease(AddinShmemInitLock);
-	LWLockRegisterTranche(table->lock.tranche, "albert_progress");
+	AlbertNameTranche(table->lock.tranche, "albert_progress");
 	return table;
 }
 

@@ -88,8 +88,7 @@ task_function(FunctionCallInfo fcinfo, const char *task)
 {
 	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
 	char	   *name = psprintf("albert_%s", task);
-	FuncCandidateList candidate = FuncnameGetCandidates(list_make2(makeString(schema), makeString(name)),
-														2, NIL, false, true, false, true);
+	FuncCandidateList candidate = AlbertFunctionCandidates(list_make2(makeString(schema), makeString(name)), 2);
 
 	for (; candidate != NULL; candidate = candidate->next)
 	{

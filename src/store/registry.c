@@ -21,7 +21,7 @@ AlbertRegistryGet(void)
 	if (!found)
 	{
 		memset(registry, 0, sizeof(AlbertRegistry));
-		registry->tranche = LWLockNewTrancheId();
+		registry->tranche = AlbertNewTranche("albert");
 		LWLockInitialize(&registry->lock, registry->tranche);
 		pg_atomic_init_u64(&registry->changes, 1);
 		for (i = 0; i < ALBERT_NSLOTS; i++)
@@ -35,7 +35,7 @@ AlbertRegistryGet(void)
 		}
 	}
 	LWLockRelease(AddinShmemInitLock);
-	LWLockRegisterTranche(registry->tranche, "albert");
+	AlbertNameTranche(registry->tranche, "albert");
 	return registry;
 }
 
