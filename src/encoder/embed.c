@@ -25,8 +25,8 @@ text_of(const AlbertBatch *batch, int token)
 
 /*
  * Word plus type plus position, summed in the reference's order, then its
- * LayerNorm over embedding_size and the map to hidden_size (which exists even
- * when the two sizes are equal).
+ * LayerNorm over embedding_size and the map to hidden_size, which ALBERT has
+ * even when the two sizes are equal and BERT has not.
  */
 void
 AlbertEmbedRows(AlbertPass *pass, int first, int n)
@@ -34,8 +34,10 @@ AlbertEmbedRows(AlbertPass *pass, int first, int n)
 	const AlbertModel *model = pass->model;
 	const AlbertBatch *batch = pass->batch;
 	int			width = pass->config->embedding_size;
-	int			ld = albert_stride(width);
-	float	   *embedded = pass->intermediate.data;
+	bool		projected = model->embedding_projection.weight != NULL;
+	float	   *hidden = pass->hidden.data + (size_t) first * pass->hidden.ld;
+	float	   *embedded = projected ? pass->intermediate.data : hidden;
+	int			ld = projected ? albert_stride(width) : pass->hidden.ld;
 	int			text = text_of(batch, first);
 
 	for (int i = 0; i < n; i++)
@@ -58,8 +60,8 @@ AlbertEmbedRows(AlbertPass *pass, int first, int n)
 	pass->kernels->layer_norm(n, width, embedded, ld,
 							  model->embedding_norm.weight, model->embedding_norm.bias,
 							  pass->config->layer_norm_eps);
-	pass->kernels->linear(&model->embedding_projection, n, embedded, ld,
-						  ALBERT_ACT_NONE, NULL, 0,
-						  pass->hidden.data + (size_t) first * pass->hidden.ld,
-						  pass->hidden.ld, pass->linear_scratch);
+	if (projected)
+		pass->kernels->linear(&model->embedding_projection, n, embedded, ld,
+							  ALBERT_ACT_NONE, NULL, 0,
+							  hidden, pass->hidden.ld, pass->linear_scratch);
 }

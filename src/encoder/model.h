@@ -3,8 +3,8 @@
  *	  A model as the encoder sees it: its configuration, and pointers to
  *	  weights that lie ready for one kernel set in some read-only image.
  *
- * The structures here hold no memory of their own.  formats/image.c fills
- * them in when a process binds to an image.
+ * The structures here hold no memory of their own.  formats/image_bind.c
+ * fills them in when a process binds to an image.
  */
 #ifndef ALBERT_MODEL_H
 #define ALBERT_MODEL_H
@@ -14,9 +14,19 @@
 
 #include "kernels/kernels.h"
 
-/* What transformers' AlbertConfig says; stored in images as it is. */
+/* Whose names and defaults a checkpoint has: the configuration's model_type. */
+typedef enum AlbertArchitecture
+{
+	ALBERT_ARCHITECTURE_ALBERT,
+	ALBERT_ARCHITECTURE_BERT	/* as many groups as layers, and no projection */
+} AlbertArchitecture;
+
+#define ALBERT_NARCHITECTURES	2
+
+/* What transformers' AlbertConfig or BertConfig says; stored in images as it is. */
 typedef struct AlbertConfig
 {
+	int32_t		architecture;	/* AlbertArchitecture */
 	int32_t		vocab_size;
 	int32_t		embedding_size;
 	int32_t		hidden_size;
@@ -101,7 +111,7 @@ typedef struct AlbertModel
 	const float *position_embeddings;	/* (positions, embedding) */
 	const float *token_type_embeddings; /* (types, embedding) */
 	AlbertNorm	embedding_norm;
-	AlbertLinear embedding_projection;	/* embedding -> hidden */
+	AlbertLinear embedding_projection;	/* embedding -> hidden; without weight where there is none */
 	const AlbertLayer *layers;	/* num_hidden_groups * inner_group_num, group-major */
 
 	AlbertLinear pooler;		/* hidden -> hidden, then tanh */
@@ -109,7 +119,7 @@ typedef struct AlbertModel
 	AlbertNorm	mlm_norm;
 	AlbertTable mlm_decoder;	/* (vocab, embedding): word_embeddings when tied */
 	const float *mlm_bias;		/* vocab values */
-	AlbertLinear sentence_order;	/* hidden -> 2 */
+	AlbertLinear sentence_order;	/* hidden -> 2; BERT calls it next sentence */
 	AlbertLinear classifier;	/* hidden -> labels: sequence, token or choice head by the bits of heads */
 	AlbertLinear qa_outputs;	/* hidden -> 2 */
 

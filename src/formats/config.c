@@ -1,8 +1,8 @@
 /*
  * config.c
- *	  config.json: what transformers' AlbertConfig reads from it.
+ *	  config.json: what transformers' AlbertConfig or BertConfig reads from it.
  *
- * A missing key has the default of AlbertConfig in transformers 4.57.  Keys
+ * A missing key has the default of that class in transformers 4.57.  Keys
  * that change nothing at inference (dropout, initialisation) are ignored.
  */
 #include "formats/internal.h"
@@ -37,7 +37,8 @@ static bool
 read_activation(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
 {
 	json_t	   *member = json_object_get(root, "hidden_act");
-	const char *name = member == NULL ? "gelu_new" : json_string_value(member);
+	const char *preset = config->architecture == ALBERT_ARCHITECTURE_BERT ? "gelu" : "gelu_new";
+	const char *name = member == NULL ? preset : json_string_value(member);
 	char		text[48];
 
 	for (size_t i = 0; name != NULL && i < sizeof(activations) / sizeof(activations[0]); i++)
@@ -71,15 +72,15 @@ read_eps(const json_t *root, const char *file, AlbertConfig *config, AlbertStatu
 	return AlbertDetail(status, "It must be a number from 0 to 1.");
 }
 
-/* A member that may hold one string only; null counts as absent when nullable. */
+/* A member that may hold one string only. */
 static bool
-expect_string(const json_t *root, const char *key, const char *expected, bool nullable,
+expect_string(const json_t *root, const char *key, const char *expected,
 			  const char *file, AlbertStatus *status)
 {
 	json_t	   *member = json_object_get(root, key);
 	char		text[48];
 
-	if (member == NULL || (nullable && json_is_null(member)))
+	if (member == NULL)
 		return true;
 	if (json_is_string(member) && strcmp(json_string_value(member), expected) == 0)
 		return true;
@@ -121,12 +122,34 @@ ends_with(const char *text, const char *end)
 	return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
 }
 
+/* What model_type says; older checkpoints of BERT have none, but name a class of transformers. */
+static bool
+read_model_type(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
+{
+	json_t	   *member = json_object_get(root, "model_type");
+	const char *name = json_string_value(member);
+	const char *class = json_string_value(json_array_get(json_object_get(root, "architectures"), 0));
+	char		text[48];
+
+	if (member == NULL)
+		name = class != NULL && strncmp(class, "Bert", 4) == 0 ? "bert" : "albert";
+	config->architecture = ALBERT_ARCHITECTURE_ALBERT;
+	if (name != NULL && strcmp(name, "albert") == 0)
+		return true;
+	config->architecture = ALBERT_ARCHITECTURE_BERT;
+	if (name != NULL && strcmp(name, "bert") == 0)
+		return true;
+	AlbertJsonShow(member, text, sizeof(text));
+	AlbertFail(status, ALBERT_UNSUPPORTED, "unsupported \"model_type\" in file \"%s\": %s", file, text);
+	return AlbertDetail(status, "Supported are \"albert\" and \"bert\".");
+}
+
 /* architectures[0] tells which head a tensor "classifier.weight" belongs to. */
 static bool
 read_architecture(const json_t *root, const char *file, ConfigFile *config, AlbertStatus *status)
 {
 	json_t	   *member = json_object_get(root, "architectures");
-	const char *name = "AlbertModel";
+	const char *name = config->config.architecture == ALBERT_ARCHITECTURE_BERT ? "BertModel" : "AlbertModel";
 
 	if (member != NULL && !json_is_null(member))
 	{
@@ -151,33 +174,60 @@ read_architecture(const json_t *root, const char *file, ConfigFile *config, Albe
 	return true;
 }
 
+/*
+ * The sizes with their defaults by architecture.  A default of 0 means that
+ * the architecture does not have the key: read_sizes says what it then is.
+ */
 static bool
 read_sizes(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
 {
 	const struct
 	{
 		const char *key;
-		int32_t		preset;
+		int32_t		preset[ALBERT_NARCHITECTURES];
 		int32_t		highest;
 		int32_t    *value;
 	}			sizes[] =
 	{
-		{"vocab_size", 30000, MAX_VOCAB_SIZE, &config->vocab_size},
-		{"embedding_size", 128, MAX_HIDDEN_SIZE, &config->embedding_size},
-		{"hidden_size", 4096, MAX_HIDDEN_SIZE, &config->hidden_size},
-		{"num_hidden_layers", 12, MAX_LAYERS, &config->num_hidden_layers},
-		{"num_hidden_groups", 1, MAX_LAYERS, &config->num_hidden_groups},
-		{"num_attention_heads", 64, MAX_HIDDEN_SIZE, &config->num_attention_heads},
-		{"intermediate_size", 16384, MAX_INTERMEDIATE, &config->intermediate_size},
-		{"inner_group_num", 1, MAX_INNER_GROUPS, &config->inner_group_num},
-		{"max_position_embeddings", 512, MAX_POSITIONS, &config->max_position_embeddings},
-		{"type_vocab_size", 2, MAX_TYPES, &config->type_vocab_size}
+		{"vocab_size", {30000, 30522}, MAX_VOCAB_SIZE, &config->vocab_size},
+		{"embedding_size", {128, 0}, MAX_HIDDEN_SIZE, &config->embedding_size},
+		{"hidden_size", {4096, 768}, MAX_HIDDEN_SIZE, &config->hidden_size},
+		{"num_hidden_layers", {12, 12}, MAX_LAYERS, &config->num_hidden_layers},
+		{"num_hidden_groups", {1, 0}, MAX_LAYERS, &config->num_hidden_groups},
+		{"num_attention_heads", {64, 12}, MAX_HIDDEN_SIZE, &config->num_attention_heads},
+		{"intermediate_size", {16384, 3072}, MAX_INTERMEDIATE, &config->intermediate_size},
+		{"inner_group_num", {1, 0}, MAX_INNER_GROUPS, &config->inner_group_num},
+		{"max_position_embeddings", {512, 512}, MAX_POSITIONS, &config->max_position_embeddings},
+		{"type_vocab_size", {2, 2}, MAX_TYPES, &config->type_vocab_size}
 	};
 
 	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
-		if (!AlbertJsonInt(root, sizes[i].key, sizes[i].preset, 1, sizes[i].highest,
-						   sizes[i].value, file, status))
+	{
+		int32_t		preset = sizes[i].preset[config->architecture];
+
+		if (preset != 0 &&
+			!AlbertJsonInt(root, sizes[i].key, preset, 1, sizes[i].highest, sizes[i].value, file, status))
 			return false;
+	}
+	if (config->architecture == ALBERT_ARCHITECTURE_BERT)
+	{
+		config->embedding_size = config->hidden_size;
+		config->num_hidden_groups = config->num_hidden_layers;
+		config->inner_group_num = 1;
+	}
+	return true;
+}
+
+/* A decoder attends to what came before only, which nothing here computes. */
+static bool
+refuse_decoder(const json_t *root, const char *file, AlbertStatus *status)
+{
+	static const char *const keys[] = {"is_decoder", "add_cross_attention"};
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		if (json_is_true(json_object_get(root, keys[i])))
+			return AlbertFail(status, ALBERT_UNSUPPORTED, "unsupported \"%s\" in file \"%s\": true",
+							  keys[i], file);
 	return true;
 }
 
@@ -192,6 +242,7 @@ AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *st
 		int32_t		highest;
 	}			limits[] =
 	{
+		{config->architecture, 0, ALBERT_NARCHITECTURES - 1},
 		{config->vocab_size, 1, MAX_VOCAB_SIZE},
 		{config->embedding_size, 1, MAX_HIDDEN_SIZE},
 		{config->hidden_size, 1, MAX_HIDDEN_SIZE},
@@ -237,8 +288,9 @@ static bool
 read_members(AlbertSource *source, const json_t *root, const char *name, ConfigFile *config,
 			 AlbertStatus *status)
 {
-	return expect_string(root, "model_type", "albert", false, name, status) &&
-		expect_string(root, "position_embedding_type", "absolute", false, name, status) &&
+	return read_model_type(root, name, &config->config, status) &&
+		expect_string(root, "position_embedding_type", "absolute", name, status) &&
+		refuse_decoder(root, name, status) &&
 		read_architecture(root, name, config, status) &&
 		read_sizes(root, name, &config->config, status) &&
 		read_activation(root, name, &config->config, status) &&

@@ -45,26 +45,26 @@ cancelled(const Builder *builder, AlbertStatus *status)
 
 /* A block of rows to its place. */
 static void
-store_rows(const Builder *builder, const Slot *slot, int row0, int nrows)
+store_rows(const Builder *builder, const Matrix *matrix, int row0, int nrows)
 {
-	void	   *dest = builder->image + slot->offset;
+	void	   *dest = builder->image + matrix->offset;
 
-	if (slot->form == FORM_LINEAR)
-		builder->kernels->pack(slot->precision, slot->rows, slot->cols, row0, nrows,
+	if (matrix->form == FORM_LINEAR)
+		builder->kernels->pack(matrix->precision, matrix->rows, matrix->cols, row0, nrows,
 							   builder->rows, dest);
 	else
-		builder->kernels->pack_table(slot->precision, slot->rows, slot->cols, row0, nrows,
+		builder->kernels->pack_table(matrix->precision, matrix->rows, matrix->cols, row0, nrows,
 									 builder->rows, dest);
 }
 
 static bool
-build_part(const Builder *builder, const Slot *slot, int part, AlbertStatus *status)
+build_tensor(const Builder *builder, const Matrix *matrix, int which, AlbertStatus *status)
 {
-	const Tensor *tensor = AlbertPlanTensor(builder->source, slot, part, status);
-	int			cols = slot->vector ? slot->cols / slot->ntensors : slot->cols;
-	int			rows = slot->vector ? 1 : slot->rows / slot->ntensors;
+	const Tensor *tensor = AlbertLayoutTensor(builder->source, matrix, which, status);
+	int			cols = matrix->vector ? matrix->cols / matrix->ntensors : matrix->cols;
+	int			rows = matrix->vector ? 1 : matrix->rows / matrix->ntensors;
 	int			block = READ_BUFFER / sizeof(float) / cols;
-	int			first = part * rows;
+	int			first = which * rows;
 
 	if (tensor == NULL)
 		return false;
@@ -77,21 +77,21 @@ build_part(const Builder *builder, const Slot *slot, int part, AlbertStatus *sta
 
 		if (cancelled(builder, status))
 			return false;
-		if (slot->form == FORM_PLAIN)
-			dest = (float *) (builder->image + slot->offset) +
-				((int64_t) part * rows + row) * cols;
+		if (matrix->form == FORM_PLAIN)
+			dest = (float *) (builder->image + matrix->offset) +
+				((int64_t) which * rows + row) * cols;
 		if (!AlbertTensorRows(builder->source, tensor, row, nrows, dest, builder->raw,
 							  builder->interrupt, status))
 			return false;
-		if (slot->form != FORM_PLAIN)
-			store_rows(builder, slot, first + row, nrows);
+		if (matrix->form != FORM_PLAIN)
+			store_rows(builder, matrix, first + row, nrows);
 	}
 	return true;
 }
 
 static void
 build_header(const AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
-			 const Plan *plan, char *image)
+			 const Layout *layout, char *image)
 {
 	WeightsImage *header = (WeightsImage *) image;
 	ImageSpan  *spans;
@@ -99,29 +99,29 @@ build_header(const AlbertSource *source, const AlbertKernels *kernels, AlbertPre
 	memcpy(header->header.magic, AlbertWeightsMagic, sizeof(header->header.magic));
 	header->header.version = IMAGE_VERSION;
 	header->header.endian = IMAGE_ENDIAN;
-	header->header.size = plan->size;
+	header->header.size = layout->size;
 	header->header.shape_hash = AlbertShapeHash(&source->shape);
 	header->kernels_id = kernels->id;
 	header->precision = precision;
-	header->nslots = plan->nslots;
-	header->slots.offset = align_up(sizeof(WeightsImage));
-	header->slots.size = plan->nslots * sizeof(ImageSpan);
-	spans = (ImageSpan *) (image + header->slots.offset);
-	for (int i = 0; i < plan->nslots; i++)
+	header->nmatrices = layout->n;
+	header->matrices.offset = align_up(sizeof(WeightsImage));
+	header->matrices.size = layout->n * sizeof(ImageSpan);
+	spans = (ImageSpan *) (image + header->matrices.offset);
+	for (int i = 0; i < layout->n; i++)
 	{
-		spans[i].offset = plan->slots[i].offset;
-		spans[i].size = plan->slots[i].size;
+		spans[i].offset = layout->matrices[i].offset;
+		spans[i].size = layout->matrices[i].size;
 	}
 }
 
 static bool
-plan_weights(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
-			 Plan *plan, AlbertStatus *status)
+lay_out(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
+			 Layout *layout, AlbertStatus *status)
 {
 	if (!kernels->has_precision(precision) || !kernels->has_precision(ALBERT_FP32))
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "kernel \"%s\" has no precision \"%s\"",
 						  kernels->name, AlbertPrecisionName(precision));
-	return AlbertPlanLayout(&source->shape, kernels, precision, source->arena, plan, status);
+	return AlbertLayoutPlace(&source->shape, kernels, precision, source->arena, layout, status);
 }
 
 static bool
@@ -129,26 +129,26 @@ build_weights(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecisio
 			  char *image, size_t size, const volatile sig_atomic_t *interrupt,
 			  AlbertStatus *status)
 {
-	Plan		plan;
+	Layout		layout;
 	Builder		builder = {source, kernels, interrupt, image};
 	size_t		row_bytes = READ_BUFFER;
 
-	if (!plan_weights(source, kernels, precision, &plan, status))
+	if (!lay_out(source, kernels, precision, &layout, status))
 		return false;
-	if (plan.size != size)
+	if (layout.size != size)
 		return AlbertFail(status, ALBERT_INTERNAL, "image of the weights has %zu bytes, not %zu",
-						  plan.size, size);
-	for (int i = 0; i < plan.nslots; i++)
-		if (plan.slots[i].cols * sizeof(float) > row_bytes)
-			row_bytes = plan.slots[i].cols * sizeof(float);
+						  layout.size, size);
+	for (int i = 0; i < layout.n; i++)
+		if (layout.matrices[i].cols * sizeof(float) > row_bytes)
+			row_bytes = layout.matrices[i].cols * sizeof(float);
 	builder.raw = AlbertArenaAlloc(source->arena, READ_BUFFER);
 	builder.rows = AlbertArenaAlloc(source->arena, row_bytes);
 	if (builder.raw == NULL || builder.rows == NULL)
 		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-	build_header(source, kernels, precision, &plan, image);
-	for (int i = 0; i < plan.nslots; i++)
-		for (int part = 0; part < plan.slots[i].ntensors; part++)
-			if (!build_part(&builder, &plan.slots[i], part, status))
+	build_header(source, kernels, precision, &layout, image);
+	for (int i = 0; i < layout.n; i++)
+		for (int which = 0; which < layout.matrices[i].ntensors; which++)
+			if (!build_tensor(&builder, &layout.matrices[i], which, status))
 				return false;
 	return true;
 }
@@ -158,15 +158,15 @@ AlbertImageSize(AlbertSource *source, AlbertPart part, const AlbertKernels *kern
 				AlbertPrecision precision, AlbertStatus *status)
 {
 	AlbertArenaMark mark;
-	Plan		plan;
+	Layout		layout;
 	bool		ok;
 
 	if (part == ALBERT_PART_TEXT)
 		return AlbertTextImageSize(source, status);
 	mark = AlbertArenaGetMark(source->arena);
-	ok = plan_weights(source, kernels, precision, &plan, status);
+	ok = lay_out(source, kernels, precision, &layout, status);
 	AlbertArenaRewind(source->arena, mark);
-	return ok ? plan.size : 0;
+	return ok ? layout.size : 0;
 }
 
 bool

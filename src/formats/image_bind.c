@@ -117,181 +117,18 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 
 /* ---- weights ---- */
 
-static void
-bind_linear(AlbertLinear *linear, const Slot *slot, const void *data)
-{
-	linear->in = slot->cols;
-	linear->out = slot->rows;
-	linear->precision = slot->precision;
-	linear->weight = data;
-}
-
-static void
-bind_table(AlbertTable *table, const Slot *slot, const void *data)
-{
-	table->rows = slot->rows;
-	table->cols = slot->cols;
-	table->precision = slot->precision;
-	table->data = data;
-}
-
-static void
-bind_layer_slot(AlbertLayer *layer, const Slot *slot, const void *data)
-{
-	switch (slot->kind)
-	{
-		case SLOT_QUERY_WEIGHT:
-			bind_linear(&layer->query, slot, data);
-			break;
-		case SLOT_QUERY_BIAS:
-			layer->query.bias = data;
-			break;
-		case SLOT_KEY_VALUE_WEIGHT:
-			bind_linear(&layer->key_value, slot, data);
-			break;
-		case SLOT_KEY_VALUE_BIAS:
-			layer->key_value.bias = data;
-			break;
-		case SLOT_DENSE_WEIGHT:
-			bind_linear(&layer->dense, slot, data);
-			break;
-		case SLOT_DENSE_BIAS:
-			layer->dense.bias = data;
-			break;
-		case SLOT_ATTENTION_NORM_WEIGHT:
-			layer->attention_norm.weight = data;
-			break;
-		case SLOT_ATTENTION_NORM_BIAS:
-			layer->attention_norm.bias = data;
-			break;
-		case SLOT_FFN_WEIGHT:
-			bind_linear(&layer->ffn, slot, data);
-			break;
-		case SLOT_FFN_BIAS:
-			layer->ffn.bias = data;
-			break;
-		case SLOT_FFN_OUTPUT_WEIGHT:
-			bind_linear(&layer->ffn_output, slot, data);
-			break;
-		case SLOT_FFN_OUTPUT_BIAS:
-			layer->ffn_output.bias = data;
-			break;
-		case SLOT_OUTPUT_NORM_WEIGHT:
-			layer->output_norm.weight = data;
-			break;
-		case SLOT_OUTPUT_NORM_BIAS:
-			layer->output_norm.bias = data;
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-bind_head_slot(AlbertModel *model, const Slot *slot, const void *data)
-{
-	switch (slot->kind)
-	{
-		case SLOT_POOLER_WEIGHT:
-			bind_linear(&model->pooler, slot, data);
-			break;
-		case SLOT_POOLER_BIAS:
-			model->pooler.bias = data;
-			break;
-		case SLOT_MLM_DENSE_WEIGHT:
-			bind_linear(&model->mlm_dense, slot, data);
-			break;
-		case SLOT_MLM_DENSE_BIAS:
-			model->mlm_dense.bias = data;
-			break;
-		case SLOT_MLM_NORM_WEIGHT:
-			model->mlm_norm.weight = data;
-			break;
-		case SLOT_MLM_NORM_BIAS:
-			model->mlm_norm.bias = data;
-			break;
-		case SLOT_MLM_DECODER:
-			bind_table(&model->mlm_decoder, slot, data);
-			break;
-		case SLOT_MLM_BIAS:
-			model->mlm_bias = data;
-			break;
-		case SLOT_SENTENCE_ORDER_WEIGHT:
-			bind_linear(&model->sentence_order, slot, data);
-			break;
-		case SLOT_SENTENCE_ORDER_BIAS:
-			model->sentence_order.bias = data;
-			break;
-		case SLOT_CLASSIFIER_WEIGHT:
-			bind_linear(&model->classifier, slot, data);
-			break;
-		case SLOT_CLASSIFIER_BIAS:
-			model->classifier.bias = data;
-			break;
-		case SLOT_QA_WEIGHT:
-			bind_linear(&model->qa_outputs, slot, data);
-			break;
-		case SLOT_QA_BIAS:
-			model->qa_outputs.bias = data;
-			break;
-		case SLOT_MODULE_WEIGHT:
-			bind_linear(&model->dense[slot->index].linear, slot, data);
-			break;
-		case SLOT_MODULE_BIAS:
-			model->dense[slot->index].linear.bias = data;
-			break;
-		default:
-			break;
-	}
-}
-
-static void
-bind_slot(AlbertModel *model, AlbertLayer *layers, const Slot *slot, const void *data)
-{
-	switch (slot->kind)
-	{
-		case SLOT_WORD_EMBEDDINGS:
-			bind_table(&model->word_embeddings, slot, data);
-			break;
-		case SLOT_POSITION_EMBEDDINGS:
-			model->position_embeddings = data;
-			break;
-		case SLOT_TOKEN_TYPE_EMBEDDINGS:
-			model->token_type_embeddings = data;
-			break;
-		case SLOT_EMBEDDING_NORM_WEIGHT:
-			model->embedding_norm.weight = data;
-			break;
-		case SLOT_EMBEDDING_NORM_BIAS:
-			model->embedding_norm.bias = data;
-			break;
-		case SLOT_PROJECTION_WEIGHT:
-			bind_linear(&model->embedding_projection, slot, data);
-			break;
-		case SLOT_PROJECTION_BIAS:
-			model->embedding_projection.bias = data;
-			break;
-		default:
-			if (slot->kind < SLOT_POOLER_WEIGHT)
-				bind_layer_slot(&layers[slot->index], slot, data);
-			else
-				bind_head_slot(model, slot, data);
-			break;
-	}
-}
-
 /* The image's own table of places must be what this code would lay out. */
 static bool
-check_slots(const WeightsImage *image, const Plan *plan, AlbertStatus *status)
+check_matrices(const WeightsImage *image, const Layout *layout, AlbertStatus *status)
 {
-	const ImageSpan *spans = (const ImageSpan *) ((const char *) image + image->slots.offset);
+	const ImageSpan *spans = (const ImageSpan *) ((const char *) image + image->matrices.offset);
 
-	if (image->nslots != (uint64_t) plan->nslots || image->header.size != plan->size ||
-		!inside(&image->slots, &image->header) ||
-		image->slots.size != plan->nslots * sizeof(ImageSpan))
+	if (image->nmatrices != (uint64_t) layout->n || image->header.size != layout->size ||
+		!inside(&image->matrices, &image->header) ||
+		image->matrices.size != layout->n * sizeof(ImageSpan))
 		return bad_image(status, "table of tensors");
-	for (int i = 0; i < plan->nslots; i++)
-		if (spans[i].offset != plan->slots[i].offset || spans[i].size != plan->slots[i].size)
+	for (int i = 0; i < layout->n; i++)
+		if (spans[i].offset != layout->matrices[i].offset || spans[i].size != layout->matrices[i].size)
 			return bad_image(status, "place of a tensor");
 	return true;
 }
@@ -315,7 +152,7 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 	int			nlayers = text->shape.config.num_hidden_groups * text->shape.config.inner_group_num;
 	AlbertLayer *layers;
 	AlbertArenaMark mark;
-	Plan		plan;
+	Layout		layout;
 	bool		ok;
 
 	if (!check_header(&image->header, AlbertWeightsMagic, sizeof(WeightsImage), size, status))
@@ -332,10 +169,11 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 		model->dense[i].activation = text->shape.dense[i].activation;
 
 	mark = AlbertArenaGetMark(arena);
-	ok = AlbertPlanLayout(&text->shape, model->kernels, model->precision, arena, &plan, status) &&
-		check_slots(image, &plan, status);
-	for (int i = 0; ok && i < plan.nslots; i++)
-		bind_slot(model, layers, &plan.slots[i], (const char *) image + plan.slots[i].offset);
+	ok = AlbertLayoutPlace(&text->shape, model->kernels, model->precision, arena, &layout, status) &&
+		check_matrices(image, &layout, status);
+	for (int i = 0; ok && i < layout.n; i++)
+		AlbertLayoutBind(model, layers, &layout.matrices[i],
+						 (const char *) image + layout.matrices[i].offset);
 	AlbertArenaRewind(arena, mark);
 	if (ok && (text->shape.heads & ALBERT_HEAD_MLM) && !text->shape.untied)
 		model->mlm_decoder = model->word_embeddings;

@@ -6,7 +6,7 @@
  * is made from is kept in a list with its descriptor.  Whatever format the
  * weights have, the reader of that format only fills in a list of tensors:
  * name, type, shape, strides and where in which file the elements lie.
- * tensor.c turns elements into fp32 rows, plan.c says which tensors a model
+ * tensor.c turns elements into fp32 rows, layout.c says which tensors a model
  * needs and in which order they lie in an image.
  */
 #ifndef ALBERT_FORMATS_INTERNAL_H
@@ -253,7 +253,7 @@ extern bool AlbertModulesRead(AlbertSource *source, const json_t *modules, const
 extern bool AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix,
 							  AlbertStatus *status);
 
-/* ---- plan.c: what lies where in an image of weights ---- */
+/* ---- layout.c: what lies where in an image of weights ---- */
 
 /* All that the layout of the weights depends on. */
 typedef struct ModelShape
@@ -265,91 +265,69 @@ typedef struct ModelShape
 	DenseShape	dense[ALBERT_MAX_DENSE];
 } ModelShape;
 
-typedef enum SlotKind
-{
-	SLOT_WORD_EMBEDDINGS,
-	SLOT_POSITION_EMBEDDINGS,
-	SLOT_TOKEN_TYPE_EMBEDDINGS,
-	SLOT_EMBEDDING_NORM_WEIGHT,
-	SLOT_EMBEDDING_NORM_BIAS,
-	SLOT_PROJECTION_WEIGHT,
-	SLOT_PROJECTION_BIAS,
-	SLOT_QUERY_WEIGHT,
-	SLOT_QUERY_BIAS,
-	SLOT_KEY_VALUE_WEIGHT,
-	SLOT_KEY_VALUE_BIAS,
-	SLOT_DENSE_WEIGHT,
-	SLOT_DENSE_BIAS,
-	SLOT_ATTENTION_NORM_WEIGHT,
-	SLOT_ATTENTION_NORM_BIAS,
-	SLOT_FFN_WEIGHT,
-	SLOT_FFN_BIAS,
-	SLOT_FFN_OUTPUT_WEIGHT,
-	SLOT_FFN_OUTPUT_BIAS,
-	SLOT_OUTPUT_NORM_WEIGHT,
-	SLOT_OUTPUT_NORM_BIAS,
-	SLOT_POOLER_WEIGHT,
-	SLOT_POOLER_BIAS,
-	SLOT_MLM_DENSE_WEIGHT,
-	SLOT_MLM_DENSE_BIAS,
-	SLOT_MLM_NORM_WEIGHT,
-	SLOT_MLM_NORM_BIAS,
-	SLOT_MLM_DECODER,
-	SLOT_MLM_BIAS,
-	SLOT_SENTENCE_ORDER_WEIGHT,
-	SLOT_SENTENCE_ORDER_BIAS,
-	SLOT_CLASSIFIER_WEIGHT,
-	SLOT_CLASSIFIER_BIAS,
-	SLOT_QA_WEIGHT,
-	SLOT_QA_BIAS,
-	SLOT_MODULE_WEIGHT,
-	SLOT_MODULE_BIAS,
-	SLOT_NKINDS
-} SlotKind;
+typedef struct TensorRule TensorRule;
 
-typedef enum SlotForm
+typedef enum TensorScope
+{
+	SCOPE_BASE,					/* with the prefix of the base model */
+	SCOPE_LAYER,				/* likewise, in every layer of every group */
+	SCOPE_HEAD,					/* never with a prefix */
+	SCOPE_MODULE				/* a Dense module of sentence-transformers */
+} TensorScope;
+
+typedef enum MatrixForm
 {
 	FORM_PLAIN,					/* fp32, row-major, as it is */
 	FORM_LINEAR,				/* AlbertKernels.pack */
 	FORM_TABLE					/* AlbertKernels.pack_table */
-} SlotForm;
+} MatrixForm;
 
-typedef struct Slot
+/* A matrix or vector of an image, made of one tensor or, keys and values, of two. */
+typedef struct Matrix
 {
-	SlotKind	kind;
-	SlotForm	form;
-	AlbertPrecision precision;
+	const TensorRule *rule;
+	TensorScope scope;
 	int			index;			/* of the layer or Dense module; else 0 */
+	const char *end;			/* of its tensors' names: ".weight" or ".bias" */
+	MatrixForm	form;
+	AlbertPrecision precision;
 	bool		vector;			/* stored with one dimension: rows is 1 */
+	size_t		field;			/* what points to it, by scope in AlbertModel, AlbertLayer or AlbertDense */
 	int32_t		rows;			/* of all its tensors together */
 	int32_t		cols;
-	int			ntensors;		/* 1, or 2 for keys and values */
+	int			ntensors;
 	size_t		offset;			/* in the image */
 	size_t		size;
-} Slot;
+} Matrix;
 
-typedef struct Plan
+#define MATRIX_NAME_SIZE	256	/* more than any name of the table, its prefix and numbers take */
+
+typedef struct Layout
 {
-	Slot	   *slots;
-	int			nslots;
+	Matrix	   *matrices;
+	int			n;
 	size_t		size;			/* of the image */
-} Plan;
+} Layout;
 
-/* List the slots of a model in order; the shape must have passed AlbertConfigCheck. */
-extern bool AlbertPlanSlots(const ModelShape *shape, AlbertArena *arena, Plan *plan,
-							AlbertStatus *status);
-
-/* Likewise with precision, size and offset of each for a kernel set. */
-extern bool AlbertPlanLayout(const ModelShape *shape, const AlbertKernels *kernels,
-							 AlbertPrecision precision, AlbertArena *arena, Plan *plan,
+/* List the matrices of a model in order; the shape must have passed AlbertConfigCheck. */
+extern bool AlbertLayoutList(const ModelShape *shape, AlbertArena *arena, Layout *layout,
 							 AlbertStatus *status);
 
-/* Find out which heads the tensors make up: sets the source's prefix and shape. */
-extern bool AlbertPlanHeads(AlbertSource *source, AlbertStatus *status);
+/* Likewise with precision, size and offset of each for a kernel set. */
+extern bool AlbertLayoutPlace(const ModelShape *shape, const AlbertKernels *kernels,
+							  AlbertPrecision precision, AlbertArena *arena, Layout *layout,
+							  AlbertStatus *status);
 
-/* The part-th tensor of a slot, its type and shape checked. */
-extern const Tensor *AlbertPlanTensor(const AlbertSource *source, const Slot *slot, int part,
-									  AlbertStatus *status);
+/* Find out which heads the tensors make up: sets the source's prefix and shape. */
+extern bool AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status);
+
+/* The tensor number which (0 or 1) of a matrix, its type and shape checked. */
+extern const Tensor *AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which,
+										AlbertStatus *status);
+
+/* Let the model, or its layer, point to a matrix that lies at data. */
+extern void AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix,
+							 const void *data);
 
 /* ---- the source itself ---- */
 
@@ -382,7 +360,7 @@ struct AlbertSource
 
 /* ---- image layout ---- */
 
-#define IMAGE_VERSION	1
+#define IMAGE_VERSION	2
 #define IMAGE_ENDIAN	0x01020304
 
 typedef struct ImageHeader
@@ -420,8 +398,8 @@ typedef struct WeightsImage
 	ImageHeader header;
 	int32_t		kernels_id;
 	int32_t		precision;
-	uint64_t	nslots;
-	ImageSpan	slots;			/* nslots ImageSpans, as the plan lists them */
+	uint64_t	nmatrices;
+	ImageSpan	matrices;		/* nmatrices ImageSpans, as the layout lists them */
 } WeightsImage;
 
 extern const char AlbertTextMagic[8];

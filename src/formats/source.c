@@ -60,19 +60,19 @@ open_tokenizer(AlbertSource *source, const char *base, AlbertStatus *status)
 static bool
 check_tensors(AlbertSource *source, AlbertStatus *status)
 {
-	Plan		plan;
+	Layout		layout;
 
-	if (!AlbertPlanSlots(&source->shape, source->arena, &plan, status))
+	if (!AlbertLayoutList(&source->shape, source->arena, &layout, status))
 		return false;
-	for (int i = 0; i < plan.nslots; i++)
+	for (int i = 0; i < layout.n; i++)
 	{
-		const Slot *slot = &plan.slots[i];
+		const Matrix *matrix = &layout.matrices[i];
 
-		for (int part = 0; part < slot->ntensors; part++)
-			if (AlbertPlanTensor(source, slot, part, status) == NULL)
+		for (int which = 0; which < matrix->ntensors; which++)
+			if (AlbertLayoutTensor(source, matrix, which, status) == NULL)
 				return false;
-		if (slot->kind != SLOT_MODULE_WEIGHT && slot->kind != SLOT_MODULE_BIAS)
-			source->info.parameters += (int64_t) slot->rows * slot->cols;
+		if (matrix->scope != SCOPE_MODULE)
+			source->info.parameters += (int64_t) matrix->rows * matrix->cols;
 	}
 	return true;
 }
@@ -115,7 +115,7 @@ read_directory(AlbertSource *source, json_t **modules, AlbertStatus *status)
 	if (!AlbertModulesBase(source, modules, &base, status) ||
 		!read_config(source, base, status) ||
 		!AlbertWeightsOpen(source, base, "", status) ||
-		!AlbertPlanHeads(source, status) ||
+		!AlbertLayoutHeads(source, status) ||
 		!AlbertModulesRead(source, *modules, base, source->shape.config.hidden_size,
 						   &source->sentence, status))
 		return false;

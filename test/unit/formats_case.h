@@ -88,6 +88,34 @@ begin_case(Case *c, const char *name)
 	add_norm(c, LAYER "full_layer_layer_norm", 12);
 }
 
+/* BERT: hidden 12, intermediate 20, two layers, names with the prefix that heads ask for */
+static inline void
+begin_bert_case(Case *c, const char *name)
+{
+	begin_case(c, name);
+	c->ntensors = 0;
+	json_object_set_new(c->config, "model_type", json_string("bert"));
+	json_object_del(c->config, "embedding_size");
+	json_object_del(c->config, "hidden_act");
+	json_object_set_new(c->config, "num_hidden_layers", json_integer(2));
+	add_tensor(c, "bert.embeddings.word_embeddings.weight", 1000, 12);
+	add_tensor(c, "bert.embeddings.position_embeddings.weight", 32, 12);
+	add_tensor(c, "bert.embeddings.token_type_embeddings.weight", 2, 12);
+	add_norm(c, "bert.embeddings.LayerNorm", 12);
+	for (int i = 0; i < 2; i++)
+	{
+		add_linear(c, text("bert.encoder.layer.%d.attention.self.query", i), 12, 12);
+		add_linear(c, text("bert.encoder.layer.%d.attention.self.key", i), 12, 12);
+		add_linear(c, text("bert.encoder.layer.%d.attention.self.value", i), 12, 12);
+		add_linear(c, text("bert.encoder.layer.%d.attention.output.dense", i), 12, 12);
+		add_norm(c, text("bert.encoder.layer.%d.attention.output.LayerNorm", i), 12);
+		add_linear(c, text("bert.encoder.layer.%d.intermediate.dense", i), 20, 12);
+		add_linear(c, text("bert.encoder.layer.%d.output.dense", i), 12, 20);
+		add_norm(c, text("bert.encoder.layer.%d.output.LayerNorm", i), 12);
+	}
+	add_linear(c, "bert.pooler.dense", 12, 12);
+}
+
 static inline void
 set_config(Case *c, const char *key, json_t *value)
 {

@@ -77,7 +77,7 @@ test_config_defaults(void)
 	set_config(&c, "num_hidden_layers", json_true());
 	refuse(&c, ALBERT_FORMAT, "num_hidden_layers");
 	begin_case(&c, "bert");
-	set_config(&c, "model_type", json_string("bert"));
+	set_config(&c, "model_type", json_string("roberta"));
 	refuse(&c, ALBERT_UNSUPPORTED, "\"bert\"");
 	begin_case(&c, "relative");
 	set_config(&c, "position_embedding_type", json_string("relative_key_query"));
@@ -304,6 +304,75 @@ test_decoder(void)
 	if (accept(&c, &l))
 		CHECK(l.model.mlm_bias[77] == value_of(c.ntensors - 1, 77), "two biases");
 	end_case(&c, &l);
+}
+
+/* Is this vector the tensor of that name? */
+static void
+check_vector(Case *c, const char *name, const float *vector)
+{
+	const Stored *tensor = find_tensor(c, name);
+
+	CHECK(vector != NULL && vector[3] == value_of(tensor->seed, 3) && vector[5] == value_of(tensor->seed, 5),
+		  "values of %s", name);
+}
+
+static void
+test_bert(void)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_bert_case(&c, "bert_heads");
+	add_linear(&c, "cls.predictions.transform.dense", 12, 12);
+	add_norm(&c, "cls.predictions.transform.LayerNorm", 12);
+	add_tensor(&c, "cls.predictions.bias", 0, 1000);
+	add_linear(&c, "cls.seq_relationship", 2, 12);
+	if (accept(&c, &l))
+	{
+		CHECK(l.info.heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_MLM | ALBERT_HEAD_SENTENCE_ORDER), "heads %x", l.info.heads);
+		CHECK(l.model.config->hidden_act == ALBERT_ACT_GELU && l.model.config->embedding_size == 12 &&
+			  l.model.config->num_hidden_groups == 2 && l.model.config->inner_group_num == 1, "configuration");
+		CHECK(l.model.embedding_projection.weight == NULL, "there is no projection");
+		CHECK(l.model.mlm_decoder.data == l.model.word_embeddings.data, "the decoder is tied");
+		check_vector(&c, "bert.embeddings.LayerNorm.bias", l.model.embedding_norm.bias);
+		check_vector(&c, "bert.encoder.layer.0.attention.self.query.bias", l.model.layers[0].query.bias);
+		check_vector(&c, "bert.encoder.layer.1.attention.self.key.bias", l.model.layers[1].key_value.bias);
+		check_vector(&c, "bert.encoder.layer.1.attention.self.value.bias", l.model.layers[1].key_value.bias + 12);
+		check_vector(&c, "bert.encoder.layer.1.attention.output.dense.bias", l.model.layers[1].dense.bias);
+		check_vector(&c, "bert.encoder.layer.1.attention.output.LayerNorm.weight", l.model.layers[1].attention_norm.weight);
+		check_vector(&c, "bert.encoder.layer.1.intermediate.dense.bias", l.model.layers[1].ffn.bias);
+		check_vector(&c, "bert.encoder.layer.1.output.dense.bias", l.model.layers[1].ffn_output.bias);
+		check_vector(&c, "bert.encoder.layer.1.output.LayerNorm.bias", l.model.layers[1].output_norm.bias);
+		check_vector(&c, "bert.pooler.dense.bias", l.model.pooler.bias);
+		check_vector(&c, "cls.predictions.transform.dense.bias", l.model.mlm_dense.bias);
+		check_vector(&c, "cls.predictions.transform.LayerNorm.weight", l.model.mlm_norm.weight);
+		check_vector(&c, "cls.predictions.bias", l.model.mlm_bias);
+	}
+	end_case(&c, &l);
+
+	/* an early checkpoint: no model_type, gamma and beta */
+	begin_bert_case(&c, "bert_early");
+	json_object_del(c.config, "model_type");
+	set_config(&c, "architectures", json_pack("[s]", "BertModel"));
+	strcpy(find_tensor(&c, "bert.encoder.layer.1.output.LayerNorm.weight")->name, "bert.encoder.layer.1.output.LayerNorm.gamma");
+	strcpy(find_tensor(&c, "bert.embeddings.LayerNorm.bias")->name, "bert.embeddings.LayerNorm.beta");
+	if (accept(&c, &l))
+	{
+		CHECK(l.info.heads == ALBERT_HEAD_POOLER, "heads %x", l.info.heads);
+		check_vector(&c, "bert.encoder.layer.1.output.LayerNorm.gamma", l.model.layers[1].output_norm.weight);
+		check_vector(&c, "bert.embeddings.LayerNorm.beta", l.model.embedding_norm.bias);
+	}
+	end_case(&c, &l);
+
+	begin_bert_case(&c, "bert_missing");
+	drop_tensor(&c, "bert.encoder.layer.1.output.dense.bias");
+	refuse(&c, ALBERT_FORMAT, "\"bert.encoder.layer.1.output.dense.bias\" is missing");
+	begin_bert_case(&c, "bert_decoder");
+	set_config(&c, "is_decoder", json_true());
+	refuse(&c, ALBERT_UNSUPPORTED, "\"is_decoder\"");
+	begin_bert_case(&c, "bert_named_albert");
+	set_config(&c, "model_type", json_string("albert"));
+	refuse(&c, ALBERT_FORMAT, "is missing");
 }
 
 static void
@@ -635,6 +704,7 @@ main(void)
 	test_heads();
 	test_names();
 	test_decoder();
+	test_bert();
 	test_types();
 	test_strange_files();
 	test_foreign_formats();

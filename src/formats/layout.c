@@ -1,0 +1,531 @@
+/*
+ * layout.c
+ *	  Which tensors a model needs, what they are called and where they lie in
+ *	  an image.
+ *
+ * One table lists every tensor with its name in the checkpoints of each
+ * architecture, its shape in terms of the configuration and the field that
+ * points to it once an image is bound.  Checking a checkpoint, sizing,
+ * building and binding an image all walk the list made from it, so they
+ * cannot disagree.  Another architecture with the same computation is another
+ * column of names.
+ */
+#include "formats/internal.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef enum Dim
+{
+	DIM_VOCAB,
+	DIM_EMBEDDING,
+	DIM_HIDDEN,
+	DIM_INTERMEDIATE,
+	DIM_POSITIONS,
+	DIM_TYPES,
+	DIM_LABELS,
+	DIM_TWO,
+	DIM_MODULE_IN,
+	DIM_MODULE_OUT
+} Dim;
+
+/* What a rule's tensors make up: NAME.weight (rows, cols) and NAME.bias (rows), as far as they have them. */
+typedef enum RuleKind
+{
+	RULE_LINEAR,				/* weight and bias of an AlbertLinear */
+	RULE_TABLE,					/* weight of an AlbertTable */
+	RULE_ROWS,					/* weight, fp32 as it is */
+	RULE_NORM,					/* weight and bias of an AlbertNorm, both of rows values */
+	RULE_BIAS					/* bias alone */
+} RuleKind;
+
+struct TensorRule
+{
+	size_t		field;			/* in AlbertModel, AlbertLayer or AlbertDense, by scope */
+	TensorScope scope;
+	RuleKind	kind;
+	bool		narrow;			/* takes the model's precision; else fp32 */
+	uint32_t	heads;			/* needed by any of these; 0: always */
+	Dim			rows;			/* of one tensor */
+	Dim			cols;
+	const char *names[ALBERT_NARCHITECTURES][2];	/* two tensors: one above the other; none: not in this architecture */
+};
+
+#define CLASSIFIERS	(ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)
+#define MODEL(field)	offsetof(AlbertModel, field), SCOPE_BASE
+#define LAYER(field)	offsetof(AlbertLayer, field), SCOPE_LAYER
+#define HEAD(field)		offsetof(AlbertModel, field), SCOPE_HEAD
+#define MODULE(field)	offsetof(AlbertDense, field), SCOPE_MODULE
+
+/*
+ * Layers, word embeddings and the projection take the precision asked for (see
+ * matrix_precision).  The heads stay in fp32: they run on few rows, and what
+ * they answer with is not averaged over anything afterwards.
+ */
+static const TensorRule rules[] =
+{
+	{MODEL(word_embeddings), RULE_TABLE, true, 0, DIM_VOCAB, DIM_EMBEDDING,
+	{{"embeddings.word_embeddings"}, {"embeddings.word_embeddings"}}},
+	{MODEL(position_embeddings), RULE_ROWS, false, 0, DIM_POSITIONS, DIM_EMBEDDING,
+	{{"embeddings.position_embeddings"}, {"embeddings.position_embeddings"}}},
+	{MODEL(token_type_embeddings), RULE_ROWS, false, 0, DIM_TYPES, DIM_EMBEDDING,
+	{{"embeddings.token_type_embeddings"}, {"embeddings.token_type_embeddings"}}},
+	{MODEL(embedding_norm), RULE_NORM, false, 0, DIM_EMBEDDING, 0,
+	{{"embeddings.LayerNorm"}, {"embeddings.LayerNorm"}}},
+	{MODEL(embedding_projection), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_EMBEDDING,
+	{{"encoder.embedding_hidden_mapping_in"}, {NULL}}},
+
+	{LAYER(query), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_HIDDEN,
+	{{"attention.query"}, {"attention.self.query"}}},
+	{LAYER(key_value), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_HIDDEN,
+	{{"attention.key", "attention.value"}, {"attention.self.key", "attention.self.value"}}},
+	{LAYER(dense), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_HIDDEN,
+	{{"attention.dense"}, {"attention.output.dense"}}},
+	{LAYER(attention_norm), RULE_NORM, false, 0, DIM_HIDDEN, 0,
+	{{"attention.LayerNorm"}, {"attention.output.LayerNorm"}}},
+	{LAYER(ffn), RULE_LINEAR, true, 0, DIM_INTERMEDIATE, DIM_HIDDEN,
+	{{"ffn"}, {"intermediate.dense"}}},
+	{LAYER(ffn_output), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_INTERMEDIATE,
+	{{"ffn_output"}, {"output.dense"}}},
+	{LAYER(output_norm), RULE_NORM, false, 0, DIM_HIDDEN, 0,
+	{{"full_layer_layer_norm"}, {"output.LayerNorm"}}},
+
+	{MODEL(pooler), RULE_LINEAR, false, ALBERT_HEAD_POOLER, DIM_HIDDEN, DIM_HIDDEN,
+	{{"pooler"}, {"pooler.dense"}}},
+	{HEAD(mlm_dense), RULE_LINEAR, false, ALBERT_HEAD_MLM, DIM_EMBEDDING, DIM_HIDDEN,
+	{{"predictions.dense"}, {"cls.predictions.transform.dense"}}},
+	{HEAD(mlm_norm), RULE_NORM, false, ALBERT_HEAD_MLM, DIM_EMBEDDING, 0,
+	{{"predictions.LayerNorm"}, {"cls.predictions.transform.LayerNorm"}}},
+	{HEAD(mlm_decoder), RULE_TABLE, true, ALBERT_HEAD_MLM, DIM_VOCAB, DIM_EMBEDDING,
+	{{"predictions.decoder"}, {"cls.predictions.decoder"}}},
+	{HEAD(mlm_bias), RULE_BIAS, false, ALBERT_HEAD_MLM, DIM_VOCAB, 0,
+	{{"predictions"}, {"cls.predictions"}}},
+	{HEAD(sentence_order), RULE_LINEAR, false, ALBERT_HEAD_SENTENCE_ORDER, DIM_TWO, DIM_HIDDEN,
+	{{"sop_classifier.classifier"}, {"cls.seq_relationship"}}},
+	{HEAD(classifier), RULE_LINEAR, false, CLASSIFIERS, DIM_LABELS, DIM_HIDDEN,
+	{{"classifier"}, {"classifier"}}},
+	{HEAD(qa_outputs), RULE_LINEAR, false, ALBERT_HEAD_QUESTION_ANSWERING, DIM_TWO, DIM_HIDDEN,
+	{{"qa_outputs"}, {"qa_outputs"}}},
+
+	{MODULE(linear), RULE_LINEAR, false, 0, DIM_MODULE_OUT, DIM_MODULE_IN,
+	{{"linear"}, {"linear"}}}
+};
+
+#define NRULES	((int) (sizeof(rules) / sizeof(rules[0])))
+
+static const struct
+{
+	const char *prefix;			/* of the base model's tensors in a model with heads */
+	const char *layer;			/* of a layer's: its group's number and its own in the group */
+}			architectures[ALBERT_NARCHITECTURES] =
+{
+	[ALBERT_ARCHITECTURE_ALBERT] = {"albert.", "encoder.albert_layer_groups.%d.albert_layers.%d."},
+	[ALBERT_ARCHITECTURE_BERT] = {"bert.", "encoder.layer.%d."}
+};
+
+/* Ends of names that older checkpoints have; such a tensor goes first when both are there. */
+static const struct
+{
+	const char *end;
+	const char *other;
+}			other_names[] =
+{
+	{"LayerNorm.weight", "LayerNorm.gamma"},
+	{"LayerNorm.bias", "LayerNorm.beta"},
+	{"predictions.bias", "predictions.decoder.bias"}
+};
+
+#define NOTHER_NAMES	((int) (sizeof(other_names) / sizeof(other_names[0])))
+
+/* ---- the list of matrices ---- */
+
+static int32_t
+dim_size(const ModelShape *shape, int index, Dim dim)
+{
+	switch (dim)
+	{
+		case DIM_VOCAB:
+			return shape->config.vocab_size;
+		case DIM_EMBEDDING:
+			return shape->config.embedding_size;
+		case DIM_HIDDEN:
+			return shape->config.hidden_size;
+		case DIM_INTERMEDIATE:
+			return shape->config.intermediate_size;
+		case DIM_POSITIONS:
+			return shape->config.max_position_embeddings;
+		case DIM_TYPES:
+			return shape->config.type_vocab_size;
+		case DIM_LABELS:
+			return shape->config.num_labels;
+		case DIM_TWO:
+			return 2;
+		case DIM_MODULE_IN:
+			return shape->dense[index].in;
+		case DIM_MODULE_OUT:
+			return shape->dense[index].out;
+	}
+	return 0;
+}
+
+static const char *const *
+rule_names(const ModelShape *shape, const TensorRule *rule)
+{
+	return rule->names[shape->config.architecture];
+}
+
+/* Append NAME.weight or NAME.bias of a rule, which is stored as form says and pointed to from field. */
+static void
+add_matrix(Layout *layout, const ModelShape *shape, const TensorRule *rule, int index,
+		   const char *end, MatrixForm form, bool vector, size_t field)
+{
+	Matrix	   *matrix = &layout->matrices[layout->n++];
+	int32_t		rows = dim_size(shape, index, rule->rows);
+
+	memset(matrix, 0, sizeof(*matrix));
+	matrix->rule = rule;
+	matrix->scope = rule->scope;
+	matrix->index = index;
+	matrix->end = end;
+	matrix->form = form;
+	matrix->vector = vector;
+	matrix->field = rule->field + field;
+	matrix->ntensors = rule_names(shape, rule)[1] == NULL ? 1 : 2;
+	matrix->rows = vector ? 1 : rows * matrix->ntensors;
+	matrix->cols = vector ? rows * matrix->ntensors : dim_size(shape, index, rule->cols);
+}
+
+static void
+add_rule(Layout *layout, const ModelShape *shape, const TensorRule *rule, int index)
+{
+	bool		has_bias = rule->scope != SCOPE_MODULE || shape->dense[index].bias;
+
+	switch (rule->kind)
+	{
+		case RULE_LINEAR:
+			add_matrix(layout, shape, rule, index, ".weight", FORM_LINEAR, false, 0);
+			if (has_bias)
+				add_matrix(layout, shape, rule, index, ".bias", FORM_PLAIN, true,
+						   offsetof(AlbertLinear, bias));
+			break;
+		case RULE_TABLE:
+			add_matrix(layout, shape, rule, index, ".weight", FORM_TABLE, false, 0);
+			break;
+		case RULE_ROWS:
+			add_matrix(layout, shape, rule, index, ".weight", FORM_PLAIN, false, 0);
+			break;
+		case RULE_NORM:
+			add_matrix(layout, shape, rule, index, ".weight", FORM_PLAIN, true,
+					   offsetof(AlbertNorm, weight));
+			add_matrix(layout, shape, rule, index, ".bias", FORM_PLAIN, true,
+					   offsetof(AlbertNorm, bias));
+			break;
+		case RULE_BIAS:
+			add_matrix(layout, shape, rule, index, ".bias", FORM_PLAIN, true, 0);
+			break;
+	}
+}
+
+static bool
+applies(const ModelShape *shape, const TensorRule *rule)
+{
+	if (rule_names(shape, rule)[0] == NULL)
+		return false;
+	if (rule->field == offsetof(AlbertModel, mlm_decoder) && rule->scope == SCOPE_HEAD && !shape->untied)
+		return false;
+	return rule->heads == 0 || (shape->heads & rule->heads) != 0;
+}
+
+static void
+add_scope(Layout *layout, const ModelShape *shape, TensorScope scope, int index)
+{
+	for (int i = 0; i < NRULES; i++)
+		if (rules[i].scope == scope && applies(shape, &rules[i]))
+			add_rule(layout, shape, &rules[i], index);
+}
+
+bool
+AlbertLayoutList(const ModelShape *shape, AlbertArena *arena, Layout *layout, AlbertStatus *status)
+{
+	int			nlayers = shape->config.num_hidden_groups * shape->config.inner_group_num;
+
+	layout->n = 0;
+	layout->size = 0;
+	layout->matrices = AlbertArenaArray(arena, (size_t) 2 * NRULES * (nlayers + 1 + ALBERT_MAX_DENSE),
+										sizeof(Matrix));
+	if (layout->matrices == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	add_scope(layout, shape, SCOPE_BASE, 0);
+	for (int i = 0; i < nlayers; i++)
+		add_scope(layout, shape, SCOPE_LAYER, i);
+	add_scope(layout, shape, SCOPE_HEAD, 0);
+	for (int i = 0; i < shape->ndense; i++)
+		add_scope(layout, shape, SCOPE_MODULE, i);
+	return true;
+}
+
+/*
+ * Eight bits are for the layers, which are most of the work.  The word
+ * embeddings (the decoder's, too) and the projection keep sixteen: what is
+ * lost there is lost for everything after, and shows in the best token.
+ */
+static AlbertPrecision
+matrix_precision(const Matrix *matrix, const AlbertKernels *kernels, AlbertPrecision precision)
+{
+	if (!matrix->rule->narrow || matrix->vector)
+		return ALBERT_FP32;
+	if (precision == ALBERT_INT8 && matrix->scope != SCOPE_LAYER)
+		return kernels->has_precision(ALBERT_BF16) ? ALBERT_BF16 : ALBERT_FP32;
+	return precision;
+}
+
+bool
+AlbertLayoutPlace(const ModelShape *shape, const AlbertKernels *kernels,
+				  AlbertPrecision precision, AlbertArena *arena, Layout *layout,
+				  AlbertStatus *status)
+{
+	if (!AlbertLayoutList(shape, arena, layout, status))
+		return false;
+	layout->size = align_up(sizeof(WeightsImage)) + align_up(layout->n * sizeof(ImageSpan));
+	for (int i = 0; i < layout->n; i++)
+	{
+		Matrix	   *matrix = &layout->matrices[i];
+
+		matrix->precision = matrix_precision(matrix, kernels, precision);
+		if (matrix->form == FORM_LINEAR)
+			matrix->size = kernels->packed_size(matrix->precision, matrix->rows, matrix->cols);
+		else if (matrix->form == FORM_TABLE)
+			matrix->size = kernels->table_size(matrix->precision, matrix->rows, matrix->cols);
+		else
+			matrix->size = (size_t) matrix->rows * matrix->cols * sizeof(float);
+		matrix->offset = layout->size;
+		layout->size += align_up(matrix->size);
+	}
+	return true;
+}
+
+/* ---- tensors by name ---- */
+
+static void
+full_name(const AlbertSource *source, const Matrix *matrix, const char *name, char *text, size_t size)
+{
+	const AlbertConfig *config = &source->shape.config;
+	int			inner = config->inner_group_num;
+	int			used = 0;
+
+	if (matrix->scope == SCOPE_BASE || matrix->scope == SCOPE_LAYER)
+		used = snprintf(text, size, "%s", source->prefix);
+	if (matrix->scope == SCOPE_LAYER)
+		used += snprintf(text + used, size - used, architectures[config->architecture].layer,
+						 matrix->index / inner, matrix->index % inner);
+	if (matrix->scope == SCOPE_MODULE)
+		used = snprintf(text, size, "dense.%d.", matrix->index);
+	snprintf(text + used, size - used, "%s%s", name, matrix->end);
+}
+
+/* The tensor of a name, or of the older name for it. */
+static const Tensor *
+find_tensor(const AlbertSource *source, const char *name)
+{
+	const Tensor *tensor = NULL;
+	size_t		length = strlen(name);
+
+	for (int i = 0; i < NOTHER_NAMES && tensor == NULL; i++)
+	{
+		size_t		end = strlen(other_names[i].end);
+		char		other[MATRIX_NAME_SIZE];
+
+		if (length < end || strcmp(name + length - end, other_names[i].end) != 0)
+			continue;
+		snprintf(other, sizeof(other), "%.*s%s", (int) (length - end), name, other_names[i].other);
+		tensor = AlbertTensorFind(source, other);
+	}
+	return tensor != NULL ? tensor : AlbertTensorFind(source, name);
+}
+
+static bool
+check_type(const AlbertSource *source, const Tensor *tensor, AlbertStatus *status)
+{
+	if (tensor->type != ELEMENT_OTHER)
+		return true;
+	AlbertFail(status, ALBERT_UNSUPPORTED, "tensor \"%s\" in file \"%s\" is of unsupported type %s",
+			   tensor->name, source->files[tensor->file].name, tensor->type_name);
+	AlbertDetail(status, "Weights must be stored as F32, F16, BF16 or F64.");
+	return AlbertHint(status, "Quantized exports cannot be used; take the original checkpoint.");
+}
+
+static bool
+check_shape(const AlbertSource *source, const Matrix *matrix, const Tensor *tensor, AlbertStatus *status)
+{
+	int32_t		rows = matrix->vector ? 1 : matrix->rows / matrix->ntensors;
+	int32_t		cols = matrix->vector ? matrix->cols / matrix->ntensors : matrix->cols;
+	char		shape[128];
+
+	if (matrix->vector && tensor->ndim == 1 && tensor->shape[0] == cols)
+		return true;
+	if (!matrix->vector && tensor->ndim == 2 && tensor->shape[0] == rows && tensor->shape[1] == cols)
+		return true;
+	AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" in file \"%s\" has the wrong shape",
+			   tensor->name, source->files[tensor->file].name);
+	AlbertTensorShape(tensor, shape, sizeof(shape));
+	if (matrix->vector)
+		return AlbertDetail(status, "Its shape is %s; the configuration gives (%d).", shape, cols);
+	return AlbertDetail(status, "Its shape is %s; the configuration gives (%d, %d).", shape, rows, cols);
+}
+
+const Tensor *
+AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which, AlbertStatus *status)
+{
+	char		name[MATRIX_NAME_SIZE];
+	const Tensor *tensor;
+
+	full_name(source, matrix, rule_names(&source->shape, matrix->rule)[which], name, sizeof(name));
+	tensor = find_tensor(source, name);
+	if (tensor == NULL)
+	{
+		AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" is missing", name);
+		return NULL;
+	}
+	if (!check_type(source, tensor, status) || !check_shape(source, matrix, tensor, status))
+		return NULL;
+	return tensor;
+}
+
+/* ---- heads ---- */
+
+static bool
+has_base(const AlbertSource *source, const char *prefix, const char *name)
+{
+	char		full[MATRIX_NAME_SIZE];
+
+	snprintf(full, sizeof(full), "%s%s", prefix, name);
+	return AlbertTensorFind(source, full) != NULL;
+}
+
+/* Is any tensor of a head there?  The decoder's alone tells nothing: it may be stored though it is tied. */
+static bool
+has_head(const AlbertSource *source, uint32_t head)
+{
+	for (int i = 0; i < NRULES; i++)
+	{
+		const char *name = rule_names(&source->shape, &rules[i])[0];
+		const char *prefix = rules[i].scope == SCOPE_BASE ? source->prefix : "";
+		const char *end = rules[i].kind == RULE_BIAS ? ".bias" : ".weight";
+		char		full[MATRIX_NAME_SIZE];
+
+		if (rules[i].heads != head || rules[i].kind == RULE_TABLE)
+			continue;
+		snprintf(full, sizeof(full), "%s%s%s", prefix, name, end);
+		if (find_tensor(source, full) != NULL)
+			return true;
+	}
+	return false;
+}
+/*
+ * Classifiers for sequences, tokens and choices have the same tensors, so the
+ * architecture decides; when it does not say, a head with a pooler below it
+ * is one for sequences.
+ */
+static uint32_t
+classifier_head(const AlbertSource *source)
+{
+	switch (source->config.classifier)
+	{
+		case CLASSIFIER_SEQUENCE:
+			return ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_POOLER;
+		case CLASSIFIER_TOKEN:
+			return ALBERT_HEAD_TOKEN_CLASSIFIER;
+		case CLASSIFIER_CHOICE:
+			return ALBERT_HEAD_CHOICE | ALBERT_HEAD_POOLER;
+		case CLASSIFIER_UNKNOWN:
+			break;
+	}
+	return source->shape.heads & ALBERT_HEAD_POOLER ? ALBERT_HEAD_CLASSIFIER : ALBERT_HEAD_TOKEN_CLASSIFIER;
+}
+
+/* The stored matrix says how many labels there are; the configuration must agree. */
+static bool
+count_labels(AlbertSource *source, AlbertStatus *status)
+{
+	const Tensor *tensor = AlbertTensorFind(source, "classifier.weight");
+	int64_t		stored = tensor->ndim == 2 ? tensor->shape[0] : 0;
+	int			named = source->config.nlabels;
+
+	if (source->shape.heads & ALBERT_HEAD_CHOICE)
+		named = 1;
+	source->shape.config.num_labels = named;
+	if (stored > 0 && stored <= MAX_LABELS &&
+		(stored == named ||
+		 (stored == source->config.label_room && !(source->shape.heads & ALBERT_HEAD_CHOICE))))
+	{
+		source->shape.config.num_labels = (int32_t) stored;
+		return true;
+	}
+	AlbertFail(status, ALBERT_FORMAT, "number of labels does not fit tensor \"classifier.weight\"");
+	return AlbertDetail(status, "The configuration has %d labels; the tensor has %lld rows.",
+						named, (long long) stored);
+}
+
+bool
+AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
+{
+	ModelShape *shape = &source->shape;
+
+	source->prefix = architectures[shape->config.architecture].prefix;
+	if (!has_base(source, source->prefix, "embeddings.word_embeddings.weight") &&
+		has_base(source, "", "embeddings.word_embeddings.weight"))
+		source->prefix = "";
+	if (has_head(source, ALBERT_HEAD_POOLER))
+		shape->heads |= ALBERT_HEAD_POOLER;
+	if (has_head(source, ALBERT_HEAD_MLM))
+		shape->heads |= ALBERT_HEAD_MLM;
+	if (has_head(source, ALBERT_HEAD_SENTENCE_ORDER))
+		shape->heads |= ALBERT_HEAD_SENTENCE_ORDER | ALBERT_HEAD_POOLER;
+	if (has_head(source, ALBERT_HEAD_QUESTION_ANSWERING))
+		shape->heads |= ALBERT_HEAD_QUESTION_ANSWERING;
+	if (has_head(source, CLASSIFIERS))
+	{
+		shape->heads |= classifier_head(source);
+		if (!count_labels(source, status))
+			return false;
+	}
+	/* a tied decoder that is stored all the same is ignored, as transformers does */
+	shape->untied = (shape->heads & ALBERT_HEAD_MLM) && !source->config.tie_word_embeddings;
+	return true;
+}
+
+/* ---- binding ---- */
+
+void
+AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix, const void *data)
+{
+	char	   *base = (char *) model;
+	AlbertLinear *linear;
+	AlbertTable *table;
+
+	if (matrix->scope == SCOPE_LAYER)
+		base = (char *) &layers[matrix->index];
+	else if (matrix->scope == SCOPE_MODULE)
+		base = (char *) &model->dense[matrix->index];
+	switch (matrix->form)
+	{
+		case FORM_PLAIN:
+			*(const float **) (base + matrix->field) = data;
+			break;
+		case FORM_LINEAR:
+			linear = (AlbertLinear *) (base + matrix->field);
+			linear->in = matrix->cols;
+			linear->out = matrix->rows;
+			linear->precision = matrix->precision;
+			linear->weight = data;
+			break;
+		case FORM_TABLE:
+			table = (AlbertTable *) (base + matrix->field);
+			table->rows = matrix->rows;
+			table->cols = matrix->cols;
+			table->precision = matrix->precision;
+			table->data = data;
+			break;
+	}
+}
