@@ -68,6 +68,7 @@ all install uninstall installcheck clean:
 	@exit 1
 endif
 include build.mk
+include test.mk
 
 # ---- models that come with the extension: models/NAME becomes SHAREDIR/albert/NAME ----
 MODEL_FILES := $(patsubst models/%,%,$(sort $(shell find models -type f ! -name '.*' 2>/dev/null)))

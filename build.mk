@@ -35,7 +35,7 @@ FORCE:
 
 # ---- unit tests: everything below the PostgreSQL line in plain programs ----
 UNIT_CC = $(CC)
-UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers -Isrc -Itest/unit
+UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers -Isrc -Itest/unit -DUNIT_TEST_DIRECTORY='"$(srcdir)/test"'
 UNIT_OBJS = $(patsubst src/%.c,build/unit/%.o,$(BELOW_SRCS))
 UNIT_TESTS = $(patsubst test/unit/test_%.c,build/unit/test_%,$(wildcard test/unit/test_*.c))
 
@@ -58,5 +58,5 @@ build/unit/test_%: test/unit/test_%.c build/unit/flags $(UNIT_OBJS)
 
 .PHONY: unit-programs unit-check
 unit-programs: $(UNIT_TESTS)
-unit-check: $(UNIT_TESTS)
+unit-check: $(UNIT_TESTS) build/test-models.stamp
 	@set -e; for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done

@@ -1,6 +1,5 @@
 # AlbertTest.pm
-#	  What the TAP tests share: a cluster with albert in it, and reasons to
-#	  leave a test out.
+#	  What the TAP tests share: a cluster with albert in it.
 package AlbertTest;
 
 use strict;
@@ -12,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(albert_node major_version kill_backend skip_all_without_reference skip_all_without_base_shape);
+our @EXPORT = qw(albert_node major_version kill_backend);
 
 # albert_node(NAME, conf => "...", init => [...]): a started cluster whose
 # database postgres has the extension.  conf is added to postgresql.conf.
@@ -53,20 +52,6 @@ sub kill_backend
 		sleep 0.1;
 	}
 	BAIL_OUT('the server does not come back');
-}
-
-sub skip_all_without_reference
-{
-	plan skip_all => 'no reference data (set ALBERT_REFERENCE)'
-	  unless defined $ENV{ALBERT_REFERENCE} && -d "$ENV{ALBERT_REFERENCE}/models";
-	return;
-}
-
-sub skip_all_without_base_shape
-{
-	plan skip_all => 'no base-shaped model (needs the reference data and numpy)'
-	  unless defined $ENV{ALBERT_BASE_SHAPE} && -d $ENV{ALBERT_BASE_SHAPE};
-	return;
 }
 
 1;

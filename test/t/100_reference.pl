@@ -12,10 +12,8 @@ use AlbertTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-skip_all_without_reference();
-
-my $reference = $ENV{ALBERT_REFERENCE};
-my $node = albert_node('reference', conf => "albert.model_path = '$reference/models'");
+my $reference = "$FindBin::RealBin/../reference";
+my $node = albert_node('reference');
 
 # One row a golden record.
 $node->safe_psql('postgres', 'CREATE TABLE golden (file text, g jsonb)');

@@ -14,13 +14,10 @@ use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-skip_all_without_reference();
-
 my %functions = (
 	U => 'albert_fill_mask', L => 'albert_token_count',
 	S => 'albert_sentence_order', A => 'albert_embedding');
 my $node = albert_node('corpus', conf => <<CONF);
-albert.model_path = '$ENV{ALBERT_REFERENCE}/models'
 albert.model = 'm01_plain'
 max_worker_processes = 8
 jit = off

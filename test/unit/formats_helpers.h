@@ -212,50 +212,18 @@ read_file(const char *path, size_t *size)
 	return data;
 }
 
-/*
- * A reference model as a directory of links.  Its tokenizer files are links
- * already, which a checkout or a copy may have turned into small files that
- * hold the link's target.
- */
+/* The absolute path of a model of the tests, for links to its files. */
 static inline const char *
 reference_model(const char *name)
 {
-	static char to[1024];
-	char		from[1024];
-	DIR		   *directory;
-	struct dirent *entry;
+	static char path[4096];
 
-	snprintf(from, sizeof(from), "%s/models/%s", unit_reference(), name);
-	snprintf(to, sizeof(to), "%s/models/%s", temp_root(), name);
-	directory = opendir(from);
-	mkdir(text("%s/models", temp_root()), 0700);
-	mkdir(to, 0700);
-	while (directory != NULL && (entry = readdir(directory)) != NULL)
+	if (realpath(text("%s/%s", unit_models(), name), path) == NULL)
 	{
-		size_t		size = 0;
-		char	   *contents;
-		const char *target = entry->d_name;
-		char		place[4096];
-
-		if (entry->d_name[0] == '.')
-			continue;
-		contents = read_file(text("%s/%s", from, entry->d_name), &size);
-		if (contents != NULL && size < 200 && strncmp(contents, "../../tokenizers/", 17) == 0)
-		{
-			contents[strcspn(contents, "\n")] = '\0';
-			target = contents;
-		}
-		if (realpath(text("%s/%s", from, target), place) == NULL ||
-			(symlink(place, text("%s/%s", to, entry->d_name)) != 0 && errno != EEXIST))
-		{
-			printf("could not link %s/%s\n", from, entry->d_name);
-			exit(1);
-		}
-		free(contents);
+		printf("no model %s in %s\n", name, unit_models());
+		exit(1);
 	}
-	if (directory != NULL)
-		closedir(directory);
-	return to;
+	return path;
 }
 
 static inline int

@@ -374,9 +374,8 @@ test_reference(void)
 	snprintf(goldens, sizeof(goldens), "%s/goldens", unit_reference());
 	if (!open_directory("real30k", &models.real) || !open_directory("small", &models.small))
 	{
-		CHECK(models.real.image_arena.total == 0, "cannot compile: %s%s", models.real.status.message,
+		CHECK(false, "the reference's tokenizers cannot be opened: %s%s", models.real.status.message,
 			  models.small.status.message);
-		printf("skipped: comparison with the reference, no tokenizers in %s\n", unit_reference());
 		return;
 	}
 	check_binding(&models.real);

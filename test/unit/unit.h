@@ -33,13 +33,25 @@ unit_report(void)
 	return unit_failed != 0 || unit_passed == 0;
 }
 
-/* The directory of the reference data; tests that need it say so when it is absent. */
+/* The directory test/, as the makefile knows it. */
+#ifndef UNIT_TEST_DIRECTORY
+#define UNIT_TEST_DIRECTORY "test"
+#endif
+
+/* The directory of the reference data. */
 static inline const char *
 unit_reference(void)
 {
-	const char *dir = getenv("ALBERT_REFERENCE");
+	return UNIT_TEST_DIRECTORY "/reference";
+}
 
-	return dir != NULL ? dir : "../shared/reference";
+/* The directory in which test/assemble_models.py has put the models. */
+static inline const char *
+unit_models(void)
+{
+	const char *dir = getenv("ALBERT_TEST_MODELS");
+
+	return dir != NULL ? dir : "build/test-models";
 }
 
 #endif							/* ALBERT_UNIT_H */
