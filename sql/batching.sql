@@ -72,6 +72,11 @@ EXPLAIN (COSTS OFF) EXECUTE lengths(5);
 EXECUTE lengths(4);
 RESET plan_cache_mode;
 
+-- an aggregate that is not the server's own may fail: after its argument has been computed, and before the next one's
+CREATE FUNCTION keep_longest(text, text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$BEGIN RETURN CASE WHEN length($1) > length($2) THEN $1 ELSE $2 END; END$$;
+CREATE AGGREGATE longest(text) (sfunc = keep_longest, stype = text, initcond = '');
+EXPLAIN (COSTS OFF) SELECT longest(albert_fill_mask(body)), avg(albert_token_count(body)) FROM docs;
+
 -- row by row: what is not always evaluated, volatile functions, other functions
 EXPLAIN (COSTS OFF) SELECT CASE WHEN n > 3 THEN albert_fill_mask(body) END FROM docs;
 EXPLAIN (COSTS OFF) SELECT coalesce(note, albert_fill_mask(body)) FROM docs;
@@ -95,6 +100,21 @@ SELECT * FROM batching('SELECT albert_embedding(body), albert_token_count(body) 
 SELECT * FROM batching('SELECT albert_embedding(''a constant'') FROM docs');
 SELECT * FROM batching('SELECT id FROM docs WHERE albert_token_count(body) > 100 AND albert_fill_mask(body) > ''''');
 SELECT * FROM batching('SELECT id FROM docs WHERE false AND albert_token_count(body) > 100');
+-- a constant among the rows' own values is computed once, however few rows pass what it is for
+CREATE FUNCTION rows_computed(query text) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint := (SELECT sum(rows) FROM albert_stats);
+BEGIN
+	EXECUTE 'SELECT count(*) FROM (' || query || ' OFFSET 0) q';
+	RETURN (SELECT sum(rows) FROM albert_stats) - before;
+END $$;
+SET plan_cache_mode = force_custom_plan;
+SELECT rows_computed('SELECT id FROM docs WHERE albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > 2') AS none_passes,
+       rows_computed('SELECT id FROM docs WHERE albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > -2 AND id > 190') AS some_pass,
+       rows_computed('SELECT id FROM docs WHERE n < 10 / (n + 1) AND albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > 2 AND id % 10 <> 0') AS behind_another;
+-- the first alone, to see that it can be
+SELECT * FROM batching('SELECT id FROM docs WHERE albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > 2');
+RESET plan_cache_mode;
 -- exactly what a limit asks for, or little more when rows are filtered
 SELECT * FROM batching('SELECT id, albert_embedding(body) FROM docs LIMIT 5');
 SELECT * FROM batching('SELECT id, albert_embedding(body) FROM docs ORDER BY n, id LIMIT 5 OFFSET 2');
@@ -186,11 +206,26 @@ EXPLAIN (COSTS OFF) CREATE TABLE embedded AS SELECT id, albert_embedding(body) A
 ALTER TABLE long_docs SET (parallel_workers = 0);
 EXPLAIN (COSTS OFF) SELECT id, albert_embedding(body) FROM long_docs;
 SET max_parallel_workers_per_gather = 0;
--- compiling would take longer than it saves
+-- JIT compilation is decided by what the rest of the plan costs
+CREATE FUNCTION compiled(query text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON) ' || query INTO plan; -- without costs it would not tell
+	RETURN plan -> 0 ? 'JIT';
+END $$;
+SET jit = on;
+SET jit_above_cost = 1000;
+SELECT compiled('SELECT albert_embedding(body) FROM docs') AS list,
+       compiled('SELECT id FROM docs WHERE n < 9 AND albert_similarity(body, note) > 2') AS filter,
+       compiled('SELECT max(albert_token_count(albert_fill_mask(body || '' [MASK]''))) FROM docs WHERE id < 5') AS aggregate,
+       compiled('SELECT id, (SELECT max(albert_token_count(d.body || docs.note)) FROM docs d WHERE d.id < 4) FROM docs WHERE id < 20') AS subselect;
+SELECT compiled('SELECT albert_token_count(d.body), count(*) FROM docs d, docs e, docs f WHERE d.id < 5 AND e.n + f.n > 17 GROUP BY 1') = pg_jit_available() AS rest;
+-- with it the rows are the same
 SET jit_above_cost = 0;
-SELECT jsonb_path_exists(plan::jsonb, 'strict $.**.JIT') AS jit
-FROM query_plan('SELECT albert_token_count(body) FROM docs WHERE albert_token_count(body) > 3') plan;
+SELECT same('SELECT id, albert_fill_mask(body) || n, albert_token_count(body) + id FROM docs WHERE albert_token_count(body) > n AND id < 49');
 RESET jit_above_cost;
+RESET jit;
 
 -- every function of a task tells the planner
 SELECT count(*) FILTER (WHERE prosupport <> 0) > 30 AS told,
@@ -200,4 +235,4 @@ WHERE prosrc IN (SELECT prosrc FROM pg_proc WHERE prosupport = 'albert_support':
 
 DROP TABLE docs, long_docs;
 DROP SEQUENCE counter;
-DROP FUNCTION batching, same, query_plan, cost;
+DROP FUNCTION batching, same, query_plan, cost, compiled, rows_computed, keep_longest CASCADE;

@@ -92,7 +92,15 @@ begin_plain(AlbertNodeState *node, CustomScan *plan)
 	List	   *tlist = (List *) expand_results((Node *) plan->scan.plan.targetlist, &expansion);
 	List	   *qual = (List *) expand_results((Node *) plan->scan.plan.qual, &expansion);
 
-	node->plain_qual = ExecInitQual(qual, ps);
+	for (int s = 0, n = 0; s < node->nstages; s++)
+	{
+		AlbertStage *stage = &node->stages[s];
+		List	   *together = NIL;
+
+		for (int i = 0; i < stage->nquals; i++)
+			together = lappend(together, list_nth(qual, n++));
+		stage->plain_qual = together == NIL ? NULL : ExecInitQual(together, ps);
+	}
 	node->plain_projection = ExecBuildProjectionInfo(tlist, ps->ps_ExprContext,
 													 ps->ps_ResultTupleSlot, ps,
 													 node->css.ss.ss_ScanTupleSlot->tts_tupleDescriptor);
@@ -177,6 +185,7 @@ begin_stages(AlbertNodeState *node, List *quals)
 		}
 		while (tested < nquals && (call == node->ncalls || node->calls[call].stage > tested))
 			together = lappend(together, list_nth(quals, tested++));
+		stage->nquals = list_length(together);
 		stage->qual = together == NIL ? NULL : ExecInitQual(together, &node->css.ss.ps);
 	}
 }
@@ -218,7 +227,6 @@ begin_node(CustomScanState *css, EState *estate, int eflags)
 	node->natts = list_length(plan->custom_scan_tlist);
 	node->ncalls = list_length(plan->custom_exprs);
 	outerPlanState(node) = ExecInitNode(outerPlan(plan), estate, eflags);
-	begin_plain(node, plan);
 	node->calls = palloc0(node->ncalls * sizeof(AlbertCall));
 	foreach(cell, plan->custom_exprs)
 	{
@@ -227,6 +235,7 @@ begin_node(CustomScanState *css, EState *estate, int eflags)
 		begin_call(node, &node->calls[i], lfirst_node(FuncExpr, cell), i, list_nth_int(stages, i));
 	}
 	begin_stages(node, plan->scan.plan.qual);
+	begin_plain(node, plan);
 	begin_scan(node);
 	node->batch_context = AllocSetContextCreate(CurrentMemoryContext, "albert batch",
 												ALLOCSET_DEFAULT_SIZES);
@@ -300,12 +309,42 @@ pass_bound(AlbertNodeState *node)
 
 /* ---------- rows ---------- */
 
+/*
+ * The same without results.  A call has been made when its stage is done,
+ * whether the row has passed the stage's qual or not.
+ */
+static TupleTableSlot *
+return_plain_row(AlbertNodeState *node)
+{
+	ExprContext *econtext = node->css.ss.ps.ps_ExprContext;
+	TupleTableSlot *slot = NULL;
+
+	AlbertNodeCount(node, &(AlbertNodeCounts) {.single = 1});
+	for (int s = 0; s < node->nstages; s++)
+	{
+		AlbertStage *stage = &node->stages[s];
+		bool		passed = true;
+
+		if (stage->plain_qual != NULL)
+			passed = ExecQual(stage->plain_qual, econtext);
+		else
+			slot = ExecProject(node->plain_projection);
+		for (int i = 0; i < stage->ncalls; i++)
+			AlbertCallProve(&node->calls[stage->first_call + i], node->position);
+		if (!passed)
+		{
+			InstrCountFiltered1(node, 1);
+			return NULL;
+		}
+	}
+	return slot != NULL ? slot : ExecProject(node->plain_projection);
+}
+
 /* Filter and project the row at position; NULL when it does not pass. */
 static TupleTableSlot *
 return_row(AlbertNodeState *node)
 {
 	PlanState  *ps = &node->css.ss.ps;
-	TupleTableSlot *slot;
 
 	if (node->row_state[node->position] == ALBERT_ROW_DEAD)
 	{
@@ -317,16 +356,7 @@ return_row(AlbertNodeState *node)
 	if (node->row_state[node->position] == ALBERT_ROW_LIVE)
 		return ps->ps_ProjInfo != NULL ? ExecProject(ps->ps_ProjInfo) : node->css.ss.ss_ScanTupleSlot;
 
-	if (!ExecQual(node->plain_qual, ps->ps_ExprContext))
-	{
-		InstrCountFiltered1(node, 1);
-		return NULL;
-	}
-	slot = ExecProject(node->plain_projection);
-	for (int i = 0; i < node->ncalls; i++)
-		AlbertCallProve(&node->calls[i], node->position);
-	AlbertNodeCount(node, &(AlbertNodeCounts) {.single = 1});
-	return slot;
+	return return_plain_row(node);
 }
 
 static TupleTableSlot *

@@ -57,6 +57,9 @@ extern bool AlbertPlanningHasCalls(void);
 /* plan_cost.c */
 extern void AlbertPlanCostInit(void);
 
+/* What the plan would cost if its calls cost nothing; for a plan without batching nodes. */
+extern double AlbertPlanOtherCost(const PlannedStmt *stmt);
+
 /* plan_walk.c */
 
 /* Properties of expressions and plans; all false to begin with. */
@@ -197,7 +200,9 @@ typedef struct AlbertStage
 {
 	int			first_call;
 	int			ncalls;
-	ExprState  *qual;			/* NULL: none */
+	int			nquals;
+	ExprState  *qual;			/* NULL: none, which is the last stage only */
+	ExprState  *plain_qual;		/* with the calls in the place of their results */
 } AlbertStage;
 
 typedef enum AlbertRowState
@@ -219,7 +224,6 @@ typedef struct AlbertNodeState
 	AlbertStage *stages;
 
 	/* plain evaluation: the same without the results */
-	ExprState  *plain_qual;
 	ProjectionInfo *plain_projection;
 
 	/* the child as a table scan, for WHERE CURRENT OF; NULL: it is none */

@@ -176,8 +176,8 @@ visit_child(Plan **child, void *context)
 	bool		changed_before = walk->changed;
 	int			nth = level->nchildren++;
 
-	/* what a join pushed down to another server needs for rechecks is its module's own */
-	if (IsA(level->parent, ForeignScan))
+	/* what a join pushed down to another server needs for rechecks is its module's own, as is what another module's node reads */
+	if (IsA(level->parent, ForeignScan) || IsA(level->parent, CustomScan))
 		return;
 	if (IsA(level->parent, NestLoop) || IsA(level->parent, MergeJoin) || IsA(level->parent, HashJoin))
 		nth = (child == &level->parent->righttree);
@@ -311,13 +311,30 @@ AlbertPlanningHasCalls(void)
 }
 
 /*
- * Calls cost so much that the plan may be over the thresholds of JIT
- * compilation, which takes seconds and speeds up nothing of what they do.
+ * Compiling expressions speeds up nothing of what calls do, and calls cost so
+ * much that almost any plan with one is over the thresholds.  So what counts
+ * is the rest of the plan.
  */
+static void
+confine_jit(PlannedStmt *stmt)
+{
+	double		cost;
+
+	if (stmt->jitFlags == PGJIT_NONE)
+		return;
+	cost = AlbertPlanOtherCost(stmt);
+	if (cost <= jit_above_cost)
+		stmt->jitFlags = PGJIT_NONE;
+	if (cost <= jit_optimize_above_cost)
+		stmt->jitFlags &= ~PGJIT_OPT3;
+	if (cost <= jit_inline_above_cost)
+		stmt->jitFlags &= ~PGJIT_INLINE;
+}
+
 static void
 finish_plan(PlannedStmt *stmt)
 {
-	stmt->jitFlags = PGJIT_NONE;
+	confine_jit(stmt);
 	if (albert_enable_batching)
 		AlbertPlanBatch(stmt);
 }

@@ -229,18 +229,20 @@ take_from_aggref(Feeding *work, Aggref *aggref)
 {
 	ListCell   *cell;
 
-	/* what the server's own aggregates do with a row cannot go wrong, but for overflow */
-	if (aggref->aggfnoid >= FirstNormalObjectId)
-		work->clean = false;
 	if (aggref->aggfilter != NULL)
 	{
 		take_calls(work, (Node *) aggref->aggfilter);
 		if (!rest_is_clean(work, (Node *) aggref->args))
 			work->clean = false;
-		return;
 	}
-	foreach(cell, aggref->args)
-		take_calls(work, lfirst(cell));
+	else
+	{
+		foreach(cell, aggref->args)
+			take_calls(work, lfirst(cell));
+	}
+	/* what the server's own aggregates do with a row cannot go wrong, but for overflow; another one may, after its arguments */
+	if (aggref->aggfnoid >= FirstNormalObjectId)
+		work->clean = false;
 }
 
 static Node *

@@ -193,6 +193,20 @@ function_scan_traits(FunctionScan *scan, AlbertTraits *traits)
 		AlbertExprTraits(((RangeTblFunction *) lfirst(cell))->funcexpr, traits);
 }
 
+/*
+ * Another module's node.  What expressions it has are looked at as any node's;
+ * beyond them the scan of a table only reads it, and in a statement that changes
+ * nothing so does any other node.
+ */
+static void
+custom_scan_traits(const CustomScan *scan, AlbertTraits *traits)
+{
+	traits->may_fail = true;
+	if (scan->scan.scanrelid == 0 &&
+		(traits->stmt->commandType != CMD_SELECT || traits->stmt->hasModifyingCTE))
+		unknown_node(traits);
+}
+
 /* Expressions that a node evaluates besides its target list and qual. */
 static void
 node_traits(Plan *plan, AlbertTraits *traits)
@@ -287,7 +301,7 @@ node_traits(Plan *plan, AlbertTraits *traits)
 			break;
 		case T_CustomScan:
 			if (((CustomScan *) plan)->methods != &albert_scan_methods)
-				unknown_node(traits);
+				custom_scan_traits((CustomScan *) plan, traits);
 			AlbertExprTraits((Node *) ((CustomScan *) plan)->custom_exprs, traits);
 			break;
 		default:

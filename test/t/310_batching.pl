@@ -216,5 +216,27 @@ SQL
 		'400|400', '... and give all rows');
 }
 
+# ---- above another extension's Custom Scan ----
+
+SKIP:
+{
+	my $module = $node->basedir . '/other_scan.so';
+	# the server under test is a copy of programs, without header files
+	my @includes = grep { -e "$_/postgres.h" } map { -x ? `'$_' --includedir-server` =~ s/\n//r : () }
+	  ($ENV{PG_CONFIG} // (), map { "$_/pg_config" } split /:/, $ENV{PATH});
+
+	skip 'no header files of the server, or no compiler', 5
+	  if !@includes || system("cc -shared -fPIC -I'$includes[0]' -o '$module' '$FindBin::RealBin/../modules/other_scan.c'") != 0;
+	$psql = AlbertSession->new($node, 'postgres');
+	$psql->query("LOAD '$module'; SET other_scan.enabled = on");
+	is(nodes_in($psql->query('EXPLAIN (COSTS OFF) SELECT id, albert_token_count(body) FROM docs WHERE albert_token_count(body) > 3')), 1, 'a node above a Custom Scan');
+	is(nodes_in($psql->query('EXPLAIN (COSTS OFF) UPDATE docs SET note = albert_token_count(body)')), 1, '... in an UPDATE, too');
+	is(nodes_in($psql->query('EXPLAIN (COSTS OFF) SELECT id, albert_token_count(body) FROM docs WHERE random() < 2')), 0, '... but not when it calls volatile functions');
+	is($psql->query('SELECT sum(albert_token_count(body)) = (SELECT sum(n) FROM (SELECT CASE WHEN id > 0 THEN albert_token_count(body) END AS n FROM docs) s) FROM docs'),
+		't', '... gives the same rows');
+	is($psql->query('SELECT count(*) FROM docs d, LATERAL (SELECT albert_token_count(e.body) AS n FROM docs e WHERE e.id <= d.id LIMIT 2) s WHERE d.id < 4'), '5', '... over rescans');
+	$psql->quit;
+}
+
 $node->stop;
 done_testing();
