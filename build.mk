@@ -1,13 +1,15 @@
 # build.mk: compiler settings by file, and the plain-C unit tests, which need no server
 
 # Optimised without the liberties that would let a result depend on anything but its input.
-override CFLAGS += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers -O3 -ffp-contract=off -MMD -MP
+override CFLAGS += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -O3 -ffp-contract=off -MMD -MP
 
 # The server may have been built by another compiler than the one at hand.
 ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),)
 override CFLAGS := $(filter-out -Wno-format-truncation -Wno-stringop-truncation -Wimplicit-fallthrough=% -Wshadow=% -fexcess-precision=%,$(CFLAGS))
 # its own headers say gnu_printf when gcc configured the server
 override CFLAGS += -Wno-ignored-attributes -Wno-unknown-warning-option
+# clang also counts the last members of a table's rows, which gcc leaves to the reader
+override CFLAGS += -Wno-missing-field-initializers
 else
 override CFLAGS += -Wno-clobbered
 ifneq ($(filter -Wmissing-variable-declarations,$(CFLAGS)),)
@@ -35,7 +37,7 @@ FORCE:
 
 # ---- unit tests: everything below the PostgreSQL line in plain programs ----
 UNIT_CC = $(CC)
-UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -Wno-missing-field-initializers -Isrc -Itest/unit -DUNIT_TEST_DIRECTORY='"$(srcdir)/test"'
+UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -Isrc -Itest/unit -DUNIT_TEST_DIRECTORY='"$(srcdir)/test"'
 UNIT_OBJS = $(patsubst src/%.c,build/unit/%.o,$(BELOW_SRCS))
 UNIT_TESTS = $(patsubst test/unit/test_%.c,build/unit/test_%,$(wildcard test/unit/test_*.c))
 

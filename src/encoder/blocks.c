@@ -172,7 +172,7 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 {
 	int			space = AlbertBlockSpace(run, rows->n);
 	double		flops = albert_linear_flops(linear);
-	AlbertPace	pace = {ALBERT_FIRST_GRAIN};
+	AlbertPace	pace = {.grain = ALBERT_FIRST_GRAIN};
 	AlbertArenaMark mark;
 	void	   *scratch;
 	int			n;

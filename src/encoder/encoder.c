@@ -185,9 +185,7 @@ select_wanted(const AlbertBatch *batch, AlbertArena *arena, const AlbertRows *re
 			q_rows[row] = batch->wanted[row] - batch->text_start[text];
 	}
 	text_start[batch->ntexts] = row;
-	selection->text_start = text_start;
-	selection->q_rows = q_rows;
-	selection->rows = *result;
+	*selection = (AlbertSelection) {.text_start = text_start, .q_rows = q_rows, .rows = *result};
 	return true;
 }
 
@@ -283,8 +281,8 @@ run_layers(AlbertPass *pass, AlbertSelection *last_selection, AlbertStatus *stat
  * next one, without which a large model's first blocks would be tiny every
  * time; nothing but the sizes of blocks depends on it.
  */
-static AlbertPace last_linear_pace = {ALBERT_FIRST_GRAIN};
-static AlbertPace last_attention_pace = {ALBERT_FIRST_GRAIN};
+static AlbertPace last_linear_pace = {.grain = ALBERT_FIRST_GRAIN};
+static AlbertPace last_attention_pace = {.grain = ALBERT_FIRST_GRAIN};
 
 static void
 pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,

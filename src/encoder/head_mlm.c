@@ -43,7 +43,7 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 	double		dense_flops = albert_linear_flops(&model->mlm_dense);
 	double		table_flops = 2.0 * model->mlm_decoder.rows * model->mlm_decoder.cols;
 	double		largest = table_flops > dense_flops ? table_flops : dense_flops;
-	AlbertPace	pace = {ALBERT_FIRST_GRAIN};
+	AlbertPace	pace = {.grain = ALBERT_FIRST_GRAIN};
 	AlbertArenaMark mark;
 	AlbertRows	transformed;
 	void	   *scratch;

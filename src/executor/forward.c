@@ -25,12 +25,7 @@ AlbertJobAlloc(AlbertJob *job, size_t count, size_t size)
 AlbertRun
 AlbertJobRun(const AlbertJob *job)
 {
-	AlbertRun	run;
-
-	run.arena = job->arena;
-	run.interrupt = &InterruptPending;
-	run.trace = NULL;
-	return run;
+	return (AlbertRun) {.arena = job->arena, .interrupt = &InterruptPending};
 }
 
 bool
@@ -281,13 +276,15 @@ pack_batch(AlbertJob *job, AlbertSequence *sequences, int n, AlbertBatch *batch)
 			wanted[sequence->row + j] = start + (sequence->wanted == NULL ? j : sequence->wanted[j]);
 	}
 
-	batch->ntexts = n;
-	batch->ntokens = ntokens;
-	batch->ids = ids;
-	batch->types = types;
-	batch->text_start = text_start;
-	batch->nwanted = nwanted;
-	batch->wanted = wanted;
+	*batch = (AlbertBatch) {
+		.ntexts = n,
+		.ntokens = ntokens,
+		.ids = ids,
+		.types = types,
+		.text_start = text_start,
+		.nwanted = nwanted,
+		.wanted = wanted
+	};
 }
 
 static void

@@ -130,7 +130,9 @@ build_weights(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecisio
 			  AlbertStatus *status)
 {
 	Layout		layout;
-	Builder		builder = {source, kernels, interrupt, image};
+	Builder		builder = {
+		.source = source, .kernels = kernels, .interrupt = interrupt, .image = image
+	};
 	size_t		row_bytes = READ_BUFFER;
 
 	if (!lay_out(source, kernels, precision, &layout, status))

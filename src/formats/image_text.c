@@ -113,7 +113,7 @@ write_strings(const AlbertSource *source, StringWriter *writer)
 static void
 layout(const AlbertSource *source, TextImage *image)
 {
-	StringWriter writer = {NULL};
+	StringWriter writer = {0};
 
 	write_strings(source, &writer);
 	image->strings.offset = align_up(sizeof(TextImage));
@@ -138,7 +138,7 @@ bool
 AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus *status)
 {
 	TextImage  *image = dest;
-	StringWriter writer = {NULL};
+	StringWriter writer = {0};
 
 	if (AlbertTextImageSize(source, status) == 0)
 		return false;

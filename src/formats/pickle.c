@@ -123,7 +123,7 @@ push(Machine *machine, PickleValue value)
 static bool
 push_number(Machine *machine, PickleKind kind, int64_t value)
 {
-	PickleValue result = {kind};
+	PickleValue result = {.kind = kind};
 
 	result.number = value;
 	return push(machine, result);
@@ -132,7 +132,7 @@ push_number(Machine *machine, PickleKind kind, int64_t value)
 static bool
 push_text(Machine *machine, PickleKind kind, const char *text, size_t length)
 {
-	PickleValue result = {kind};
+	PickleValue result = {.kind = kind};
 
 	result.text = text;
 	result.length = length;
@@ -143,7 +143,7 @@ push_text(Machine *machine, PickleKind kind, const char *text, size_t length)
 static bool
 push_list(Machine *machine, PickleKind kind, int n)
 {
-	PickleValue result = {kind};
+	PickleValue result = {.kind = kind};
 	PickleList *stack = &machine->stack;
 
 	result.list = AlbertArenaAllocZero(machine->arena, sizeof(PickleList));
@@ -416,7 +416,7 @@ static bool
 make_storage(Machine *machine)
 {
 	PickleValue id;
-	PickleValue result = {PICKLE_STORAGE};
+	PickleValue result = {.kind = PICKLE_STORAGE};
 	const PickleValue *type;
 	const PickleValue *key;
 	const PickleValue *elements;
@@ -499,7 +499,7 @@ make_tensor(Machine *machine, const PickleList *arguments)
 	const PickleValue *offset = argument(arguments, 1, PICKLE_INT);
 	const PickleValue *shape = argument(arguments, 2, PICKLE_LIST);
 	const PickleValue *stride = argument(arguments, 3, PICKLE_LIST);
-	PickleValue result = {PICKLE_TENSOR};
+	PickleValue result = {.kind = PICKLE_TENSOR};
 
 	if (storage == NULL || offset == NULL || shape == NULL || stride == NULL ||
 		offset->number < 0 || shape->list->n > MAX_DIMS || shape->list->n != stride->list->n)
@@ -743,7 +743,9 @@ bool
 AlbertPickleLoad(const char *data, size_t size, size_t *used, AlbertArena *arena,
 				 const char *file, PickleValue *result, AlbertStatus *status)
 {
-	Machine		machine = {(const unsigned char *) data, size, 0, arena, file, status};
+	Machine		machine = {
+		.data = (const unsigned char *) data, .size = size, .arena = arena, .file = file, .status = status
+	};
 
 	for (int steps = 0; steps < MAX_PICKLE_STEPS; steps++)
 	{

@@ -618,7 +618,7 @@ AlbertCheckpointRead(AlbertSource *source, const char *base, const char *prefix,
 					 AlbertStatus *status)
 {
 	AlbertArena scratch;
-	Checkpoint	checkpoint = {source, &scratch, prefix};
+	Checkpoint	checkpoint = {.source = source, .scratch = &scratch, .prefix = prefix};
 	bool		ok;
 
 	*found = false;

@@ -386,7 +386,7 @@ read_keys(TorchFile *torch, const PickleValue *keys)
 
 		if (key->kind != PICKLE_TEXT)
 			return bad_file(torch, "has no list of storages");
-		torch->storages[i] = (LegacyStorage) {key->text, key->length, i};
+		torch->storages[i] = (LegacyStorage) {.key = key->text, .length = key->length, .order = i};
 	}
 	qsort(torch->storages, torch->nstorages, sizeof(LegacyStorage), compare_keys);
 	for (int i = 1; i < torch->nstorages; i++)
@@ -398,7 +398,7 @@ read_keys(TorchFile *torch, const PickleValue *keys)
 static bool
 read_legacy(TorchFile *torch)
 {
-	Stream		stream = {NULL, torch->file->size < MAX_PICKLE ? torch->file->size : MAX_PICKLE};
+	Stream		stream = {.size = torch->file->size < MAX_PICKLE ? torch->file->size : MAX_PICKLE};
 	PickleValue dict;
 	PickleValue keys;
 	int		   *sizes;
@@ -450,7 +450,10 @@ AlbertTorchRead(AlbertSource *source, int number, const char *prefix,
 				const json_t *weight_map, AlbertStatus *status)
 {
 	AlbertArena scratch;
-	TorchFile	torch = {source, &source->files[number], number, &scratch, prefix, weight_map, status};
+	TorchFile	torch = {
+		.source = source, .file = &source->files[number], .number = number, .scratch = &scratch,
+		.prefix = prefix, .weight_map = weight_map, .status = status
+	};
 	bool		ok;
 
 	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);

@@ -92,7 +92,7 @@ static double
 digest_embeddings(const AlbertModel *model)
 {
 	const AlbertConfig *config = model->config;
-	Digest		digest = {model};
+	Digest		digest = {.model = model};
 
 	add_table(&digest, &model->word_embeddings);
 	add_values(&digest, model->position_embeddings,
@@ -107,7 +107,7 @@ digest_embeddings(const AlbertModel *model)
 static double
 digest_layers(const AlbertModel *model)
 {
-	Digest		digest = {model};
+	Digest		digest = {.model = model};
 	int			hidden = model->config->hidden_size;
 
 	for (int i = 0; i < model->config->num_hidden_groups * model->config->inner_group_num; i++)
@@ -128,7 +128,7 @@ digest_layers(const AlbertModel *model)
 static double
 digest_heads(const AlbertModel *model)
 {
-	Digest		digest = {model};
+	Digest		digest = {.model = model};
 
 	if (model->heads & ALBERT_HEAD_POOLER)
 		add_linear(&digest, &model->pooler);

@@ -97,7 +97,7 @@ typedef struct Case
 static Case
 make_case(AlbertPrecision precision, int out, int in, bool with_bias)
 {
-	Case		c = {{in, out, precision, NULL, NULL}};
+	Case		c = {.linear = {in, out, precision, NULL, NULL}};
 	size_t		size = k->packed_size(precision, out, in);
 	int			left = out;
 
