@@ -6,6 +6,8 @@
 #
 # PostgreSQL finds its files relative to its own programs, so a copy of the
 # programs beside symbolic links to everything else is a whole installation.
+# In the server of a Python wheel the programs find their shared libraries that
+# way too, so these are linked at the same place.
 set -eu
 
 root=$1
@@ -20,6 +22,10 @@ mkdir -p "$root$bindir" "$root$pkglibdir" "$root$sharedir"
 cp -p "$bindir"/* "$root$bindir/"
 cp -Rs "$pkglibdir/." "$root$pkglibdir/"
 cp -Rs "$sharedir/." "$root$sharedir/"
+ldd "$bindir"/* 2>/dev/null | sed -n 's,.* => \(/.*/\.\./.*\) (0x.*,\1,p' | sort -u | while read -r library; do
+	mkdir -p "$root$(dirname "$library")"
+	ln -sf "$library" "$root$library"
+done
 # what an earlier 'make install' of albert may have left in the server
 rm -rf "$root$pkglibdir"/albert.so "$root$sharedir"/extension/albert--*.sql "$root$sharedir"/extension/albert.control "$root$sharedir/albert"
 
