@@ -7,6 +7,7 @@
 #include "compat.h"
 #include "executor/node.h"
 #include "executor/task.h"
+#include "functions/functions.h"
 #include "store/store.h"
 
 ALBERT_MODULE_MAGIC;
@@ -46,6 +47,7 @@ _PG_init(void)
 							 PGC_USERSET, GUC_EXPLAIN,
 							 NULL, NULL, NULL);
 	AlbertStoreInit();
+	AlbertTasksInit();
 	AlbertNodeInit();
 	MarkGUCPrefixReserved("albert");
 }

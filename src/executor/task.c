@@ -24,16 +24,31 @@
 int			albert_batch_tokens = 512;
 int			albert_overflow = ALBERT_OVERFLOW_TRUNCATE;
 
+static List *tasks = NIL;
+
 static MemoryContext workspace_context = NULL;
 static AlbertArena workspace;
+
+void
+AlbertTaskRegister(const AlbertTask *task)
+{
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	tasks = lappend(tasks, (void *) task);
+	MemoryContextSwitchTo(old);
+}
 
 const AlbertTask *
 AlbertTaskFind(const char *symbol)
 {
-	for (int i = 0; albert_tasks[i] != NULL; i++)
+	ListCell   *cell;
+
+	foreach(cell, tasks)
 	{
-		if (strcmp(albert_tasks[i]->symbol, symbol) == 0)
-			return albert_tasks[i];
+		const AlbertTask *task = lfirst(cell);
+
+		if (strcmp(task->symbol, symbol) == 0)
+			return task;
 	}
 	return NULL;
 }

@@ -70,8 +70,8 @@ struct AlbertTask
 	void		(*run) (AlbertJob *job, AlbertItem *items, int n);
 };
 
-/* All tasks, NULL at the end; the table is functions/tasks.c. */
-extern const AlbertTask *const albert_tasks[];
+/* Make a task known; from _PG_init. */
+extern void AlbertTaskRegister(const AlbertTask *task);
 
 /* The task behind a C symbol; NULL when it is none (or takes no text of a row). */
 extern const AlbertTask *AlbertTaskFind(const char *symbol);

@@ -12,6 +12,9 @@
 
 #include "executor/task.h"
 
+/* tasks.c: called once by _PG_init */
+extern void AlbertTasksInit(void);
+
 /* tokenize.c */
 extern const AlbertTask albert_tokenize_task;
 extern const AlbertTask albert_encode_task;

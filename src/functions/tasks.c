@@ -1,10 +1,11 @@
 /*
  * tasks.c
- *	  The table of tasks: one line for each SQL function over a text.
+ *	  The table of tasks: one line for each SQL function over a text.  _PG_init
+ *	  hands it to the executor, which knows none of them by name.
  */
 #include "functions/functions.h"
 
-const AlbertTask *const albert_tasks[] = {
+static const AlbertTask *const tasks[] = {
 	&albert_tokenize_task,
 	&albert_encode_task,
 	&albert_tokens_task,
@@ -26,6 +27,12 @@ const AlbertTask *const albert_tasks[] = {
 	&albert_choose_task,
 	&albert_choose_scores_task,
 	&albert_layers_task,
-	&albert_attention_task,
-	NULL
+	&albert_attention_task
 };
+
+void
+AlbertTasksInit(void)
+{
+	for (int i = 0; i < lengthof(tasks); i++)
+		AlbertTaskRegister(tasks[i]);
+}
