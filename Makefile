@@ -16,26 +16,30 @@ SCRIPTED_GOALS = deps demo check bench docs-update
 
 PG_CONFIG ?= pg_config
 
+# The directory of this file: another one than where make runs when the build is outside the source tree, as in
+# make -f SOURCE/Makefile VPATH=SOURCE.
+source := $(or $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST)))),.)
+
 ifneq ($(filter $(SCRIPTED_GOALS),$(MAKECMDGOALS)),)
 
 .PHONY: $(MAKECMDGOALS)
 export PG_CONFIG TESTS
 
 deps:
-	@sh tools/deps.sh build test
+	@sh $(source)/tools/deps.sh test tools
 
 demo:
-	@sh demo/run
+	@sh $(source)/demo/run
 
 check:
-	@sh test/run $(TESTS)
+	@sh $(source)/test/run $(TESTS)
 
 bench:
-	@sh bench/run $(BENCH)
+	@sh $(source)/bench/run $(BENCH)
 
 # Run the SQL of the documentation and write the answers into it.
 docs-update:
-	@DOCS_UPDATE=1 sh test/run docs
+	@DOCS_UPDATE=1 sh $(source)/test/run docs
 
 $(filter-out $(SCRIPTED_GOALS),$(MAKECMDGOALS)):
 	@$(MAKE) --no-print-directory $@
@@ -46,11 +50,12 @@ EXTENSION = albert
 MODULE_big = albert
 DATA = albert--1.0.sql
 
-BELOW_SRCS = $(sort $(foreach dir,base kernels encoder tokenizer formats,$(wildcard src/$(dir)/*.c)))
-ABOVE_SRCS = $(sort $(wildcard src/*.c) $(foreach dir,store executor functions,$(wildcard src/$(dir)/*.c)))
+sources = $(patsubst $(source)/%,%,$(sort $(wildcard $(1:%=$(source)/%))))
+BELOW_SRCS := $(call sources,$(foreach dir,base kernels encoder tokenizer formats,src/$(dir)/*.c))
+ABOVE_SRCS := $(call sources,src/*.c $(foreach dir,store executor functions,src/$(dir)/*.c))
 OBJS = $(BELOW_SRCS:.c=.o) $(ABOVE_SRCS:.c=.o)
 
-PG_CPPFLAGS = -I$(srcdir)/src
+PG_CPPFLAGS = -I$(source)/src
 SHLIB_LINK = -ljansson -lutf8proc -lm -ldl
 EXTRA_CLEAN = build $(OBJS:.o=.d)
 
@@ -67,18 +72,18 @@ all install uninstall installcheck clean:
 	@echo "'make deps' installs what is missing, or set PG_CONFIG=/path/to/pg_config." >&2
 	@exit 1
 endif
-include build.mk
-include test.mk
+include $(source)/build.mk
+include $(source)/test.mk
 
 # ---- models that come with the extension: models/NAME becomes SHAREDIR/albert/NAME ----
-MODEL_FILES := $(patsubst models/%,%,$(sort $(shell find models -type f ! -name '.*' 2>/dev/null)))
+MODEL_FILES := $(patsubst $(source)/models/%,%,$(sort $(shell find $(source)/models -type f ! -name '.*' 2>/dev/null)))
 MODEL_NAMES := $(sort $(foreach file,$(MODEL_FILES),$(firstword $(subst /, ,$(file)))))
 
 .PHONY: install-models uninstall-models
 install: install-models
 install-models: all
 	$(if $(MODEL_FILES),$(MKDIR_P) $(addprefix '$(DESTDIR)$(datadir)/albert'/,$(sort $(dir $(MODEL_FILES)))))
-	$(foreach file,$(MODEL_FILES),$(INSTALL_DATA) 'models/$(file)' '$(DESTDIR)$(datadir)/albert/$(file)' &&) true
+	$(foreach file,$(MODEL_FILES),$(INSTALL_DATA) '$(source)/models/$(file)' '$(DESTDIR)$(datadir)/albert/$(file)' &&) true
 
 uninstall: uninstall-models
 uninstall-models:

@@ -1,25 +1,17 @@
 # build.mk: compiler settings by file, and the plain-C unit tests, which need no server
 
-# Optimised without the liberties that would let a result depend on anything but its input.
-override CFLAGS += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -O3 -ffp-contract=off -MMD -MP
-
-# The server may have been built by another compiler than the one at hand.
-ifneq ($(findstring clang,$(shell $(CC) --version 2>/dev/null)),)
-override CFLAGS := $(filter-out -Wno-format-truncation -Wno-stringop-truncation -Wimplicit-fallthrough=% -Wshadow=% -fexcess-precision=%,$(CFLAGS))
-# its own headers say gnu_printf when gcc configured the server
-override CFLAGS += -Wno-ignored-attributes -Wno-unknown-warning-option
-# clang also counts the last members of a table's rows, which gcc leaves to the reader
-override CFLAGS += -Wno-missing-field-initializers
-else
-override CFLAGS += -Wno-clobbered
-ifneq ($(filter -Wmissing-variable-declarations,$(CFLAGS)),)
-ifeq ($(shell $(CC) -Wmissing-variable-declarations -E -x c /dev/null >/dev/null 2>&1 && echo known),)
-override CFLAGS := $(filter-out -Wmissing-variable-declarations,$(CFLAGS))
-endif
-endif
+# CFLAGS=..., COPT=... and PROFILE=... of a command line say how far to optimise; without one it is -O3.
+ifneq ($(origin CFLAGS),command line)
+override CFLAGS += -O3 $(filter -O%,$(COPT) $(PROFILE))
 endif
 
-include kernels.mk
+# Whatever CFLAGS say: C as PostgreSQL is written in, and none of the liberties that would let a result depend on anything
+# but its input.
+override CFLAGS += -fno-strict-aliasing -fwrapv -ffp-contract=off -MMD -MP
+override CFLAGS += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+
+include $(source)/compiler.mk
+include $(source)/kernels.mk
 src/kernels/avx2.o: override CFLAGS += $(AVX2_FLAGS)
 src/kernels/avx512.o: override CFLAGS += $(AVX512_FLAGS)
 src/kernels/amx.o: override CFLAGS += $(AMX_FLAGS)
@@ -30,6 +22,9 @@ build/flags: FORCE
 	@mkdir -p build
 	@echo '$(subst ','\'',$(BUILD_FLAGS))' | cmp -s - $@ || echo '$(subst ','\'',$(BUILD_FLAGS))' > $@
 $(OBJS): build/flags
+ifneq ($(source),.)
+$(shell mkdir -p $(sort $(dir $(OBJS))))
+endif
 -include $(wildcard $(OBJS:.o=.d))
 
 .PHONY: FORCE
@@ -37,9 +32,9 @@ FORCE:
 
 # ---- unit tests: everything below the PostgreSQL line in plain programs ----
 UNIT_CC = $(CC)
-UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -Isrc -Itest/unit -DUNIT_TEST_DIRECTORY='"$(srcdir)/test"'
+UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -I$(source)/src -I$(source)/test/unit -DUNIT_TEST_DIRECTORY='"$(source)/test"'
 UNIT_OBJS = $(patsubst src/%.c,build/unit/%.o,$(BELOW_SRCS))
-UNIT_TESTS = $(patsubst test/unit/test_%.c,build/unit/test_%,$(wildcard test/unit/test_*.c))
+UNIT_TESTS = $(patsubst test/unit/test_%.c,build/unit/test_%,$(call sources,test/unit/test_*.c))
 
 build/unit/kernels/avx2.o: UNIT_CFLAGS += $(AVX2_FLAGS)
 build/unit/kernels/avx512.o: UNIT_CFLAGS += $(AVX512_FLAGS)
