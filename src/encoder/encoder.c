@@ -86,13 +86,13 @@ static size_t
 linear_scratch_size(const AlbertModel *model, int rows)
 {
 	const AlbertLayer *layer = &model->layers[0];
-	const AlbertLinear *linears[] = {&layer->query, &layer->key_value, &layer->dense,
-		&layer->ffn, &layer->ffn_output};
-	size_t		size = AlbertScratchSize(model, &model->embedding_projection, rows);
+	const AlbertLinear *linears[] = {&model->embedding_projection, &layer->query, &layer->key_value,
+		&layer->dense, &layer->ffn, &layer->ffn_output};
+	size_t		size = 0;
 
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 6; i++)
 	{
-		size_t		needed = AlbertScratchSize(model, linears[i], rows);
+		size_t		needed = linears[i]->weight == NULL ? 0 : AlbertScratchSize(model, linears[i], rows);
 
 		if (needed > size)
 			size = needed;

@@ -135,7 +135,8 @@ synthetic_init(Synthetic *synthetic, const AlbertConfig *shape,
 	model->token_type_embeddings = synthetic_values(synthetic,
 													(size_t) shape->type_vocab_size * embedding, 0, 0.3f);
 	model->embedding_norm = synthetic_norm(synthetic, embedding);
-	model->embedding_projection = synthetic_linear(synthetic, hidden, embedding);
+	if (shape->architecture == ALBERT_ARCHITECTURE_ALBERT)
+		model->embedding_projection = synthetic_linear(synthetic, hidden, embedding);
 	synthetic->layers = synthetic_alloc(synthetic, nlayers * sizeof(AlbertLayer));
 	for (int i = 0; i < nlayers; i++)
 	{
