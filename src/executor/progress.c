@@ -7,39 +7,28 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 
 #include "compat.h"
 #include "executor/progress.h"
+#include "store/store.h"
 
 #define MAX_JOBS	32
 
 typedef struct ProgressTable
 {
-	LWLock		lock;
 	AlbertProgress jobs[MAX_JOBS];	/* pid 0: free */
 } ProgressTable;
 
 static ProgressTable *table = NULL;
+static LWLock *table_lock = NULL;
 static int	own_job = -1;
 static bool exit_registered = false;
 
 static ProgressTable *
 get_table(void)
 {
-	bool		found;
-
-	if (table != NULL)
-		return table;
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	table = ShmemInitStruct("albert progress", sizeof(ProgressTable), &found);
-	if (!found)
-	{
-		memset(table, 0, sizeof(*table));
-		LWLockInitialize(&table->lock, AlbertNewTranche("albert_progress"));
-	}
-	LWLockRelease(AddinShmemInitLock);
-	AlbertNameTranche(table->lock.tranche, "albert_progress");
+	if (table == NULL)
+		table = AlbertSharedRoom(sizeof(ProgressTable), &table_lock);
 	return table;
 }
 
@@ -59,7 +48,7 @@ AlbertProgressBegin(const AlbertProgress *progress)
 		before_shmem_exit(end_at_exit, (Datum) 0);
 		exit_registered = true;
 	}
-	LWLockAcquire(&jobs->lock, LW_EXCLUSIVE);
+	LWLockAcquire(table_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_JOBS && own_job < 0; i++)
 	{
 		if (jobs->jobs[i].pid == 0)
@@ -69,7 +58,7 @@ AlbertProgressBegin(const AlbertProgress *progress)
 			own_job = i;
 		}
 	}
-	LWLockRelease(&jobs->lock);
+	LWLockRelease(table_lock);
 }
 
 void
@@ -79,10 +68,10 @@ AlbertProgressUpdate(const AlbertProgress *progress)
 
 	if (own_job < 0)
 		return;
-	LWLockAcquire(&jobs->lock, LW_EXCLUSIVE);
+	LWLockAcquire(table_lock, LW_EXCLUSIVE);
 	jobs->jobs[own_job] = *progress;
 	jobs->jobs[own_job].pid = MyProcPid;
-	LWLockRelease(&jobs->lock);
+	LWLockRelease(table_lock);
 }
 
 void
@@ -92,9 +81,9 @@ AlbertProgressEnd(void)
 
 	if (own_job < 0 || jobs == NULL)
 		return;
-	LWLockAcquire(&jobs->lock, LW_EXCLUSIVE);
+	LWLockAcquire(table_lock, LW_EXCLUSIVE);
 	jobs->jobs[own_job].pid = 0;
-	LWLockRelease(&jobs->lock);
+	LWLockRelease(table_lock);
 	own_job = -1;
 }
 
@@ -105,12 +94,12 @@ AlbertProgressList(int *n)
 	AlbertProgress *list = palloc(MAX_JOBS * sizeof(AlbertProgress));
 
 	*n = 0;
-	LWLockAcquire(&jobs->lock, LW_SHARED);
+	LWLockAcquire(table_lock, LW_SHARED);
 	for (int i = 0; i < MAX_JOBS; i++)
 	{
 		if (jobs->jobs[i].pid != 0)
 			list[(*n)++] = jobs->jobs[i];
 	}
-	LWLockRelease(&jobs->lock);
+	LWLockRelease(table_lock);
 	return list;
 }

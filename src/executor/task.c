@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/xact.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -239,6 +240,33 @@ workspace_put(void *context, void *block)
 	pfree(block);
 }
 
+/* What a run has grown beyond the cap goes back at once, and at the latest with the transaction when it failed. */
+static void
+trim_workspace(void)
+{
+	if (workspace.total > KEEP_WORKSPACE)
+		AlbertArenaFree(&workspace);
+	else
+		AlbertArenaReset(&workspace);
+}
+
+static void
+end_of_transaction(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+		case XACT_EVENT_PREPARE:
+			trim_workspace();
+			break;
+		default:
+			break;
+	}
+}
+
 /*
  * The arena every run works in.  Runs do not nest, and each starts from an
  * empty arena: what an error left behind is gone with the next run's reset.
@@ -248,14 +276,14 @@ AlbertWorkspace(void)
 {
 	if (workspace_context == NULL)
 	{
-		workspace_context = AllocSetContextCreate(TopMemoryContext, "albert workspace",
-												  ALLOCSET_DEFAULT_SIZES);
-		AlbertArenaInit(&workspace, workspace_get, workspace_put, workspace_context);
+		MemoryContext context = AllocSetContextCreate(TopMemoryContext, "albert workspace",
+													  ALLOCSET_DEFAULT_SIZES);
+
+		AlbertArenaInit(&workspace, workspace_get, workspace_put, context);
+		RegisterXactCallback(end_of_transaction, NULL);
+		workspace_context = context;
 	}
-	if (workspace.total > KEEP_WORKSPACE)
-		AlbertArenaFree(&workspace);
-	else
-		AlbertArenaReset(&workspace);
+	trim_workspace();
 	return &workspace;
 }
 

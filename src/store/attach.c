@@ -10,8 +10,8 @@
 
 #include "access/xact.h"
 #include "lib/ilist.h"
-#include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 typedef struct Mapping
 {
@@ -28,17 +28,13 @@ typedef struct Binding
 	AlbertArena arena;
 	AlbertSlot *slot;
 	Mapping		parts[ALBERT_NPARTS];
-	slist_node	gone;			/* in gone_bindings */
+	bool		in_use;			/* this transaction is one of the slot's users */
+	dlist_node	node;			/* in bindings or gone_bindings */
 } Binding;
 
-typedef struct BindingEntry
-{
-	AlbertKey	key;
-	Binding    *binding;
-} BindingEntry;
-
-static HTAB *bindings = NULL;
-static slist_head gone_bindings = SLIST_STATIC_INIT(gone_bindings);
+/* A list, as they are few and a callback at the end of a transaction must not fail. */
+static dlist_head bindings = DLIST_STATIC_INIT(bindings);
+static dlist_head gone_bindings = DLIST_STATIC_INIT(gone_bindings);
 static MemoryContext store_context = NULL;
 
 /* The last answer, and what it was the answer to. */
@@ -62,33 +58,62 @@ unmap(Mapping *mapping)
 	memset(mapping, 0, sizeof(*mapping));
 }
 
+/*
+ * The transaction computes with it from now on, so that it is not put out.  A
+ * model that is put out just now stays mapped here, which takes its memory a
+ * little longer and does no other harm.
+ */
+static void
+begin_use(Binding *binding)
+{
+	if (!binding->in_use)
+		pg_atomic_fetch_add_u32(&binding->slot->users, 1);
+	binding->in_use = true;
+}
+
+static void
+end_use(Binding *binding)
+{
+	if (!binding->in_use)
+		return;
+	if (is_current(binding))
+		pg_atomic_write_u64(&binding->slot->last_used, GetCurrentTimestamp());
+	pg_atomic_fetch_sub_u32(&binding->slot->users, 1);
+	binding->in_use = false;
+}
+
 static void
 free_binding(Binding *binding)
 {
 	int			i;
 
+	end_use(binding);
 	for (i = 0; i < ALBERT_NPARTS; i++)
 		unmap(&binding->parts[i]);
 	MemoryContextDelete(binding->context);
 }
 
-/* Out of the table; freed when the transaction ends. */
+/* Out of the list; freed when the transaction ends. */
 static void
 forget(Binding *binding)
 {
 	if (last_binding == binding)
 		last_binding = NULL;
-	hash_search(bindings, &binding->key, HASH_REMOVE, NULL);
-	slist_push_head(&gone_bindings, &binding->gone);
+	dlist_delete(&binding->node);
+	dlist_push_head(&gone_bindings, &binding->node);
 }
 
 /*
  * At the end of every transaction: let go of models that have been unloaded,
- * also of those this transaction has not used.
+ * also of those this transaction has not used.  Nothing here can raise an error.
  */
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
+	AlbertRegistry *registry;
+	uint64		changes;
+	dlist_mutable_iter iter;
+
 	switch (event)
 	{
 		case XACT_EVENT_COMMIT:
@@ -101,26 +126,21 @@ end_of_transaction(XactEvent event, void *arg)
 			return;
 	}
 
-	if (bindings != NULL)
+	registry = AlbertRegistryKnown();
+	if (registry == NULL)
+		return;
+	changes = pg_atomic_read_u64(&registry->changes);
+	dlist_foreach_modify(iter, &bindings)
 	{
-		uint64		changes = pg_atomic_read_u64(&AlbertRegistryGet()->changes);
+		Binding    *binding = dlist_container(Binding, node, iter.cur);
 
-		if (changes != seen_changes)
-		{
-			HASH_SEQ_STATUS scan;
-			BindingEntry *entry;
-
-			hash_seq_init(&scan, bindings);
-			while ((entry = hash_seq_search(&scan)) != NULL)
-			{
-				if (!is_current(entry->binding))
-					forget(entry->binding);
-			}
-			seen_changes = changes;
-		}
+		end_use(binding);
+		if (changes != seen_changes && !is_current(binding))
+			forget(binding);
 	}
-	while (!slist_is_empty(&gone_bindings))
-		free_binding(slist_container(Binding, gone, slist_pop_head_node(&gone_bindings)));
+	seen_changes = changes;
+	while (!dlist_is_empty(&gone_bindings))
+		free_binding(dlist_container(Binding, node, dlist_pop_head_node(&gone_bindings)));
 }
 
 /* ---- a slot with the wanted part ---- */
@@ -139,6 +159,7 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 
 	for (;;)
 	{
+		AlbertHandles put_out = {0};
 		AlbertSlot *slot;
 		bool		ready;
 		bool		loading;
@@ -150,7 +171,7 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 		if (!ready && !loading && have_directory)
 		{
 			if (slot == NULL)
-				slot = AlbertSlotNew(key);
+				slot = AlbertSlotNew(key, &put_out);
 			if (slot != NULL)
 				slot->loader = MyProcPid;
 		}
@@ -163,6 +184,7 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 			memcpy(claim->parts, slot->parts, sizeof(claim->parts));
 		}
 		LWLockRelease(&registry->lock);
+		AlbertUnpin(&put_out);
 
 		if (loading)
 		{
@@ -179,9 +201,10 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 			if (slot == NULL)
 				ereport(ERROR,
 						(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-						 errmsg("too many models are loaded"),
-						 errdetail("There can be %d models in memory at a time.", ALBERT_NSLOTS),
-						 errhint("Unload some with albert_unload.")));
+						 errmsg("too many models are in use"),
+						 errdetail("There can be %d models in memory at a time, and transactions that go on use all of them.",
+								   ALBERT_NSLOTS),
+						 errhint("End some of the transactions that use models.")));
 			return false;
 		}
 
@@ -276,14 +299,6 @@ make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Bi
 							 parts[ALBERT_PART_WEIGHTS].address, parts[ALBERT_PART_WEIGHTS].size,
 							 &binding->arena, &model, &tokenizer, &status))
 			AlbertReport(&status);
-		if (existing == NULL)
-		{
-			BindingEntry *entry;
-			bool		found;
-
-			entry = hash_search(bindings, key, HASH_ENTER, &found);
-			entry->binding = binding;
-		}
 		binding->shown.model = model;
 		binding->shown.tokenizer = tokenizer;
 	}
@@ -302,22 +317,24 @@ make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Bi
 		binding->parts[i] = parts[i];
 	}
 	binding->shown.has_weights = parts[ALBERT_PART_WEIGHTS].address != NULL;
+	if (existing == NULL)
+		dlist_push_head(&bindings, &binding->node);
 	return binding;
 }
 
-static void
-create_table(void)
+static Binding *
+find_binding(const AlbertKey *key)
 {
-	HASHCTL		control;
+	dlist_iter	iter;
 
-	if (store_context == NULL)
-		store_context = AllocSetContextCreate(TopMemoryContext, "albert store",
-											  ALLOCSET_SMALL_SIZES);
-	memset(&control, 0, sizeof(control));
-	control.keysize = sizeof(AlbertKey);
-	control.entrysize = sizeof(BindingEntry);
-	control.hcxt = store_context;
-	bindings = hash_create("albert models", 8, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	dlist_foreach(iter, &bindings)
+	{
+		Binding    *binding = dlist_container(Binding, node, iter.cur);
+
+		if (memcmp(&binding->key, key, sizeof(AlbertKey)) == 0)
+			return binding;
+	}
+	return NULL;
 }
 
 static bool
@@ -333,19 +350,17 @@ attach(const char *name, AlbertPart part)
 	char		directory[ALBERT_PATH_LEN];
 	AlbertKey	key;
 	AlbertClaim claim;
-	BindingEntry *entry;
 	Binding    *binding;
 
 	AlbertKeyMake(name, &key, &kernels);
-	AlbertRegistryGet();
-	if (bindings == NULL)
-		create_table();
+	if (store_context == NULL)
+		store_context = AllocSetContextCreate(TopMemoryContext, "albert store",
+											  ALLOCSET_SMALL_SIZES);
 
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		entry = hash_search(bindings, &key, HASH_FIND, NULL);
-		binding = entry == NULL ? NULL : entry->binding;
+		binding = find_binding(&key);
 		if (binding != NULL && serves(binding, part))
 			return binding;
 
@@ -371,9 +386,13 @@ AlbertStoreAttach(const char *name, AlbertPart part)
 		name = albert_model;
 	if (last_binding != NULL && last_epoch == albert_settings_epoch &&
 		strcmp(last_binding->shown.name, name) == 0 && serves(last_binding, part))
+	{
+		begin_use(last_binding);
 		return &last_binding->shown;
+	}
 
 	binding = attach(name, part);
+	begin_use(binding);
 	last_binding = binding;
 	last_epoch = albert_settings_epoch;
 	return &binding->shown;

@@ -244,6 +244,25 @@ AlbertStoreList(void)
 
 /* ---- counters ---- */
 
+static AlbertCountsEntry *
+counts_by_name(List **entries, const char *name)
+{
+	AlbertCountsEntry *entry;
+	ListCell   *cell;
+
+	foreach(cell, *entries)
+	{
+		entry = lfirst(cell);
+		if (strcmp(entry->name, name) == 0)
+			return entry;
+	}
+	entry = palloc0(sizeof(AlbertCountsEntry));
+	strlcpy(entry->name, name, sizeof(entry->name));
+	*entries = lappend(*entries, entry);
+	return entry;
+}
+
+/* A model may have several slots: of a precision or kernel set there was before, or of another database's path. */
 List *
 AlbertStoreCounts(void)
 {
@@ -253,25 +272,28 @@ AlbertStoreCounts(void)
 
 	for (i = 0; i < ALBERT_NSLOTS; i++)
 	{
-		AlbertCountsEntry *entry = palloc0(sizeof(AlbertCountsEntry));
 		AlbertSlot *slot = &registry->slots[i];
+		AlbertCounts *counts;
+		int64		values[ALBERT_NCOUNTERS];
+		char		name[ALBERT_NAME_LEN];
 		bool		used;
+		int			j;
 
 		LWLockAcquire(&registry->lock, LW_SHARED);
 		used = slot->used;
-		if (used)
-		{
-			strlcpy(entry->name, slot->key.name, sizeof(entry->name));
-			entry->counts.calls = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_CALLS]);
-			entry->counts.rows = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_ROWS]);
-			entry->counts.tokens = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_TOKENS]);
-			entry->counts.truncated = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_TRUNCATED]);
-			entry->counts.batches = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_BATCHES]);
-			entry->counts.microseconds = pg_atomic_read_u64(&slot->counters[ALBERT_COUNT_MICROSECONDS]);
-		}
+		memcpy(name, slot->key.name, sizeof(name));
+		for (j = 0; j < ALBERT_NCOUNTERS; j++)
+			values[j] = pg_atomic_read_u64(&slot->counters[j]);
 		LWLockRelease(&registry->lock);
-		if (used)
-			entries = lappend(entries, entry);
+		if (!used)
+			continue;
+		counts = &counts_by_name(&entries, name)->counts;
+		counts->calls += values[ALBERT_COUNT_CALLS];
+		counts->rows += values[ALBERT_COUNT_ROWS];
+		counts->tokens += values[ALBERT_COUNT_TOKENS];
+		counts->truncated += values[ALBERT_COUNT_TRUNCATED];
+		counts->batches += values[ALBERT_COUNT_BATCHES];
+		counts->microseconds += values[ALBERT_COUNT_MICROSECONDS];
 	}
 	return entries;
 }

@@ -97,19 +97,22 @@ publish(LoadState *state, AlbertPart part)
 	AlbertRegistry *registry = AlbertRegistryGet();
 	AlbertSlot *slot = state->slot;
 	dsm_segment *segment = state->segments[part];
-	AlbertHandles old;
+	AlbertHandles old = {0};
+	bool		news;
 
-	old.n = 0;
 	dsm_pin_segment(segment);
 	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 	if (slot->parts[part].ready)
 		AlbertSlotDrop(slot, part, &old);
+	news = AlbertSlotIsNews(slot, state->fingerprint);
 	slot->parts[part].ready = true;
 	slot->parts[part].handle = dsm_segment_handle(segment);
 	slot->parts[part].size = state->sizes[part];
+	slot->reserved -= state->sizes[part];
 	slot->facts = state->facts;
 	slot->fingerprint = state->fingerprint;
 	slot->loaded_at = GetCurrentTimestamp();
+	pg_atomic_write_u64(&slot->last_used, slot->loaded_at);
 	AlbertSlotNoteDatabase(slot);
 	state->published[part] = true;
 	state->claim->generation = pg_atomic_read_u64(&slot->generation);
@@ -117,6 +120,8 @@ publish(LoadState *state, AlbertPart part)
 	LWLockRelease(&registry->lock);
 	ConditionVariableBroadcast(&slot->changed);
 	AlbertUnpin(&old);
+	if (news)
+		AlbertForgetPlans();
 }
 
 /* Nobody loads the slot any more.  A slot that never held anything is free again. */
@@ -127,6 +132,7 @@ give_back(AlbertSlot *slot)
 
 	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 	slot->loader = 0;
+	slot->reserved = 0;
 	if (slot->loaded_at == 0)
 		slot->used = false;
 	LWLockRelease(&registry->lock);
@@ -139,14 +145,13 @@ load_failed(int code, Datum arg)
 {
 	LoadState  *state = (LoadState *) DatumGetPointer(arg);
 	AlbertRegistry *registry = AlbertRegistryGet();
-	AlbertHandles gone;
+	AlbertHandles gone = {0};
 	int			i;
 
 	if (state->source != NULL)
 		AlbertSourceClose(state->source);
 
 	/* A load that fails leaves nothing: not its first half either. */
-	gone.n = 0;
 	if (state->published[ALBERT_PART_TEXT])
 	{
 		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
@@ -237,7 +242,7 @@ load(LoadState *state, AlbertArena *arena)
 		measure(state, ALBERT_PART_TEXT);
 	if (state->part == ALBERT_PART_WEIGHTS)
 		measure(state, ALBERT_PART_WEIGHTS);
-	AlbertMemoryCheck(state->name, state->sizes[ALBERT_PART_TEXT] + state->sizes[ALBERT_PART_WEIGHTS]);
+	AlbertMemoryReserve(slot, state->name, state->sizes[ALBERT_PART_TEXT] + state->sizes[ALBERT_PART_WEIGHTS]);
 
 	if (need_text)
 		load_part(state, ALBERT_PART_TEXT);

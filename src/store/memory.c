@@ -1,7 +1,7 @@
 /*
  * memory.c
- *	  Dynamic shared memory for models: is there room, and clear words when
- *	  there is not.  And arenas on memory contexts.
+ *	  Dynamic shared memory for models: how much they may take, is there room,
+ *	  and clear words when there is not.  And arenas on memory contexts.
  *
  * PostgreSQL allocates a segment's pages when it makes the segment, so a
  * filesystem that is too small is an error and never a SIGBUS later; but the
@@ -10,10 +10,12 @@
 #include "store/registry.h"
 
 #include <sys/statvfs.h>
+#include <unistd.h>
 
 #include "storage/dsm_impl.h"
 
 #define POSIX_DIRECTORY	"/dev/shm"
+#define MEGABYTE		UINT64CONST(1048576)
 
 extern PGDLLIMPORT int dynamic_shared_memory_type;
 
@@ -69,22 +71,160 @@ hint_more_memory(void)
 	}
 }
 
-void
-AlbertMemoryCheck(const char *name, Size bytes)
+/* ---- room for a model ---- */
+
+/* Half of what the system gives for shared memory, and what was set aside for it at server start. */
+static uint64
+default_limit(void)
 {
+	uint64		most = (uint64) sysconf(_SC_PHYS_PAGES) * (uint64) sysconf(_SC_PAGESIZE);
+	struct statvfs st;
+
+	if (dynamic_shared_memory_type == DSM_IMPL_POSIX &&
+		statvfs(POSIX_DIRECTORY, &st) == 0 && st.f_blocks != 0)
+		most = Min(most, (uint64) st.f_blocks * st.f_frsize);
+	return most / 2 + (uint64) min_dynamic_shared_memory * MEGABYTE;
+}
+
+static uint64
+memory_limit(void)
+{
+	return albert_shared_memory_limit < 0 ? default_limit()
+		: (uint64) albert_shared_memory_limit * MEGABYTE;
+}
+
+/* What a model takes, and what its loader will take; preloaded parts lie elsewhere. */
+static uint64
+slot_bytes(const AlbertSlot *slot)
+{
+	uint64		bytes = slot->reserved;
+	int			i;
+
+	for (i = 0; i < ALBERT_NPARTS; i++)
+	{
+		if (slot->parts[i].ready && slot->parts[i].handle != DSM_HANDLE_INVALID)
+			bytes += slot->parts[i].size;
+	}
+	return bytes;
+}
+
+static uint64
+all_bytes(const AlbertRegistry *registry)
+{
+	uint64		bytes = 0;
+	int			i;
+
+	for (i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		if (registry->slots[i].used)
+			bytes += slot_bytes(&registry->slots[i]);
+	}
+	return bytes;
+}
+
+/* Put out the idle model used least recently; false when there is none. */
+static bool
+put_out(AlbertHandles *handles)
+{
+	AlbertSlot *idle = AlbertSlotIdle();
+
+	if (idle == NULL)
+		return false;
+	AlbertSlotDrop(idle, ALBERT_PART_TEXT, handles);
+	return true;
+}
+
+static void
+over_limit(const char *name, Size bytes, uint64 limit, uint64 taken)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+			 errmsg("not enough shared memory for model \"%s\" within albert.shared_memory_limit", name),
+			 errdetail("The model needs %.1f MB, the limit is %.1f MB, and models in use take %.1f MB of it.",
+					   megabytes(bytes), megabytes(limit), megabytes(taken)),
+			 errhint("Raise albert.shared_memory_limit, end the transactions that use other models, or load the model in a lower albert.precision.")));
+}
+
+/* Within the limit: what is put out for it is put out only when that is enough. */
+static void
+reserve_within_limit(AlbertSlot *slot, const char *name, Size bytes)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	uint64		limit = memory_limit();
+	AlbertHandles handles = {0};
+	uint64		taken;
+	uint64		idle = 0;
+	bool		fits;
+	int			i;
+
+	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+	taken = all_bytes(registry);
+	for (i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		if (AlbertSlotIsIdle(&registry->slots[i]))
+			idle += slot_bytes(&registry->slots[i]);
+	}
+	fits = taken - idle + bytes <= limit;
+	while (fits && taken + bytes > limit && put_out(&handles))
+		taken = all_bytes(registry);
+	if (fits)
+		slot->reserved = bytes;
+	LWLockRelease(&registry->lock);
+	AlbertUnpin(&handles);
+	if (!fits)
+		over_limit(name, bytes, limit, taken - idle);
+}
+
+/* How long to wait for other processes to let go of what was put out, and in which steps. */
+#define PATIENCE_US		1000000
+#define STEP_US			5000
+
+/* The system may have less than the limit allows. */
+static void
+find_room(const char *name, Size bytes)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
 	uint64		available;
+	int			patience = 0;
 
 	/* A segment may lie in the reserve of the main segment, whose free space nobody tells. */
 	if (min_dynamic_shared_memory > 0)
 		return;
-	if (posix_free(&available) && available < bytes)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("not enough shared memory for model \"%s\"", name),
-				 errdetail("The model needs %.1f MB and %.1f MB are free in %s.",
-						   megabytes(bytes), megabytes(available), POSIX_DIRECTORY),
-				 hint_more_memory()));
+	while (posix_free(&available) && available < bytes)
+	{
+		AlbertHandles handles = {0};
+		bool		any;
+
+		CHECK_FOR_INTERRUPTS();
+		if (patience > 0)
+		{
+			pg_usleep(STEP_US);
+			patience -= STEP_US;
+			continue;
+		}
+		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+		any = put_out(&handles);
+		LWLockRelease(&registry->lock);
+		AlbertUnpin(&handles);
+		if (!any)
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("not enough shared memory for model \"%s\"", name),
+					 errdetail("The model needs %.1f MB and %.1f MB are free in %s.",
+							   megabytes(bytes), megabytes(available), POSIX_DIRECTORY),
+					 hint_more_memory()));
+		patience = PATIENCE_US;
+	}
 }
+
+void
+AlbertMemoryReserve(AlbertSlot *slot, const char *name, Size bytes)
+{
+	reserve_within_limit(slot, name, bytes);
+	find_room(name, bytes);
+}
+
+/* ---- segments ---- */
 
 bool
 AlbertMemoryIsReserve(dsm_segment *segment)

@@ -232,7 +232,8 @@ build_all(char *space)
 	for (i = 0; i < nreserved; i++)
 	{
 		const Reserved *model = &reserved[i];
-		AlbertSlot *slot = AlbertSlotNew(&model->key);
+		AlbertHandles none = {0};
+		AlbertSlot *slot = AlbertSlotNew(&model->key, &none);
 		char	   *dest[ALBERT_NPARTS];
 		AlbertStatus status;
 
@@ -255,6 +256,7 @@ build_all(char *space)
 			slot->parts[j].size = model->sizes[j];
 		}
 		slot->loaded_at = GetCurrentTimestamp();
+		pg_atomic_write_u64(&slot->last_used, slot->loaded_at);
 	}
 	/* Not as for a commit: a digest that failed has left its hash functions behind. */
 	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, true);
@@ -273,8 +275,7 @@ startup(void)
 	if (next_shmem_startup_hook != NULL)
 		next_shmem_startup_hook();
 
-	AlbertRegistryForget();
-	AlbertRegistryGet();
+	AlbertRegistryPreload();
 	if (nreserved == 0)
 		return;
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);

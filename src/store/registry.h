@@ -34,6 +34,7 @@
 #define ALBERT_PATH_LEN		(ALBERT_DIR_LEN + ALBERT_NAME_LEN)
 #define ALBERT_SHA256_LEN	32
 #define ALBERT_NDATABASES	6
+#define ALBERT_NONCE_LEN	16
 
 /* What makes two models different; all bytes count, so zero it before filling in. */
 typedef struct AlbertKey
@@ -80,9 +81,10 @@ typedef struct AlbertSlot
 {
 	bool		used;
 	int			loader;			/* process id of who is loading; 0: nobody */
+	Size		reserved;		/* bytes that the loader has still to take */
 	AlbertKey	key;
 	AlbertStorePart parts[ALBERT_NPARTS];	/* weights are ready only when the text is */
-	uint64		fingerprint;	/* of the files the text part was made from */
+	uint64		fingerprint;	/* of the files the text part was made from last; 0: of none yet */
 	int			ndatabases;		/* > ALBERT_NDATABASES: more than are noted */
 	Oid			databases[ALBERT_NDATABASES];	/* whose sessions have attached it since it was loaded */
 	AlbertFacts facts;
@@ -90,47 +92,82 @@ typedef struct AlbertSlot
 
 	/* Moves whenever a part goes away, and never back. */
 	pg_atomic_uint64 generation;
+	pg_atomic_uint32 users;		/* transactions that have computed with it and go on */
+	pg_atomic_uint64 last_used; /* TimestampTz: when the last of them ended */
 	ConditionVariable changed;	/* broadcast when loader is done */
 	pg_atomic_uint64 counters[ALBERT_NCOUNTERS];
 } AlbertSlot;
 
 typedef struct AlbertRegistry
 {
+	uint8		nonce[ALBERT_NONCE_LEN];
 	LWLock		lock;
 	int			tranche;
+	uint32		forgotten[32];	/* bits by name_bit: names whose slots have gone to others since they were loaded */
 	pg_atomic_uint64 changes;	/* moves with any slot's generation */
 	AlbertSlot	slots[ALBERT_NSLOTS];
-} AlbertRegistry;
 
-StaticAssertDecl(sizeof(AlbertRegistry) < 40 * 1024,
-				 "the registry must fit the slack of the main shared memory segment");
+	/* AlbertSharedRoom */
+	LWLock		room_lock;
+	union
+	{
+		char		room[16 * 1024];
+		uint64		aligned;
+	};
+} AlbertRegistry;
 
 /* ---- registry.c ---- */
 
-/* The registry, made at first use when it was not preloaded. */
+/*
+ * The registry, made at first use when it was not preloaded.  Raises an error
+ * when there is no memory for it; the next call tries again.
+ */
 extern AlbertRegistry *AlbertRegistryGet(void);
 
-/* In the postmaster, when shared memory has been made anew after a crash: look for it again. */
-extern void AlbertRegistryForget(void);
+/* The same, but NULL when no session has made it yet. */
+extern AlbertRegistry *AlbertRegistryFind(void);
+
+/* NULL when this process has not used it so far.  Raises no error, so it is what callbacks ask. */
+extern AlbertRegistry *AlbertRegistryKnown(void);
+
+/* In the postmaster: make it in the main shared memory segment. */
+extern void AlbertRegistryPreload(void);
 
 /* The slot of a key, or NULL.  The lock must be held. */
 extern AlbertSlot *AlbertSlotFind(const AlbertKey *key);
 
-/* A free slot made ready for key: one never used, else the one idle for longest; NULL: all are loaded. */
-extern AlbertSlot *AlbertSlotNew(const AlbertKey *key);
-
-/*
- * Take a part away (and the weights with the text).  Moves the generation.
- * The lock must be held exclusively.  The segments to be unpinned are appended
- * to handles, for AlbertUnpin once the lock has been released.
- */
+/* Segments to be unpinned once the registry's lock has been released; begins as {0}. */
 typedef struct AlbertHandles
 {
 	int			n;
 	dsm_handle	handle[ALBERT_NPARTS * ALBERT_NSLOTS];
 } AlbertHandles;
 
+/* Is it loaded, computed with by nobody, and its memory to be had back? */
+extern bool AlbertSlotIsIdle(const AlbertSlot *slot);
+
+/* Of the models that nobody computes with, the one used least recently; NULL when there is none. */
+extern AlbertSlot *AlbertSlotIdle(void);
+
+/*
+ * A slot made ready for key: an empty one, or else that of AlbertSlotIdle,
+ * whose model is put out.  NULL: all are in use.
+ */
+extern AlbertSlot *AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles);
+
+/*
+ * A model that has just been made from files with that fingerprint: may some
+ * session have seen another one under its name?
+ */
+extern bool AlbertSlotIsNews(const AlbertSlot *slot, uint64 fingerprint);
+
+/*
+ * Take a part away (and the weights with the text).  Moves the generation.
+ * The lock must be held exclusively.
+ */
 extern void AlbertSlotDrop(AlbertSlot *slot, AlbertPart part, AlbertHandles *handles);
+
+/* Also has idle sessions let go of what they have mapped.  Raises no error. */
 extern void AlbertUnpin(const AlbertHandles *handles);
 
 /* This database uses the slot; and does no other than it?  The lock must be held exclusively. */
@@ -189,8 +226,13 @@ extern void AlbertSourceFacts(const AlbertSource *source, const char *directory,
 
 /* ---- memory.c ---- */
 
-/* Before a load of so many bytes: raise an error when shared memory has no room for them. */
-extern void AlbertMemoryCheck(const char *name, Size bytes);
+/*
+ * Before a load of so many bytes into slot, whose loader is this process: set
+ * them aside within albert.shared_memory_limit and see that the system has
+ * them, putting out models that nobody computes with, least recently used
+ * first.  Raises an error that tells the numbers when that is not enough.
+ */
+extern void AlbertMemoryReserve(AlbertSlot *slot, const char *name, Size bytes);
 
 /* A segment for a part, zeroed; raises an error that says what was needed and what to do. */
 extern dsm_segment *AlbertMemoryCreate(const char *name, Size bytes);
@@ -200,6 +242,15 @@ extern bool AlbertMemoryIsReserve(dsm_segment *segment);
 
 /* After a load that took so many bytes elsewhere: warn when it left little for others. */
 extern void AlbertMemoryWarn(const char *name, Size bytes);
+
+/* ---- invalidate.c ---- */
+
+/*
+ * What sessions remember may have been computed with another model than a name
+ * stands for now: have all of them, of every database, plan their statements
+ * anew.  Raises no error.
+ */
+extern void AlbertForgetPlans(void);
 
 /* ---- digest.c ---- */
 

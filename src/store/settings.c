@@ -11,12 +11,14 @@
 #include "common/hashfn.h"
 #include "lib/stringinfo.h"
 #include "utils/acl.h"
+#include "utils/plancache.h"
 
 char	   *albert_model = NULL;
 char	   *albert_model_path = NULL;
 char	   *albert_kernel = NULL;
 char	   *albert_preload_models = NULL;
 int			albert_precision = ALBERT_FP32;
+int			albert_shared_memory_limit = -1;
 
 /*
  * What AlbertKeyMake needs of the settings, worked out again only after one of
@@ -256,16 +258,37 @@ check_kernel(char **newval, void **extra, GucSource source)
 	return false;
 }
 
+/*
+ * A name stands for another model in this session now: what has been planned
+ * may hold results of the one before (see invalidate.c).  Sessions that follow
+ * a reload each come here.
+ */
 static void
-assign_string(const char *newval, void *extra)
+settings_changed(void)
 {
 	albert_settings_epoch++;
+	ResetPlanCache();
 }
 
 static void
-assign_enum(int newval, void *extra)
+assign_model_path(const char *newval, void *extra)
 {
-	albert_settings_epoch++;
+	if (albert_model_path == NULL || strcmp(newval, albert_model_path) != 0)
+		settings_changed();
+}
+
+static void
+assign_kernel(const char *newval, void *extra)
+{
+	if (albert_kernel == NULL || strcmp(newval, albert_kernel) != 0)
+		settings_changed();
+}
+
+static void
+assign_precision(int newval, void *extra)
+{
+	if (newval != albert_precision)
+		settings_changed();
 }
 
 void
@@ -283,23 +306,35 @@ AlbertSettingsInit(void)
 							   "A colon-separated list of absolute directory names; $sharedir is the server's share directory.",
 							   &albert_model_path,
 							   "$sharedir/albert",
-							   PGC_SUSET, GUC_SUPERUSER_ONLY,
-							   check_model_path, assign_string, NULL);
+							   PGC_SUSET, 0,
+							   check_model_path, assign_model_path, NULL);
+
+	/*
+	 * What a model's name stands for is the same in every session, or results
+	 * of IMMUTABLE functions would depend on who computes them.
+	 */
 	DefineCustomEnumVariable("albert.precision",
 							 "Sets the precision in which models' weights are kept.",
 							 NULL,
 							 &albert_precision,
 							 ALBERT_FP32,
 							 precision_options,
-							 PGC_SUSET, 0,
-							 NULL, assign_enum, NULL);
+							 PGC_SIGHUP, 0,
+							 NULL, assign_precision, NULL);
 	DefineCustomStringVariable("albert.kernel",
 							   "Sets the kernel set that models are computed with.",
 							   "\"auto\" is the fastest that this machine can run.",
 							   &albert_kernel,
 							   "auto",
-							   PGC_SUSET, 0,
-							   check_kernel, assign_string, NULL);
+							   PGC_SIGHUP, 0,
+							   check_kernel, assign_kernel, NULL);
+	DefineCustomIntVariable("albert.shared_memory_limit",
+							"Sets how much dynamic shared memory all models together may take.",
+							"Models that nobody uses are put out for another one. -1 is half of what the system gives.",
+							&albert_shared_memory_limit,
+							-1, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MB,
+							NULL, NULL, NULL);
 
 	/*
 	 * Models are preloaded at server start or not at all.  The setting exists

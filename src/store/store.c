@@ -9,6 +9,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "utils/inval.h"
 
 static object_access_hook_type next_object_access_hook = NULL;
 
@@ -49,18 +50,17 @@ AlbertStoreUnload(const char *name)
 {
 	AlbertRegistry *registry = AlbertRegistryGet();
 	const AlbertKernels *kernels;
-	AlbertHandles handles;
 	AlbertKey	key;
 	bool		any = false;
 
 	AlbertKeyMake(name, &key, &kernels);
 	for (;;)
 	{
+		AlbertHandles handles = {0};
 		AlbertSlot *slot;
 		bool		loading;
 		bool		reserved = false;
 
-		handles.n = 0;
 		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 		slot = find_loaded(registry, &key);
 		loading = slot != NULL && slot->loader != 0;
@@ -81,6 +81,10 @@ AlbertStoreUnload(const char *name)
 			ConditionVariableSleep(&slot->changed, AlbertWaitEvent("AlbertModelLoad"));
 	}
 	ConditionVariableCancelSleep();
+
+	/* Whoever unloads a model is about to use other files, or has done so; it may have been put out long ago. */
+	AlbertForgetPlans();
+	AcceptInvalidationMessages();
 	return any;
 }
 
@@ -91,13 +95,11 @@ AlbertStoreUnload(const char *name)
  * library cannot take part in this; the documentation says so.
  */
 static void
-unload_ours(void)
+unload_ours(AlbertRegistry *registry)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
-	AlbertHandles handles;
+	AlbertHandles handles = {0};
 	int			i;
 
-	handles.n = 0;
 	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 	for (i = 0; i < ALBERT_NSLOTS; i++)
 	{
@@ -126,18 +128,24 @@ watch_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *
 	}
 }
 
+/*
+ * The registry is looked for while an error can still undo the drop; once the
+ * transaction is committed there is only what cannot fail.
+ */
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
 	if (!extension_dropped)
 		return;
-	/* A drop may have been rolled back to a savepoint, or the extension made again. */
-	if (event == XACT_EVENT_PRE_COMMIT && OidIsValid(get_extension_oid("albert", true)))
-		extension_dropped = false;
-	if (!extension_dropped)
-		return;
-	if (event == XACT_EVENT_COMMIT)
-		unload_ours();
+	if (event == XACT_EVENT_PRE_COMMIT)
+	{
+		/* A drop may have been rolled back to a savepoint, or the extension made again. */
+		extension_dropped = !OidIsValid(get_extension_oid("albert", true));
+		if (extension_dropped)
+			AlbertRegistryFind();
+	}
+	if (event == XACT_EVENT_COMMIT && AlbertRegistryKnown() != NULL)
+		unload_ours(AlbertRegistryKnown());
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		extension_dropped = false;
 }

@@ -15,6 +15,7 @@
 #include "compat.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
+#include "storage/lwlock.h"
 #include "encoder/model.h"
 #include "formats/formats.h"
 #include "tokenizer/tokenizer.h"
@@ -92,9 +93,15 @@ typedef struct AlbertCountsEntry
 	AlbertCounts counts;
 } AlbertCountsEntry;
 
-/* What each model has done since it was first loaded: a list of AlbertCountsEntry. */
+/* What each model has done since it was first loaded, one of each name: a list of AlbertCountsEntry. */
 extern List *AlbertStoreCounts(void);
 extern void AlbertStoreResetCounts(void);
+
+/*
+ * Zeroed shared memory for the executor's use, of at most 16 kB, with its lock.
+ * There is one such room; raises an error when it cannot be had yet.
+ */
+extern void *AlbertSharedRoom(Size size, LWLock **lock);
 
 /* The i-th head's name and bit, in the order of display; NULL past the end. */
 extern const char *AlbertHeadName(int i, uint32 *head);
@@ -117,5 +124,6 @@ extern char *albert_model_path;
 extern char *albert_kernel;
 extern char *albert_preload_models;
 extern int	albert_precision;	/* AlbertPrecision */
+extern int	albert_shared_memory_limit; /* MB; -1: half of what there is */
 
 #endif							/* ALBERT_STORE_H */

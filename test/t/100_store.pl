@@ -166,13 +166,29 @@ is($other->query(q(SELECT albert_unload('small'))), 't', 'one is unloaded');
 is(model_state($super, 'small'), 'loaded', 'the other is not');
 is($super->query('SELECT ' . embedding('small')), $here, 'and answers as before');
 
-# ---- a precision or kernel set of its own ----
+# ---- another precision or kernel set for the server ----
 
-$super->query(q(SET albert.kernel = generic; SET albert.precision = fp32; SELECT ) . embedding('small'));
-is($late->query('SELECT ' . embedding('small')), $here, 'a session with the settings of the server');
-is($super->query(q(SELECT count(*) FILTER (WHERE kernel = 'generic') FROM albert_models WHERE name = 'small' AND path LIKE '%/small')),
-	'1', 'a session that computes with another kernel set has its own image');
-$super->query(q(RESET albert.kernel; RESET albert.precision));
+sub set_server
+{
+	my ($name, $value) = @_;
+
+	$super->query("ALTER SYSTEM SET albert.$name = $value");
+	$super->query('SELECT pg_reload_conf()');
+	for my $session ($super, $late)
+	{
+		$session->query('SELECT pg_sleep(0.01)') until $session->query("SHOW albert.$name") eq $value;
+	}
+	return;
+}
+
+set_server(kernel => 'generic');
+$_->query('SELECT ' . embedding('small')) for $super, $late;
+is($super->query(q(SELECT count(*) FILTER (WHERE kernel = 'generic'), count(*) FROM albert_models WHERE name = 'small' AND path LIKE ')
+	. "$models/%'"), $super->query(q(SELECT kernel FROM albert_models WHERE name = 'large')) eq 'generic' ? '1|1' : '1|2',
+	'another kernel set has an image of its own, for all sessions');
+is($super->query(q(SELECT count(*), bool_and(rows > 0) FROM albert_stats WHERE model = 'small')), '1|t', 'but counts are by name');
+set_server(kernel => 'auto');
+is($late->query('SELECT ' . embedding('small')), $here, 'and back');
 is($super->query(q(SELECT albert_unload('small'))), 't', 'unloading a model');
 is(model_state($super, 'small'), 'available', 'forgets all its images');
 

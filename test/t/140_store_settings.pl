@@ -67,9 +67,14 @@ fails_like($super, 'SELECT ' . embedding('nothing'), qr/DETAIL:  .*\Q$models\E/,
 (undef, my $err) = $someone->query('SELECT ' . embedding('broken'));
 like($err, qr/ERROR:  XX001: .*config\.json/, 'a broken model: the file is named');
 unlike($err, qr/\Q$models\E/, 'but not its directory');
-fails_like($someone, "SET $_", qr/ERROR:  42501: permission denied to set parameter/, "not everybody may set $_")
-  for qq(albert.model_path = '/tmp'), 'albert.precision = fp32', 'albert.kernel = generic';
-fails_like($someone, 'SHOW albert.model_path', qr/permission denied|must be superuser/, 'nor see the path');
+fails_like($someone, q(SET albert.model_path = '/tmp'), qr/ERROR:  42501: permission denied to set parameter/, 'not everybody may set the path');
+is($someone->query('SHOW albert.model_path'), $models, 'but see it, as settings of postgresql.conf can be seen before their library is loaded');
+is(AlbertSession->new($node, 'postgres', user => 'someone')->query('SHOW albert.model_path'), $models, 'before it is loaded too');
+for my $session ($someone, $super)
+{
+	fails_like($session, "SET $_", qr/ERROR:  55P02: parameter "[\w.]+" cannot be changed now/, "nobody may set $_ for one session")
+	  for 'albert.precision = fp32', 'albert.kernel = generic', q(albert.shared_memory_limit = '1GB');
+}
 is($someone->query('SET albert.model = second; SHOW albert.model'), 'second', 'but the default model');
 $super->query('\set VERBOSITY default');
 
@@ -80,8 +85,8 @@ is($node->safe_psql('postgres', q(SET albert.model_path = ''; SELECT count(*) FR
 fails_like($super, q(SET albert.model_path = 'models'), qr/DETAIL:  "models" is not an absolute directory name/, 'a relative path');
 fails_like($super, q(SET albert.model_path = '/a:b/c'), qr/DETAIL:  "b\/c" is not an absolute directory name/, 'a relative path in a list');
 fails_like($super, qq(SET albert.model_path = '/@{['d' x 400]}'), qr/DETAIL:  A directory name has more than 319 bytes/, 'a long path');
-fails_like($super, q(SET albert.kernel = 'abacus'), qr/HINT:  Available values: auto, .*generic/, 'an unknown kernel set');
-fails_like($super, q(SET albert.precision = 'fp64'), qr/HINT:  Available values: fp32, bf16, int8/, 'an unknown precision');
+fails_like($super, q(ALTER SYSTEM SET albert.kernel = 'abacus'), qr/HINT:  Available values: auto, .*generic/, 'an unknown kernel set');
+fails_like($super, q(ALTER SYSTEM SET albert.precision = 'fp64'), qr/HINT:  Available values: fp32, bf16, int8/, 'an unknown precision');
 fails_like($super, q(SET albert.overflow = 'cut'), qr/HINT:  Available values: truncate, error, window/, 'an unknown overflow');
 fails_like($super, q(SET albert.batch_tokens = 5), qr/5 is outside the valid range/, 'a batch that is too small');
 SKIP:
@@ -139,11 +144,16 @@ is($super->query(q(SELECT count(*) FROM tried WHERE what = 'broken')), '60', 'br
 my $loaded = $super->query(q(SELECT count(*) FROM albert_models WHERE state = 'loaded'));
 is($loaded, 48, 'as many as there is room for are loaded');
 is($super->query(q(SELECT count(*) > 10 FROM tried WHERE what = 'full')), 't', 'the others are refused');
-my ($in) = $super->query(q(SELECT name FROM tried WHERE what = 'loaded' LIMIT 1));
 my ($out) = $super->query(q(SELECT name FROM tried WHERE what = 'full' LIMIT 1));
-fails_like($super, "SELECT albert_load('$out')", qr/ERROR:  too many models are loaded\nDETAIL:  There can be 48.*\nHINT:  Unload some/, 'in clear words');
-is($super->query("SELECT albert_unload('$in'); SELECT albert_load('$out'); SELECT " . embedding($out) . ' = ' . embedding('small')),
-	"t\n\nt", 'after unloading one, there is room for one');
+my $holder = AlbertSession->new($node, 'postgres');
+$holder->query('BEGIN; SELECT count(albert_token_count(content, name)) FROM (SELECT name, $$x$$ AS content FROM albert_models WHERE loaded_at IS NOT NULL OFFSET 0) AS t');
+fails_like($super, "SELECT albert_load('$out')",
+	qr/ERROR:  too many models are in use\nDETAIL:  There can be 48.*\nHINT:  End some/, 'in clear words');
+$holder->query('ROLLBACK');
+$holder->quit;
+is($super->query("SELECT albert_load('$out'); SELECT " . embedding($out) . ' = ' . embedding('small')), "\nt",
+	'when nobody uses them any more, there is room');
+is($super->query(q(SELECT count(*) FROM albert_models WHERE state = 'loaded')), 48, 'in the place of others');
 is($super->query('SELECT count(albert_unload(name)) FROM albert_models WHERE loaded_at IS NOT NULL'), 48, 'all are unloaded');
 unlink glob "$models/[sb][0-9]*";
 
