@@ -47,6 +47,13 @@ class Cluster:
             raise RuntimeError(result.stderr)
         return result.stdout.strip()
 
+    def set_server(self, name, value):
+        """A setting of the whole server, once sessions that begin have it."""
+        self.psql(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.psql("SELECT pg_reload_conf()")
+        while self.psql(f"SELECT current_setting('{name}', true)") != value:
+            time.sleep(0.02)
+
     def script(self, sql):
         """Statements in one session, with \\timing; returns the milliseconds of each."""
         result = subprocess.run(self.command("-f", "-"), input="\\timing on\n" + sql, capture_output=True, text=True)
@@ -70,15 +77,15 @@ def load_texts(cluster, table, texts):
 
 def fill_mask_milliseconds(cluster, model, text, precision, calls=30):
     """Milliseconds of one call with one text, in a session that has called it before: the median."""
-    times = cluster.script(f"SET albert.precision = '{precision}';\n"
-                           + f"SELECT albert_fill_mask($$ {text} $$, '{model}') IS NULL;\n" * (calls + 3))[4:]
+    cluster.set_server("albert.precision", precision)
+    times = cluster.script(f"SELECT albert_fill_mask($$ {text} $$, '{model}') IS NULL;\n" * (calls + 3))[3:]
     return sorted(times)[len(times) // 2]
 
 
 def select_seconds(cluster, table, model, workers=0, batching=True, precision="fp32"):
     """Seconds of a plain SELECT that embeds every row, the model loaded before."""
+    cluster.set_server("albert.precision", precision)
     return cluster.script(f"""
-SET albert.precision = '{precision}';
 SET albert.enable_batching = {'on' if batching else 'off'};
 SET max_parallel_workers_per_gather = {workers};
 SET parallel_setup_cost = 0;

@@ -55,20 +55,9 @@ SET albert.model = '';
 SELECT albert_token_count('one');
 RESET albert.model;
 
--- settings that only some may change, and values there are not
-SELECT name, context, vartype, boot_val FROM pg_settings WHERE name IN ('albert.kernel', 'albert.model', 'albert.model_path', 'albert.overflow', 'albert.precision')
-ORDER BY name;
-SET albert.precision = 'fp8';
-SET albert.model_path = 'relative';
-SET albert.overflow = 'nothing';
-SET albert.batch_tokens = 0;
-
--- everything the extension has is described, and what changes the server is not for everybody
+-- everything the extension has is described
 SELECT p.oid::regprocedure AS without_comment
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
      AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
      JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'albert'
 WHERE obj_description(p.oid, 'pg_proc') IS NULL;
-SELECT proname, provolatile, proisstrict, proparallel, proacl IS NOT NULL AS restricted
-FROM pg_proc WHERE proname IN ('albert_models', 'albert_stats', 'albert_load', 'albert_unload', 'albert_stats_reset')
-ORDER BY proname;
