@@ -105,9 +105,16 @@ SKIP:
 	my @own = ('unshare', '--user', '--map-current-user', '--keep-caps', '--mount', 'sh', '-c');
 
 	$node->append_conf('postgresql.conf', 'dynamic_shared_memory_type = posix');
-	skip 'no mount namespace for a small /dev/shm (unshare does not work here)', 13
+	skip 'no mount namespace for a small /dev/shm (unshare does not work here)', 24
 	  if system("@own 'mount -t tmpfs -o size=1m none /dev/shm' >/dev/null 2>&1") != 0;
 
+	# by default models may take half of what there is
+	start_below(@own, 'mount -t tmpfs -o size=64m none /dev/shm && exec "$@"', 'sh') or die 'the server does not start';
+	refused('half of 64 MB', 'not enough shared memory for model "large" within albert\.shared_memory_limit',
+		'The model needs 19\d\.\d MB, the limit is 32\.0 MB, and models in use take 0\.0 MB of it\.', 'Raise albert\.shared_memory_limit');
+	stop_below();
+
+	$node->append_conf('postgresql.conf', 'albert.shared_memory_limit = 1GB');
 	start_below(@own, 'mount -t tmpfs -o size=64m none /dev/shm && exec "$@"', 'sh') or die 'the server does not start';
 	refused('64 MB', 'not enough shared memory for model "large"', 'The model needs 19\d\.\d MB and [56]\d\.\d MB are free in /dev/shm\.',
 		'Enlarge /dev/shm \(for a Docker container: --shm-size\)');
@@ -125,6 +132,18 @@ SKIP:
 	$session->query(q(SELECT albert_unload('large')));
 	($out, $err) = $session->query('SELECT ' . embedding('small'));
 	is($err, '', '256 MB: and not for a small model');
+
+	# what nobody uses makes room, though an idle session has it mapped
+	symlink "$models/large", "$models/twin" or die;
+	my $idle = AlbertSession->new($node, 'postgres');
+	is($idle->query('SELECT ' . embedding('large')), $answers{large}, '256 MB: a session that will be idle');
+	is($session->query('SELECT ' . embedding('twin')), $answers{large}, '256 MB: another model takes the place of one that nobody uses');
+	is(model_state($session, 'large'), 'available', '256 MB: which is put out');
+	$idle->query('BEGIN; SELECT ' . embedding('twin'));
+	(undef, $err) = $session->query('SELECT ' . embedding('large'));
+	like($err, qr/ERROR:  not enough shared memory for model "large"\nDETAIL:  The model needs 19\d\.\d MB and 5\d\.\d MB are free/,
+		'256 MB: one that is in use is not');
+	$_->quit for $idle, $session;
 	stop_below();
 }
 
