@@ -7,8 +7,9 @@
 #	  A block below a line <!-- not run: REASON --> is left out, as is one
 #	  below <!-- needs MODEL --> when there is no such model, or below
 #	  <!-- needs extension NAME --> when the server lacks it.  Below a line
-#	  <!-- tested with A for B --> model A stands in for B, and what the block
-#	  prints does not matter.
+#	  <!-- tested with A for B, C for D --> A stands in for B, C for D: a model,
+#	  and then what the block prints does not matter, or $NAME, the value of
+#	  an environment variable.
 #
 #	  PSQL, PGHOST, PGUSER and PGDATABASE tell where.
 use strict;
@@ -42,6 +43,13 @@ sub run_psql
 	return ($output, $status == 0);
 }
 
+sub has_model
+{
+	my ($database, $model) = @_;
+	my ($there) = run_psql($database, "\\pset tuples_only on\n\\pset format unaligned\nSELECT 'there' FROM albert_models WHERE name = '$model';\n");
+	return $there =~ /^there/m;
+}
+
 my $number = 0;
 foreach my $name (@ARGV)
 {
@@ -51,7 +59,8 @@ foreach my $name (@ARGV)
 
 	my @lines = split /^/, slurp($name);
 	my @result;
-	my ($reason, $stand_in, $shown_model);
+	my ($reason, $other_model);
+	my %stand_in;				# by what it stands for
 	my $i = 0;
 	while ($i < @lines)
 	{
@@ -68,12 +77,25 @@ foreach my $name (@ARGV)
 			$reason = "needs the extension $1" if $there !~ /^there/m;
 			next;
 		}
-		if ($line =~ /^<!-- (?:needs (\S+)|tested with (\S+) for (\S+)) *-->/)
+		if ($line =~ /^<!-- needs (\S+) *-->/)
 		{
-			my $model = $1 || $2;
-			($stand_in, $shown_model) = ($2, $3);
-			my ($there) = run_psql($database, "\\pset tuples_only on\n\\pset format unaligned\nSELECT 'there' FROM albert_models WHERE name = '$model';\n");
-			$reason = "needs the model $model" if $there !~ /^there/m;
+			$reason = "needs the model $1" if !has_model($database, $1);
+			next;
+		}
+		if ($line =~ /^<!-- tested with (.*?) *-->/)
+		{
+			foreach my $pair (split /, /, $1)
+			{
+				my ($stand_in, $shown) = split / for /, $pair;
+				if ($stand_in =~ /^\$(\w+)$/)
+				{
+					$stand_in{$shown} = $ENV{$1} // die "$name: $1 is not in the environment\n";
+					next;
+				}
+				$stand_in{$shown} = $stand_in;
+				$other_model = 1;
+				$reason = "needs the model $stand_in" if !has_model($database, $stand_in);
+			}
 			next;
 		}
 		next if $line !~ /^```/;
@@ -92,10 +114,11 @@ foreach my $name (@ARGV)
 			print "skipped: $name:$first: $reason\n";
 			$skipped++;
 			undef $reason;
-			undef $stand_in;
+			undef $other_model;
+			%stand_in = ();
 			next;
 		}
-		$script =~ s/\Q$shown_model\E/$stand_in/g if defined $stand_in;
+		$script =~ s/\Q$_\E/$stand_in{$_}/g foreach keys %stand_in;
 		my ($output, $good) = run_psql($database, $script);
 
 		# the answer that is shown, if one is
@@ -110,16 +133,17 @@ foreach my $name (@ARGV)
 			{
 				$shown .= $lines[ $i++ ];
 			}
-			push @result, defined $stand_in ? $shown : $output;
+			push @result, $other_model ? $shown : $output;
 			push @result, $lines[ $i++ ] if $i < @lines;
-			if ($good && !$update && !defined $stand_in && $output ne $shown)
+			if ($good && !$update && !$other_model && $output ne $shown)
 			{
 				print "$name:$first: the answer differs\n-- shown\n$shown-- given\n$output";
 				$failed++;
 				next;
 			}
 		}
-		undef $stand_in;
+		undef $other_model;
+		%stand_in = ();
 		if ($good)
 		{
 			$passed++;
