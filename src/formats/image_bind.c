@@ -60,7 +60,7 @@ static bool
 bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, AlbertStatus *status)
 {
 	int64_t		n;
-	const uint64_t *offsets = (const uint64_t *) ((const char *) image + image->strings.offset);
+	const uint64_t *offsets;
 	const char *text;
 	uint64_t	text_size;
 	const char **pointers;
@@ -71,6 +71,7 @@ bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, Alb
 	n = image->nlabels + 2 * (int64_t) image->nprompts;
 	if (!inside(&image->strings, &image->header) || image->strings.size < n * sizeof(uint64_t))
 		return bad_image(status, "place of the strings");
+	offsets = (const uint64_t *) ((const char *) image + image->strings.offset);
 	text = (const char *) (offsets + n);
 	text_size = image->strings.size - n * sizeof(uint64_t);
 	if (n > 0 && (text_size == 0 || text[text_size - 1] != '\0'))
@@ -121,12 +122,13 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 static bool
 check_matrices(const WeightsImage *image, const Layout *layout, AlbertStatus *status)
 {
-	const ImageSpan *spans = (const ImageSpan *) ((const char *) image + image->matrices.offset);
+	const ImageSpan *spans;
 
 	if (image->nmatrices != (uint64_t) layout->n || image->header.size != layout->size ||
 		!inside(&image->matrices, &image->header) ||
 		image->matrices.size != layout->n * sizeof(ImageSpan))
 		return bad_image(status, "table of tensors");
+	spans = (const ImageSpan *) ((const char *) image + image->matrices.offset);
 	for (int i = 0; i < layout->n; i++)
 		if (spans[i].offset != layout->matrices[i].offset || spans[i].size != layout->matrices[i].size)
 			return bad_image(status, "place of a tensor");

@@ -6,6 +6,7 @@
 
 #include <sys/stat.h>
 
+#include "common/hashfn.h"
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
@@ -37,10 +38,78 @@ new_entry(const char *name, const char *path)
 {
 	AlbertModelEntry *entry = palloc0(sizeof(AlbertModelEntry));
 
-	entry->name = pstrdup(name);
+	entry->name = AlbertCleanText(name);
 	if (AlbertMaySeePaths())
 		entry->path = AlbertCleanText(path);
 	return entry;
+}
+
+static void
+fill_broken(AlbertModelEntry *entry, const char *error)
+{
+	entry->state = "broken";
+	entry->error = AlbertCleanText(error);
+}
+
+static const char *
+status_text(const AlbertStatus *status)
+{
+	return psprintf("%s%s%s", status->message, status->detail[0] != '\0' ? ": " : "", status->detail);
+}
+
+/* ---- can the tokenizer be compiled? ---- */
+
+static bool
+find_verdict(uint64 files, char *error)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	bool		found = false;
+	int			i;
+
+	LWLockAcquire(&registry->lock, LW_SHARED);
+	for (i = 0; i < ALBERT_NVERDICTS && !found; i++)
+	{
+		found = registry->verdicts[i].files == files;
+		if (found)
+			memcpy(error, registry->verdicts[i].error, sizeof(registry->verdicts[i].error));
+	}
+	LWLockRelease(&registry->lock);
+	return found;
+}
+
+static void
+note_verdict(uint64 files, const char *error)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	AlbertVerdict *verdict;
+
+	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+	verdict = &registry->verdicts[registry->next_verdict];
+	registry->next_verdict = (registry->next_verdict + 1) % ALBERT_NVERDICTS;
+	verdict->files = files;
+	strlcpy(verdict->error, error, sizeof(verdict->error));
+	LWLockRelease(&registry->lock);
+}
+
+/* Tried once a cluster, as long as the files are the same.  Empty when it can be. */
+static void
+tokenizer_error(AlbertSource *source, const char *directory, char *error)
+{
+	uint64		files = hash_combine64(hash_bytes_extended((const unsigned char *) directory,
+														   strlen(directory), 0),
+									   AlbertSourceFingerprint(source));
+	AlbertStatus status;
+
+	if (find_verdict(files, error))
+		return;
+	error[0] = '\0';
+	if (AlbertImageSize(source, ALBERT_PART_TEXT, NULL, ALBERT_FP32, &status) == 0)
+	{
+		if (status.code == ALBERT_NO_MEMORY || status.code == ALBERT_CANCELLED)
+			AlbertReport(&status);
+		strlcpy(error, status_text(&status), sizeof(((AlbertVerdict *) NULL)->error));
+	}
+	note_verdict(files, error);
 }
 
 /* Facts from the files of a directory, or why there are none. */
@@ -49,6 +118,7 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert model directory",
 												  ALLOCSET_DEFAULT_SIZES);
+	char		error[sizeof(((AlbertVerdict *) NULL)->error)];
 	AlbertArena arena;
 	AlbertSource *source;
 	AlbertStatus status;
@@ -58,19 +128,23 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 	{
 		AlbertFacts facts;
 
-		AlbertSourceFacts(source, directory, &facts);
-		AlbertSourceClose(source);
+		PG_TRY();
+		{
+			AlbertSourceFacts(source, directory, &facts);
+			tokenizer_error(source, directory, error);
+		}
+		PG_FINALLY();
+		{
+			AlbertSourceClose(source);
+		}
+		PG_END_TRY();
 		fill_facts(entry, &facts);
 		entry->state = "available";
+		if (error[0] != '\0')
+			fill_broken(entry, error);
 	}
 	else
-	{
-		char	   *message = psprintf("%s%s%s", status.message,
-									   status.detail[0] != '\0' ? ": " : "", status.detail);
-
-		entry->state = "broken";
-		entry->error = AlbertCleanText(message);
-	}
+		fill_broken(entry, status_text(&status));
 	MemoryContextDelete(context);
 }
 
@@ -145,23 +219,49 @@ listed(List *entries, const char *name)
 	return false;
 }
 
-/* A model directory has a config.json, good or bad; other directories are none of our business. */
+/* A model directory has one of these, good or bad; other directories are none of our business. */
 static bool
 is_model_directory(const char *path)
 {
-	char		config[ALBERT_PATH_LEN + 16];
+	static const char *const files[] = {"config.json", "modules.json", "albert_config.json"};
 	struct stat st;
+	int			i;
 
 	if (stat(path, &st) != 0 || !S_ISDIR(st.st_mode))
 		return false;
-	snprintf(config, sizeof(config), "%s/config.json", path);
-	return stat(config, &st) == 0;
+	for (i = 0; i < lengthof(files); i++)
+	{
+		char		file[MAXPGPATH];
+
+		if (snprintf(file, sizeof(file), "%s/%s", path, files[i]) < sizeof(file) && stat(file, &st) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The slots of a name are taken off the copy; false when there are none. */
+static bool
+list_slots(List **entries, const char *name, const char *path, uint64 path_hash,
+		   AlbertSlot *slots, int nslots)
+{
+	bool		any = false;
+	int			i;
+
+	for (i = 0; i < nslots; i++)
+	{
+		if (!slots[i].used || slots[i].key.path != path_hash || strcmp(slots[i].key.name, name) != 0)
+			continue;
+		*entries = lappend(*entries, entry_of_slot(&slots[i], path));
+		slots[i].used = false;
+		any = true;
+	}
+	return any;
 }
 
 /*
  * The models of one directory of the path that are not listed already: an
- * earlier directory hides what a later one has under the same name.  Slots
- * that are shown here are marked unused in the copy.
+ * earlier directory hides what a later one has under the same name.  What has
+ * a name that cannot be called is listed with the reason.
  */
 static List *
 list_directory(List *entries, const char *directory, uint64 path_hash, AlbertSlot *slots, int nslots)
@@ -176,7 +276,7 @@ list_directory(List *entries, const char *directory, uint64 path_hash, AlbertSlo
 		return entries;
 	while ((file = ReadDirExtended(dir, directory, DEBUG1)) != NULL)
 	{
-		if (AlbertModelNameIsValid(file->d_name) && !listed(entries, file->d_name))
+		if (file->d_name[0] != '.' && !listed(entries, file->d_name))
 			found = lappend(found, pstrdup(file->d_name));
 	}
 	FreeDir(dir);
@@ -184,31 +284,20 @@ list_directory(List *entries, const char *directory, uint64 path_hash, AlbertSlo
 	foreach(cell, found)
 	{
 		const char *name = lfirst(cell);
-		char		path[ALBERT_PATH_LEN];
-		bool		in_memory = false;
-		int			i;
+		char		path[MAXPGPATH];
+		AlbertModelEntry *entry;
 
 		CHECK_FOR_INTERRUPTS();
 		snprintf(path, sizeof(path), "%s/%s", directory, name);
-		if (!is_model_directory(path))
+		if (!is_model_directory(path) ||
+			list_slots(&entries, name, path, path_hash, slots, nslots))
 			continue;
-		for (i = 0; i < nslots; i++)
-		{
-			if (slots[i].used && slots[i].key.path == path_hash &&
-				strcmp(slots[i].key.name, name) == 0)
-			{
-				entries = lappend(entries, entry_of_slot(&slots[i], path));
-				slots[i].used = false;
-				in_memory = true;
-			}
-		}
-		if (!in_memory)
-		{
-			AlbertModelEntry *entry = new_entry(name, path);
-
+		entry = new_entry(name, path);
+		if (AlbertModelNameIsValid(name))
 			fill_from_directory(entry, path);
-			entries = lappend(entries, entry);
-		}
+		else
+			fill_broken(entry, AlbertModelNameRule());
+		entries = lappend(entries, entry);
 	}
 	return entries;
 }

@@ -35,6 +35,7 @@
 #define ALBERT_SHA256_LEN	32
 #define ALBERT_NDATABASES	6
 #define ALBERT_NONCE_LEN	16
+#define ALBERT_NVERDICTS	128
 
 /* What makes two models different; all bytes count, so zero it before filling in. */
 typedef struct AlbertKey
@@ -98,6 +99,13 @@ typedef struct AlbertSlot
 	pg_atomic_uint64 counters[ALBERT_NCOUNTERS];
 } AlbertSlot;
 
+/* Whether the tokenizer of a directory can be compiled, which takes longer than looking at the rest. */
+typedef struct AlbertVerdict
+{
+	uint64		files;			/* hash of the directory and the fingerprint of its files */
+	char		error[248];		/* empty: it can */
+} AlbertVerdict;
+
 typedef struct AlbertRegistry
 {
 	uint8		nonce[ALBERT_NONCE_LEN];
@@ -106,6 +114,8 @@ typedef struct AlbertRegistry
 	uint32		forgotten[32];	/* bits by name_bit: names whose slots have gone to others since they were loaded */
 	pg_atomic_uint64 changes;	/* moves with any slot's generation */
 	AlbertSlot	slots[ALBERT_NSLOTS];
+	int			next_verdict;	/* the one to be replaced next */
+	AlbertVerdict verdicts[ALBERT_NVERDICTS];
 
 	/* AlbertSharedRoom */
 	LWLock		room_lock;
@@ -191,6 +201,7 @@ extern uint64 AlbertPathHash(void);
 extern List *AlbertModelDirectories(void);
 
 extern bool AlbertModelNameIsValid(const char *name);
+extern const char *AlbertModelNameRule(void);
 
 /* The directory of a model in directory[ALBERT_PATH_LEN]; false when there is none. */
 extern bool AlbertModelDirectory(const char *name, char *directory);

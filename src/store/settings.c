@@ -54,6 +54,13 @@ AlbertModelNameIsValid(const char *name)
 	return true;
 }
 
+const char *
+AlbertModelNameRule(void)
+{
+	StaticAssertStmt(ALBERT_NAME_LEN == 64, "the text below says how long a name may be");
+	return _("A model's name has at most 63 letters (a to z, A to Z), digits, \"_\", \"-\" and \".\", and does not begin with \".\".");
+}
+
 /*
  * The next directory of a colon-separated list, $sharedir replaced, moving
  * *list behind it; NULL at the end.
@@ -182,8 +189,7 @@ AlbertKeyMake(const char *name, AlbertKey *key, const AlbertKernels **kernels)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("invalid model name: \"%s\"", name),
-				 errdetail("A model's name has at most %d letters (a to z, A to Z), digits, \"_\", \"-\" and \".\", and does not begin with \".\".",
-						   ALBERT_NAME_LEN - 1)));
+				 errdetail_internal("%s", AlbertModelNameRule())));
 	if (resolved_epoch != albert_settings_epoch)
 		resolve_settings();
 	memset(key, 0, sizeof(*key));
@@ -201,8 +207,7 @@ check_model(char **newval, void **extra, GucSource source)
 {
 	if ((*newval)[0] == '\0' || AlbertModelNameIsValid(*newval))
 		return true;
-	GUC_check_errdetail("A model's name has at most %d letters (a to z, A to Z), digits, \"_\", \"-\" and \".\", and does not begin with \".\".",
-						ALBERT_NAME_LEN - 1);
+	GUC_check_errdetail("%s", AlbertModelNameRule());
 	return false;
 }
 

@@ -14,7 +14,8 @@ use AlbertTest;
 my $models = make_models(small => SMALL, second => SMALL . ',seed=2', broken => SMALL);
 my $hiding = make_models(second => SMALL . ',seed=3');
 PostgreSQL::Test::Utils::append_to_file("$models/broken/config.json", 'x');
-mkdir "$models/$_" or die for 'no-model', '.hidden', 'two words';
+mkdir "$models/$_" or die for 'no-model', '.hidden', 'two words', 'empty words';
+symlink "$models/small/$_", "$models/two words/$_" or die for qw(config.json model.safetensors spiece.model);
 my $node = albert_node('settings', init => [ allows_streaming => 1 ], conf => model_conf($models));
 my $super = AlbertSession->new($node, 'postgres');
 $super->query('CREATE ROLE someone LOGIN; CREATE ROLE reader LOGIN; GRANT pg_read_all_settings TO reader');
@@ -32,7 +33,49 @@ sub fails_like
 
 # ---- names ----
 
-is($super->query('SELECT name FROM albert_models'), "broken\nsecond\nsmall", 'directories that hold models are listed');
+is($super->query('SELECT name FROM albert_models'), "broken\nsecond\nsmall\ntwo words", 'directories that hold models are listed');
+is($super->query(q(SELECT state, error FROM albert_models WHERE name = 'two words')),
+	q(broken|A model's name has at most 63 letters (a to z, A to Z), digits, "_", "-" and ".", and does not begin with ".".),
+	'one whose name cannot be used says so');
+
+# Directories that look good until their tokenizer is read.
+sub directory_with
+{
+	my ($name, %files) = @_;
+
+	mkdir "$models/$name" or die;
+	symlink "$models/small/$_", "$models/$name/$_" or die for grep { !exists $files{$_} } qw(config.json model.safetensors spiece.model);
+	for my $file (grep { defined $files{$_} } keys %files)
+	{
+		open my $out, '>', "$models/$name/$file" or die;
+		print $out $files{$file};
+		close $out;
+	}
+	return;
+}
+
+directory_with('x-bpe', 'spiece.model' => undef,
+	'tokenizer.json' => '{"model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "ab": 2}, "merges": ["a b"]}, "added_tokens": []}');
+directory_with('x-added', 'added_tokens.json' => '{"[ONE]": 99999}');
+directory_with('x-spiece', 'spiece.model' => 'nothing');
+directory_with('x-none', 'spiece.model' => undef);
+is($super->query(q(SELECT name, state, error IS NOT NULL, layers IS NOT NULL FROM albert_models WHERE name LIKE 'x-%')),
+	join("\n", 'x-added|broken|t|t', 'x-bpe|broken|t|t', 'x-none|broken|t|f', 'x-spiece|broken|t|t'),
+	'directories that cannot be loaded are listed as broken');
+for my $name (qw(x-added x-bpe x-none x-spiece))
+{
+	my (undef, $err) = $super->query("SELECT albert_load('$name')");
+	my ($message) = $err =~ /^ERROR:  (.*)/;
+
+	like($super->query("SELECT error FROM albert_models WHERE name = '$name'"), qr/^\Q$message\E/, "$name: with the words of the load");
+}
+unlink "$models/x-bpe/tokenizer.json";
+symlink "$models/small/spiece.model", "$models/x-bpe/spiece.model" or die;
+is(model_state($super, 'x-bpe'), 'available', 'a directory that is mended is seen to be');
+unlink glob "$models/x-*/*";
+rmdir $_ or die for glob "$models/x-*";
+unlink glob qq("$models/two words/*");
+rmdir "$models/two words" or die;
 $super->query('\set VERBOSITY verbose');
 for my $name ('../small', '/etc', 'small/', '.hidden', '.', '..', 'two words', 'sm;all', "sm\xc3\xa4ll", 'x' x 64)
 {
