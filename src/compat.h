@@ -102,6 +102,13 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 }
 #endif
 
+/* 16: one check of privileges for all kinds of objects. */
+#if PG_VERSION_NUM >= 160000
+#define AlbertFunctionAclCheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
+#else
+#define AlbertFunctionAclCheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
+#endif
+
 /* 17: an extension's waits have names of their own in pg_stat_activity. */
 #if PG_VERSION_NUM >= 170000
 #define AlbertWaitEvent(name) WaitEventExtensionNew(name)

@@ -10,6 +10,8 @@
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "portability/instr_time.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -150,6 +152,15 @@ AlbertSignature *
 AlbertSignatureOf(Oid function)
 {
 	return make_signature(function, NULL);
+}
+
+void
+AlbertRequireExecute(Oid function)
+{
+	AclResult	result = AlbertFunctionAclCheck(function, GetUserId(), ACL_EXECUTE);
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
 }
 
 /* ---------- jobs and items ---------- */

@@ -93,6 +93,9 @@ typedef struct AlbertSignature
 /* From the catalog; NULL when the function is not one of ours.  In CurrentMemoryContext. */
 extern AlbertSignature *AlbertSignatureOf(Oid function);
 
+/* Does who calls it have EXECUTE on the function?  An error if not: for work that is done in its name, not through a call. */
+extern void AlbertRequireExecute(Oid function);
+
 /*
  * Start a job: attach the model, check its heads, take the options among args.
  * Texts are not looked at.  Not for a row whose AlbertItemFill was false: SQL's

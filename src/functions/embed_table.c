@@ -4,16 +4,13 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -35,40 +32,6 @@ require_no_transaction_block(FunctionCallInfo fcinfo)
 				 errmsg("albert_embed_table cannot run inside a transaction block"),
 				 errdetail("It commits each batch of rows."),
 				 errhint("Use UPDATE to fill a column in one transaction.")));
-}
-
-static void
-require_table(Oid relation)
-{
-	char		kind = get_rel_relkind(relation);
-
-	if (kind == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relation)));
-	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("\"%s\" is not a table", get_rel_name(relation))));
-}
-
-/* Says what is wrong with a column before the first row would. */
-static void
-require_column(Oid relation, const char *column, bool to_write)
-{
-	HeapTuple	tuple = SearchSysCacheAttName(relation, column);
-
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of relation \"%s\" does not exist",
-						column, get_rel_name(relation))));
-	if (to_write && ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated != '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_GENERATED_ALWAYS),
-				 errmsg("column \"%s\" is a generated column", column),
-				 errdetail("The server fills it whenever a row is written.")));
-	ReleaseSysCache(tuple);
 }
 
 /* Does the function make one value of a text and a model, and options that have defaults? */
@@ -141,9 +104,6 @@ albert_embed_table(PG_FUNCTION_ARGS)
 	job.batch_tokens = AlbertIntOption("batch_tokens", PG_GETARG_DATUM(5), 1, 1000000);
 	if (job.model == NULL)
 		job.model = MemoryContextStrdup(PortalContext, albert_model);
-	require_table(job.relation);
-	require_column(job.relation, job.source, false);
-	require_column(job.relation, job.target, true);
 	job.function = task_function(fcinfo, job.task);
 	AlbertTableJobRun(&job);
 	PG_RETURN_VOID();

@@ -1,0 +1,259 @@
+/*
+ * job_batch.c
+ *	  A batch of a long job: rows locked, computed together and written, in
+ *	  one transaction.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "executor/job_run.h"
+
+#define FETCH_ROWS		16		/* rows fetched and locked at a time */
+
+/* ---------- taking rows ---------- */
+
+static void
+take_row(TableRun *run, const RowVersion *version, Datum source, int *tokens)
+{
+	BatchRow   *row = &run->rows[run->nrows];
+	MemoryContext old;
+
+	if (AlbertLeftFind(run, version) != NULL)
+		return;
+	memset(row, 0, sizeof(*row));
+	row->version = *version;
+	old = MemoryContextSwitchTo(run->batch_context);
+	row->source = PointerGetDatum(DatumGetTextPCopy(source));
+	MemoryContextSwitchTo(old);
+	row->tokens = AlbertEstimateTokens(VARSIZE_ANY_EXHDR(DatumGetPointer(row->source)));
+	*tokens += row->tokens;
+	run->nrows++;
+}
+
+/* The statement's rows in the order of the table: a TID range scan, from where the last batch ended. */
+static Portal
+open_walk(TableRun *run, ItemPointer from)
+{
+	Datum		argument = PointerGetDatum(from);
+	int			nest = NewGUCNestLevel();
+	Portal		portal;
+
+	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_indexscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	portal = SPI_cursor_open(NULL, run->select.plan, &argument, NULL, false);
+	AtEOXact_GUC(false, nest);
+	return portal;
+}
+
+bool
+AlbertBatchFetch(TableRun *run)
+{
+	ItemPointerData from = run->position;
+	Portal		portal = open_walk(run, &from);
+	int			tokens = 0;
+	bool		more = true;
+
+	run->nrows = 0;
+	while (more && tokens < run->job->batch_tokens && run->nrows + FETCH_ROWS <= ALBERT_JOB_ROWS)
+	{
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		more = SPI_processed > 0;
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			bool		isnull;
+			HeapTuple	tuple = SPI_tuptable->vals[i];
+			RowVersion	version;
+
+			AlbertRowVersion(tuple, SPI_tuptable->tupdesc, &version);
+			run->position = version.tid;
+			take_row(run, &version, SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull), &tokens);
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_cursor_close(portal);
+	return more;
+}
+
+/* ---------- computing ---------- */
+
+/* The arguments of a row's call; what is not given is left at its default. */
+static void
+call_arguments(TableRun *run, Datum source, NullableDatum *args)
+{
+	for (int i = 0; i < ALBERT_MAX_ARGS; i++)
+		args[i].isnull = true;
+	args[run->signature->model].value = CStringGetTextDatum(run->job->model);
+	args[run->signature->model].isnull = false;
+	args[run->signature->text].value = source;
+	args[run->signature->text].isnull = false;
+	if (run->signature->pair >= 0)
+	{
+		args[run->signature->pair].value = CStringGetTextDatum("");
+		args[run->signature->pair].isnull = false;
+	}
+}
+
+static void
+start_task(TableRun *run, AlbertJob *job)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->batch_context);
+	NullableDatum args[ALBERT_MAX_ARGS];
+
+	call_arguments(run, (Datum) 0, args);
+	AlbertJobStart(job, run->signature, args);
+	MemoryContextSwitchTo(old);
+}
+
+void
+AlbertBatchRequire(TableRun *run)
+{
+	AlbertJob	job;
+
+	AlbertLeafRequireFunction(run);
+	start_task(run, &job);
+}
+
+/* Fill the items of rows [from, to) and run them as one. */
+static void
+run_rows(TableRun *run, AlbertJob *job, int from, int to)
+{
+	NullableDatum args[ALBERT_MAX_ARGS];
+	AlbertItem *items = palloc0((to - from) * sizeof(AlbertItem));
+
+	call_arguments(run, (Datum) 0, args);
+	for (int i = from; i < to; i++)
+	{
+		args[run->signature->text].value = run->rows[i].source;
+		(void) AlbertItemFill(&items[i - from], run->signature, args);
+	}
+	AlbertTaskRun(job, items, to - from);
+	for (int i = from; i < to; i++)
+		run->rows[i].item = items[i - from];
+}
+
+/* run_rows in a subtransaction; false, with the error in *error, when it raised a row's error. */
+static bool
+try_rows(TableRun *run, AlbertJob *job, int from, int to, ErrorData **error)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool done = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(run->batch_context);
+	PG_TRY();
+	{
+		run_rows(run, job, from, to);
+		ReleaseCurrentSubTransaction();
+		done = true;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(run->batch_context);
+		*error = CopyErrorData();
+		FlushErrorState();
+		/* first, whatever the error: else the session is left in an aborted block */
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+		if (AlbertErrorBlame((*error)->sqlerrcode) != ALBERT_BLAME_ROW)
+			ReThrowError(*error);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	return done;
+}
+
+static void
+report_row(TableRun *run, BatchRow *row, const ErrorData *error)
+{
+	ItemPointer tid = &row->version.tid;
+
+	row->failed = true;
+	AlbertLeaveOut(run, &row->version, LEFT_REFUSED);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("row (%u,%u) of table \"%s\" left out: %s",
+					ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),
+					run->leaf_name, error->message)));
+}
+
+/*
+ * All rows at once; when that fails, one by one, to find the row at fault.  A
+ * model that is not there or cannot do the task is no row's fault, and ends it.
+ */
+static void
+compute_batch(TableRun *run)
+{
+	ErrorData  *error = NULL;
+	AlbertJob	job;
+
+	start_task(run, &job);
+	if (try_rows(run, &job, 0, run->nrows, &error))
+		return;
+	for (int i = 0; i < run->nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!try_rows(run, &job, i, i + 1, &error))
+			report_row(run, &run->rows[i], error);
+	}
+}
+
+/* ---------- writing ---------- */
+
+static void
+update_row(TableRun *run, BatchRow *row)
+{
+	Datum		values[2] = {PointerGetDatum(&row->version.tid), row->item.result};
+	RowVersion	version = row->version;
+	bool		is_null = true;
+	bool		isnull;
+
+	if (!row->item.isnull)
+	{
+		if (SPI_execute_plan(run->update.plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
+			elog(ERROR, "updating a row failed: %s", SPI_result_code_string(SPI_result));
+		/* none: a trigger has kept it from being updated */
+		if (SPI_processed == 1)
+		{
+			AlbertRowVersion(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, &version);
+			is_null = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+		}
+		SPI_freetuptable(SPI_tuptable);
+	}
+	if (is_null)
+	{
+		/* it would be found again for ever */
+		AlbertLeaveOut(run, &version, LEFT_NULL);
+		return;
+	}
+	run->progress.rows_done++;
+	run->progress.tokens += row->tokens;
+}
+
+void
+AlbertBatchRun(TableRun *run)
+{
+	if (run->nrows == 0)
+		return;
+	compute_batch(run);
+	for (int i = 0; i < run->nrows; i++)
+	{
+		if (!run->rows[i].failed)
+			update_row(run, &run->rows[i]);
+	}
+}

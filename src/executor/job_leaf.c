@@ -1,0 +1,278 @@
+/*
+ * job_leaf.c
+ *	  The table that a long job is at: locked and looked at anew in each of
+ *	  its transactions.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "executor/job_run.h"
+
+#define LOCK_WAIT_MS	200
+
+/* ---------- what a call can be for ---------- */
+
+/* Says what is wrong with a column before the first row would. */
+static void
+require_column(Oid table, const char *column, bool to_write)
+{
+	HeapTuple	tuple = SearchSysCacheAttName(table, column);
+
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist", column, get_rel_name(table))));
+	if (to_write && ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("column \"%s\" is a generated column", column),
+				 errdetail("The server fills it whenever a row is written.")));
+	ReleaseSysCache(tuple);
+}
+
+/* Are the table's rows on other servers, in Citus's shards? */
+static bool
+is_distributed(Oid table)
+{
+	Oid			type = REGCLASSOID;
+	Datum		argument = ObjectIdGetDatum(table);
+
+	/* this table is Citus's own list, there and nowhere else */
+	if (!OidIsValid(get_relname_relid("pg_dist_partition", PG_CATALOG_NAMESPACE)))
+		return false;
+	return SPI_execute_with_args("SELECT 1 FROM pg_catalog.pg_dist_partition "
+								 "WHERE logicalrelid OPERATOR(pg_catalog.=) $1",
+								 1, &type, &argument, NULL, true, 1) == SPI_OK_SELECT &&
+		SPI_processed > 0;
+}
+
+void
+AlbertLeafRequire(Oid table, const AlbertTableJob *job)
+{
+	char	   *name = get_rel_name(table);
+	char		kind = get_rel_relkind(table);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", table)));
+	if (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a table", name),
+				 kind == RELKIND_FOREIGN_TABLE
+				 ? errhint("Call albert_embed_table on the server that has the rows.") : 0));
+	if (is_distributed(table))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("albert_embed_table cannot fill the distributed table \"%s\" as a whole", name),
+				 errdetail("Its rows are in shards, where they must be locked."),
+				 errhint("Run it on each shard: SELECT * FROM run_command_on_shards('%s', "
+						 "$$CALL albert_embed_table('%%s', '%s', '%s', model => '%s')$$).",
+						 name, job->source, job->target, job->model)));
+	require_column(table, job->source, false);
+	require_column(table, job->target, true);
+}
+
+/* ---------- of each transaction ---------- */
+
+/* The lock that an update takes; what is in its way is waited for, and named. */
+static bool
+lock_leaf(TableRun *run)
+{
+	while (!ConditionalLockRelationOid(run->leaf, RowExclusiveLock))
+	{
+		AlbertTableHolder(run->leaf, &run->table_wait.holder);
+		if (!AlbertJobWait(run, &run->table_wait, LOCK_WAIT_MS))
+			return false;
+	}
+	run->table_wait.seconds = 0;
+	return true;
+}
+
+void
+AlbertLeafRequireFunction(TableRun *run)
+{
+	Oid			function = run->job->function;
+	MemoryContext old = MemoryContextSwitchTo(run->batch_context);
+
+	run->signature = AlbertSignatureOf(function);
+	MemoryContextSwitchTo(old);
+	if (run->signature == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FUNCTION),
+				 errmsg("function albert_%s does not exist any more", run->job->task)));
+	AlbertRequireExecute(function);
+}
+
+/* Is a table below another one: its partition, or its heir? */
+static bool
+is_below(Oid table, Oid above)
+{
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	bool		found = false;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
+
+		found = !form->inhdetachpending && (form->inhparent == above || is_below(form->inhparent, above));
+	}
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+	return found;
+}
+
+/* Keep a statement as it is, or make its plan when it is another. */
+static void
+set_statement(TableRun *run, JobStatement *statement, char *query, int nargs, Oid *types)
+{
+	if (statement->query != NULL && strcmp(statement->query, query) == 0)
+		return;
+	if (statement->plan != NULL)
+	{
+		SPI_freeplan(statement->plan);
+		pfree(statement->query);
+		memset(statement, 0, sizeof(*statement));
+	}
+	statement->plan = SPI_prepare(query, nargs, types);
+	if (statement->plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SPI_keepplan(statement->plan);
+	statement->query = MemoryContextStrdup(run->context, query);
+}
+
+/*
+ * Statements are about names, and names may become another table's at any
+ * time; so each says which table it means as well.
+ */
+static void
+set_statements(TableRun *run, Relation leaf)
+{
+	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(leaf)),
+												   RelationGetRelationName(leaf));
+	const char *source = quote_identifier(run->job->source);
+	const char *target = quote_identifier(run->job->target);
+	Oid			places[2] = {TIDOID, XIDOID};
+	Oid			values[2] = {TIDOID, get_func_rettype(run->job->function)};
+	const char *is_leaf = psprintf("tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid", run->leaf);
+	const char *to_do = psprintf("%s AND %s IS NULL AND %s IS NOT NULL", is_leaf, target, source);
+
+	set_statement(run, &run->select,
+				  psprintf("SELECT ctid, xmin, %s::pg_catalog.text FROM ONLY %s "
+						   "WHERE ctid OPERATOR(pg_catalog.>) $1 AND %s FOR NO KEY UPDATE SKIP LOCKED",
+						   source, table, to_do), 1, places);
+	set_statement(run, &run->update,
+				  psprintf("UPDATE ONLY %s SET %s = $2 WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s "
+						   "RETURNING ctid, xmin, %s IS NULL",
+						   table, target, is_leaf, target), 2, values);
+	set_statement(run, &run->pending,
+				  psprintf("SELECT ctid, xmin FROM ONLY %s WHERE %s", table, to_do), 0, NULL);
+	set_statement(run, &run->probe,
+				  psprintf("SELECT FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s FOR NO KEY UPDATE NOWAIT",
+						   table, to_do), 1, places);
+	set_statement(run, &run->look,
+				  psprintf("SELECT FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND "
+						   "xmin OPERATOR(pg_catalog.=) $2 AND %s",
+						   table, to_do), 2, places);
+	set_statement(run, &run->count,
+				  psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s", table, to_do), 0, NULL);
+}
+
+/* New storage (TRUNCATE, CLUSTER, ALTER TABLE, ...) has other rows in its places. */
+static void
+forget_places(TableRun *run)
+{
+	HASHCTL		control = {0};
+
+	if (run->left != NULL)
+		hash_destroy(run->left);
+	control.keysize = sizeof(RowVersion);
+	control.entrysize = sizeof(LeftRow);
+	control.hcxt = run->context;
+	run->left = hash_create("albert rows left out", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	ItemPointerSet(&run->position, 0, 0);
+}
+
+static bool
+enter_locked(TableRun *run)
+{
+	Oid			table = run->job->relation;
+	Relation	leaf;
+	bool		usable;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s\" has been dropped while it was being filled", run->table_name)));
+	leaf = try_relation_open(run->leaf, NoLock);
+	if (leaf == NULL)
+		return false;
+	usable = leaf->rd_rel->relkind == RELKIND_RELATION && !RELATION_IS_OTHER_TEMP(leaf) &&
+		(run->leaf == table || is_below(run->leaf, table));
+	if (usable)
+	{
+		require_column(run->leaf, run->job->source, false);
+		require_column(run->leaf, run->job->target, true);
+		AlbertLeafRequireFunction(run);
+		set_statements(run, leaf);
+		run->leaf_name = MemoryContextStrdup(run->context, RelationGetRelationName(leaf));
+		if (run->left == NULL || run->file != leaf->rd_rel->relfilenode)
+			forget_places(run);
+		run->file = leaf->rd_rel->relfilenode;
+	}
+	relation_close(leaf, NoLock);
+	return usable;
+}
+
+bool
+AlbertLeafEnter(TableRun *run)
+{
+	if (!lock_leaf(run))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not obtain lock on table \"%s\"", get_rel_name(run->leaf)),
+				 AlbertHolderDetail(&run->table_wait.holder),
+				 AlbertHolderHint(&run->table_wait.holder)));
+	return enter_locked(run);
+}
+
+void
+AlbertLeafBegin(TableRun *run, Oid leaf)
+{
+	run->leaf = leaf;
+	run->leaf_name = NULL;
+	memset(&run->table_wait, 0, sizeof(JobWait));
+	memset(&run->row_wait, 0, sizeof(JobWait));
+}
+
+void
+AlbertLeafEnd(TableRun *run)
+{
+	if (run->left != NULL)
+		hash_destroy(run->left);
+	run->left = NULL;
+}
