@@ -20,10 +20,12 @@
 
 #include "executor/holder.h"
 
+/* A prepared transaction's locks have no pid, and its number only in the lock on that number. */
 #define HOLDER_QUERY \
-	"SELECT l.pid, p.gid FROM pg_catalog.pg_locks l " \
-	"LEFT JOIN pg_catalog.pg_prepared_xacts p ON l.virtualtransaction = '-1/' || p.transaction::text " \
-	"WHERE l.granted AND coalesce(l.pid, 0) <> pg_backend_pid() AND "
+	"SELECT l.pid, (SELECT p.gid FROM pg_catalog.pg_locks x " \
+	"JOIN pg_catalog.pg_prepared_xacts p ON p.transaction = x.transactionid " \
+	"WHERE x.pid IS NULL AND x.virtualtransaction = l.virtualtransaction LIMIT 1) " \
+	"FROM pg_catalog.pg_locks l WHERE l.granted AND coalesce(l.pid, 0) <> pg_backend_pid() AND "
 
 /* The first of the locks that a condition on pg_locks finds. */
 static void

@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
@@ -21,6 +22,17 @@
 #include "functions/functions.h"
 
 /* ---------- CALL albert_embed_table(relation, source, target, model, task, batch_tokens) ---------- */
+
+static void
+require_primary(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+				 errmsg("albert_embed_table cannot fill a table on a standby"),
+				 errhint("Call it on the primary; the standby receives what it writes.")));
+	PreventCommandIfReadOnly("albert_embed_table");
+}
 
 static void
 require_no_transaction_block(FunctionCallInfo fcinfo)
@@ -89,6 +101,7 @@ albert_embed_table(PG_FUNCTION_ARGS)
 	AlbertTableJob job = {0};
 
 	require_no_transaction_block(fcinfo);
+	require_primary();
 	for (int i = 0; i < PG_NARGS(); i++)
 	{
 		if (PG_ARGISNULL(i) && i != 3)
