@@ -286,6 +286,7 @@ begin_run(TableRun *run, const AlbertTableJob *job)
 
 	run->progress.pid = MyProcPid;
 	run->progress.database = MyDatabaseId;
+	run->progress.role = GetSessionUserId();
 	run->progress.relation = job->relation;
 	strlcpy(run->progress.model, job->model, NAMEDATALEN);
 	strlcpy(run->progress.task, job->task, NAMEDATALEN);

@@ -14,6 +14,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "parser/parse_coerce.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -46,6 +47,28 @@ require_column(Oid table, const char *column, bool to_write)
 				 errmsg("column \"%s\" is a generated column", column),
 				 errdetail("The server fills it whenever a row is written.")));
 	ReleaseSysCache(tuple);
+}
+
+/* A column that takes no value ends the call; only domains and casts have a say about single values. */
+static void
+require_type(Oid table, const AlbertTableJob *job)
+{
+	Oid			result = get_func_rettype(job->function);
+	Oid			type = get_atttype(table, get_attnum(table, job->target));
+
+	if (!can_coerce_type(1, &result, &type, COERCION_ASSIGNMENT))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" is of type %s but albert_%s makes values of type %s",
+						job->target, format_type_be(type), job->task, format_type_be(result))));
+}
+
+static void
+require_columns(Oid table, const AlbertTableJob *job)
+{
+	require_column(table, job->source, false);
+	require_column(table, job->target, true);
+	require_type(table, job);
 }
 
 /* Are the table's rows on other servers, in Citus's shards? */
@@ -88,8 +111,7 @@ AlbertLeafRequire(Oid table, const AlbertTableJob *job)
 				 errhint("Run it on each shard: SELECT * FROM run_command_on_shards('%s', "
 						 "$$CALL albert_embed_table('%%s', '%s', '%s', model => '%s')$$).",
 						 name, job->source, job->target, job->model)));
-	require_column(table, job->source, false);
-	require_column(table, job->target, true);
+	require_columns(table, job);
 }
 
 /* ---------- of each transaction ---------- */
@@ -235,9 +257,8 @@ enter_locked(TableRun *run)
 		(run->leaf == table || is_below(run->leaf, table));
 	if (usable)
 	{
-		require_column(run->leaf, run->job->source, false);
-		require_column(run->leaf, run->job->target, true);
 		AlbertLeafRequireFunction(run);
+		require_columns(run->leaf, run->job);
 		set_statements(run, leaf);
 		run->leaf_name = MemoryContextStrdup(run->context, RelationGetRelationName(leaf));
 		if (run->left == NULL || run->file != leaf->rd_rel->relfilenode)

@@ -13,6 +13,7 @@ typedef struct AlbertProgress
 {
 	int			pid;
 	Oid			database;
+	Oid			role;			/* who has connected */
 	Oid			relation;
 	char		model[NAMEDATALEN];
 	char		task[NAMEDATALEN];

@@ -6,10 +6,12 @@
 
 #include "access/xlog.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
@@ -57,14 +59,16 @@ is_column_function(Oid function)
 		signature->model == 1 && signature->types[1] == TEXTOID;
 }
 
-/* albert_TASK(content text, model text, ...) in the schema of the procedure. */
-static Oid
-task_function(FunctionCallInfo fcinfo, const char *task)
+Oid
+AlbertColumnFunction(Oid schema, const char *task)
 {
-	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
+	char	   *schema_name = get_namespace_name(schema);
 	char	   *name = psprintf("albert_%s", task);
-	FuncCandidateList candidate = AlbertFunctionCandidates(list_make2(makeString(schema), makeString(name)), 2);
+	FuncCandidateList candidate;
 
+	if (schema_name == NULL)
+		elog(ERROR, "cache lookup failed for namespace %u", schema);
+	candidate = AlbertFunctionCandidates(list_make2(makeString(schema_name), makeString(name)), 2);
 	for (; candidate != NULL; candidate = candidate->next)
 	{
 		if (OidIsValid(candidate->oid) && is_column_function(candidate->oid))
@@ -117,7 +121,7 @@ albert_embed_table(PG_FUNCTION_ARGS)
 	job.batch_tokens = AlbertIntOption("batch_tokens", PG_GETARG_DATUM(5), 1, 1000000);
 	if (job.model == NULL)
 		job.model = MemoryContextStrdup(PortalContext, albert_model);
-	job.function = task_function(fcinfo, job.task);
+	job.function = AlbertColumnFunction(get_func_namespace(fcinfo->flinfo->fn_oid), job.task);
 	AlbertTableJobRun(&job);
 	PG_RETURN_VOID();
 }
@@ -133,6 +137,8 @@ put_progress(ReturnSetInfo *rsinfo, const AlbertProgress *progress)
 	double		seconds = (GetCurrentTimestamp() - progress->started_at) / 1e6;
 	double		rate = seconds > 0 ? done / seconds : 0;
 	char	   *database = get_database_name(progress->database);
+	bool		may_see = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
+		has_privs_of_role(GetUserId(), progress->role);
 
 	values[0] = Int32GetDatum(progress->pid);
 	nulls[1] = database == NULL;
@@ -150,6 +156,9 @@ put_progress(ReturnSetInfo *rsinfo, const AlbertProgress *progress)
 	nulls[11] = rate <= 0;
 	values[11] = Float8GetDatum(rate <= 0 ? 0
 								: Max(progress->rows_total - done, 0) / rate);
+	/* as in the server's own views of progress, which tell everybody that there is something */
+	for (int i = 2; !may_see && i < 12; i++)
+		nulls[i] = true;
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 

@@ -78,6 +78,11 @@ extern const AlbertTask albert_attention_task;
 	} \
 	extern const AlbertTask name##_task
 
+/* embed_table.c */
+
+/* albert_TASK(content text, model text, ...) in a schema; an error when no such function makes one value of one text. */
+extern Oid	AlbertColumnFunction(Oid schema, const char *task);
+
 /* values.c: SQL values and options */
 
 extern Datum AlbertFloatArray(const float *values, int n);

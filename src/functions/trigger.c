@@ -56,6 +56,39 @@ column_number(const TriggerData *data, int argument)
 	return number;
 }
 
+/* Generated columns are computed when all triggers before the row's change have run: there is nothing in them yet, or the old value. */
+static void
+require_plain_columns(Form_pg_attribute target, Form_pg_attribute source)
+{
+	if (target->attgenerated != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_GENERATED_ALWAYS),
+				 errmsg("column \"%s\" is a generated column", NameStr(target->attname)),
+				 errdetail("The server fills it whenever a row is written.")));
+	if (source->attgenerated != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("albert_embedding_trigger cannot read the generated column \"%s\"", NameStr(source->attname)),
+				 errdetail("Generated columns are computed after the triggers that run before a row is written."),
+				 errhint("Name a column that it is made from, or make \"%s\" a generated column of the same expression.",
+						 NameStr(target->attname))));
+}
+
+/*
+ * The embedding's function must be granted to who writes the row, as it must be
+ * for a generated column.  Once a statement, as there.
+ */
+static void
+require_execute(FunctionCallInfo fcinfo)
+{
+	static char checked;
+
+	if (fcinfo->flinfo->fn_extra == &checked)
+		return;
+	AlbertRequireExecute(AlbertColumnFunction(get_func_namespace(fcinfo->flinfo->fn_oid), "embedding"));
+	fcinfo->flinfo->fn_extra = &checked;
+}
+
 /* A value's text, by its type's output function unless it is a text already. */
 static AlbertText
 value_text(Datum value, Oid type)
@@ -70,26 +103,28 @@ value_text(Datum value, Oid type)
 	return AlbertTextFromDatum(CStringGetTextDatum(OidOutputFunctionCall(output, value)));
 }
 
-/* Is there nothing to do: the text is what it was, and its embedding is there? */
+/*
+ * Is the row's text new?  An inserted row's is, and an updated row's when it is
+ * another.  What the target holds plays no part: a value given for a new text
+ * need not be its embedding, and a column that is emptied is for a job to fill.
+ */
 static bool
-is_fresh(const TriggerData *data, HeapTuple row, int source, int target)
+is_new_text(const TriggerData *data, HeapTuple row, int source)
 {
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	Form_pg_attribute column = TupleDescAttr(desc, source - 1);
 	bool		old_null;
 	bool		new_null;
-	bool		target_null;
 	Datum		old_value;
 	Datum		new_value;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		return false;
-	(void) heap_getattr(row, target, desc, &target_null);
+		return true;
 	old_value = heap_getattr(data->tg_trigtuple, source, desc, &old_null);
 	new_value = heap_getattr(row, source, desc, &new_null);
-	if (target_null || old_null || new_null)
-		return false;
-	return datum_image_eq(old_value, new_value, column->attbyval, column->attlen);
+	if (old_null || new_null)
+		return old_null != new_null;
+	return !datum_image_eq(old_value, new_value, column->attbyval, column->attlen);
 }
 
 /* A real[] as the column's type, by what an assignment would do, a domain's checks included. */
@@ -121,6 +156,12 @@ embed(const AlbertText *text, const char *model)
 	AlbertItem	item = {.text = *text};
 	AlbertJob	job;
 
+	if (model != NULL && *model == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("a model's name must not be empty"),
+				 errhint("Leave the model out to use the one that albert.model names.")));
+
 	AlbertJobStartTask(&job, &albert_embedding_task, model);
 	AlbertTaskRun(&job, &item, 1);
 	return item.result;
@@ -143,7 +184,8 @@ albert_embedding_trigger(PG_FUNCTION_ARGS)
 	target = column_number(data, 0);
 	source = column_number(data, 1);
 	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	if (is_fresh(data, row, source, target))
+	require_plain_columns(TupleDescAttr(desc, target - 1), TupleDescAttr(desc, source - 1));
+	if (!is_new_text(data, row, source))
 		return PointerGetDatum(row);
 	value = heap_getattr(row, source, desc, &isnull);
 	if (!isnull)
@@ -151,6 +193,7 @@ albert_embedding_trigger(PG_FUNCTION_ARGS)
 		AlbertText	text = value_text(value, TupleDescAttr(desc, source - 1)->atttypid);
 		const char *model = data->tg_trigger->tgnargs > 2 ? data->tg_trigger->tgargs[2] : NULL;
 
+		require_execute(fcinfo);
 		value = embed(&text, model);
 	}
 	value = coerce_embedding(value, isnull, TupleDescAttr(desc, target - 1));

@@ -1,0 +1,142 @@
+-- CALL albert_embed_table in one session.  Interrupted, killed, shared and in
+-- the way of others it is in test/t/200_jobs.pl and test/t/205_jobs_others.pl.
+
+CREATE TABLE job_docs (id int PRIMARY KEY, body text, embedding real[], n int, pieces text[], best text);
+INSERT INTO job_docs (id, body) SELECT i, 'text number ' || i || repeat(' and more', i % 7) FROM generate_series(1, 50) i;
+UPDATE job_docs SET body = NULL WHERE id = 7;
+
+-- fills what is NULL, and nothing else
+CALL albert_embed_table('job_docs', 'body', 'embedding', model => 'small');
+SELECT count(*), count(embedding), count(*) FILTER (WHERE embedding = albert_embedding(body, 'small')) AS rightly FROM job_docs;
+CALL albert_embed_table('job_docs', source => 'body', target => 'embedding', model => 'small');
+UPDATE job_docs SET embedding = NULL WHERE id <= 10;
+SET albert.model = 'small';
+CALL albert_embed_table('job_docs', 'body', 'embedding', batch_tokens => 1);
+RESET albert.model;
+SELECT count(*) FILTER (WHERE embedding = albert_embedding(body, 'small')) AS rightly FROM job_docs;
+
+-- other tasks; rows that a task refuses are reported, and left
+CALL albert_embed_table('job_docs', 'body', 'n', model => 'small', task => 'token_count');
+CALL albert_embed_table('job_docs', 'body', 'pieces', model => 'small', task => 'tokenize');
+SELECT count(*) FILTER (WHERE n = albert_token_count(body, 'small')) AS n,
+       count(*) FILTER (WHERE pieces = albert_tokenize(body, 'small')) AS pieces FROM job_docs;
+CREATE TABLE job_masks (id int, body text, best text);
+INSERT INTO job_masks SELECT i, 'a text' || CASE WHEN i % 10 > 0 THEN ' [MASK]' ELSE '' END FROM generate_series(1, 30) i;
+CALL albert_embed_table('job_masks', 'body', 'best', model => 'small', task => 'fill_mask');
+SELECT count(best), count(*) FILTER (WHERE best = albert_fill_mask(body, 'small')) AS rightly FROM job_masks WHERE id % 10 > 0;
+CALL albert_embed_table('job_masks', 'body', 'best', model => 'classifier', task => 'fill_mask');
+-- the rows of a name that has to be quoted, in a schema that has to be, too
+CREATE SCHEMA "job Schema";
+CREATE TABLE "job Schema"."Te""xt" ("the Body" varchar, "the Target" real[]);
+INSERT INTO "job Schema"."Te""xt" VALUES ('one'), ('two');
+CALL albert_embed_table('"job Schema"."Te""xt"', 'the Body', 'the Target', model => 'small');
+DROP SCHEMA "job Schema" CASCADE;
+
+-- what it refuses, with or without rows to fill
+CALL albert_embed_table('job_docs', 'nothing', 'embedding');
+CALL albert_embed_table('job_docs', 'body', 'nothing');
+CALL albert_embed_table('job_docs', 'body', 'embedding', task => 'nothing');
+CALL albert_embed_table('job_docs', 'body', 'embedding', task => 'answer');
+CALL albert_embed_table('job_docs', 'body', 'embedding', batch_tokens => 0);
+CALL albert_embed_table('job_docs', NULL, 'embedding');
+CALL albert_embed_table(NULL, 'body', 'embedding');
+CALL albert_embed_table(999999, 'body', 'embedding');
+CALL albert_embed_table('pg_stats', 'body', 'embedding');
+CALL albert_embed_table('job_docs_pkey', 'body', 'embedding');
+\set VERBOSITY terse
+CALL albert_embed_table('job_docs', 'body', 'embedding', model => 'nothing');
+CALL albert_embed_table('job_docs', 'body', 'embedding', model => '');
+CALL albert_embed_table('job_docs', 'body', 'best', model => 'm01_plain', task => 'classify');
+\set VERBOSITY default
+BEGIN;
+CALL albert_embed_table('job_docs', 'body', 'embedding');
+ROLLBACK;
+DO $$ BEGIN CALL albert_embed_table('job_docs', 'body', 'embedding', model => 'small'); END $$;
+SET default_transaction_read_only = on;
+CALL albert_embed_table('job_docs', 'body', 'embedding', model => 'small');
+RESET default_transaction_read_only;
+
+-- a column that does not take the value ends the call
+\set VERBOSITY terse
+ALTER TABLE job_docs ADD place point, ADD twice real[] GENERATED ALWAYS AS (embedding || embedding) STORED;
+CALL albert_embed_table('job_docs', 'body', 'place', model => 'small');
+CALL albert_embed_table('job_docs', 'body', 'twice', model => 'small');
+CREATE DOMAIN job_short AS real[] CHECK (cardinality(value) < 10);
+ALTER TABLE job_docs ADD short job_short;
+CALL albert_embed_table('job_docs', 'body', 'short', model => 'small');
+\set VERBOSITY default
+
+-- a trigger that keeps rows from being updated, or the value out
+CREATE FUNCTION job_refuse() RETURNS trigger LANGUAGE plpgsql AS
+	$$BEGIN IF new.id = 5 THEN RETURN NULL; ELSIF new.id IN (6, 8) THEN new.n = NULL; END IF; RETURN new; END$$;
+CREATE TRIGGER refuse BEFORE UPDATE ON job_docs FOR EACH ROW EXECUTE FUNCTION job_refuse();
+ALTER TABLE job_docs DISABLE TRIGGER refuse;
+UPDATE job_docs SET n = NULL;
+ALTER TABLE job_docs ENABLE TRIGGER refuse;
+CALL albert_embed_table('job_docs', 'body', 'n', model => 'small', task => 'token_count');
+SELECT string_agg(id::text, ',' ORDER BY id) FROM job_docs WHERE n IS NULL AND body IS NOT NULL;
+
+-- partitions, and heirs; a foreign one is named
+CREATE TABLE job_parts (id int, body text, embedding real[]) PARTITION BY RANGE (id);
+CREATE TABLE job_parts_1 PARTITION OF job_parts FOR VALUES FROM (0) TO (50);
+CREATE TABLE job_parts_2 PARTITION OF job_parts FOR VALUES FROM (50) TO (1000) PARTITION BY RANGE (id);
+CREATE TABLE job_parts_21 PARTITION OF job_parts_2 FOR VALUES FROM (50) TO (1000);
+INSERT INTO job_parts SELECT i, 'part ' || i FROM generate_series(1, 120) i;
+CALL albert_embed_table('job_parts', 'body', 'embedding', model => 'small');
+SELECT count(*) FILTER (WHERE embedding = albert_embedding(body, 'small')) AS rightly FROM job_parts;
+CREATE FOREIGN DATA WRAPPER job_far;
+CREATE SERVER job_far FOREIGN DATA WRAPPER job_far;
+CREATE FOREIGN TABLE job_parts_3 PARTITION OF job_parts FOR VALUES FROM (1000) TO (2000) SERVER job_far;
+CALL albert_embed_table('job_parts', 'body', 'embedding', model => 'small');
+CALL albert_embed_table('job_parts_3', 'body', 'embedding', model => 'small');
+DROP FOREIGN DATA WRAPPER job_far CASCADE;
+CREATE TABLE job_above (id int, body text, embedding real[]);
+CREATE TABLE job_heir () INHERITS (job_above);
+INSERT INTO job_above VALUES (1, 'above');
+INSERT INTO job_heir VALUES (2, 'heir');
+CALL albert_embed_table('job_above', 'body', 'embedding', model => 'small');
+
+-- a table of which Citus has a list is in shards
+SET allow_system_table_mods = on;
+CREATE TABLE pg_catalog.pg_dist_partition (logicalrelid regclass);
+INSERT INTO pg_catalog.pg_dist_partition VALUES ('job_above');
+CALL albert_embed_table('job_above', 'body', 'embedding', model => 'small');
+CALL albert_embed_table('job_heir', 'body', 'embedding', model => 'small');
+DROP TABLE pg_catalog.pg_dist_partition;
+RESET allow_system_table_mods;
+
+-- who may: the table's privileges, and the function's
+CREATE ROLE regress_job_writer;
+GRANT SELECT ON job_masks TO regress_job_writer;
+SET ROLE regress_job_writer;
+\set VERBOSITY terse
+CALL albert_embed_table('job_masks', 'body', 'best', model => 'small', task => 'fill_mask');
+\set VERBOSITY default
+RESET ROLE;
+GRANT UPDATE ON job_masks TO regress_job_writer;
+SELECT string_agg(oid::regprocedure::text, ', ') AS functions FROM pg_proc WHERE proname = 'albert_fill_mask' \gset
+REVOKE EXECUTE ON FUNCTION :functions FROM PUBLIC;
+SET ROLE regress_job_writer;
+CALL albert_embed_table('job_masks', 'body', 'best', model => 'small', task => 'fill_mask');
+RESET ROLE;
+GRANT EXECUTE ON FUNCTION :functions TO PUBLIC;
+SET ROLE regress_job_writer;
+CALL albert_embed_table('job_masks', 'body', 'best', model => 'small', task => 'fill_mask');
+RESET ROLE;
+
+-- row security: rows that may be seen but not updated are named, and end nothing
+ALTER TABLE job_above ENABLE ROW LEVEL SECURITY;
+CREATE POLICY sees ON job_above FOR SELECT USING (true);
+CREATE POLICY changes ON job_above FOR UPDATE USING (id > 5);
+GRANT SELECT, UPDATE ON job_above, job_heir TO regress_job_writer;
+INSERT INTO job_above SELECT i, 'text ' || i FROM generate_series(3, 9) i;
+SET ROLE regress_job_writer;
+CALL albert_embed_table('job_above', 'body', 'embedding', model => 'small');
+RESET ROLE;
+SELECT string_agg(id::text, ',' ORDER BY id) FROM ONLY job_above WHERE embedding IS NULL;
+
+SELECT count(*) FROM albert_progress;
+DROP TABLE job_docs, job_masks, job_parts, job_heir, job_above;
+DROP FUNCTION job_refuse;
+DROP DOMAIN job_short;
+DROP ROLE regress_job_writer;
