@@ -10,12 +10,13 @@ use lib "$FindBin::RealBin/../perl";
 use AlbertModels;
 use AlbertSession;
 use AlbertTest;
+use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
 my $models = make_models(small => SMALL);
-my $node = albert_node('jobs_others', conf => model_conf($models) . "max_prepared_transactions = 5\n");
+my $node = albert_node('jobs_others', init => [ allows_streaming => 1 ], conf => model_conf($models) . "max_prepared_transactions = 5\n");
 my $gate = AlbertSession->new($node, 'postgres');
 
 $node->safe_psql('postgres', q{
@@ -307,6 +308,16 @@ $node->poll_query_until('postgres', q{SELECT rows_done = 98 FROM albert_progress
 $holder->query('COMMIT');
 like(($job->wait)[1], qr/NOTICE:  100 rows done, 0 left out/, 'a session of serializable transactions');
 like(ends(q{SET default_transaction_read_only = on; } . fill('docs')), qr/^ERROR:  cannot execute albert_embed_table in a read-only transaction$/m, 'a read-only one');
+
+# ---- a standby ----
+
+$node->backup('copy');
+my $standby = PostgreSQL::Test::Cluster->new('jobs_standby');
+$standby->init_from_backup($node, 'copy', has_streaming => 1);
+$standby->start;
+$standby->psql('postgres', fill('docs'), stderr => \$err);
+like($err, qr/ERROR:  albert_embed_table cannot fill a table on a standby\nHINT:  Call it on the primary; the standby receives what it writes\.$/, 'a standby');
+$standby->stop;
 
 $node->stop;
 done_testing();
