@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "common/hashfn.h"
+#include "storage/lock.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -197,10 +198,30 @@ build(LoadState *state, AlbertPart part)
 	}
 }
 
+/*
+ * Tests of what happens during a load hold it up: in a server that was started
+ * with the name of a model in ALBERT_TEST_PAUSE, its load waits here while
+ * somebody holds the advisory lock 1.
+ */
+static void
+pause_for_test(const char *name)
+{
+	const char *paused = getenv("ALBERT_TEST_PAUSE");
+	LOCKTAG		tag;
+
+	if (paused == NULL || strcmp(paused, name) != 0)
+		return;
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 1, 1);
+	(void) LockAcquire(&tag, ShareLock, false, false);
+	LockRelease(&tag, ShareLock, false);
+}
+
 static void
 load_part(LoadState *state, AlbertPart part)
 {
 	state->segments[part] = AlbertMemoryCreate(state->name, state->sizes[part]);
+	if (part == ALBERT_PART_WEIGHTS)
+		pause_for_test(state->name);
 	build(state, part);
 	if (part == ALBERT_PART_WEIGHTS)
 	{

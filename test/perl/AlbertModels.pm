@@ -1,5 +1,5 @@
 # AlbertModels.pm
-#	  Models made for the tests of the store, and sessions stopped in the
+#	  Models made for the tests of the store, and sessions held up in the
 #	  middle of loading one.
 package AlbertModels;
 
@@ -10,13 +10,11 @@ use Cwd qw(abs_path);
 use Exporter 'import';
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Time::HiRes qw(sleep time);
 use Test::More;
 
-our @EXPORT = qw(make_models model_conf loads_logged stop_in_load model_state embedding SMALL LARGE);
+our @EXPORT = qw(make_models model_conf loads_logged pause_loads_of stop_in_load go_on model_state embedding SMALL LARGE);
 
-# Settings of make_models.py: a model that is loaded in no time, and one whose
-# loading takes a few tenths of a second.
+# Settings of make_models.py: a model of less than a megabyte, and one of 200.
 use constant SMALL => 'hidden_size=32';
 use constant LARGE => 'embedding_size=128,hidden_size=1024,intermediate_size=4096,num_attention_heads=16,'
   . 'num_hidden_groups=4,num_hidden_layers=4,max_position_embeddings=512';
@@ -70,32 +68,37 @@ sub model_state
 	return $session->query("SELECT string_agg(state, ',') FROM albert_models WHERE name = '$model'");
 }
 
-# Let a session load a model and stop its process in the middle of it.  The
-# session is $session; $watcher is another one, of a superuser.  False when the
-# process was always quicker, so that it cannot be tested here.
+# Let a session load a model and stop in the middle of it, until go_on.  The
+# session is $session; $watcher is another one, of a superuser.  The server
+# must have been started with pause_loads_of.
 sub stop_in_load
 {
 	my ($node, $session, $watcher, $model) = @_;
 
-	for my $try (1 .. 20)
-	{
-		my $offset = -s $node->logfile;
-		my $end = time + 60;
-		my $seen = 0;
+	$watcher->query("SELECT albert_unload('$model')");
+	$watcher->query('SELECT pg_advisory_lock(1)');
+	$session->send("SELECT albert_load('$model')");
+	$node->poll_query_until('postgres',
+		q(SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = ) . $session->pid)
+	  or die 'the session does not load the model';
+	return;
+}
 
-		$watcher->query("SELECT albert_unload('$model')");
-		$session->send("SELECT albert_load('$model')");
-		while (!$seen && time < $end)
-		{
-			$seen = slurp_file($node->logfile, $offset) =~ /albert loads model "\Q$model\E"/;
-			sleep 0.001;
-		}
-		kill 'STOP', $session->pid;
-		return 1 if model_state($watcher, $model) eq 'loading';
-		kill 'CONT', $session->pid;
-		$session->wait;
-	}
-	return 0;
+sub go_on
+{
+	my ($watcher) = @_;
+
+	$watcher->query('SELECT pg_advisory_unlock(1)');
+	return;
+}
+
+# For servers that are started from now on.
+sub pause_loads_of
+{
+	my ($model) = @_;
+
+	$ENV{ALBERT_TEST_PAUSE} = $model;
+	return;
 }
 
 1;
