@@ -39,20 +39,36 @@ SELECT rows, truncated FROM albert_stats WHERE model = 'albert-mini';
 SELECT albert_stats_reset();
 SELECT calls, rows, tokens, truncated, batches, seconds FROM albert_stats WHERE model = 'albert-mini';
 
--- names
-\set VERBOSITY terse
+-- names are those of directories, and nothing but names
+\set VERBOSITY sqlstate
 SELECT albert_load('albert-maxi');
+SELECT albert_load('x' || repeat('y', 62));
+SELECT albert_load('Albert-Mini');
+\set VERBOSITY default
+SELECT albert_load(repeat('x', 64));
+\set VERBOSITY terse
 SELECT albert_load('../albert-mini');
 SELECT albert_load('/etc/passwd');
+SELECT albert_load('albert-mini/');
+SELECT albert_load('.hidden');
+SELECT albert_load('.');
+SELECT albert_load('..');
+SELECT albert_load('two words');
+SELECT albert_load('al;bert');
+SELECT albert_load(U&'\00e4lbert');
+SELECT albert_load(E'albert\nmini');
 SELECT albert_load('');
-SELECT albert_load(NULL), albert_unload(NULL);
+SELECT albert_unload('../albert-mini');
+SELECT albert_unload('');
 SELECT albert_token_count('one', 'albert-maxi');
+SELECT albert_token_count('one', '../albert-mini');
+\set VERBOSITY default
+SELECT albert_load(NULL), albert_unload(NULL);
+SELECT albert_unload('albert-maxi');
 SET albert.model = 'albert-maxi';
+\set VERBOSITY terse
 SELECT albert_token_count('one');
 \set VERBOSITY default
-SET albert.model = 'no/slash';
-SET albert.model = '';
-SELECT albert_token_count('one');
 RESET albert.model;
 
 -- everything the extension has is described
