@@ -216,7 +216,8 @@ AlbertSharedRoom(Size size, LWLock **lock)
 {
 	AlbertRegistry *shared = AlbertRegistryGet();
 
-	Assert(size <= sizeof(shared->room));
+	if (size > sizeof(shared->room))
+		elog(ERROR, "%zu bytes do not fit into the room of %zu in shared memory", size, sizeof(shared->room));
 	*lock = &shared->room_lock;
 	return shared->room;
 }

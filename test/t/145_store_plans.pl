@@ -26,6 +26,8 @@ CREATE FUNCTION immutable_sql() RETURNS real LANGUAGE sql IMMUTABLE AS $$ SELECT
 CREATE FUNCTION immutable_plpgsql() RETURNS real LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN (albert_embedding('the war', 'small'))[1]; END $$;
 CREATE DOMAIN as_computed AS real CHECK (VALUE = (albert_embedding('the war', 'small'))[1]);
 CREATE TABLE indexed AS SELECT i::real AS x FROM generate_series(1, 1000) i;
+CREATE TABLE texts AS SELECT 'the war' AS body FROM generate_series(1, 20);
+ALTER TABLE texts SET (parallel_workers = 2);
 CREATE INDEX indexed_sum ON indexed ((x + (albert_embedding('the war', 'small'))[1]));
 SQL
 
@@ -170,6 +172,10 @@ isnt($int8, $new, 'the server computes in another precision');
 is(answers($sessions{$_}), $int8, "$_ session: plans follow a reload") for sort keys %sessions;
 is($super->query(q(SELECT string_agg(precision, ' ' ORDER BY precision) FROM albert_models WHERE name = 'small')), 'fp32 int8',
 	'what was loaded before stays until there is need of its memory');
+is($super->query(<<'SQL'), $int8, 'so do parallel workers');
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0; SET parallel_leader_participation = off;
+SELECT string_agg(DISTINCT e[1]::text, ' ') FROM (SELECT albert_embedding(body, 'small') AS e FROM texts OFFSET 0) AS t
+SQL
 set_server('precision', 'fp32');
 is(answers($sessions{$_}), $new, "$_ session: and back") for sort keys %sessions;
 set_server('kernel', 'generic');
