@@ -88,7 +88,11 @@ REVOKE ALL ON FUNCTION albert_stats_reset() FROM PUBLIC;
 -- for a named one (IMMUTABLE); the model follows the texts, options are given
 -- by name.  The first option is never a text, so that a model after the texts
 -- cannot be taken for an option.  Where a second text is optional it is given
--- as pair => ... or between the text and the model.
+-- as pair => ... or between the text and the model.  Forms of one name do not
+-- differ in text against text[] alone: a parameter without a type is taken
+-- for a text.  What becomes of long texts is said by the setting
+-- albert.overflow for the default model, and for a named one, which follows
+-- no setting, by the option overflow.
 -- ---------------------------------------------------------------------
 
 -- ---------------------------------------------------------------------
@@ -225,11 +229,11 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_fill_mask(text) IS
 'the most probable tokens at the masks of a text (by the default model)';
 
-CREATE FUNCTION albert_fill_mask(content text, model text)
+CREATE FUNCTION albert_fill_mask(content text, model text, overflow text DEFAULT 'truncate')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_fill_mask'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_fill_mask(text, text) IS
+COMMENT ON FUNCTION albert_fill_mask(text, text, text) IS
 'the most probable tokens at the masks of a text';
 
 CREATE FUNCTION albert_fill_mask_candidates(content text, top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
@@ -240,11 +244,11 @@ COMMENT ON FUNCTION albert_fill_mask_candidates(text, integer, text[]) IS
 'ranked candidates for each mask of a text (by the default model)';
 
 CREATE FUNCTION albert_fill_mask_candidates(content text, model text,
-	top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
+	top_k integer DEFAULT 5, targets text[] DEFAULT '{}', overflow text DEFAULT 'truncate')
 RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
 AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_fill_mask_candidates(text, text, integer, text[]) IS
+COMMENT ON FUNCTION albert_fill_mask_candidates(text, text, integer, text[], text) IS
 'ranked candidates for each mask of a text';
 
 
@@ -261,27 +265,27 @@ COMMENT ON FUNCTION albert_embedding(text, boolean, integer, text, text) IS
 'embedding of a text (by the default model)';
 
 CREATE FUNCTION albert_embedding(content text, model text,
-	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
+	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '', overflow text DEFAULT 'truncate')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_embedding(text, text, boolean, integer, text, text) IS
+COMMENT ON FUNCTION albert_embedding(text, text, boolean, integer, text, text, text) IS
 'embedding of a text';
 
-CREATE FUNCTION albert_embedding(content text[],
+CREATE FUNCTION albert_embeddings(content text[],
 	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
 RETURNS real[]
-AS 'MODULE_PATHNAME', 'albert_embedding_array'
+AS 'MODULE_PATHNAME', 'albert_embeddings'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50000;
-COMMENT ON FUNCTION albert_embedding(text[], boolean, integer, text, text) IS
+COMMENT ON FUNCTION albert_embeddings(text[], boolean, integer, text, text) IS
 'embeddings of several texts, one row each (by the default model)';
 
-CREATE FUNCTION albert_embedding(content text[], model text,
-	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '')
+CREATE FUNCTION albert_embeddings(content text[], model text,
+	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '', overflow text DEFAULT 'truncate')
 RETURNS real[]
-AS 'MODULE_PATHNAME', 'albert_embedding_array'
+AS 'MODULE_PATHNAME', 'albert_embeddings'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50000;
-COMMENT ON FUNCTION albert_embedding(text[], text, boolean, integer, text, text) IS
+COMMENT ON FUNCTION albert_embeddings(text[], text, boolean, integer, text, text, text) IS
 'embeddings of several texts, one row each';
 
 CREATE FUNCTION albert_token_embeddings(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
@@ -292,18 +296,18 @@ COMMENT ON FUNCTION albert_token_embeddings(text, boolean, text) IS
 'last hidden state by token of a text, or of a pair of texts (by the default model)';
 
 CREATE FUNCTION albert_token_embeddings(content text, model text,
-	special_tokens boolean DEFAULT true, pair text DEFAULT '')
+	special_tokens boolean DEFAULT true, pair text DEFAULT '', overflow text DEFAULT 'truncate')
 RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
 AS 'MODULE_PATHNAME', 'albert_token_embeddings'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_token_embeddings(text, text, boolean, text) IS
+COMMENT ON FUNCTION albert_token_embeddings(text, text, boolean, text, text) IS
 'last hidden state by token of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_token_embeddings(content text, second text, model text)
+CREATE FUNCTION albert_token_embeddings(content text, second text, model text, overflow text DEFAULT 'truncate')
 RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
 AS 'MODULE_PATHNAME', 'albert_token_embeddings'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_token_embeddings(text, text, text) IS
+COMMENT ON FUNCTION albert_token_embeddings(text, text, text, text) IS
 'last hidden state by token of a pair of texts';
 
 CREATE FUNCTION albert_similarity(a text, b text)
@@ -313,11 +317,11 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_similarity(text, text) IS
 'cosine similarity of the embeddings of two texts (by the default model)';
 
-CREATE FUNCTION albert_similarity(a text, b text, model text)
+CREATE FUNCTION albert_similarity(a text, b text, model text, overflow text DEFAULT 'truncate')
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_similarity'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_similarity(text, text, text) IS
+COMMENT ON FUNCTION albert_similarity(text, text, text, text) IS
 'cosine similarity of the embeddings of two texts';
 
 CREATE FUNCTION albert_similarity(a real[], b real[])
@@ -339,11 +343,11 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_sentence_order(text, text) IS
 'probability that text b follows text a (by the default model)';
 
-CREATE FUNCTION albert_sentence_order(a text, b text, model text)
+CREATE FUNCTION albert_sentence_order(a text, b text, model text, overflow text DEFAULT 'truncate')
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_sentence_order'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_sentence_order(text, text, text) IS
+COMMENT ON FUNCTION albert_sentence_order(text, text, text, text) IS
 'probability that text b follows text a';
 
 CREATE FUNCTION albert_classify(content text, min_score real DEFAULT '-infinity', pair text DEFAULT '')
@@ -354,18 +358,18 @@ COMMENT ON FUNCTION albert_classify(text, real, text) IS
 'best label of a text, or of a pair of texts (by the default model)';
 
 CREATE FUNCTION albert_classify(content text, model text,
-	min_score real DEFAULT '-infinity', pair text DEFAULT '')
+	min_score real DEFAULT '-infinity', pair text DEFAULT '', overflow text DEFAULT 'truncate')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_classify(text, text, real, text) IS
+COMMENT ON FUNCTION albert_classify(text, text, real, text, text) IS
 'best label of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_classify(content text, second text, model text)
+CREATE FUNCTION albert_classify(content text, second text, model text, overflow text DEFAULT 'truncate')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_classify(text, text, text) IS
+COMMENT ON FUNCTION albert_classify(text, text, text, text) IS
 'best label of a pair of texts';
 
 CREATE FUNCTION albert_classify_scores(content text, top_k integer DEFAULT 0, pair text DEFAULT '')
@@ -376,50 +380,50 @@ COMMENT ON FUNCTION albert_classify_scores(text, integer, text) IS
 'labels with their scores, best first, of a text, or of a pair of texts (by the default model)';
 
 CREATE FUNCTION albert_classify_scores(content text, model text,
-	top_k integer DEFAULT 0, pair text DEFAULT '')
+	top_k integer DEFAULT 0, pair text DEFAULT '', overflow text DEFAULT 'truncate')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_classify_scores(text, text, integer, text) IS
+COMMENT ON FUNCTION albert_classify_scores(text, text, integer, text, text) IS
 'labels with their scores, best first, of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_classify_scores(content text, second text, model text)
+CREATE FUNCTION albert_classify_scores(content text, second text, model text, overflow text DEFAULT 'truncate')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_classify_scores(text, text, text) IS
+COMMENT ON FUNCTION albert_classify_scores(text, text, text, text) IS
 'labels with their scores, best first, of a pair of texts';
 
-CREATE FUNCTION albert_classify(content text, labels text[],
+CREATE FUNCTION albert_zero_shot(content text, labels text[],
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS text
-AS 'MODULE_PATHNAME', 'albert_classify_labels'
+AS 'MODULE_PATHNAME', 'albert_zero_shot'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_classify(text, text[], boolean, text) IS
+COMMENT ON FUNCTION albert_zero_shot(text, text[], boolean, text) IS
 'the label, of those given, that a text entails most (by the default model)';
 
-CREATE FUNCTION albert_classify(content text, labels text[], model text,
-	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
+CREATE FUNCTION albert_zero_shot(content text, labels text[], model text,
+	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.', overflow text DEFAULT 'truncate')
 RETURNS text
-AS 'MODULE_PATHNAME', 'albert_classify_labels'
+AS 'MODULE_PATHNAME', 'albert_zero_shot'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_classify(text, text[], text, boolean, text) IS
+COMMENT ON FUNCTION albert_zero_shot(text, text[], text, boolean, text, text) IS
 'the label, of those given, that a text entails most';
 
-CREATE FUNCTION albert_classify_scores(content text, labels text[],
+CREATE FUNCTION albert_zero_shot_scores(content text, labels text[],
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
+AS 'MODULE_PATHNAME', 'albert_zero_shot_scores'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000 ROWS 3 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_classify_scores(text, text[], boolean, text) IS
+COMMENT ON FUNCTION albert_zero_shot_scores(text, text[], boolean, text) IS
 'the labels given with how much a text entails each, best first (by the default model)';
 
-CREATE FUNCTION albert_classify_scores(content text, labels text[], model text,
-	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
+CREATE FUNCTION albert_zero_shot_scores(content text, labels text[], model text,
+	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.', overflow text DEFAULT 'truncate')
 RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_classify_labels_scores'
+AS 'MODULE_PATHNAME', 'albert_zero_shot_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 ROWS 3 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_classify_scores(text, text[], text, boolean, text) IS
+COMMENT ON FUNCTION albert_zero_shot_scores(text, text[], text, boolean, text, text) IS
 'the labels given with how much a text entails each, best first';
 
 CREATE FUNCTION albert_choose(context text, choices text[])
@@ -429,11 +433,11 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose(text, text[]) IS
 'number, from 1, of the choice that fits a context best (by the default model)';
 
-CREATE FUNCTION albert_choose(context text, choices text[], model text)
+CREATE FUNCTION albert_choose(context text, choices text[], model text, overflow text DEFAULT 'truncate')
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_choose'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_choose(text, text[], text) IS
+COMMENT ON FUNCTION albert_choose(text, text[], text, text) IS
 'number, from 1, of the choice that fits a context best';
 
 CREATE FUNCTION albert_choose_scores(context text, choices text[])
@@ -443,11 +447,11 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 4 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose_scores(text, text[]) IS
 'every choice with its probability (by the default model)';
 
-CREATE FUNCTION albert_choose_scores(context text, choices text[], model text)
+CREATE FUNCTION albert_choose_scores(context text, choices text[], model text, overflow text DEFAULT 'truncate')
 RETURNS TABLE (choice integer, score real)
 AS 'MODULE_PATHNAME', 'albert_choose_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 4 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_choose_scores(text, text[], text) IS
+COMMENT ON FUNCTION albert_choose_scores(text, text[], text, text) IS
 'every choice with its probability';
 
 
@@ -500,11 +504,11 @@ COMMENT ON FUNCTION albert_entities(text, real, text) IS
 'entities in a text (by the default model)';
 
 CREATE FUNCTION albert_entities(content text, model text,
-	min_score real DEFAULT 0, aggregation text DEFAULT 'simple')
+	min_score real DEFAULT 0, aggregation text DEFAULT 'simple', overflow text DEFAULT 'truncate')
 RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_entities'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_entities(text, text, real, text) IS
+COMMENT ON FUNCTION albert_entities(text, text, real, text, text) IS
 'entities in a text';
 
 
@@ -519,11 +523,11 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 12 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_layers(text) IS
 'how far each layer moves the hidden states of a text (by the default model)';
 
-CREATE FUNCTION albert_layers(content text, model text)
+CREATE FUNCTION albert_layers(content text, model text, overflow text DEFAULT 'truncate')
 RETURNS TABLE (layer integer, l2_distance real, cosine real)
 AS 'MODULE_PATHNAME', 'albert_layers'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 12 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_layers(text, text) IS
+COMMENT ON FUNCTION albert_layers(text, text, text) IS
 'how far each layer moves the hidden states of a text';
 
 CREATE FUNCTION albert_attention(content text, layer integer, head integer)
@@ -533,11 +537,11 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 400 SUPPORT albert_support
 COMMENT ON FUNCTION albert_attention(text, integer, integer) IS
 'what each token of a text attends to in one head of a layer (by the default model)';
 
-CREATE FUNCTION albert_attention(content text, layer integer, head integer, model text)
+CREATE FUNCTION albert_attention(content text, layer integer, head integer, model text, overflow text DEFAULT 'truncate')
 RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
 AS 'MODULE_PATHNAME', 'albert_attention'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 400 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_attention(text, integer, integer, text) IS
+COMMENT ON FUNCTION albert_attention(text, integer, integer, text, text) IS
 'what each token of a text attends to in one head of a layer';
 
 

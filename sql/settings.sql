@@ -48,7 +48,7 @@ SET albert.overflow = 'error';
 BEGIN;
 SAVEPOINT before;
 \set VERBOSITY terse
-SELECT albert_embedding(array_agg(CASE WHEN i < 1000000 THEN 'a' ELSE repeat('word ', 2000) END ORDER BY i)) FROM generate_series(1, 1000000) i;
+SELECT albert_embeddings(array_agg(CASE WHEN i < 1000000 THEN 'a' ELSE repeat('word ', 2000) END ORDER BY i)) FROM generate_series(1, 1000000) i;
 \set VERBOSITY default
 ROLLBACK TO before;
 SELECT sum(total_bytes) > 70000000 AS much FROM pg_backend_memory_contexts WHERE name = 'albert workspace';

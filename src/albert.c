@@ -25,7 +25,7 @@ void
 _PG_init(void)
 {
 	DefineCustomEnumVariable("albert.overflow",
-							 "Sets what is done with a text that is longer than the model takes.",
+							 "Sets what functions of the default model do with a text that is longer than it takes.",
 							 NULL,
 							 &albert_overflow,
 							 ALBERT_OVERFLOW_TRUNCATE,

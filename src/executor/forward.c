@@ -7,6 +7,7 @@
 #include "miscadmin.h"
 
 #include "executor/forward.h"
+#include "executor/text.h"
 
 void *
 AlbertJobAlloc(AlbertJob *job, size_t count, size_t size)
@@ -88,9 +89,13 @@ AlbertForwardAdd(AlbertForward *forward, int item, const AlbertTokens *tokens)
 	memset(sequence, 0, sizeof(*sequence));
 	sequence->item = item;
 	sequence->first = 1;
+	sequence->last = true;
 	sequence->tokens = *tokens;
+	sequence->own_to = tokens->n;
 	return sequence;
 }
+
+/* ---------- windows ---------- */
 
 /* tokens[from .. to) of a whole text's content between its two special tokens */
 static void
@@ -121,59 +126,70 @@ cut_window(AlbertJob *job, const AlbertTokens *whole, int from, int to, AlbertTo
 	}
 }
 
-typedef struct Lengths
+/*
+ * Where a text can be cut at or before token `at`: before a word, and after
+ * token `least`.  A word that reaches back so far is cut where it stands.
+ */
+static int
+cut_before(const AlbertJob *job, const AlbertTokens *tokens, int at, int least)
 {
-	int			max_length;
-	int			capacity;		/* content tokens of a window */
-	int			step;			/* from one window to the next */
-} Lengths;
-
-static Lengths
-sequence_lengths(const AlbertJob *job, const AlbertForwardOptions *options)
-{
-	Lengths		lengths;
-	int			overlap = options->window_overlap;
-
-	lengths.max_length = job->binding->tokenizer.max_length;
-	if (options->max_length > 0 && options->max_length < lengths.max_length)
-		lengths.max_length = options->max_length;
-	lengths.capacity = Max(lengths.max_length - 2, 1);
-	if (overlap < 0)
-		overlap = lengths.capacity / 2;
-	lengths.step = Max(lengths.capacity - overlap, 1);
-	return lengths;
+	for (int cut = at; cut > least; cut--)
+	{
+		if (AlbertStartsWord(&job->binding->tokenizer, tokens->ids[cut]))
+			return cut;
+	}
+	return Max(at, least + 1);
 }
 
-/* Windows a step apart until the last content token is in one. */
+/*
+ * Windows that overlap by a quarter and begin and end with words, until the
+ * last content token is in one.  A window's tokens up to the middle of what
+ * it shares with the next are its own.
+ */
 static void
-add_windows(AlbertForward *forward, int item, const AlbertTokens *tokens, const Lengths *lengths)
+add_windows(AlbertForward *forward, int item, const AlbertTokens *tokens, int max_length)
 {
+	AlbertJob  *job = forward->job;
+	AlbertTokens *whole = AlbertJobAlloc(job, 1, sizeof(AlbertTokens));
+	int			capacity = Max(max_length - 2, 1);	/* content tokens of a window */
 	int			end = tokens->n - 1;	/* of the content */
 	int			from = 1;
+	int			own_from = 0;	/* of the whole text's tokens */
 
+	*whole = *tokens;
 	for (int w = 0;; w++)
 	{
-		int			to = Min(from + lengths->capacity, end);
+		bool		last = end - from <= capacity;
+		int			to = last ? end : cut_before(job, tokens, from + capacity, from + capacity / 2);
+		int			next = last ? end : cut_before(job, tokens, to - capacity / 4,
+											  Max(from + capacity / 8, to - capacity / 2));
+		int			own_to = last ? tokens->n : cut_before(job, tokens, (next + to) / 2, Max(next - 1, own_from));
 		AlbertTokens window;
 		AlbertSequence *sequence;
 
-		cut_window(forward->job, tokens, from, to, &window);
+		CHECK_FOR_INTERRUPTS();
+		cut_window(job, tokens, from, to, &window);
 		sequence = AlbertForwardAdd(forward, item, &window);
 		sequence->window = w;
 		sequence->first = from;
-		if (to == end)
+		sequence->last = last;
+		sequence->whole = whole;
+		sequence->own_from = own_from - from + 1;
+		sequence->own_to = own_to - from + 1;
+		if (last)
 			break;
-		from += lengths->step;
+		from = next;
+		own_from = own_to;
 	}
 }
 
 static AlbertTruncation
-truncation_mode(const AlbertItem *item)
+truncation_mode(const AlbertJob *job, const AlbertItem *item)
 {
-	if (albert_overflow == ALBERT_OVERFLOW_ERROR)
+	if (job->overflow == ALBERT_OVERFLOW_ERROR)
 		return ALBERT_TRUNCATE_ERROR;
 	/* a pair has no windows: which half would they be cut from? */
-	if (albert_overflow == ALBERT_OVERFLOW_WINDOW && item->pair.data == NULL)
+	if (job->overflow == ALBERT_OVERFLOW_WINDOW && job->task->windows && item->pair.data == NULL)
 		return ALBERT_TRUNCATE_NONE;
 	return ALBERT_TRUNCATE_LONGEST;
 }
@@ -182,44 +198,86 @@ void
 AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items, int nitems,
 					  const AlbertForwardOptions *options)
 {
-	Lengths		lengths = sequence_lengths(job, options);
+	int			max_length = job->binding->tokenizer.max_length;
 
+	if (options->max_length > 0 && options->max_length < max_length)
+		max_length = options->max_length;
 	AlbertForwardInit(forward, job, items, nitems);
 	for (int i = 0; i < nitems; i++)
 	{
 		AlbertEncodeOptions encode = {
-			.truncation = truncation_mode(&items[i]),
-			.max_length = lengths.max_length,
+			.truncation = truncation_mode(job, &items[i]),
+			.max_length = max_length,
 			.special_tokens = true,
 			.offsets = options->offsets
 		};
 		AlbertTokens tokens;
 
 		AlbertTokenizeText(job, &items[i], &encode, &tokens);
-		if (tokens.ncut > 0 || tokens.n > lengths.max_length)
+		if (tokens.ncut > 0 || tokens.n > max_length)
 			job->counts.truncated++;
-		if (tokens.n <= lengths.max_length)
+		if (tokens.n <= max_length)
 			AlbertForwardAdd(forward, i, &tokens);
 		else
-			add_windows(forward, i, &tokens, &lengths);
+			add_windows(forward, i, &tokens, max_length);
+	}
+	/* their places are known now */
+	for (int s = 0; s < forward->nsequences; s++)
+	{
+		AlbertSequence *sequence = &forward->sequences[s];
+
+		if (sequence->whole == NULL)
+			sequence->whole = &sequence->tokens;
 	}
 }
 
-void
-AlbertForwardAddPair(AlbertForward *forward, int item, const AlbertText *text,
-					 const AlbertText *pair, AlbertTruncation truncation)
+/* ---------- pairs ---------- */
+
+/* Sequences that are held at a time. */
+#define PAIRS_AT_A_TIME		256
+
+/* Tokenize a pair cut to the model's length and add it. */
+static void
+add_pair(AlbertForward *forward, int item, const AlbertText *text, const AlbertText *pair,
+		 AlbertTruncation truncation)
 {
+	AlbertJob  *job = forward->job;
 	AlbertEncodeOptions encode = {
-		.truncation = albert_overflow == ALBERT_OVERFLOW_ERROR ? ALBERT_TRUNCATE_ERROR : truncation,
+		.truncation = job->overflow == ALBERT_OVERFLOW_ERROR ? ALBERT_TRUNCATE_ERROR : truncation,
 		.special_tokens = true
 	};
 	AlbertItem	texts = {.text = *text, .pair = *pair};
 	AlbertTokens tokens;
 
-	AlbertTokenizeText(forward->job, &texts, &encode, &tokens);
+	AlbertTokenizeText(job, &texts, &encode, &tokens);
 	if (tokens.ncut > 0)
-		forward->job->counts.truncated++;
+		job->counts.truncated++;
 	AlbertForwardAdd(forward, item, &tokens);
+}
+
+void
+AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
+				   const AlbertText *pairs, int npairs, AlbertTruncation truncation,
+				   AlbertForwardConsume consume, void *state)
+{
+	int64		total = (int64) nitems * npairs;
+
+	for (int64 first = 0; first < total; first += PAIRS_AT_A_TIME)
+	{
+		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+		int64		end = Min(first + PAIRS_AT_A_TIME, total);
+		AlbertForward forward;
+
+		AlbertForwardInit(&forward, job, items, nitems);
+		for (int64 i = first; i < end; i++)
+			add_pair(&forward, i / npairs, &items[i / npairs].text, &pairs[i % npairs], truncation);
+		AlbertForwardFirstRows(&forward);
+		forward.first_sequence = first;
+		forward.consume = consume;
+		forward.state = state;
+		AlbertForwardRun(&forward);
+		AlbertArenaRewind(job->arena, mark);
+	}
 }
 
 void
@@ -231,6 +289,23 @@ AlbertForwardFirstRows(AlbertForward *forward)
 	{
 		forward->sequences[s].nwanted = 1;
 		forward->sequences[s].wanted = &first;
+	}
+}
+
+void
+AlbertForwardOwnRows(AlbertForward *forward)
+{
+	for (int s = 0; s < forward->nsequences; s++)
+	{
+		AlbertSequence *sequence = &forward->sequences[s];
+		int32_t    *wanted;
+
+		if (sequence->window == 0 && sequence->last)
+			continue;
+		sequence->nwanted = sequence->own_to - sequence->own_from;
+		sequence->wanted = wanted = AlbertJobAlloc(forward->job, sequence->nwanted, sizeof(int32_t));
+		for (int i = 0; i < sequence->nwanted; i++)
+			wanted[i] = sequence->own_from + i;
 	}
 }
 

@@ -15,7 +15,17 @@ typedef struct AlbertSequence
 	int			item;			/* which of the run's items */
 	int			window;			/* 0, 1, ... within the item */
 	int			first;			/* the item's token number at this sequence's first content token, the leading special token counted */
+	bool		last;			/* of the item's windows */
 	AlbertTokens tokens;
+	const AlbertTokens *whole;	/* the item's, of all its windows */
+
+	/*
+	 * Where windows overlap, each token belongs to one of them, the leading
+	 * special token to the first, the trailing one to the last: the positions
+	 * [own_from, own_to) are this sequence's.
+	 */
+	int			own_from;
+	int			own_to;
 
 	/* set by the task before AlbertForwardRun: positions whose hidden state it needs, ascending */
 	int			nwanted;
@@ -28,6 +38,10 @@ typedef struct AlbertSequence
 
 typedef struct AlbertForward AlbertForward;
 
+/* A batch is done: sequences[0 .. n) with their rows in hidden.  The arena is rewound after each call. */
+typedef void (*AlbertForwardConsume) (AlbertForward *forward, const AlbertSequence *sequences, int n,
+									  const AlbertBatch *batch, const AlbertRows *hidden);
+
 struct AlbertForward
 {
 	AlbertJob  *job;
@@ -36,19 +50,16 @@ struct AlbertForward
 	int			nsequences;
 	int			max_sequences;	/* room at sequences */
 	AlbertSequence *sequences;	/* by item, then window */
+	int64		first_sequence; /* the number of sequences[0] in a run that is made in parts */
 	const AlbertTrace *trace;	/* NULL usually */
 	void	   *state;			/* the task's own */
-
-	/* A batch is done: sequences[0 .. n) with their rows in hidden.  The arena is rewound after each call. */
-	void		(*consume) (AlbertForward *forward, const AlbertSequence *sequences, int n,
-							const AlbertBatch *batch, const AlbertRows *hidden);
+	AlbertForwardConsume consume;
 };
 
 typedef struct AlbertForwardOptions
 {
 	int			max_length;		/* 0: the model's */
 	bool		offsets;		/* tokens.start and stop are needed */
-	int			window_overlap; /* tokens that windows share, under albert.overflow = window; -1: half */
 } AlbertForwardOptions;
 
 /* A run without sequences yet; for tasks that make their own by AlbertForwardAdd. */
@@ -57,11 +68,17 @@ extern void AlbertForwardInit(AlbertForward *forward, AlbertJob *job, AlbertItem
 /* One more sequence, of the item added last or a later one; the other fields are zeroed. */
 extern AlbertSequence *AlbertForwardAdd(AlbertForward *forward, int item, const AlbertTokens *tokens);
 
-/* Tokenize a pair cut to the model's length and add it; for tasks that make pairs of their own. */
-extern void AlbertForwardAddPair(AlbertForward *forward, int item, const AlbertText *text,
-								 const AlbertText *pair, AlbertTruncation truncation);
+/*
+ * Run every item's text with each of the pairs, for heads on the first row
+ * alone: sequence number i * npairs + p, which consume finds by
+ * forward->first_sequence, is item i with pair p.  Memory does not grow with
+ * the number of pairs.
+ */
+extern void AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
+							   const AlbertText *pairs, int npairs, AlbertTruncation truncation,
+							   AlbertForwardConsume consume, void *state);
 
-/* Tokenize the items under albert.overflow; sequences come from job->arena. */
+/* Tokenize the items under the job's overflow; sequences come from job->arena. */
 extern void AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job,
 								  AlbertItem *items, int nitems,
 								  const AlbertForwardOptions *options);
@@ -71,6 +88,9 @@ extern void AlbertForwardRun(AlbertForward *forward);
 
 /* Only the first row of every sequence is needed: the heads on the pooler. */
 extern void AlbertForwardFirstRows(AlbertForward *forward);
+
+/* Of a text in windows, only the rows that belong to each: so every token counts once. */
+extern void AlbertForwardOwnRows(AlbertForward *forward);
 
 /*
  * From consume, for such a run: the model's head (sentence order or

@@ -114,6 +114,8 @@ start_task(TableRun *run, AlbertJob *job)
 
 	call_arguments(run, (Datum) 0, args);
 	AlbertJobStart(job, run->signature, args);
+	/* unlike a function of a named model, a job may follow the session: nothing relies on what it answers */
+	job->overflow = albert_overflow;
 	MemoryContextSwitchTo(old);
 }
 

@@ -181,11 +181,36 @@ check_heads(const AlbertJob *job)
 				 errhint("SELECT name, heads FROM albert_models lists the models and their heads.")));
 }
 
+/* What a call with a named model wants done with a long text. */
+static int
+overflow_option(const AlbertTask *task, Datum value)
+{
+	char	   *name = AlbertCString(value);
+
+	if (strcmp(name, "truncate") == 0)
+		return ALBERT_OVERFLOW_TRUNCATE;
+	if (strcmp(name, "error") == 0)
+		return ALBERT_OVERFLOW_ERROR;
+	if (strcmp(name, "window") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown overflow \"%s\"", name),
+				 task->windows ? errhint("Overflow is truncate, error or window.")
+				 : errhint("Overflow is truncate or error.")));
+	if (!task->windows)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s cannot see a long text in windows", task->symbol),
+				 errhint("Overflow is truncate or error.")));
+	return ALBERT_OVERFLOW_WINDOW;
+}
+
 void
 AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
 {
 	memset(job, 0, sizeof(*job));
 	job->task = task;
+	job->overflow = model == NULL ? albert_overflow : ALBERT_OVERFLOW_TRUNCATE;
 	job->binding = AlbertStoreAttach(model, task->part);
 	check_heads(job);
 	if (task->init != NULL)
@@ -213,8 +238,10 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 	{
 		if (i == signature->text || i == signature->pair || i == signature->model || args[i].isnull)
 			continue;
-		if (task->option == NULL ||
-			!task->option(job, signature->names[i], args[i].value, signature->types[i]))
+		if (strcmp(signature->names[i], "overflow") == 0)
+			job->overflow = overflow_option(task, args[i].value);
+		else if (task->option == NULL ||
+				 !task->option(job, signature->names[i], args[i].value, signature->types[i]))
 			elog(ERROR, "task \"%s\" has no option \"%s\"", task->symbol, signature->names[i]);
 	}
 }

@@ -29,6 +29,7 @@ typedef struct AlbertJob
 {
 	const AlbertTask *task;
 	const AlbertBinding *binding;
+	int			overflow;		/* AlbertOverflow: the setting's for the default model, an option's for a named one */
 	AlbertArena *arena;			/* reset when the run ends */
 	AlbertCounts counts;
 	union
@@ -53,7 +54,8 @@ struct AlbertTask
 	const char *symbol;			/* the C function: pg_proc.prosrc */
 	const char *text_arg;		/* SQL argument names of the texts */
 	const char *pair_arg;		/* NULL: takes none */
-	bool		pair_optional;	/* an empty pair is no pair, as in the fast tokenizers */
+	bool		pair_optional;	/* an empty pair is no pair, as in the reference's tokenizers */
+	bool		windows;		/* can see a long text in windows */
 	AlbertPart	part;			/* what of the model it needs */
 	uint32		heads;			/* AlbertHead bits it needs, 0: none */
 

@@ -1,6 +1,7 @@
 /*
  * text.c
- *	  Conversion of text between the server encoding and UTF-8.
+ *	  Conversion of text between the server encoding and UTF-8, and where in
+ *	  it words begin.
  */
 #include "postgres.h"
 
@@ -95,6 +96,38 @@ AlbertPieceToDatum(const AlbertTokenizer *tokenizer, int32_t id)
 		AlbertReport(&status);
 	return AlbertOutputToDatum(piece.data, piece.size);
 }
+
+/* ---------- words ---------- */
+
+bool
+AlbertMarksContinuation(const AlbertTokenizer *tokenizer)
+{
+	return AlbertTokenizerPieceId(tokenizer, WORD_MARK, sizeof(WORD_MARK) - 1) < 0;
+}
+
+static bool
+has_prefix(const AlbertText *piece, const char *prefix, size_t size)
+{
+	return piece->size >= size && memcmp(piece->data, prefix, size) == 0;
+}
+
+bool
+AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id)
+{
+	AlbertText	piece;
+	AlbertStatus status;
+
+	if (!AlbertTokenizerPiece(tokenizer, id, &piece, &status))
+		AlbertReport(&status);
+	if (AlbertMarksContinuation(tokenizer))
+		return !has_prefix(&piece, "##", 2);
+	/* unknown text is part of its word: the mark before it is a piece of its own */
+	if (id == tokenizer->unk_id)
+		return false;
+	return has_prefix(&piece, WORD_MARK, sizeof(WORD_MARK) - 1) || AlbertTokenizerIsSpecial(tokenizer, id);
+}
+
+/* ---------- names ---------- */
 
 char *
 AlbertCString(Datum value)

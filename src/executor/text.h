@@ -1,7 +1,8 @@
 /*
  * text.h
  *	  Text between SQL and the tokenizer: any server encoding on one side,
- *	  UTF-8 on the other.
+ *	  UTF-8 on the other; and the words that tokens belong to, as the fast
+ *	  tokenizers of the reference know them.
  */
 #ifndef ALBERT_TEXT_H
 #define ALBERT_TEXT_H
@@ -25,6 +26,12 @@ extern Datum AlbertPieceToDatum(const AlbertTokenizer *tokenizer, int32_t id);
 
 /* Like AlbertTextToDatum for what a model says, with '?' for what the encoding lacks. */
 extern Datum AlbertOutputToDatum(const char *utf8, size_t size);
+
+/* Does the token begin a word (or stand for itself, as special tokens do)? */
+extern bool AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id);
+
+/* Do its pieces mark continuation ("##ing") rather than the beginning of words ("▁the")? */
+extern bool AlbertMarksContinuation(const AlbertTokenizer *tokenizer);
 
 /* A C string in the server encoding from a SQL text. */
 extern char *AlbertCString(Datum value);

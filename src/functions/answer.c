@@ -9,7 +9,7 @@
 #include <math.h>
 #include <utf8proc.h>
 
-#include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 
@@ -66,21 +66,30 @@ option_answer(AlbertJob *job, const char *name, Datum value, Oid type)
 
 /* ---------- answers ---------- */
 
+/* So many different answers of one context are kept at most, and so many tokens of all its windows. */
+#define MAX_ANSWERS			4000000
+#define MAX_WINDOW_TOKENS	(16 * 1024 * 1024)
+
 typedef struct Answer
 {
 	double		score;
 	int			start;			/* code points of the context */
 	int			stop;
-	char	   *folded;			/* its text in lower case, for telling equal answers */
+	uint32		hash;			/* of its text in lower case */
+	int			number;			/* in the order of coming */
 } Answer;
 
 /* What is known of one item. */
 typedef struct Answers
 {
 	int		   *bytes;			/* context: code point -> byte, one more at the end */
+	char	   *folded;			/* context in lower case, by which equal answers are told */
+	int		   *folded_bytes;	/* the same of it */
 	int			n;
-	int			max;
+	int			max;			/* room at answers */
 	Answer	   *answers;
+	uint32		table_size;		/* a power of two, more than n */
+	int		   *table;			/* open addressing: answer number + 1 */
 	double		null_score;		/* the least over the windows of the score of no answer */
 } Answers;
 
@@ -94,31 +103,43 @@ answer_text(const AlbertItem *item, const Answers *answers, int start, int stop)
 	return text;
 }
 
-static char *
-fold_case(const AlbertText *text)
+/* Lower case character by character, so that a part's is a part of the whole's. */
+static void
+fold_context(Answers *answers, const AlbertText *text)
 {
-	char	   *folded = palloc(text->size * 2 + 5);
+	char	   *folded = palloc_extended(text->size * 2 + 5, MCXT_ALLOC_HUGE);
+	int		   *bytes = palloc_extended((text->size + 1) * sizeof(int), MCXT_ALLOC_HUGE);
 	size_t		in = 0;
-	size_t		out = 0;
+	int			out = 0;
+	int			n = 0;
 
 	while (in < text->size)
 	{
 		utf8proc_int32_t c;
-		utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *) text->data + in,
-											  text->size - in, &c);
+		utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *) text->data + in,
+												 text->size - in, &c);
 
-		if (n <= 0)
+		if (size <= 0)
 			break;
-		in += n;
+		in += size;
+		bytes[n++] = out;
 		out += utf8proc_encode_char(utf8proc_tolower(c), (utf8proc_uint8_t *) folded + out);
 	}
-	folded[out] = '\0';
-	return folded;
+	bytes[n] = out;
+	answers->folded = folded;
+	answers->folded_bytes = bytes;
 }
 
 static Answer *
 new_answer(Answers *answers)
 {
+	Answer	   *answer;
+
+	if (answers->n == MAX_ANSWERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("context has more than %d possible answers", MAX_ANSWERS),
+				 errhint("Ask for fewer with top_k, or for shorter ones with max_answer_len.")));
 	if (answers->n == answers->max)
 	{
 		answers->max = Max(answers->max * 2, 16);
@@ -126,31 +147,65 @@ new_answer(Answers *answers)
 			? palloc(answers->max * sizeof(Answer))
 			: repalloc(answers->answers, answers->max * sizeof(Answer));
 	}
-	return &answers->answers[answers->n++];
+	answer = &answers->answers[answers->n];
+	answer->number = answers->n++;
+	return answer;
+}
+
+/* Where in the table the text of a hash is, or is to be. */
+static int *
+table_place(const Answers *answers, uint32 hash, const char *folded, int size)
+{
+	uint32		place = hash & (answers->table_size - 1);
+
+	for (; answers->table[place] != 0; place = (place + 1) & (answers->table_size - 1))
+	{
+		const Answer *answer = &answers->answers[answers->table[place] - 1];
+		int			at = answers->folded_bytes[answer->start];
+
+		if (folded != NULL && answer->hash == hash &&
+			answers->folded_bytes[answer->stop] - at == size &&
+			memcmp(answers->folded + at, folded, size) == 0)
+			break;
+	}
+	return &answers->table[place];
+}
+
+static void
+grow_table(Answers *answers)
+{
+	answers->table_size = Max(answers->table_size * 2, 64);
+	if (answers->table != NULL)
+		pfree(answers->table);
+	answers->table = palloc0(answers->table_size * sizeof(int));
+	for (int i = 0; i < answers->n; i++)
+		*table_place(answers, answers->answers[i].hash, NULL, 0) = i + 1;
 }
 
 /* Equal texts, but for case, are one answer with the sum of their scores. */
 static void
-add_answer(const AlbertItem *item, Answers *answers, double score, int start, int stop)
+add_answer(Answers *answers, double score, int start, int stop)
 {
-	AlbertText	text = answer_text(item, answers, start, stop);
-	char	   *folded = fold_case(&text);
+	const char *folded = answers->folded + answers->folded_bytes[start];
+	int			size = answers->folded_bytes[stop] - answers->folded_bytes[start];
+	uint32		hash = hash_bytes((const unsigned char *) folded, size);
+	int		   *place;
 	Answer	   *answer;
 
-	for (int i = 0; i < answers->n; i++)
+	if ((uint32) answers->n * 2 >= answers->table_size)
+		grow_table(answers);
+	place = table_place(answers, hash, folded, size);
+	if (*place != 0)
 	{
-		if (strcmp(answers->answers[i].folded, folded) == 0)
-		{
-			answers->answers[i].score += score;
-			pfree(folded);
-			return;
-		}
+		answers->answers[*place - 1].score += score;
+		return;
 	}
 	answer = new_answer(answers);
 	answer->score = score;
 	answer->start = start;
 	answer->stop = stop;
-	answer->folded = folded;
+	answer->hash = hash;
+	*place = answers->n;
 }
 
 /* That there is no answer: an empty one at 0. */
@@ -161,22 +216,18 @@ add_null_answer(Answers *answers)
 
 	answer->score = answers->null_score;
 	answer->start = answer->stop = 0;
-	answer->folded = "";
 }
 
-/* Best first, equal ones as they came: insertion, since there are few. */
-static void
-sort_answers(Answers *answers)
+/* Best first, equal ones as they came. */
+static int
+compare_answers(const void *a, const void *b)
 {
-	for (int i = 1; i < answers->n; i++)
-	{
-		Answer		answer = answers->answers[i];
-		int			j = i;
+	const Answer *x = a;
+	const Answer *y = b;
 
-		for (; j > 0 && answers->answers[j - 1].score < answer.score; j--)
-			answers->answers[j] = answers->answers[j - 1];
-		answers->answers[j] = answer;
-	}
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	return x->number - y->number;
 }
 
 /* ---------- spans of a window ---------- */
@@ -207,6 +258,46 @@ span_probabilities(const AlbertRows *logits, int row, int column, int from, int 
 	return cls / sum;
 }
 
+/* Best first, equal ones as they stand in the text. */
+static int
+compare_spans(const void *a, const void *b)
+{
+	const Span *x = a;
+	const Span *y = b;
+
+	if (x->score != y->score)
+		return x->score > y->score ? -1 : 1;
+	if (x->first != y->first)
+		return x->first - y->first;
+	return x->last - y->last;
+}
+
+/* The heap's root is its worst span; it has sunk from `at` to its place. */
+static void
+sink_span(Span *heap, int n, int at)
+{
+	for (;;)
+	{
+		int			worst = at;
+
+		for (int child = 2 * at + 1; child < n && child <= 2 * at + 2; child++)
+		{
+			if (compare_spans(&heap[child], &heap[worst]) > 0)
+				worst = child;
+		}
+		if (worst == at)
+			return;
+		else
+		{
+			Span		span = heap[at];
+
+			heap[at] = heap[worst];
+			heap[worst] = span;
+			at = worst;
+		}
+	}
+}
+
 /* The k best spans within context tokens [from, to), best first; returns how many there are. */
 static int
 best_spans(const double *start, const double *end, int from, int to, int max_len,
@@ -219,24 +310,29 @@ best_spans(const double *start, const double *end, int from, int to, int max_len
 		CHECK_FOR_INTERRUPTS();
 		for (int e = s; e < to && e - s < max_len; e++)
 		{
-			double		score = start[s] * end[e];
-			int			i;
+			Span		span = {.score = start[s] * end[e], .first = s, .last = e};
 
-			if (score <= 0 || (n == k && score <= spans[k - 1].score))
+			if (span.score <= 0)
 				continue;
-			i = n < k ? n++ : k - 1;
-			for (; i > 0 && spans[i - 1].score < score; i--)
-				spans[i] = spans[i - 1];
-			spans[i].score = score;
-			spans[i].first = s;
-			spans[i].last = e;
+			if (n < k)
+			{
+				spans[n++] = span;
+				for (int i = n / 2 - 1; n == k && i >= 0; i--)
+					sink_span(spans, n, i);
+			}
+			else if (compare_spans(&span, &spans[0]) < 0)
+			{
+				spans[0] = span;
+				sink_span(spans, n, 0);
+			}
 		}
 	}
+	qsort(spans, n, sizeof(Span), compare_spans);
 	return n;
 }
 
 static void
-add_span(const AlbertTokenizer *tokenizer, const AlbertItem *item, Answers *answers,
+add_span(const AlbertTokenizer *tokenizer, Answers *answers,
 		 const AlbertTokens *tokens, int from, int to, const Span *span, bool align)
 {
 	int			first = span->first;
@@ -249,7 +345,7 @@ add_span(const AlbertTokenizer *tokenizer, const AlbertItem *item, Answers *answ
 		while (last + 1 < to && !AlbertStartsWord(tokenizer, tokens->ids[last + 1]))
 			last++;
 	}
-	add_answer(item, answers, span->score, tokens->start[first], tokens->stop[last]);
+	add_answer(answers, span->score, tokens->start[first], tokens->stop[last]);
 }
 
 static void
@@ -284,8 +380,7 @@ consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n,
 		for (int i = 0; i < nspans; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			add_span(&job->binding->tokenizer, &forward->items[sequence->item], answers, tokens,
-					 from, to, &spans[i], options->align_to_words);
+			add_span(&job->binding->tokenizer, answers, tokens, from, to, &spans[i], options->align_to_words);
 		}
 	}
 }
@@ -355,6 +450,22 @@ window_lengths(const AlbertJob *job, int question)
 	return lengths;
 }
 
+/* Windows that share much are many: their number is bounded. */
+static void
+check_windows(int context, int capacity, const Lengths *lengths)
+{
+	int64		step = capacity - lengths->doc_stride;
+	int64		windows = 1 + Max((int64) context - capacity + step - 1, 0) / step;
+
+	if (windows * lengths->max_seq_len > MAX_WINDOW_TOKENS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("context of %d tokens needs %lld windows of %d tokens",
+						context, (long long) windows, lengths->max_seq_len),
+				 errdetail("The limit is %d tokens in all.", MAX_WINDOW_TOKENS),
+				 errhint("Lower doc_stride, so that windows share less, or cut the context with albert_chunks.")));
+}
+
 /* Windows over the context as the reference's tokenizer makes them with truncation only_second and a stride. */
 static void
 add_item(AlbertForward *forward, int i)
@@ -379,6 +490,7 @@ add_item(AlbertForward *forward, int i)
 		return;
 	lengths = window_lengths(job, question);
 	capacity = lengths.max_seq_len - question - 3;
+	check_windows(context, capacity, &lengths);
 	for (int from = 0;; from += capacity - lengths.doc_stride)
 	{
 		int			to = Min(from + capacity, context);
@@ -401,6 +513,7 @@ answer(AlbertJob *job, AlbertItem *items, int n)
 	for (int i = 0; i < n; i++)
 	{
 		all[i].bytes = AlbertCodePointBytes(&items[i].pair);
+		fold_context(&all[i], &items[i].pair);
 		all[i].null_score = 1000000;
 		add_item(&forward, i);
 	}
@@ -413,7 +526,8 @@ answer(AlbertJob *job, AlbertItem *items, int n)
 
 		if (options->handle_impossible && answers->null_score < 1000000)
 			add_null_answer(answers);
-		sort_answers(answers);
+		if (answers->n > 1)
+			qsort(answers->answers, answers->n, sizeof(Answer), compare_answers);
 		answers->n = Min(answers->n, options->top_k);
 	}
 	return all;

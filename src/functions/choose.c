@@ -4,8 +4,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "utils/array.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
@@ -25,25 +23,17 @@ option_choose(AlbertJob *job, const char *name, Datum value, Oid type)
 {
 	ChooseOptions *options = (ChooseOptions *) &job->options;
 	Datum	   *values;
-	bool	   *nulls;
 
 	if (strcmp(name, "choices") != 0)
 		return false;
-	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false, TYPALIGN_INT,
-					  &values, &nulls, &options->nchoices);
+	values = AlbertTextsOption(name, value, &options->nchoices);
 	if (options->nchoices == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("choices must hold at least one text")));
-	options->choices = palloc(options->nchoices * sizeof(AlbertText));
+	options->choices = palloc_extended(options->nchoices * sizeof(AlbertText), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < options->nchoices; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("choices must not contain nulls")));
 		options->choices[i] = AlbertTextFromDatum(values[i]);
-	}
 	return true;
 }
 
@@ -55,7 +45,8 @@ consume_choices(AlbertForward *forward, const AlbertSequence *sequences, int n,
 	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CHOICE);
 
 	for (int s = 0; s < n; s++)
-		scores[&sequences[s] - forward->sequences] = logits.data[(size_t) s * logits.ld];
+		scores[forward->first_sequence + (&sequences[s] - forward->sequences)] =
+			 logits.data[(size_t) s * logits.ld];
 }
 
 /* (n, nchoices) probabilities, in the arena */
@@ -64,19 +55,9 @@ choose(AlbertJob *job, AlbertItem *items, int n)
 {
 	const ChooseOptions *options = (const ChooseOptions *) &job->options;
 	double	   *scores = AlbertJobAlloc(job, (size_t) n * options->nchoices, sizeof(double));
-	AlbertForward forward;
 
-	AlbertForwardInit(&forward, job, items, n);
-	for (int i = 0; i < n; i++)
-	{
-		for (int c = 0; c < options->nchoices; c++)
-			AlbertForwardAddPair(&forward, i, &items[i].text, &options->choices[c],
-								 ALBERT_TRUNCATE_LONGEST);
-	}
-	AlbertForwardFirstRows(&forward);
-	forward.state = scores;
-	forward.consume = consume_choices;
-	AlbertForwardRun(&forward);
+	AlbertForwardPairs(job, items, n, options->choices, options->nchoices, ALBERT_TRUNCATE_LONGEST,
+					   consume_choices, scores);
 	for (int i = 0; i < n; i++)
 		AlbertSoftmax(scores + (size_t) i * options->nchoices, options->nchoices);
 	return scores;

@@ -79,7 +79,7 @@ option_classify(AlbertJob *job, const char *name, Datum value, Oid type)
 	return true;
 }
 
-/* Logits by item; a long text's windows count by their tokens. */
+/* Logits by item; a long text's windows count by the tokens that are their own. */
 typedef struct Logits
 {
 	double	   *sums;			/* (nitems, num_labels) */
@@ -97,10 +97,11 @@ consume_classifier(AlbertForward *forward, const AlbertSequence *sequences, int 
 	{
 		double	   *sums = logits->sums + (size_t) sequences[s].item * rows.width;
 		const float *row = rows.data + (size_t) s * rows.ld;
+		int			own = sequences[s].own_to - sequences[s].own_from;
 
 		for (int i = 0; i < rows.width; i++)
-			sums[i] += (double) row[i] * sequences[s].tokens.n;
-		logits->weights[sequences[s].item] += sequences[s].tokens.n;
+			sums[i] += (double) row[i] * own;
+		logits->weights[sequences[s].item] += own;
 	}
 }
 
@@ -111,10 +112,11 @@ classify(AlbertJob *job, AlbertItem *items, int n)
 	const AlbertConfig *config = job->binding->model.config;
 	AlbertForwardOptions options = {0};
 	AlbertForward forward;
-	Logits		logits;
+	Logits		logits = {
+		.sums = AlbertJobAlloc(job, (size_t) n * config->num_labels, sizeof(double)),
+		.weights = AlbertJobAlloc(job, n, sizeof(int))
+	};
 
-	logits.sums = AlbertJobAlloc(job, (size_t) n * config->num_labels, sizeof(double));
-	logits.weights = AlbertJobAlloc(job, n, sizeof(int));
 	memset(logits.sums, 0, (size_t) n * config->num_labels * sizeof(double));
 	memset(logits.weights, 0, n * sizeof(int));
 	AlbertForwardTokenize(&forward, job, items, n, &options);
@@ -161,6 +163,7 @@ const AlbertTask albert_classify_task = {
 	.pair_optional = true,
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
+	.windows = true,
 	.init = init_classify,
 	.option = option_classify,
 	.run = run_classify
@@ -201,6 +204,7 @@ const AlbertTask albert_classify_scores_task = {
 	.pair_optional = true,
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
+	.windows = true,
 	.init = init_classify,
 	.option = option_classify,
 	.run = run_classify_scores

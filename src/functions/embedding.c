@@ -162,17 +162,40 @@ result_floats(const AlbertItem *item, int *n)
 }
 
 /*
- * A text's windows add up to their mean, each weighted by its tokens: for mean
- * pooling that is the mean over all of the text's tokens.
+ * A text's windows add up to their mean, each weighted by the tokens that are
+ * its own: for mean pooling that is the mean over all of the text's tokens.
  */
 static void
-add_window(AlbertItem *item, const float *vector, int width, int tokens)
+add_window(AlbertItem *item, const AlbertSequence *sequence, const float *vector, int width)
 {
+	int			own = sequence->own_to - sequence->own_from;
+	float	   *sum;
 	int			n;
-	float	   *sum = result_floats(item, &n);
 
+	if (sequence->window == 0)
+	{
+		item->result = AlbertFloatArray(vector, width);
+		item->isnull = false;
+		if (sequence->last)
+			return;
+	}
+	sum = result_floats(item, &n);
 	for (int i = 0; i < width; i++)
-		sum[i] += vector[i] * tokens;
+		sum[i] = (sequence->window == 0 ? 0 : sum[i]) + vector[i] * own;
+	for (int i = 0; i < width && sequence->last; i++)
+		sum[i] /= sequence->whole->n;
+}
+
+/* The batch as pooling is to see it: the rows that were wanted of each text. */
+static AlbertBatch
+batch_of_rows(AlbertJob *job, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
+{
+	int32_t    *text_start = AlbertJobAlloc(job, n + 1, sizeof(int32_t));
+
+	for (int s = 0; s < n; s++)
+		text_start[s] = sequences[s].row;
+	text_start[n] = hidden->n;
+	return (AlbertBatch) {.ntexts = n, .ntokens = hidden->n, .text_start = text_start};
 }
 
 static void
@@ -181,56 +204,29 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
 {
 	AlbertJob  *job = forward->job;
 	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
-	int		   *weights = forward->state;
+	AlbertBatch rows = batch_of_rows(job, sequences, n, hidden);
 	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
 	AlbertRun	run = AlbertJobRun(job);
 	AlbertRows	vectors;
 	AlbertStatus status;
 
-	while (!AlbertPool(&job->binding->model, batch, hidden, options->pooling, options->with_dense,
+	while (!AlbertPool(&job->binding->model, &rows, hidden, options->pooling, options->with_dense,
 					   false, &run, &vectors, &status))
 	{
 		AlbertRetry(&run, &status);
 		AlbertArenaRewind(job->arena, mark);
 	}
 	for (int s = 0; s < n; s++)
-	{
-		AlbertItem *item = &forward->items[sequences[s].item];
-		float	   *vector = vectors.data + (size_t) s * vectors.ld;
-		int			tokens = sequences[s].tokens.n;
-
-		if (sequences[s].window == 0)
-		{
-			item->result = AlbertFloatArray(vector, vectors.width);
-			item->isnull = false;
-		}
-		else
-		{
-			if (sequences[s].window == 1)
-			{
-				int			width;
-				float	   *sum = result_floats(item, &width);
-
-				for (int i = 0; i < width; i++)
-					sum[i] *= weights[sequences[s].item];
-			}
-			add_window(item, vector, vectors.width, tokens);
-		}
-		weights[sequences[s].item] += tokens;
-	}
+		add_window(&forward->items[sequences[s].item], &sequences[s],
+				   vectors.data + (size_t) s * vectors.ld, vectors.width);
 }
 
 static void
-finish_vector(const EmbeddingOptions *options, AlbertItem *item, int windows, int weight)
+finish_vector(const EmbeddingOptions *options, AlbertItem *item)
 {
 	int			n;
 	float	   *vector = result_floats(item, &n);
 
-	if (windows > 1)
-	{
-		for (int i = 0; i < n; i++)
-			vector[i] /= weight;
-	}
 	if (options->normalize)
 		AlbertNormalizeRow(vector, n);
 	if (options->dimensions > n)
@@ -255,28 +251,25 @@ AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 		.max_length = job->binding->model.pooling != 0 ? job->binding->model.max_seq_length : 0
 	};
 	AlbertForward forward;
-	int		   *windows = AlbertJobAlloc(job, n, sizeof(int));
-	int		   *weights = AlbertJobAlloc(job, n, sizeof(int));
 
-	memset(weights, 0, n * sizeof(int));
 	prepend_prompt(job, options, items, n);
 	AlbertForwardTokenize(&forward, job, items, n, &forward_options);
-	for (int s = 0; s < forward.nsequences; s++)
-		windows[forward.sequences[s].item] = forward.sequences[s].window + 1;
 	/* poolings that look at the first row only need no other row of the last layer */
 	if ((options->pooling & ~(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) == 0)
 		AlbertForwardFirstRows(&forward);
-	forward.state = weights;
+	else if ((options->pooling & (ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) == 0)
+		AlbertForwardOwnRows(&forward);
 	forward.consume = consume_pool;
 	AlbertForwardRun(&forward);
 	for (int i = 0; i < n; i++)
-		finish_vector(options, &items[i], windows[i], weights[i]);
+		finish_vector(options, &items[i]);
 }
 
 /* ---------- albert_embedding(content) real[] ---------- */
 
 const AlbertTask albert_embedding_task = {
 	.symbol = "albert_embedding",
+	.windows = true,
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
 	.init = init_embedding,
@@ -286,7 +279,7 @@ const AlbertTask albert_embedding_task = {
 
 ALBERT_SCALAR_FUNCTION(albert_embedding);
 
-/* ---------- albert_embedding(content text[]) real[][] ---------- */
+/* ---------- albert_embeddings(content text[]) real[][] ---------- */
 
 /* n vectors, each a real[], as the rows of one array */
 static Datum
@@ -321,32 +314,19 @@ matrix_of(const AlbertItem *items, int n)
 }
 
 static AlbertItem *
-items_of_array(ArrayType *array, int *n)
+items_of_array(Datum array, int *n)
 {
-	Datum	   *values;
-	bool	   *nulls;
-	AlbertItem *items;
+	Datum	   *values = AlbertTextsOption("content", array, n);
+	AlbertItem *items = palloc0(Max(*n, 1) * sizeof(AlbertItem));
 
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("content must be a one-dimensional array")));
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, n);
-	items = palloc0(Max(*n, 1) * sizeof(AlbertItem));
 	for (int i = 0; i < *n; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("content must not contain nulls")));
 		items[i].text = AlbertTextFromDatum(values[i]);
-	}
 	return items;
 }
 
-PG_FUNCTION_INFO_V1(albert_embedding_array);
+PG_FUNCTION_INFO_V1(albert_embeddings);
 Datum
-albert_embedding_array(PG_FUNCTION_ARGS)
+albert_embeddings(PG_FUNCTION_ARGS)
 {
 	const AlbertSignature *signature = AlbertCallSignature(fcinfo, &albert_embedding_task);
 	AlbertItem *items;
@@ -356,7 +336,7 @@ albert_embedding_array(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(signature->text) ||
 		(signature->model >= 0 && PG_ARGISNULL(signature->model)))
 		PG_RETURN_NULL();
-	items = items_of_array(PG_GETARG_ARRAYTYPE_P(signature->text), &n);
+	items = items_of_array(PG_GETARG_DATUM(signature->text), &n);
 	AlbertJobStart(&job, signature, fcinfo->args);
 	if (n == 0)
 		PG_RETURN_DATUM(PointerGetDatum(construct_empty_array(FLOAT4OID)));
@@ -409,6 +389,7 @@ run_similarity(AlbertJob *job, AlbertItem *items, int n)
 
 const AlbertTask albert_similarity_task = {
 	.symbol = "albert_similarity",
+	.windows = true,
 	.text_arg = "a",
 	.pair_arg = "b",
 	.part = ALBERT_PART_WEIGHTS,
@@ -475,26 +456,23 @@ init_token_embeddings(AlbertJob *job)
 }
 
 static void
-put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, bool is_last,
-			   const AlbertRows *hidden)
+put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, const AlbertRows *hidden)
 {
 	const AlbertTokenizer *tokenizer = &forward->job->binding->tokenizer;
 	const AlbertTokens *tokens = &sequence->tokens;
 	bool		special = ((const TokenEmbeddingOptions *) &forward->job->options)->special_tokens;
 
-	for (int t = 0; t < tokens->n; t++)
+	for (int t = sequence->own_from; t < sequence->own_to; t++)
 	{
 		Datum		values[4];
 
 		if (tokens->special[t] && !special)
 			continue;
-		/* inner windows' own special tokens are not the text's */
-		if ((t == 0 && sequence->window > 0) || (t == tokens->n - 1 && !is_last))
-			continue;
 		values[0] = Int32GetDatum(sequence->first + t - 1);
 		values[1] = AlbertPieceToDatum(tokenizer, tokens->ids[t]);
 		values[2] = Int32GetDatum(tokens->ids[t]);
-		values[3] = AlbertFloatArray(hidden->data + (size_t) (sequence->row + t) * hidden->ld,
+		values[3] = AlbertFloatArray(hidden->data +
+									 (size_t) (sequence->row + t - sequence->own_from) * hidden->ld,
 									 hidden->width);
 		AlbertPutRow(&forward->items[sequence->item], values, NULL);
 		pfree(DatumGetPointer(values[1]));
@@ -506,15 +484,8 @@ static void
 consume_token_embeddings(AlbertForward *forward, const AlbertSequence *sequences, int n,
 						 const AlbertBatch *batch, const AlbertRows *hidden)
 {
-	const AlbertSequence *end = forward->sequences + forward->nsequences;
-
 	for (int s = 0; s < n; s++)
-	{
-		const AlbertSequence *next = &sequences[s] + 1;
-
-		put_embeddings(forward, &sequences[s], next == end || next->item != sequences[s].item,
-					   hidden);
-	}
+		put_embeddings(forward, &sequences[s], hidden);
 }
 
 static void
@@ -524,12 +495,14 @@ run_token_embeddings(AlbertJob *job, AlbertItem *items, int n)
 	AlbertForward forward;
 
 	AlbertForwardTokenize(&forward, job, items, n, &options);
+	AlbertForwardOwnRows(&forward);
 	forward.consume = consume_token_embeddings;
 	AlbertForwardRun(&forward);
 }
 
 const AlbertTask albert_token_embeddings_task = {
 	.symbol = "albert_token_embeddings",
+	.windows = true,
 	.text_arg = "content",
 	.pair_arg = "pair",
 	.pair_optional = true,

@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "executor/forward.h"
@@ -69,11 +70,11 @@ typedef struct Entity
 {
 	int			label;
 	double		score;
-	int			first;			/* tokens of the sequence */
+	int			first;			/* tokens of the text */
 	int			last;
 } Entity;
 
-/* What is looked at: one sequence with its tokens' probabilities. */
+/* What is looked at: one text with its tokens' probabilities. */
 typedef struct Tagged
 {
 	const AlbertJob *job;
@@ -128,7 +129,7 @@ word_entity(const Tagged *tagged, int first, int last, int aggregation)
 	Entity		word = {.first = first, .last = last};
 	int			n = tagged->num_labels;
 	const double *probs = token_probs(tagged, first);
-	double	   *mean;
+	double	   *mean = NULL;
 
 	if (aggregation == AGGREGATE_AVERAGE)
 	{
@@ -152,6 +153,8 @@ word_entity(const Tagged *tagged, int first, int last, int aggregation)
 	}
 	word.label = AlbertArgMax(probs, n);
 	word.score = probs[word.label];
+	if (mean != NULL)
+		pfree(mean);
 	return word;
 }
 
@@ -167,6 +170,7 @@ label_words(const Tagged *tagged, int aggregation, Entity *entities)
 	{
 		int			last = t;
 
+		CHECK_FOR_INTERRUPTS();
 		if (tokens->special[t])
 		{
 			t++;
@@ -301,32 +305,50 @@ put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n
 
 /* ---------- albert_entities(content) rows ---------- */
 
-static void
-put_entities(AlbertForward *forward, const AlbertSequence *sequence, const AlbertRows *logits)
+/* The run: each text's code points and, text by text, its tokens' probabilities. */
+typedef struct EntityState
 {
-	AlbertJob  *job = forward->job;
-	int			aggregation = ((const EntityOptions *) &job->options)->aggregation;
-	AlbertItem *item = &forward->items[sequence->item];
-	int			ntokens = sequence->tokens.n;
-	int			num_labels = logits->width;
-	double	   *probs = AlbertJobAlloc(job, (size_t) ntokens * num_labels, sizeof(double));
-	Entity	   *entities = AlbertJobAlloc(job, ntokens, sizeof(Entity));
-	Tagged		tagged = {
-		.job = job, .item = item, .tokens = &sequence->tokens,
-		.bytes = ((int **) forward->state)[sequence->item],
-		.num_labels = num_labels, .probs = probs
-	};
-	int			n;
+	int		  **bytes;			/* by item: code point -> byte */
+	double	   *probs;			/* (tokens, num_labels), of the item whose windows are coming in */
+} EntityState;
 
-	for (int t = 0; t < ntokens; t++)
+/* The probabilities of the tokens that are a window's own. */
+static void
+take_window(EntityState *state, const AlbertSequence *sequence, const AlbertRows *logits)
+{
+	int			num_labels = logits->width;
+
+	if (sequence->window == 0)
+		state->probs = palloc_extended((Size) sequence->whole->n * num_labels * sizeof(double),
+									   MCXT_ALLOC_HUGE);
+	for (int t = sequence->own_from; t < sequence->own_to; t++)
 	{
-		const float *row = logits->data + (size_t) (sequence->row + t) * logits->ld;
+		double	   *probs = state->probs + (size_t) (sequence->first - 1 + t) * num_labels;
+		const float *row = logits->data +
+			(size_t) (sequence->row + t - sequence->own_from) * logits->ld;
 
 		for (int i = 0; i < num_labels; i++)
-			probs[(size_t) t * num_labels + i] = row[i];
-		AlbertSoftmax(probs + (size_t) t * num_labels, num_labels);
+			probs[i] = row[i];
+		AlbertSoftmax(probs, num_labels);
 	}
-	n = label_words(&tagged, aggregation, entities);
+}
+
+/* The whole text's entities: windows are not seen any more, so none is found twice or in halves. */
+static void
+put_entities(AlbertForward *forward, const AlbertSequence *sequence, int num_labels)
+{
+	AlbertJob  *job = forward->job;
+	EntityState *state = forward->state;
+	int			aggregation = ((const EntityOptions *) &job->options)->aggregation;
+	AlbertItem *item = &forward->items[sequence->item];
+	Entity	   *entities = palloc_extended((Size) sequence->whole->n * sizeof(Entity), MCXT_ALLOC_HUGE);
+	Tagged		tagged = {
+		.job = job, .item = item, .tokens = sequence->whole,
+		.bytes = state->bytes[sequence->item],
+		.num_labels = num_labels, .probs = state->probs
+	};
+	int			n = label_words(&tagged, aggregation, entities);
+
 	if (aggregation != AGGREGATE_NONE)
 		put_groups(&tagged, item, entities, n);
 	else
@@ -334,6 +356,8 @@ put_entities(AlbertForward *forward, const AlbertSequence *sequence, const Alber
 		for (int i = 0; i < n; i++)
 			put_entity(&tagged, item, &entities[i], &entities[i], 1);
 	}
+	pfree(entities);
+	pfree(state->probs);
 }
 
 static void
@@ -343,20 +367,25 @@ consume_entities(AlbertForward *forward, const AlbertSequence *sequences, int n,
 	AlbertRows	logits = AlbertRunHead(forward->job, AlbertHeadClassifier, hidden);
 
 	for (int s = 0; s < n; s++)
-		put_entities(forward, &sequences[s], &logits);
+	{
+		take_window(forward->state, &sequences[s], &logits);
+		if (sequences[s].last)
+			put_entities(forward, &sequences[s], logits.width);
+	}
 }
 
 static void
 run_entities(AlbertJob *job, AlbertItem *items, int n)
 {
 	AlbertForwardOptions options = {.offsets = true};
+	EntityState state = {.bytes = palloc(n * sizeof(int *))};
 	AlbertForward forward;
-	int		  **bytes = palloc(n * sizeof(int *));
 
 	for (int i = 0; i < n; i++)
-		bytes[i] = AlbertCodePointBytes(&items[i].text);
+		state.bytes[i] = AlbertCodePointBytes(&items[i].text);
 	AlbertForwardTokenize(&forward, job, items, n, &options);
-	forward.state = bytes;
+	AlbertForwardOwnRows(&forward);
+	forward.state = &state;
 	forward.consume = consume_entities;
 	AlbertForwardRun(&forward);
 }
@@ -366,6 +395,7 @@ const AlbertTask albert_entities_task = {
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_TOKEN_CLASSIFIER,
+	.windows = true,
 	.init = init_entities,
 	.option = option_entities,
 	.run = run_entities

@@ -5,9 +5,7 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
 #include "lib/qunique.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "executor/forward.h"
@@ -37,53 +35,30 @@ typedef struct Masks
 
 /* ---------- finding the masks ---------- */
 
-/*
- * Windows overlap by half, and a mask belongs to the first window that shows
- * at least a quarter of a window behind it.
- */
-static bool
-owns_mask(const AlbertSequence *sequence, int position, bool is_last, int previous_end)
-{
-	int			quarter = sequence->tokens.n / 4;
-
-	if (sequence->first + position - 1 < previous_end)
-		return false;
-	return is_last || position < sequence->tokens.n - 1 - quarter;
-}
-
 static void
 find_masks(AlbertForward *forward, Masks *masks)
 {
 	AlbertJob  *job = forward->job;
 	int32_t		mask_id = job->binding->tokenizer.mask_id;
 	int			nmasks = 0;
-	int			previous_end = 0;	/* item tokens up to here have been looked at */
 
 	masks->first = AlbertJobAlloc(job, forward->nitems + 1, sizeof(int));
 	masks->of_sequence = AlbertJobAlloc(job, forward->nsequences, sizeof(int));
 	for (int s = 0; s < forward->nsequences; s++)
 	{
 		AlbertSequence *sequence = &forward->sequences[s];
-		bool		is_last = s + 1 == forward->nsequences ||
-			forward->sequences[s + 1].item != sequence->item;
 		int32_t    *wanted = AlbertJobAlloc(job, sequence->tokens.n, sizeof(int32_t));
-		int			looked_to = is_last ? sequence->tokens.n
-			: sequence->tokens.n - 1 - sequence->tokens.n / 4;
 
 		if (sequence->window == 0)
-		{
 			masks->first[sequence->item] = nmasks;
-			previous_end = 0;
-		}
 		masks->of_sequence[s] = nmasks;
 		sequence->nwanted = 0;
 		sequence->wanted = wanted;
-		for (int t = 0; t < sequence->tokens.n; t++)
+		for (int t = sequence->own_from; t < sequence->own_to; t++)
 		{
-			if (sequence->tokens.ids[t] == mask_id && owns_mask(sequence, t, is_last, previous_end))
+			if (sequence->tokens.ids[t] == mask_id)
 				wanted[sequence->nwanted++] = t;
 		}
-		previous_end = sequence->first - 1 + looked_to;
 		nmasks += sequence->nwanted;
 	}
 	masks->first[forward->nitems] = nmasks;
@@ -108,7 +83,7 @@ require_mask(AlbertForward *forward, const Masks *masks)
 					 errmsg("text has no mask in its first %d tokens", tokenizer->max_length),
 					 errdetail("%d tokens were cut off because the model's length is %d.",
 							   sequence->tokens.ncut, tokenizer->max_length),
-					 errhint("Set albert.overflow to \"window\" to have the whole text looked at.")));
+					 errhint("The whole text is looked at with overflow => 'window' or, for the default model, the setting albert.overflow.")));
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("text has no mask"),
@@ -178,7 +153,7 @@ run_masks(AlbertForward *forward, Masks *masks, AlbertJob *job, AlbertItem *item
 		  void (*consume) (AlbertForward *, const AlbertSequence *, int,
 						   const AlbertBatch *, const AlbertRows *))
 {
-	AlbertForwardOptions options = {.window_overlap = -1};
+	AlbertForwardOptions options = {0};
 
 	AlbertForwardTokenize(forward, job, items, n, &options);
 	forward->state = masks;
@@ -234,6 +209,7 @@ const AlbertTask albert_fill_mask_task = {
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_MLM,
+	.windows = true,
 	.run = run_fill_mask
 };
 
@@ -262,6 +238,7 @@ target_id(AlbertJob *job, Datum target)
 	int32_t		id = AlbertTokenizerPieceId(tokenizer, text.data, text.size);
 	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE};
 	AlbertItem	item = {.text = text};
+	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
 	AlbertTokens tokens;
 
 	if (id >= 0)
@@ -269,31 +246,31 @@ target_id(AlbertJob *job, Datum target)
 	AlbertTokenizeText(job, &item, &encode, &tokens);
 	if (tokens.n == 0)
 		return -1;
+	id = tokens.ids[0];
+	AlbertArenaRewind(job->arena, mark);
 	if (tokens.n > 1)
 		ereport(WARNING,
 				(errmsg("target \"%s\" is not one token of model \"%s\"",
 						AlbertCString(target), job->binding->name),
 				 errdetail("Its first piece, \"%s\", is scored instead.",
-						   AlbertCString(AlbertPieceToDatum(tokenizer, tokens.ids[0])))));
-	return tokens.ids[0];
+						   AlbertCString(AlbertPieceToDatum(tokenizer, id)))));
+	return id;
 }
 
 static void
-take_targets(AlbertJob *job, FillMaskOptions *options, ArrayType *array)
+take_targets(AlbertJob *job, FillMaskOptions *options, Datum array)
 {
-	Datum	   *values;
-	bool	   *nulls;
 	int			n;
+	Datum	   *values = AlbertTextsOption("targets", array, &n);
 
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &n);
 	if (n == 0)
 		return;
-	options->targets = palloc(n * sizeof(int32_t));
+	options->targets = palloc_extended(n * sizeof(int32_t), MCXT_ALLOC_HUGE);
 	options->ntargets = 0;
 	job->arena = AlbertWorkspace();
 	for (int i = 0; i < n; i++)
 	{
-		int32_t		id = nulls[i] ? -1 : target_id(job, values[i]);
+		int32_t		id = target_id(job, values[i]);
 
 		if (id >= 0)
 			options->targets[options->ntargets++] = id;
@@ -321,7 +298,7 @@ option_candidates(AlbertJob *job, const char *name, Datum value, Oid type)
 	if (strcmp(name, "top_k") == 0)
 		options->top_k = AlbertIntOption(name, value, 1, INT_MAX);
 	else if (strcmp(name, "targets") == 0)
-		take_targets(job, options, DatumGetArrayTypeP(value));
+		take_targets(job, options, value);
 	else
 		return false;
 	return true;
@@ -448,6 +425,7 @@ const AlbertTask albert_fill_mask_candidates_task = {
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_MLM,
+	.windows = true,
 	.init = init_candidates,
 	.option = option_candidates,
 	.run = run_candidates

@@ -41,8 +41,8 @@ extern const AlbertTask albert_classify_task;
 extern const AlbertTask albert_classify_scores_task;
 
 /* zero_shot.c */
-extern const AlbertTask albert_classify_labels_task;
-extern const AlbertTask albert_classify_labels_scores_task;
+extern const AlbertTask albert_zero_shot_task;
+extern const AlbertTask albert_zero_shot_scores_task;
 
 /* answer.c */
 extern const AlbertTask albert_answer_task;
@@ -99,6 +99,12 @@ extern Datum AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool
 
 /* Is a text option left at its default, ''? */
 extern bool AlbertIsEmptyText(Datum value);
+
+/*
+ * The texts of an array argument, which has one dimension and no NULLs, else
+ * an error that names it.
+ */
+extern Datum *AlbertTextsOption(const char *name, Datum array, int *n);
 
 /* An integer option within bounds, else an error that names it. */
 extern int	AlbertIntOption(const char *name, Datum value, int least, int most);

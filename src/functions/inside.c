@@ -18,14 +18,20 @@ ignore_hidden(AlbertForward *forward, const AlbertSequence *sequences, int n,
 {
 }
 
-/* One traced run of one item's first sequence; the trace's context is the caller's. */
-static void
-run_traced(AlbertJob *job, AlbertItem *item, AlbertForward *forward, const AlbertTrace *trace)
+/* One text's tokens, which returns how many, and the traced run over them. */
+static int
+tokenize_one(AlbertJob *job, AlbertItem *item, AlbertForward *forward)
 {
 	AlbertForwardOptions options = {0};
 
 	AlbertForwardTokenize(forward, job, item, 1, &options);
 	forward->nsequences = 1;
+	return forward->sequences[0].tokens.n;
+}
+
+static void
+run_traced(AlbertForward *forward, const AlbertTrace *trace)
+{
 	forward->trace = trace;
 	forward->consume = ignore_hidden;
 	AlbertForwardRun(forward);
@@ -87,7 +93,8 @@ run_layers(AlbertJob *job, AlbertItem *items, int n)
 
 		moves.distances = AlbertJobAlloc(job, moves.max, sizeof(double));
 		moves.cosines = AlbertJobAlloc(job, moves.max, sizeof(double));
-		run_traced(job, &items[i], &forward, &trace);
+		tokenize_one(job, &items[i], &forward);
+		run_traced(&forward, &trace);
 		for (int layer = 0; layer < moves.nlayers; layer++)
 		{
 			Datum		values[3];
@@ -182,7 +189,6 @@ static void
 run_attention(AlbertJob *job, AlbertItem *items, int n)
 {
 	const AttentionOptions *options = (const AttentionOptions *) &job->options;
-	int			max_length = job->binding->tokenizer.max_length;
 
 	for (int i = 0; i < n; i++)
 	{
@@ -191,9 +197,11 @@ run_attention(AlbertJob *job, AlbertItem *items, int n)
 			.context = &map, .wants_attention = wants_layer, .attention = note_attention
 		};
 		AlbertForward forward;
+		int			len;
 
-		map.probs = AlbertJobAlloc(job, (size_t) max_length * max_length, sizeof(float));
-		run_traced(job, &items[i], &forward, &trace);
+		len = tokenize_one(job, &items[i], &forward);
+		map.probs = AlbertJobAlloc(job, (size_t) len * len, sizeof(float));
+		run_traced(&forward, &trace);
 		put_attention(job, &items[i], &forward.sequences[0].tokens, &map);
 	}
 }

@@ -42,6 +42,7 @@ const AlbertTask albert_sentence_order_task = {
 	.symbol = "albert_sentence_order",
 	.text_arg = "a",
 	.pair_arg = "b",
+	.pair_optional = true,
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_SENTENCE_ORDER,
 	.run = run_sentence_order

@@ -92,6 +92,30 @@ AlbertIsEmptyText(Datum value)
 	return VARSIZE_ANY_EXHDR(PG_DETOAST_DATUM_PACKED(value)) == 0;
 }
 
+Datum *
+AlbertTextsOption(const char *name, Datum value, int *n)
+{
+	ArrayType  *array = DatumGetArrayTypeP(value);
+	Datum	   *values;
+	bool	   *nulls;
+
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("%s must be a one-dimensional array", name)));
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, n);
+	for (int i = 0; i < *n; i++)
+	{
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("%s must not contain nulls", name),
+					 errdetail("Element %d is null.", i + 1),
+					 errhint("array_remove(..., NULL) and array_agg(...) FILTER (WHERE ... IS NOT NULL) leave nulls out.")));
+	}
+	return values;
+}
+
 int
 AlbertIntOption(const char *name, Datum value, int least, int most)
 {

@@ -11,32 +11,10 @@
 #define WORD_MARK		"\xe2\x96\x81"	/* U+2581 */
 #define WORD_MARK_SIZE	3
 
-bool
-AlbertMarksContinuation(const AlbertTokenizer *tokenizer)
-{
-	return AlbertTokenizerPieceId(tokenizer, WORD_MARK, WORD_MARK_SIZE) < 0;
-}
-
 static bool
 has_prefix(const AlbertText *piece, const char *prefix, size_t size)
 {
 	return piece->size >= size && memcmp(piece->data, prefix, size) == 0;
-}
-
-bool
-AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id)
-{
-	AlbertText	piece;
-	AlbertStatus status;
-
-	if (!AlbertTokenizerPiece(tokenizer, id, &piece, &status))
-		AlbertReport(&status);
-	if (AlbertMarksContinuation(tokenizer))
-		return !has_prefix(&piece, "##", 2);
-	/* unknown text is part of its word: the mark before it is a piece of its own */
-	if (id == tokenizer->unk_id)
-		return false;
-	return has_prefix(&piece, WORD_MARK, WORD_MARK_SIZE) || AlbertTokenizerIsSpecial(tokenizer, id);
 }
 
 void

@@ -10,12 +10,6 @@
 
 #include "executor/task.h"
 
-/* Does the token begin a word (or stand for itself, as special tokens do)? */
-extern bool AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id);
-
-/* Do its pieces mark continuation ("##ing") rather than the beginning of words ("▁the")? */
-extern bool AlbertMarksContinuation(const AlbertTokenizer *tokenizer);
-
 /*
  * Append a piece to a string of words as convert_tokens_to_string does; first
  * is whether it is the string's first piece.

@@ -5,8 +5,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 #include "executor/forward.h"
@@ -62,23 +60,13 @@ init_zero_shot(AlbertJob *job)
 }
 
 static void
-take_labels(ZeroShotOptions *options, ArrayType *array)
+take_labels(ZeroShotOptions *options, Datum array)
 {
-	bool	   *nulls;
-
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT,
-					  &options->labels, &nulls, &options->nlabels);
+	options->labels = AlbertTextsOption("labels", array, &options->nlabels);
 	if (options->nlabels == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("labels must name at least one label")));
-	for (int i = 0; i < options->nlabels; i++)
-	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("labels must not contain nulls")));
-	}
 }
 
 static bool
@@ -87,7 +75,7 @@ option_zero_shot(AlbertJob *job, const char *name, Datum value, Oid type)
 	ZeroShotOptions *options = (ZeroShotOptions *) &job->options;
 
 	if (strcmp(name, "labels") == 0)
-		take_labels(options, DatumGetArrayTypeP(value));
+		take_labels(options, value);
 	else if (strcmp(name, "multi_label") == 0)
 		options->multi_label = DatumGetBool(value);
 	else if (strcmp(name, "template") == 0)
@@ -124,28 +112,24 @@ hypothesis(const char *template, Datum label)
 	return AlbertTextFromDatum(PointerGetDatum(cstring_to_text_with_len(text.data, text.len)));
 }
 
-typedef struct Entailment
-{
-	double	   *entails;		/* (nitems, nlabels): the logit or, with several labels, the probability */
-} Entailment;
-
+/* The state: (nitems, nlabels) logits or, with several labels, probabilities. */
 static void
 consume_entailment(AlbertForward *forward, const AlbertSequence *sequences, int n,
 				   const AlbertBatch *batch, const AlbertRows *hidden)
 {
 	const ZeroShotOptions *options = (const ZeroShotOptions *) &forward->job->options;
-	Entailment *state = forward->state;
+	double	   *entails = forward->state;
 	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CLASSIFIER);
 
 	for (int s = 0; s < n; s++)
 	{
 		const float *row = logits.data + (size_t) s * logits.ld;
-		double		entails = row[options->entailment];
+		double		score = row[options->entailment];
 
 		/* each label for itself: entailment against contradiction */
 		if (options->multi_label || options->nlabels == 1)
-			entails = AlbertSigmoid(entails - row[options->contradiction]);
-		state->entails[&sequences[s] - forward->sequences] = entails;
+			score = AlbertSigmoid(score - row[options->contradiction]);
+		entails[forward->first_sequence + (&sequences[s] - forward->sequences)] = score;
 	}
 }
 
@@ -153,33 +137,22 @@ static double *
 zero_shot(AlbertJob *job, AlbertItem *items, int n)
 {
 	ZeroShotOptions *options = (ZeroShotOptions *) &job->options;
-	AlbertForward forward;
-	Entailment	state;
+	double	   *entails = AlbertJobAlloc(job, (size_t) n * options->nlabels, sizeof(double));
 
-	options->hypotheses = palloc(options->nlabels * sizeof(AlbertText));
+	options->hypotheses = palloc_extended(options->nlabels * sizeof(AlbertText), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < options->nlabels; i++)
 		options->hypotheses[i] = hypothesis(options->template, options->labels[i]);
-	state.entails = AlbertJobAlloc(job, (size_t) n * options->nlabels, sizeof(double));
-	AlbertForwardInit(&forward, job, items, n);
-	for (int i = 0; i < n; i++)
-	{
-		for (int label = 0; label < options->nlabels; label++)
-			AlbertForwardAddPair(&forward, i, &items[i].text, &options->hypotheses[label],
-								 ALBERT_TRUNCATE_FIRST);
-	}
-	AlbertForwardFirstRows(&forward);
-	forward.state = &state;
-	forward.consume = consume_entailment;
-	AlbertForwardRun(&forward);
+	AlbertForwardPairs(job, items, n, options->hypotheses, options->nlabels, ALBERT_TRUNCATE_FIRST,
+					   consume_entailment, entails);
 	if (!options->multi_label && options->nlabels > 1)
 	{
 		for (int i = 0; i < n; i++)
-			AlbertSoftmax(state.entails + (size_t) i * options->nlabels, options->nlabels);
+			AlbertSoftmax(entails + (size_t) i * options->nlabels, options->nlabels);
 	}
-	return state.entails;
+	return entails;
 }
 
-/* ---------- albert_classify(content, labels text[]) text ---------- */
+/* ---------- albert_zero_shot(content, labels) text ---------- */
 
 static void
 run_zero_shot(AlbertJob *job, AlbertItem *items, int n)
@@ -196,8 +169,8 @@ run_zero_shot(AlbertJob *job, AlbertItem *items, int n)
 	}
 }
 
-const AlbertTask albert_classify_labels_task = {
-	.symbol = "albert_classify_labels",
+const AlbertTask albert_zero_shot_task = {
+	.symbol = "albert_zero_shot",
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
@@ -206,9 +179,9 @@ const AlbertTask albert_classify_labels_task = {
 	.run = run_zero_shot
 };
 
-ALBERT_SCALAR_FUNCTION(albert_classify_labels);
+ALBERT_SCALAR_FUNCTION(albert_zero_shot);
 
-/* ---------- albert_classify_scores(content, labels text[]) rows ---------- */
+/* ---------- albert_zero_shot_scores(content, labels) rows ---------- */
 
 static void
 run_zero_shot_scores(AlbertJob *job, AlbertItem *items, int n)
@@ -232,8 +205,8 @@ run_zero_shot_scores(AlbertJob *job, AlbertItem *items, int n)
 	}
 }
 
-const AlbertTask albert_classify_labels_scores_task = {
-	.symbol = "albert_classify_labels_scores",
+const AlbertTask albert_zero_shot_scores_task = {
+	.symbol = "albert_zero_shot_scores",
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
@@ -242,4 +215,4 @@ const AlbertTask albert_classify_labels_scores_task = {
 	.run = run_zero_shot_scores
 };
 
-ALBERT_ROWS_FUNCTION(albert_classify_labels_scores);
+ALBERT_ROWS_FUNCTION(albert_zero_shot_scores);

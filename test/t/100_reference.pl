@@ -237,7 +237,7 @@ within('multiple choice', 2, 7.5e-7, q{
 
 # ---- labels of one's own: what the zero-shot pipeline of transformers 4.57 answers in float32, rounded ----
 
-my $zero_shot = q{SELECT string_agg(label || ' ' || round(score::numeric, 5), ', ') FROM albert_classify_scores('I love this wonderful book!', };
+my $zero_shot = q{SELECT string_agg(label || ' ' || round(score::numeric, 5), ', ') FROM albert_zero_shot_scores('I love this wonderful book!', };
 is($node->safe_psql('postgres', $zero_shot . q{ARRAY['sport', 'politics', 'reading'], 'c01_three_labels')}),
 	'reading 0.35768, sport 0.32261, politics 0.31971', 'one of the labels given');
 is($node->safe_psql('postgres', $zero_shot . q{ARRAY['sport', 'politics', 'reading'], 'c01_three_labels', multi_label => true)}),

@@ -124,7 +124,7 @@ for my $model (qw(sentence sentence_f32))
 	close_to("$model: another prompt", $got, $query, 1e-6);
 	cmp_ok(max(map { abs($document->[$_] - $query->[$_]) } 0 .. $#$query), '>', 1e-4, "$model: prompts make a difference");
 
-	$got = [ map { @$_ } numbers(answer("unnest(albert_embedding(ARRAY['$text', 'another city'], '$model'))")) ];
+	$got = [ map { @$_ } numbers(answer("unnest(albert_embeddings(ARRAY['$text', 'another city'], '$model'))")) ];
 	close_to("$model: an array of texts", $got,
 		[ @$document, @{ sentence_vector($model, hidden_rows('this text: another city', $model)) } ], 1e-6);
 
