@@ -1,6 +1,7 @@
-# Ten sessions that use, load and unload three models at random for a few
+# Ten sessions that use, load and unload five models at random for a few
 # seconds, and are cancelled and terminated meanwhile: every answer is the
-# right one and nothing is left in the end.  SECONDS=60 runs it longer.
+# right one and nothing is left in the end.  There is room for two of the models
+# that are larger.  SECONDS=60 runs it longer.
 use strict;
 use warnings;
 
@@ -13,11 +14,13 @@ use AlbertModels;
 use AlbertSession;
 use AlbertTest;
 
+my $middle = 'hidden_size=256,intermediate_size=1024,num_hidden_groups=4,num_hidden_layers=4';
 my $models = make_models(small => SMALL, second => SMALL . ',seed=2',
-	middle => 'hidden_size=256,intermediate_size=1024,num_hidden_groups=4,num_hidden_layers=4');
-my $node = albert_node('stress', conf => model_conf($models) . "dynamic_shared_memory_type = mmap\n");
+	middle => $middle, other => "$middle,seed=2", third => "$middle,seed=3");
+my $node = albert_node('stress',
+	conf => model_conf($models) . "dynamic_shared_memory_type = mmap\nalbert.shared_memory_limit = 30MB\n");
 my $super = AlbertSession->new($node, 'postgres');
-my @names = qw(small second middle);
+my @names = qw(small second middle other third);
 my %answers = map { $_ => scalar $super->query('SELECT ' . embedding($_)) } @names;
 my $segments = sub { my @files = glob $node->data_dir . '/pg_dynshmem/mmap.*'; scalar @files };
 
@@ -39,7 +42,7 @@ sub statement
 }
 
 my @sessions = map { { session => AlbertSession->new($node, 'postgres') } } 1 .. 10;
-my ($statements, $cancelled, $terminated) = (0, 0, 0);
+my ($statements, $cancelled, $terminated, $refused) = (0, 0, 0, 0);
 my @wrong;
 
 # What a session answered; a new session for one that was terminated.
@@ -59,6 +62,11 @@ sub collect
 	{
 		$entry->{session}->query('ROLLBACK');
 		$cancelled++;
+	}
+	elsif ($err =~ /within albert\.shared_memory_limit/)
+	{
+		$entry->{session}->query('ROLLBACK');
+		$refused++;
 	}
 	elsif ($err ne '')
 	{
@@ -104,7 +112,7 @@ for my $entry (@sessions)
 	collect($entry, 30) if defined $entry->{sql};
 	$entry->{session}->quit;
 }
-note("$statements statements, $cancelled cancelled, $terminated terminated, "
+note("$statements statements, $cancelled cancelled, $terminated terminated, $refused refused, "
 	  . scalar(() = slurp_file($node->logfile) =~ /albert loaded model/g) . ' loads');
 is(join("\n", @wrong), '', 'every answer is right');
 cmp_ok($statements, '>', 100, 'there were answers');
