@@ -2,8 +2,6 @@
  * blocks.c
  *	  Matrices in the arena, and how rows are cut into blocks.
  */
-#include <time.h>
-
 #include "encoder/internal.h"
 
 /*
@@ -15,21 +13,8 @@
  */
 #define BLOCK_ROWS			96
 #define BLOCK_TAIL			16		/* a rest of so many rows joins the last block */
-#define PACE_STEP			48		/* rows a large model's blocks grow by */
-
-/*
- * Seconds of processor time for one product, the longest stretch without a
- * look at the interrupt flag.  Where a few rows take long it is mostly the
- * weights that are waited for, and fewer rows would only make it worse; so
- * small blocks may take more.
- */
-#define PRODUCT_SHORT		0.03
-#define PRODUCT_LONG		0.06
-#define PRODUCT_TOO_LONG	0.09
-#define FEW_ROWS			16
-
-/* A product of fewer operations is not worth looking at the clock. */
-#define WORTH_TIMING		5e7
+#define GRAIN_STEP			48		/* rows that a large model's blocks are a multiple of */
+#define GRAIN_SMALL_STEP	8
 
 void *
 AlbertEncoderAlloc(AlbertArena *arena, size_t size, AlbertStatus *status)
@@ -79,48 +64,18 @@ AlbertRequireHead(const AlbertModel *model, uint32_t heads, const char *what,
 	return true;
 }
 
-/* Processor time, because a process that had to wait is not a slow one. */
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-	return t.tv_sec + t.tv_nsec * 1e-9;
-}
-
 int
-AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most)
+AlbertGrainRows(const AlbertModel *model, double flops_per_row, int most)
 {
-	double		rows = pace->grain / flops_per_row;
+	double		rows = model->kernels->grain[model->precision] / flops_per_row;
 
 	if (rows >= most)
 		return most;
-	if (rows >= PACE_STEP)
-		return (int) rows / PACE_STEP * PACE_STEP;
-	if (rows >= 8)
-		return (int) rows / 8 * 8;
+	if (rows >= GRAIN_STEP)
+		return (int) rows / GRAIN_STEP * GRAIN_STEP;
+	if (rows >= GRAIN_SMALL_STEP)
+		return (int) rows / GRAIN_SMALL_STEP * GRAIN_SMALL_STEP;
 	return rows >= 1 ? (int) rows : 1;
-}
-
-void
-AlbertPaceStart(AlbertPace *pace, double flops)
-{
-	pace->started = flops < WORTH_TIMING ? 0 : now();
-}
-
-void
-AlbertPaceStop(AlbertPace *pace, int rows, double largest, double flops)
-{
-	double		seconds;
-
-	if (pace->started == 0)
-		return;
-	seconds = (now() - pace->started) * largest / flops;
-	if (seconds > PRODUCT_TOO_LONG || (seconds > PRODUCT_LONG && rows >= FEW_ROWS))
-		pace->grain = largest / 2;
-	else if (seconds < PRODUCT_SHORT && largest > pace->grain / 2)
-		pace->grain *= 2;
 }
 
 int
@@ -138,9 +93,9 @@ AlbertBlockSpace(const AlbertRun *run, int rows)
 }
 
 int
-AlbertNextBlock(const AlbertRun *run, const AlbertPace *pace, double flops_per_row, int rest)
+AlbertNextBlock(const AlbertRun *run, const AlbertModel *model, double flops_per_row, int rest)
 {
-	int			n = AlbertPaceRows(pace, flops_per_row, AlbertBlockRows(run));
+	int			n = AlbertGrainRows(model, flops_per_row, AlbertBlockRows(run));
 	int			tail = n / 2 < BLOCK_TAIL ? n / 2 : BLOCK_TAIL;
 
 	return rest <= n + tail ? rest : n;
@@ -172,7 +127,6 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 {
 	int			space = AlbertBlockSpace(run, rows->n);
 	double		flops = albert_linear_flops(linear);
-	AlbertPace	pace = {.grain = ALBERT_FIRST_GRAIN};
 	AlbertArenaMark mark;
 	void	   *scratch;
 	int			n;
@@ -188,12 +142,10 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 	{
 		if (!AlbertPoll(run, status))
 			return false;
-		n = AlbertNextBlock(run, &pace, flops, rows->n - first);
-		AlbertPaceStart(&pace, flops * n);
+		n = AlbertNextBlock(run, model, flops, rows->n - first);
 		model->kernels->linear(linear, n, rows->data + (size_t) first * rows->ld, rows->ld,
 							   act, NULL, 0,
 							   out->data + (size_t) first * out->ld, out->ld, scratch);
-		AlbertPaceStop(&pace, n, flops * n, flops * n);
 	}
 	AlbertArenaRewind(run->arena, mark);
 	return true;

@@ -210,7 +210,7 @@ project_wanted_queries(AlbertPass *pass, const AlbertLayer *layer, const AlbertR
 	{
 		if (!AlbertPoll(pass->run, status))
 			return false;
-		n = AlbertNextBlock(pass->run, &pass->linear_pace, albert_linear_flops(&layer->query),
+		n = AlbertNextBlock(pass->run, pass->model, albert_linear_flops(&layer->query),
 							result->n - first);
 		pass->kernels->linear(&layer->query, n,
 							  result->data + (size_t) first * result->ld, result->ld,
@@ -230,19 +230,16 @@ embed(AlbertPass *pass, bool queries, AlbertStatus *status)
 {
 	const AlbertLayer *layer = layer_of(pass->model, 0);
 	double		largest = albert_linear_flops(&layer->key_value);
-	double		flops = largest + (queries ? albert_linear_flops(&layer->query) : 0);
 	int			n;
 
 	for (int first = 0; first < pass->batch->ntokens; first += n)
 	{
 		if (!AlbertPoll(pass->run, status))
 			return false;
-		n = AlbertNextBlock(pass->run, &pass->linear_pace, largest,
+		n = AlbertNextBlock(pass->run, pass->model, largest,
 							pass->batch->ntokens - first);
 		AlbertEmbedRows(pass, first, n);
-		AlbertPaceStart(&pass->linear_pace, flops * n);
 		AlbertProjectRows(pass, layer, first, n, queries);
-		AlbertPaceStop(&pass->linear_pace, n, largest * n, flops * n);
 	}
 	return true;
 }
@@ -276,14 +273,6 @@ run_layers(AlbertPass *pass, AlbertSelection *last_selection, AlbertStatus *stat
 	return true;
 }
 
-/*
- * What earlier passes of this process learnt of its speed.  A start for the
- * next one, without which a large model's first blocks would be tiny every
- * time; nothing but the sizes of blocks depends on it.
- */
-static AlbertPace last_linear_pace = {.grain = ALBERT_FIRST_GRAIN};
-static AlbertPace last_attention_pace = {.grain = ALBERT_FIRST_GRAIN};
-
 static void
 pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,
 		  const AlbertRun *run, int max_len)
@@ -302,8 +291,6 @@ pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,
 	pass->largest_product = 2.0 * config->hidden_size *
 		(config->intermediate_size > 2 * config->hidden_size ?
 		 config->intermediate_size : 2 * config->hidden_size);
-	pass->linear_pace = last_linear_pace;
-	pass->attention_pace = last_attention_pace;
 }
 
 /*
@@ -353,8 +340,6 @@ AlbertEncode(const AlbertModel *model, const AlbertBatch *batch,
 		return false;
 	pass_init(&pass, model, batch, run, max_len);
 	ok = encode(&pass, hidden, status);
-	last_linear_pace = pass.linear_pace;
-	last_attention_pace = pass.attention_pace;
 	if (!ok)
 		AlbertArenaRewind(run->arena, mark);
 	return ok;

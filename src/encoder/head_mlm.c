@@ -43,7 +43,6 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 	double		dense_flops = albert_linear_flops(&model->mlm_dense);
 	double		table_flops = 2.0 * model->mlm_decoder.rows * model->mlm_decoder.cols;
 	double		largest = table_flops > dense_flops ? table_flops : dense_flops;
-	AlbertPace	pace = {.grain = ALBERT_FIRST_GRAIN};
 	AlbertArenaMark mark;
 	AlbertRows	transformed;
 	void	   *scratch;
@@ -63,12 +62,10 @@ AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
 	{
 		if (!AlbertPoll(run, status))
 			return false;
-		n = AlbertNextBlock(run, &pace, largest, rows->n - first);
-		AlbertPaceStart(&pace, (dense_flops + table_flops) * n);
+		n = AlbertNextBlock(run, model, largest, rows->n - first);
 		score_rows(model, n, rows->data + (size_t) first * rows->ld, rows->ld,
 				   transformed.data, transformed.ld,
 				   logits->data + (size_t) first * logits->ld, logits->ld, scratch);
-		AlbertPaceStop(&pace, n, largest * n, (dense_flops + table_flops) * n);
 	}
 	AlbertArenaRewind(run->arena, mark);
 	return true;

@@ -5,7 +5,7 @@
  * Rows are worked on in blocks, so that a block's activations stay in the
  * processor's cache from one product to the next and so that a cancel is seen
  * in time.  Kernels compute a row the same way whatever its block, so block
- * sizes may follow the clock without touching a result.
+ * sizes never touch a result.
  */
 #ifndef ALBERT_ENCODER_INTERNAL_H
 #define ALBERT_ENCODER_INTERNAL_H
@@ -39,20 +39,6 @@ extern bool AlbertCheckWidth(const AlbertRows *rows, int width, AlbertStatus *st
 extern bool AlbertRequireHead(const AlbertModel *model, uint32_t heads,
 							  const char *what, AlbertStatus *status);
 
-/*
- * How much of one kind of work may be done between two looks at the interrupt
- * flag, so that even the largest model on the slowest machine heeds it within
- * a tenth of a second.  It follows what the blocks done so far have taken.
- */
-typedef struct AlbertPace
-{
-	double		grain;			/* operations in one product */
-	double		started;
-} AlbertPace;
-
-/* For an unknown machine: a tenth of a second at 2.5 thousand million operations a second. */
-#define ALBERT_FIRST_GRAIN		2.5e8
-
 /* Operations a row of a product. */
 static inline double
 albert_linear_flops(const AlbertLinear *linear)
@@ -60,12 +46,11 @@ albert_linear_flops(const AlbertLinear *linear)
 	return 2.0 * linear->in * linear->out;
 }
 
-/* How many rows, at least one and at most most, that allows. */
-extern int	AlbertPaceRows(const AlbertPace *pace, double flops_per_row, int most);
-
-/* Around a block of that many rows: operations in its largest product and in all of it. */
-extern void AlbertPaceStart(AlbertPace *pace, double flops);
-extern void AlbertPaceStop(AlbertPace *pace, int rows, double largest, double flops);
+/*
+ * How many rows of so many operations each, at least one and at most most, one
+ * call of a kernel may be given: its grain by the model's precision.
+ */
+extern int	AlbertGrainRows(const AlbertModel *model, double flops_per_row, int most);
 
 /*
  * Rows worked on together.  A few left over join the last block, so that the
@@ -77,7 +62,7 @@ extern int	AlbertBlockRows(const AlbertRun *run);
 extern int	AlbertBlockSpace(const AlbertRun *run, int rows);
 
 /* Rows of the next block when rest rows are left. */
-extern int	AlbertNextBlock(const AlbertRun *run, const AlbertPace *pace,
+extern int	AlbertNextBlock(const AlbertRun *run, const AlbertModel *model,
 							double flops_per_row, int rest);
 
 /* Scratch for a product of 1 to most rows. */
@@ -100,8 +85,6 @@ typedef struct AlbertPass
 	int			max_len;		/* longest text */
 	int			block_space;	/* rows of the buffers for a block */
 	double		largest_product;	/* operations a row in the largest single product */
-	AlbertPace	linear_pace;
-	AlbertPace	attention_pace;
 
 	AlbertRows	hidden;			/* (ntokens, hidden): the state between layers */
 	AlbertRows	qkv;			/* (ntokens, 3 hidden): of the application to come */

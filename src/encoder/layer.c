@@ -10,6 +10,12 @@
 
 #include "encoder/internal.h"
 
+/*
+ * Attention is in fp32 whatever the weights are, and its products are small;
+ * so an operation of it counts as several of a linear map's.
+ */
+#define ATTENTION_COST	4
+
 void
 AlbertProjectRows(AlbertPass *pass, const AlbertLayer *layer, int first, int n, bool queries)
 {
@@ -76,17 +82,15 @@ attend(AlbertPass *pass, int application, const AlbertSelection *selection,
 	{
 		if (!AlbertPoll(pass->run, status))
 			return false;
-		n = AlbertPaceRows(&pass->attention_pace, flops,
+		n = AlbertGrainRows(pass->model, ATTENTION_COST * flops,
 						   pass->run->block_rows > 0 ? pass->run->block_rows : nq);
 		if (n > nq - done)
 			n = nq - done;
-		AlbertPaceStart(&pass->attention_pace, flops * n);
 		pass->kernels->attention(len, config->hidden_size, config->num_attention_heads,
 								 qkv, pass->qkv.ld,
 								 n, n == len ? NULL : q_rows + done,
 								 pass->context.data + (size_t) (row + done) * pass->context.ld,
 								 pass->context.ld, NULL, pass->attention_scratch);
-		AlbertPaceStop(&pass->attention_pace, n, flops * n, flops * n);
 	}
 	return true;
 }
@@ -144,31 +148,24 @@ AlbertApplyLayer(AlbertPass *pass, const AlbertLayer *layer, int application,
 	const AlbertTrace *trace = pass->trace;
 	const AlbertRows *rows = &selection->rows;
 	bool		traced = trace != NULL && trace->layer != NULL;
-	double		flops = albert_linear_flops(&layer->dense) +
-		albert_linear_flops(&layer->ffn) + albert_linear_flops(&layer->ffn_output);
 	int			text = 0;
 	int			n;
 
-	if (next != NULL)
-		flops += albert_linear_flops(&next->key_value) +
-			(next_queries ? albert_linear_flops(&next->query) : 0);
 	if (traced)
 		copy_rows(&pass->before, rows);
 	for (int first = 0; first < rows->n; first += n)
 	{
-		n = AlbertNextBlock(pass->run, &pass->linear_pace, pass->largest_product,
+		n = AlbertNextBlock(pass->run, pass->model, pass->largest_product,
 							rows->n - first);
 		for (; text < pass->batch->ntexts && selection->text_start[text] < first + n; text++)
 		{
 			if (!attend(pass, application, selection, text, status))
 				return false;
 		}
-		AlbertPaceStart(&pass->linear_pace, flops * n);
 		if (!finish_rows(pass, layer, rows, first, n, status))
 			return false;
 		if (next != NULL)
 			AlbertProjectRows(pass, next, first, n, next_queries);
-		AlbertPaceStop(&pass->linear_pace, n, pass->largest_product * n, flops * n);
 	}
 	if (traced)
 		trace->layer(trace->context, application, rows->n, rows->width,

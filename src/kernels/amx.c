@@ -171,6 +171,7 @@ has_precision(AlbertPrecision precision)
 }
 
 #define SET_NEEDS	"a CPU with AMX (tiles, bf16 and int8) and AVX-512, and the system's permission"
+#define SET_GRAIN	{4e9, 4e10, 8e10}
 
 #include "kernels/set_table.h"
 

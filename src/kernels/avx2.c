@@ -195,6 +195,7 @@ has_precision(AlbertPrecision precision)
 #define SET_NAME	"avx2"
 #define SET_ID		ALBERT_KERNELS_AVX2
 #define SET_NEEDS	"a CPU with AVX2, FMA and F16C"
+#define SET_GRAIN	{4e9, 4e9, 6e9}
 #define SET			albert_kernels_avx2
 
 #include "kernels/set_table.h"

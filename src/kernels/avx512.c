@@ -150,6 +150,7 @@ has_precision(AlbertPrecision precision)
 #define SET_NAME	"avx512"
 #define SET_ID		ALBERT_KERNELS_AVX512
 #define SET_NEEDS	"a CPU with AVX-512 (F, BW, DQ, VL and CD)"
+#define SET_GRAIN	{4e9, 8e9, 1.2e10}
 #define SET			albert_kernels_avx512
 
 #include "kernels/set_table.h"

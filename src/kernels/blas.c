@@ -310,6 +310,7 @@ softmax(int n, float *x)
 #define SET_NAME	"openblas"
 #define SET_ID		ALBERT_KERNELS_OPENBLAS
 #define SET_NEEDS	"the OpenBLAS library, in the build without threads (package libopenblas0-serial on Debian)"
+#define SET_GRAIN	{2e9, 2e9, 2e9}
 #define SET			albert_kernels_openblas
 
 #include "kernels/set_table.h"

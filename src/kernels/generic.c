@@ -129,6 +129,7 @@ const AlbertKernels albert_kernels_generic = {
 	.needs = "any CPU",
 	.usable = usable,
 	.has_precision = has_precision,
+	.grain = {2.5e8, 2.5e8, 2.5e8},
 	.packed_size = albert_generic_packed_size,
 	.pack = albert_generic_pack,
 	.table_size = albert_generic_packed_size,

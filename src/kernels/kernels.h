@@ -77,6 +77,13 @@ struct AlbertKernels
 	void		(*pack_table) (AlbertPrecision precision, int rows, int cols,
 							   int row0, int nrows, const float *values, void *dst);
 
+	/*
+	 * Operations, by precision, that one call may be given so that it ends
+	 * within about half of a tenth of a second on the slowest CPU that would
+	 * choose this set: between calls the encoder polls for a cancel.
+	 */
+	double		grain[ALBERT_INT8 + 1];
+
 	/* the rest is the encoder's business: see below */
 
 	/*

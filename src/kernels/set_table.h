@@ -3,7 +3,7 @@
  *	  The table of a kernel set whose functions are named as its members, with
  *	  tables packed like weights.
  *
- * The including file defines SET, SET_NAME, SET_ID and SET_NEEDS.
+ * The including file defines SET, SET_NAME, SET_ID, SET_NEEDS and SET_GRAIN.
  */
 
 const AlbertKernels SET = {
@@ -12,6 +12,7 @@ const AlbertKernels SET = {
 	.needs = SET_NEEDS,
 	.usable = usable,
 	.has_precision = has_precision,
+	.grain = SET_GRAIN,
 	.packed_size = packed_size,
 	.pack = pack,
 	.table_size = packed_size,

@@ -256,6 +256,7 @@ has_precision(AlbertPrecision precision)
 #define SET_NAME	"simd128"
 #define SET_ID		ALBERT_KERNELS_SIMD128
 #define SET_NEEDS	"a little-endian CPU"
+#define SET_GRAIN	{1e9, 1e9, 1e9}
 #define SET			albert_kernels_simd128
 
 #include "kernels/set_table.h"
