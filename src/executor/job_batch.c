@@ -119,6 +119,47 @@ start_task(TableRun *run, AlbertJob *job)
 	MemoryContextSwitchTo(old);
 }
 
+/* The digest of the model's files; NULL where only its tokenizer is loaded. */
+static const char *
+model_digest(const char *model)
+{
+	ListCell   *cell;
+
+	foreach(cell, AlbertStoreList())
+	{
+		AlbertModelEntry *entry = lfirst(cell);
+
+		if (strcmp(entry->name, model) == 0)
+			return entry->digest;
+	}
+	return NULL;
+}
+
+/* A model that has been loaded anew since the last batch must be the same one: values of two are not to be mixed. */
+static void
+require_same_model(TableRun *run, const AlbertBinding *binding)
+{
+	MemoryContext old;
+	const char *digest;
+
+	if (binding->slot == run->slot && binding->generation == run->generation)
+		return;
+	old = MemoryContextSwitchTo(run->batch_context);
+	digest = model_digest(binding->name);
+	MemoryContextSwitchTo(old);
+	if (run->digest != NULL && digest != NULL && strcmp(digest, run->digest) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the files of model \"%s\" have been changed while table \"%s\" was being filled",
+						binding->name, run->table_name),
+				 errdetail("%lld rows have been filled by the model as it was.", (long long) run->progress.rows_done),
+				 errhint("Empty the column, and call albert_embed_table again.")));
+	if (digest != NULL)
+		run->digest = MemoryContextStrdup(run->context, digest);
+	run->slot = binding->slot;
+	run->generation = binding->generation;
+}
+
 void
 AlbertBatchRequire(TableRun *run)
 {
@@ -126,6 +167,7 @@ AlbertBatchRequire(TableRun *run)
 
 	AlbertLeafRequireFunction(run);
 	start_task(run, &job);
+	require_same_model(run, job.binding);
 }
 
 /* Fill the items of rows [from, to) and run them as one. */
@@ -205,6 +247,7 @@ compute_batch(TableRun *run)
 	AlbertJob	job;
 
 	start_task(run, &job);
+	require_same_model(run, job.binding);
 	if (try_rows(run, &job, 0, run->nrows, &error))
 		return;
 	for (int i = 0; i < run->nrows; i++)

@@ -273,11 +273,15 @@ bool
 AlbertLeafEnter(TableRun *run)
 {
 	if (!lock_leaf(run))
+	{
+		char	   *name = get_rel_name(run->leaf);
+
 		ereport(ERROR,
 				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("could not obtain lock on table \"%s\"", get_rel_name(run->leaf)),
+				 errmsg("could not obtain lock on table \"%s\"", name != NULL ? name : run->table_name),
 				 AlbertHolderDetail(&run->table_wait.holder),
 				 AlbertHolderHint(&run->table_wait.holder)));
+	}
 	return enter_locked(run);
 }
 

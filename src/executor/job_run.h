@@ -100,6 +100,11 @@ typedef struct TableRun
 	JobWait		table_wait;		/* for a lock of the leaf */
 	JobWait		row_wait;		/* for its rows */
 
+	/* the model as it was loaded first, and which load that was */
+	const char *digest;
+	int			slot;
+	uint64		generation;
+
 	/* of this transaction */
 	AlbertSignature *signature;
 	BatchRow   *rows;

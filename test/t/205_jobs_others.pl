@@ -115,6 +115,16 @@ like(meanwhile(fill('docs'), q{BEGIN; TRUNCATE docs; INSERT INTO docs SELECT i, 
 	qr/rows done, 0 left out/, '... and the job goes on');
 is(value(sprintf($empty, 'docs')), 0, '... with the new rows');
 
+# ---- the model ----
+
+# Values of two models would be mixed; a load of the same files changes nothing.
+make_table('docs', 100);
+like(meanwhile(fill('docs'), q{SELECT albert_unload('small')}), qr/NOTICE:  100 rows done, 0 left out/, '... and the job goes on');
+my $other_models = make_models(small => SMALL . ',seed=5');
+make_table('docs', 100);
+like(meanwhile(fill('docs'), "\\! cp $other_models/small/* $models/small/\nSELECT albert_unload('small')"),
+	qr/^ERROR:  the files of model "small" have been changed while table "docs" was being filled$/m, '... ends the job');
+
 # ---- partitions ----
 
 sub make_partitions
