@@ -5,6 +5,7 @@
 #   make uninstall   remove both
 #   make demo        the quick start, in a temporary cluster
 #   make check       every test, in temporary clusters; TESTS="unit sql/x.sql" runs some
+#   make installcheck  the tests of the installed extension, against the running server
 #   make bench       albert beside other engines; BENCH="--rounds 3" are options of bench/bench.py
 #   make deps        install what building, demo and check need and the machine lacks
 #   make unit-check  the tests that need no server
@@ -54,6 +55,14 @@ sources = $(patsubst $(source)/%,%,$(sort $(wildcard $(1:%=$(source)/%))))
 BELOW_SRCS := $(call sources,$(foreach dir,base kernels encoder tokenizer formats,src/$(dir)/*.c))
 ABOVE_SRCS := $(call sources,src/*.c $(foreach dir,store executor functions,src/$(dir)/*.c))
 OBJS = $(BELOW_SRCS:.c=.o) $(ABOVE_SRCS:.c=.o)
+
+# 'make installcheck': the tests against a running server that albert is installed in
+REGRESS = setup $(filter-out setup,$(patsubst $(source)/sql/%.sql,%,$(sort $(wildcard $(source)/sql/*.sql))))
+REGRESS_OPTS = --encoding=UTF8 --no-locale
+ISOLATION = $(patsubst $(source)/specs/%.spec,%,$(sort $(wildcard $(source)/specs/*.spec)))
+ISOLATION_OPTS = --encoding=UTF8 --no-locale --load-extension=albert
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
 
 PG_CPPFLAGS = -I$(source)/src
 SHLIB_LINK = -ljansson -lutf8proc -lm -ldl

@@ -55,5 +55,5 @@ build/unit/test_%: test/unit/test_%.c build/unit/flags $(UNIT_OBJS)
 
 .PHONY: unit-programs unit-check
 unit-programs: $(UNIT_TESTS)
-unit-check: $(UNIT_TESTS) build/test-models.stamp
+unit-check: $(UNIT_TESTS) test-models
 	@set -e; for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done

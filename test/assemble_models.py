@@ -10,7 +10,8 @@ In DIRECTORY, which is made when it is not there, are then
     small, classifier, multilabel, nli, tokens, answers, choice
                                       random models of test/make_models.py, with each of the heads
 
-and everybody may read them, the server's user for one.
+and everybody may read them, the server's user for one, unless a directory
+above is closed; that is said then.
 """
 import hashlib
 import json
@@ -72,6 +73,17 @@ def for_everybody(directory):
             os.chmod(os.path.join(path, name), 0o644)
 
 
+def closed_directory(path):
+    """The nearest directory at or above path that others cannot enter."""
+    path = os.path.abspath(path)
+    while True:
+        if not os.stat(path).st_mode & 0o001:
+            return path
+        if path == os.path.dirname(path):
+            return None
+        path = os.path.dirname(path)
+
+
 def main(arguments):
     if len(arguments) != 1:
         sys.exit(__doc__)
@@ -81,6 +93,10 @@ def main(arguments):
     base_shape(directory)
     small_models(directory)
     for_everybody(directory)
+    closed = closed_directory(directory)
+    if closed is not None:
+        print("note: other users, such as a running server's, cannot read %s, because %s is closed to them;\n"
+              "'make installcheck ALBERT_TEST_MODELS=DIRECTORY' puts the models elsewhere" % (directory, closed), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ class Retraining(unittest.TestCase):
         try:
             import numpy, sentencepiece, torch, transformers  # noqa: E401, F401
         except ImportError as error:
-            raise unittest.SkipTest(f"{error} in {sys.executable} (set PYTHON)")
+            raise unittest.SkipTest("PyTorch, transformers or sentencepiece is not installed") from error
         cls.folder = tempfile.TemporaryDirectory()
         os.environ["ALBERT_TRAINING_WORK"] = cls.folder.name
         import common
@@ -196,4 +196,4 @@ if __name__ == "__main__":
         FixedSet.directory, FixedSet.path = arguments
         unittest.main(argv=["test_training", "FixedSet"])
     else:
-        unittest.main(argv=["test_training", "Data", "Retraining"])
+        unittest.main(argv=["test_training", "-v", "Data", "Retraining"])

@@ -199,19 +199,17 @@ build(LoadState *state, AlbertPart part)
 }
 
 /*
- * Tests of what happens during a load hold it up: in a server that was started
- * with the name of a model in ALBERT_TEST_PAUSE, its load waits here while
- * somebody holds the advisory lock 1.
+ * Tests of what happens during a load hold it up: it waits here while another
+ * session holds the advisory lock (albert.load_lock_id, part).
  */
 static void
-pause_for_test(const char *name)
+pause_for_test(AlbertPart part)
 {
-	const char *paused = getenv("ALBERT_TEST_PAUSE");
 	LOCKTAG		tag;
 
-	if (paused == NULL || strcmp(paused, name) != 0)
+	if (albert_load_lock_id == 0)
 		return;
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, 0, 1, 1);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, albert_load_lock_id, part, 2);
 	(void) LockAcquire(&tag, ShareLock, false, false);
 	LockRelease(&tag, ShareLock, false);
 }
@@ -220,8 +218,7 @@ static void
 load_part(LoadState *state, AlbertPart part)
 {
 	state->segments[part] = AlbertMemoryCreate(state->name, state->sizes[part]);
-	if (part == ALBERT_PART_WEIGHTS)
-		pause_for_test(state->name);
+	pause_for_test(part);
 	build(state, part);
 	if (part == ALBERT_PART_WEIGHTS)
 	{

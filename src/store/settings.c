@@ -17,6 +17,7 @@ char	   *albert_model = NULL;
 char	   *albert_model_path = NULL;
 char	   *albert_kernel = NULL;
 char	   *albert_preload_models = NULL;
+int			albert_load_lock_id = 0;
 int			albert_precision = ALBERT_FP32;
 int			albert_shared_memory_limit = -1;
 
@@ -354,4 +355,11 @@ AlbertSettingsInit(void)
 							   process_shared_preload_libraries_in_progress ? PGC_POSTMASTER : PGC_SIGHUP,
 							   0,
 							   NULL, NULL, NULL);
+	DefineCustomIntVariable("albert.load_lock_id",
+							"Sets the advisory lock that every load of a model waits for.",
+							"For tests: the lock's first key; its second is 0 for a model's text part and 1 for its weights. 0 is none.",
+							&albert_load_lock_id,
+							0, 0, INT_MAX,
+							PGC_SUSET, GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL,
+							NULL, NULL, NULL);
 }

@@ -123,6 +123,7 @@ extern char *albert_model;
 extern char *albert_model_path;
 extern char *albert_kernel;
 extern char *albert_preload_models;
+extern int	albert_load_lock_id;
 extern int	albert_precision;	/* AlbertPrecision */
 extern int	albert_shared_memory_limit; /* MB; -1: half of what there is */
 

@@ -12,15 +12,14 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(make_models model_conf loads_logged pause_loads_of stop_in_load go_on model_state embedding SMALL LARGE);
+our @EXPORT = qw(make_models model_conf loads_logged stop_in_load go_on model_state embedding SMALL LARGE);
 
 # Settings of make_models.py: a model of less than a megabyte, and one of 200.
 use constant SMALL => 'hidden_size=32';
 use constant LARGE => 'embedding_size=128,hidden_size=1024,intermediate_size=4096,num_attention_heads=16,'
   . 'num_hidden_groups=4,num_hidden_layers=4,max_position_embeddings=512';
 
-# make_models(NAME => SETTINGS, ...): the directory they are in.  All tests of a
-# file are skipped when there is no Python.
+# make_models(NAME => SETTINGS, ...): the directory they are in.
 sub make_models
 {
 	my %models = @_;
@@ -28,7 +27,6 @@ sub make_models
 	my $python = $ENV{PYTHON} || 'python3';
 	my $script = abs_path(__FILE__) =~ s{perl/[^/]*$}{make_models.py}r;
 
-	plan skip_all => "no $python to make models with" if system("$python -c 1 >/dev/null 2>&1") != 0;
 	system_or_bail($python, $script, $directory, map { "$_:$models{$_}" } sort keys %models);
 	chmod 0755, $directory;
 	return $directory;
@@ -69,14 +67,14 @@ sub model_state
 }
 
 # Let a session load a model and stop in the middle of it, until go_on.  The
-# session is $session; $watcher is another one, of a superuser.  The server
-# must have been started with pause_loads_of.
+# session is $session; $watcher is another one.  Both are of superusers.
 sub stop_in_load
 {
 	my ($node, $session, $watcher, $model) = @_;
 
 	$watcher->query("SELECT albert_unload('$model')");
-	$watcher->query('SELECT pg_advisory_lock(1)');
+	$watcher->query('SELECT pg_advisory_lock(1, 1)');
+	$session->query('SET albert.load_lock_id = 1');
 	$session->send("SELECT albert_load('$model')");
 	$node->poll_query_until('postgres',
 		q(SELECT count(*) = 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid = ) . $session->pid)
@@ -88,16 +86,7 @@ sub go_on
 {
 	my ($watcher) = @_;
 
-	$watcher->query('SELECT pg_advisory_unlock(1)');
-	return;
-}
-
-# For servers that are started from now on.
-sub pause_loads_of
-{
-	my ($model) = @_;
-
-	$ENV{ALBERT_TEST_PAUSE} = $model;
+	$watcher->query('SELECT pg_advisory_unlock(1, 1)');
 	return;
 }
 

@@ -5,13 +5,30 @@ package AlbertTest;
 use strict;
 use warnings;
 
+use Cwd qw(abs_path);
 use Exporter 'import';
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(albert_node major_version kill_backend);
+our @EXPORT = qw(albert_node albert_conf source_file major_version kill_backend);
+
+# A file or directory of the source tree.
+sub source_file
+{
+	return abs_path(dirname(__FILE__) . '/../..') . "/$_[0]";
+}
+
+# What every server of the tests is configured with: the models that
+# test/assemble_models.py has made are found by name.
+sub albert_conf
+{
+	my $models = $ENV{ALBERT_TEST_MODELS} || source_file('build/test-models');
+
+	return "fsync = off\nalbert.model_path = '\$sharedir/albert:$models'\n";
+}
 
 # albert_node(NAME, conf => "...", init => [...]): a started cluster whose
 # database postgres has the extension.  conf is added to postgresql.conf.
@@ -21,7 +38,7 @@ sub albert_node
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
 	$node->init(@{ $options{init} || [] });
-	$node->append_conf('postgresql.conf', slurp_file($ENV{ALBERT_CONF}));
+	$node->append_conf('postgresql.conf', albert_conf());
 	$node->append_conf('postgresql.conf', $options{conf}) if defined $options{conf};
 	$node->start;
 	$node->safe_psql('postgres', 'CREATE EXTENSION albert');

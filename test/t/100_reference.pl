@@ -12,7 +12,7 @@ use AlbertTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $reference = "$FindBin::RealBin/../reference";
+my $reference = source_file('test/reference');
 my $node = albert_node('reference');
 
 # One row a golden record.

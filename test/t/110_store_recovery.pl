@@ -16,7 +16,6 @@ use AlbertSession;
 use AlbertTest;
 
 my $models = make_models(small => SMALL, large => LARGE, broken => SMALL, short => SMALL);
-pause_loads_of('large');
 my $node = albert_node('recovery',
 	conf => model_conf($models) . "dynamic_shared_memory_type = mmap\nrestart_after_crash = on\n");
 my $super = AlbertSession->new($node, 'postgres');

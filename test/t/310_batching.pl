@@ -103,7 +103,7 @@ for my $batching (qw(on off))
 
 SKIP:
 {
-	skip 'MERGE came with PostgreSQL 15', 9 if major_version($node) < 15;
+	skip 'before PostgreSQL 15 there is no MERGE', 9 if major_version($node) < 15;
 	$node->safe_psql('postgres', 'CREATE TABLE source AS SELECT id + 395 AS id, body FROM docs WHERE id <= 10; ANALYZE source');
 	my $merge = 'MERGE INTO docs d USING source s ON d.id = s.id';
 	my $update = 'WHEN MATCHED THEN UPDATE SET note = albert_token_count(s.body)::text';

@@ -11,7 +11,7 @@ use JSON::PP;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $file = "$ENV{ALBERT_TREE}/test/data/mini_eval.jsonl";
+my $file = source_file('test/data/mini_eval.jsonl');
 my $node = albert_node('model');
 
 $node->safe_psql('postgres', qq{

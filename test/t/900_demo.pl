@@ -2,16 +2,19 @@
 use strict;
 use warnings;
 
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+
 use AlbertTest;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('demo');
 $node->init;
-$node->append_conf('postgresql.conf', slurp_file($ENV{ALBERT_CONF}));
+$node->append_conf('postgresql.conf', albert_conf());
 $node->start;
 
-my ($demo, $data) = ("$ENV{ALBERT_TREE}/demo", "$ENV{ALBERT_TREE}/test/data");
+my ($demo, $data) = (source_file('demo'), source_file('test/data'));
 my ($stdout, $stderr);
 my $result = $node->psql('postgres', "\\cd $data\n" . slurp_file("$demo/demo.sql"), stdout => \$stdout, stderr => \$stderr, on_error_stop => 1, timeout => 300);
 is($result, 0, 'demo.sql runs without an error') or diag($stderr);

@@ -788,7 +788,7 @@ main(int argc, char **argv)
 			continue;
 		if (!kernels->usable())
 		{
-			printf("SKIPPED: %s, which this machine cannot run\n", kernels->name);
+			unit_skip("kernels %s: this machine lacks %s", kernels->name, kernels->needs);
 			continue;
 		}
 		for (int precision = ALBERT_FP32; precision <= ALBERT_INT8; precision++)

@@ -846,7 +846,7 @@ test_set(void)
 	{
 		if (!k->has_precision(precisions[p]))
 		{
-			printf("  %-9s skipped %s: not in this set\n", k->name, AlbertPrecisionName(precisions[p]));
+			printf("  %-9s has no %s\n", k->name, AlbertPrecisionName(precisions[p]));
 			continue;
 		}
 		test_linear(precisions[p]);
@@ -870,13 +870,13 @@ main(void)
 		if (set->usable())
 			sets[nsets++] = set;
 		else
-			printf("skipped %s: it needs %s\n", set->name, set->needs);
+			unit_skip("kernels %s: this machine lacks %s", set->name, set->needs);
 	}
 #ifdef ALBERT_X86_64
 	if (albert_kernels_amx_emulated.usable())
 		sets[nsets++] = &albert_kernels_amx_emulated;
 	else
-		printf("skipped %s: it needs AVX-512\n", albert_kernels_amx_emulated.name);
+		unit_skip("kernels %s: this machine lacks AVX-512", albert_kernels_amx_emulated.name);
 #endif
 	test_dispatch();
 	for (int i = 0; i < nsets; i++)

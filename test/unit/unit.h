@@ -6,6 +6,7 @@
 #ifndef ALBERT_UNIT_H
 #define ALBERT_UNIT_H
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -24,6 +25,19 @@ static int	unit_failed = 0;
 			printf("\n"); \
 		} \
 	} while (0)
+
+/* Something is not tested, for a reason that test/may_skip has to know. */
+static inline void
+unit_skip(const char *format, ...)
+{
+	va_list		args;
+
+	printf("skipped: ");
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	printf("\n");
+}
 
 /* To be returned from main. */
 static inline int
