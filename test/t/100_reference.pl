@@ -37,6 +37,10 @@ $node->safe_psql('postgres', q{
 			(SELECT max(abs(a - b)) FROM unnest($1, $2) AS x (a, b)) END $$;
 });
 
+# What within has seen: [name, figures] in order, and model => {name => largest error}.
+my @compared;
+my %agreement;
+
 # What a query finds wrong, as lines; none is a pass.  It must look at MIN cases at least.
 sub no_differences
 {
@@ -46,20 +50,32 @@ sub no_differences
 	return ok(0, "$name: $err") if $rc != 0;
 	my ($cases, @wrong) = split /\n/, $out;
 	diag(join "\n", @wrong[ 0 .. ($#wrong < 20 ? $#wrong : 20) ]) if @wrong;
+	diag(sprintf 'figure: %-53s %5d cases, %d different', $name, $cases, scalar @wrong);
 	ok($cases >= $min && !@wrong, "$name: $cases cases, " . scalar(@wrong) . ' different');
 	return;
 }
 
-# A distance within the limit; prints it.
+# Distances within the limit, a line "model|cases|largest|of other shape" for each model; they are shown.
 sub within
 {
 	my ($name, $min, $limit, $query) = @_;
+	my ($all, $largest, $unequal) = (0, 0, 0);
 
 	my ($rc, $out, $err) = $node->psql('postgres', $query, on_error_stop => 1);
 	return ok(0, "$name: $err") if $rc != 0;
-	my ($cases, $worst, $unequal) = split /\|/, $out;
-	ok($cases >= $min && $unequal == 0 && $worst ne '' && $worst <= $limit,
-		"$name: $cases cases, largest difference $worst (limit $limit), $unequal of other shape");
+	for my $line (split /\n/, $out)
+	{
+		my ($model, $cases, $worst, $other) = split /\|/, $line;
+
+		$worst = 'inf' if $worst eq '';
+		$agreement{$model}{$name} = sprintf '%.1e', $worst;
+		$all += $cases;
+		$unequal += $other;
+		$largest = $worst if $worst > $largest;
+	}
+	push @compared, [ $name, sprintf('%d cases, largest error %.1e (limit %s)', $all, $largest, $limit) ];
+	ok($all >= $min && $unequal == 0 && $largest <= $limit,
+		"$name: $all cases, largest difference $largest (limit $limit), $unequal of other shape");
 	return;
 }
 
@@ -91,7 +107,7 @@ no_differences('ids and offsets of model inputs', 300, q{
 
 my $rows = q{
 	CREATE TEMP TABLE hidden AS
-	SELECT t.id, t.g, e."position", e.embedding::float8[] AS x
+	SELECT t.id, t.model, t.g, e."position", e.embedding::float8[] AS x
 	FROM test t, LATERAL (
 		SELECT * FROM albert_token_embeddings(content, model) WHERE pair IS NULL
 		UNION ALL SELECT * FROM albert_token_embeddings(content, pair, model) WHERE pair IS NOT NULL) e
@@ -104,23 +120,23 @@ $node->safe_psql('postgres', q{
 		$$ SELECT count(*)::int FROM albert_token_embeddings(repeat('word ', 600), model) $$});
 within('last hidden state, first and last row', 80, 1.8e-5, $rows . q{
 	WITH d AS (
-		SELECT distance(x, floats(g->'f64'->'last_hidden_first')) AS d FROM hidden WHERE "position" = 0
+		SELECT model, distance(x, floats(g->'f64'->'last_hidden_first')) AS d FROM hidden WHERE "position" = 0
 		UNION ALL
-		SELECT distance(x, floats(g->'f64'->'last_hidden_last')) FROM hidden h WHERE "position" = jsonb_array_length(g->'ids') - 1)
-	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d});
+		SELECT model, distance(x, floats(g->'f64'->'last_hidden_last')) FROM hidden h WHERE "position" = jsonb_array_length(g->'ids') - 1)
+	SELECT model, count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d GROUP BY 1 ORDER BY 1});
 
 within('embedding, mean pooling', 60, 1.4e-5, q{
-	WITH d AS (SELECT distance(albert_embedding(content, model, pooling => 'mean')::float8[], floats(g->'f64'->'mean')) AS d
+	WITH d AS (SELECT model, distance(albert_embedding(content, model, pooling => 'mean')::float8[], floats(g->'f64'->'mean')) AS d
 		FROM test WHERE file = 'embeddings' AND pair IS NULL AND NOT g ? 'tokenizer_kwargs')
-	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d});
+	SELECT model, count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d GROUP BY 1 ORDER BY 1});
 within('embedding, mean pooling, normalised', 60, 1.9e-6, q{
-	WITH d AS (SELECT distance(albert_embedding(content, model, normalized => true)::float8[], floats(g->'f64'->'mean_normalized')) AS d
+	WITH d AS (SELECT model, distance(albert_embedding(content, model, normalized => true)::float8[], floats(g->'f64'->'mean_normalized')) AS d
 		FROM test WHERE file = 'embeddings' AND pair IS NULL AND NOT g ? 'tokenizer_kwargs')
-	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d});
+	SELECT model, count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d GROUP BY 1 ORDER BY 1});
 within('embedding, pooler', 30, 1.1e-5, q{
-	WITH d AS (SELECT distance(albert_embedding(content, model, pooling => 'pooler')::float8[], floats(g->'f64'->'pooler_output')) AS d
+	WITH d AS (SELECT model, distance(albert_embedding(content, model, pooling => 'pooler')::float8[], floats(g->'f64'->'pooler_output')) AS d
 		FROM test WHERE file = 'embeddings' AND pair IS NULL AND NOT g ? 'tokenizer_kwargs' AND g->'f64' ? 'pooler_output')
-	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d});
+	SELECT model, count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d GROUP BY 1 ORDER BY 1});
 
 # ---- fill-mask: tokens and sequences exact, scores within 4.8e-6 ----
 
@@ -140,8 +156,8 @@ no_differences('fill-mask candidates', 1000, q{
 	FROM mask_golden e LEFT JOIN mask_got g ON g.id = e.id AND g.mask = e.mask AND g.rank = e.rank
 	WHERE (g.token_id, g.token, g.sequence) IS DISTINCT FROM (e.token_id, e.token, e.sequence)});
 within('fill-mask scores', 1000, 4.8e-6, q{
-	SELECT count(*), max(abs(g.score - e.score)), count(*) FILTER (WHERE g.score IS NULL)
-	FROM mask_golden e LEFT JOIN mask_got g USING (id, mask, rank)});
+	SELECT e.model, count(*), max(abs(g.score - e.score)), count(*) FILTER (WHERE g.score IS NULL)
+	FROM mask_golden e LEFT JOIN mask_got g USING (id, mask, rank) GROUP BY 1 ORDER BY 1});
 no_differences('albert_fill_mask is the first candidate of each mask', 100, q{
 	WITH t AS (SELECT id, albert_fill_mask(content, model) AS got, albert_decode(array_agg(token_id ORDER BY mask), model) AS expected
 		FROM mask_golden WHERE rank = 1 GROUP BY id, content, model)
@@ -151,8 +167,8 @@ no_differences('albert_fill_mask is the first candidate of each mask', 100, q{
 # ---- sentence order: within 3.5e-6 ----
 
 within('sentence order', 30, 3.5e-6, q{
-	WITH d AS (SELECT abs(albert_sentence_order(content, pair, model) - (floats(g->'f64'->'probs'))[1]) AS d FROM test WHERE file = 'sop')
-	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d});
+	WITH d AS (SELECT model, abs(albert_sentence_order(content, pair, model) - (floats(g->'f64'->'probs'))[1]) AS d FROM test WHERE file = 'sop')
+	SELECT model, count(*), max(d), count(*) FILTER (WHERE d IS NULL) FROM d GROUP BY 1 ORDER BY 1});
 
 # ---- classification: labels and their order exact, scores within 1.8e-6 (7e-6 for the unbounded score of a regression) ----
 
@@ -170,8 +186,8 @@ no_differences('classification labels', 30, q{
 	SELECT format('%s rank %s: %s, not %s', e.id, e.rank, g.label, e.label)
 	FROM class_golden e LEFT JOIN class_got g USING (id, rank) WHERE g.label IS DISTINCT FROM e.label});
 within('classification scores', 30, 7e-6, q{
-	SELECT count(*), max(abs(g.score - e.score)), count(*) FILTER (WHERE g.score IS NULL)
-	FROM class_golden e LEFT JOIN class_got g USING (id, rank)});
+	SELECT e.model, count(*), max(abs(g.score - e.score)), count(*) FILTER (WHERE g.score IS NULL)
+	FROM class_golden e LEFT JOIN class_got g USING (id, rank) GROUP BY 1 ORDER BY 1});
 no_differences('albert_classify is the first label', 10, q{
 	WITH t AS (SELECT id, label, CASE WHEN pair IS NULL THEN albert_classify(content, model) ELSE albert_classify(content, pair, model) END AS got
 		FROM class_golden WHERE rank = 1)
@@ -201,8 +217,8 @@ no_differences('answers', 20, q{
 	FROM qa_golden e LEFT JOIN qa_got g USING (id, rank)
 	WHERE (g.answer, g.start, g.stop) IS DISTINCT FROM (e.answer, e.start, e.stop)});
 within('scores of answers', 20, 1e-6, q{
-	SELECT count(*), max(abs(g.score - e.score)), count(*) FILTER (WHERE g.score IS NULL)
-	FROM qa_golden e LEFT JOIN qa_got g USING (id, rank)});
+	SELECT e.model, count(*), max(abs(g.score - e.score)), count(*) FILTER (WHERE g.score IS NULL)
+	FROM qa_golden e LEFT JOIN qa_got g USING (id, rank) GROUP BY 1 ORDER BY 1});
 
 # ---- token classification: everything exact but scores, those within 3.4e-6 ----
 
@@ -223,17 +239,17 @@ no_differences('entities', 100, q{
 	FROM entity_golden e FULL JOIN entity_got g USING (id, aggregation, number)
 	WHERE (g.entity, g.word, g.start, g.stop) IS DISTINCT FROM (e.entity, e.word, e.start, e.stop)});
 within('scores of entities', 100, 3.4e-6, q{
-	SELECT count(*), max(abs(g.score - e.score)), count(*) FILTER (WHERE g.score IS NULL)
-	FROM entity_golden e LEFT JOIN entity_got g USING (id, aggregation, number)});
+	SELECT e.model, count(*), max(abs(g.score - e.score)), count(*) FILTER (WHERE g.score IS NULL)
+	FROM entity_golden e LEFT JOIN entity_got g USING (id, aggregation, number) GROUP BY 1 ORDER BY 1});
 
 # ---- multiple choice: the choice exact, probabilities within 7.5e-7 ----
 
 within('multiple choice', 2, 7.5e-7, q{
 	WITH t AS (SELECT model, g->>'prompt' AS prompt, floats(g->'f64'->'probs') AS probs, (g->'f64'->>'best')::int AS best,
 			ARRAY(SELECT jsonb_array_elements_text(g->'choices')) AS choices FROM test WHERE file = 'multiple_choice'),
-	d AS (SELECT distance(probs, (SELECT array_agg(score::float8 ORDER BY choice) FROM albert_choose_scores(prompt, choices, model))) AS d,
+	d AS (SELECT model, distance(probs, (SELECT array_agg(score::float8 ORDER BY choice) FROM albert_choose_scores(prompt, choices, model))) AS d,
 			albert_choose(prompt, choices, model) = best + 1 AS same FROM t)
-	SELECT count(*), max(d), count(*) FILTER (WHERE d IS NULL OR NOT same) FROM d});
+	SELECT model, count(*), max(d), count(*) FILTER (WHERE d IS NULL OR NOT same) FROM d GROUP BY 1 ORDER BY 1});
 
 # ---- labels of one's own: what the zero-shot pipeline of transformers 4.57 answers in float32, rounded ----
 
@@ -244,6 +260,18 @@ is($node->safe_psql('postgres', $zero_shot . q{ARRAY['sport', 'politics', 'readi
 	'reading 0.10258, politics 0.10007, sport 0.09192', 'any of the labels given');
 is($node->safe_psql('postgres', $zero_shot . q{ARRAY['sport', 'politics'], 'c01_three_labels', template => 'It is about {}!')}),
 	'politics 0.52778, sport 0.47223', 'with a template');
+
+# ---- how well all agree ----
+
+for my $i (0 .. $#compared)
+{
+	diag(sprintf 'figure: (%d) %-49s %s', $i + 1, @{ $compared[$i] });
+}
+diag('figure: ' . join ' ', sprintf('%-26s', 'largest error by model'), map { sprintf '%7s', "($_)" } 1 .. @compared);
+for my $model (sort keys %agreement)
+{
+	diag('figure: ' . join ' ', sprintf('%-26s', $model), map { sprintf '%7s', $agreement{$model}{ $_->[0] } // '-' } @compared);
+}
 
 $node->stop;
 done_testing();
