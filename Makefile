@@ -6,6 +6,7 @@
 #   make demo        the quick start, in a temporary cluster
 #   make check       every test, in temporary clusters; TESTS="unit sql/x.sql" runs some
 #   make installcheck  the tests of the installed extension, against the running server
+#   make fuzz        fuzzers of every reader of untrusted bytes; make check-sanitize  tests under sanitizers and valgrind
 #   make bench       albert beside other engines; BENCH="--rounds 3" are options of bench/bench.py
 #   make deps        install what building, demo and check need and the machine lacks
 #   make unit-check  the tests that need no server
@@ -83,6 +84,7 @@ all install uninstall installcheck clean:
 endif
 include $(source)/build.mk
 include $(source)/test.mk
+include $(source)/fuzz.mk
 
 # ---- models that come with the extension: models/NAME becomes SHAREDIR/albert/NAME ----
 MODEL_FILES := $(patsubst $(source)/models/%,%,$(sort $(shell find $(source)/models -type f ! -name '.*' 2>/dev/null)))

@@ -31,24 +31,26 @@ endif
 FORCE:
 
 # ---- unit tests: everything below the PostgreSQL line in plain programs ----
+# Another directory is for programs made by another compiler or with other flags.
+UNIT_DIR = build/unit
 UNIT_CC = $(CC)
 UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -I$(source)/src -I$(source)/test/unit -DUNIT_TEST_DIRECTORY='"$(source)/test"'
-UNIT_OBJS = $(patsubst src/%.c,build/unit/%.o,$(BELOW_SRCS))
-UNIT_TESTS = $(patsubst test/unit/test_%.c,build/unit/test_%,$(call sources,test/unit/test_*.c))
+UNIT_OBJS = $(patsubst src/%.c,$(UNIT_DIR)/%.o,$(BELOW_SRCS))
+UNIT_TESTS = $(patsubst test/unit/test_%.c,$(UNIT_DIR)/test_%,$(call sources,test/unit/test_*.c))
 
-build/unit/kernels/avx2.o: UNIT_CFLAGS += $(AVX2_FLAGS)
-build/unit/kernels/avx512.o: UNIT_CFLAGS += $(AVX512_FLAGS)
-build/unit/kernels/amx.o: UNIT_CFLAGS += $(AMX_FLAGS)
+$(UNIT_DIR)/kernels/avx2.o: UNIT_CFLAGS += $(AVX2_FLAGS)
+$(UNIT_DIR)/kernels/avx512.o: UNIT_CFLAGS += $(AVX512_FLAGS)
+$(UNIT_DIR)/kernels/amx.o: UNIT_CFLAGS += $(AMX_FLAGS)
 
-build/unit/flags: FORCE
-	@mkdir -p build/unit
+$(UNIT_DIR)/flags: FORCE
+	@mkdir -p $(UNIT_DIR)
 	@echo '$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS)' | cmp -s - $@ || echo '$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS)' > $@
 
-build/unit/%.o: src/%.c build/unit/flags
+$(UNIT_DIR)/%.o: src/%.c $(UNIT_DIR)/flags
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -c -o $@ $<
 
-build/unit/test_%: test/unit/test_%.c build/unit/flags $(UNIT_OBJS)
+$(UNIT_DIR)/test_%: test/unit/test_%.c $(UNIT_DIR)/flags $(UNIT_OBJS)
 	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -MF $@.d -MT $@ -o $@ $< $(UNIT_OBJS) $(UNIT_EXTRA_LDFLAGS) -ljansson -lutf8proc -lm -ldl
 
 -include $(wildcard $(UNIT_OBJS:.o=.d) $(UNIT_TESTS:=.d))

@@ -161,8 +161,12 @@ check_all()
 	if have make; then
 		check compiler gcc libc6-dev
 		check server
-		# without a server there is nothing to compile for, without a compiler nothing to compile with
-		case "$failed" in *server* | *compiler*) ;; *) check extension ;; esac
+		case "$failed" in
+			*server*) ;;
+			# nothing to compile with: a look has to do, for now
+			*compiler*) [ -e "$("$PG_CONFIG" --includedir-server)/postgres.h" ] || server_missing=yes ;;
+			*) check extension ;;
+		esac
 		check jansson libjansson-dev
 		check utf8proc libutf8proc-dev
 		if [ -n "$(find "$top/src" -name '*.cc' -o -name '*.cpp')" ]; then check sentencepiece g++ libsentencepiece-dev; fi

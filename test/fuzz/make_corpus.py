@@ -1,6 +1,6 @@
-"""Write the seeds of the fuzzers of src/formats (standard library only).   usage: make_corpus.py OUTDIR [REFERENCE]
-OUTDIR/safetensors, OUTDIR/torch, OUTDIR/checkpoint, OUTDIR/config; REFERENCE's config.json files are seeds too."""
-import glob, io, json, os, pickle, struct, sys, types, zipfile
+"""Write the seeds of the fuzzers of src/formats (standard library only).   usage: make_corpus.py test/fuzz/corpus
+One directory a fuzzer; the result is committed."""
+import io, json, os, pickle, struct, sys, types, zipfile
 
 out = sys.argv[1]
 L = "albert.encoder.albert_layer_groups.0.albert_layers.0."
@@ -151,5 +151,27 @@ config = {"model_type": "albert", "architectures": ["AlbertForSequenceClassifica
           "num_hidden_groups": 1, "inner_group_num": 1, "num_attention_heads": 2, "intermediate_size": 3, "max_position_embeddings": 4, "hidden_act": "gelu", "layer_norm_eps": 1e-12,
           "id2label": {"0": "a", "1": "b"}, "label2id": {"a": 0, "b": "1"}, "num_labels": 2, "problem_type": None, "tie_word_embeddings": True}
 write("config", "tiny", json.dumps(config).encode())
-for i, f in enumerate(sorted(glob.glob(sys.argv[2] + "/models/*/config.json")) if len(sys.argv) > 2 else []):
-    write("config", "reference%d" % i, open(f, "rb").read())
+config.update(architectures=["AlbertForMaskedLM"], id2label={"0": "LABEL_0"}, hidden_act="gelu_new", num_hidden_groups=2, inner_group_num=2, classifier_dropout_prob=0.1)
+write("config", "mlm", json.dumps(config, indent=2).encode())
+write("config", "original", json.dumps({k: config[k] for k in ("vocab_size", "embedding_size", "hidden_size", "num_attention_heads", "intermediate_size", "hidden_act")}).encode())
+
+# --- the parts of an archive by themselves
+for name in ("zip", "zip4", "deflated"):
+    write("zip", name, open(os.path.join(out, "torch", name), "rb").read())
+write("pickle", "state", dump(state()))
+write("pickle", "state4", dump(state(True), 4))
+write("pickle", "legacy", dump(state(), 2, True))
+write("pickle", "values", dump({"a": [1, -1, 2 ** 40, 2 ** 70, 1.5, None, True, "\u00e9", b"b", (1, 2), (1, 2, 3), ()], "b": {"c": {}}}))
+
+# --- sentence-transformers' files, in the order of fuzz_modules.c
+module = lambda i, name, kind: {"idx": i, "name": str(i), "path": name, "type": "sentence_transformers.models." + kind}
+modules = [module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling"), module(2, "2_Dense", "Dense"), module(3, "3_Normalize", "Normalize")]
+pooling = {"word_embedding_dimension": 4, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True, "pooling_mode_max_tokens": True, "pooling_mode_mean_sqrt_len_tokens": False}
+h = json.dumps({"linear.weight": {"dtype": "F32", "shape": [3, 8], "data_offsets": [0, 96]}, "linear.bias": {"dtype": "F32", "shape": [3], "data_offsets": [96, 108]}}).encode()
+dense = struct.pack("<Q", len(h)) + h + bytes(108)
+for name, parts in (
+    ("dense", (modules, pooling, {"in_features": 8, "out_features": 3, "bias": True, "activation_function": "torch.nn.modules.activation.Tanh"},
+               {"prompts": {"query": "q: ", "passage": ""}, "default_prompt_name": "query", "similarity_fn_name": "cosine"}, {"max_seq_length": 4, "do_lower_case": False})),
+    ("mean", (modules[:2], {"word_embedding_dimension": 4, "pooling_mode": "mean"}, {}, {"prompts": {}, "default_prompt_name": None}, {"max_seq_length": None})),
+):
+    write("modules", name, b"\x1e".join([json.dumps(p).encode() for p in parts] + [dense]))

@@ -1,0 +1,45 @@
+/*
+ * fuzz_zip.c
+ *	  libFuzzer on the directory of a zip archive, and where its entries lie.
+ */
+#include "fuzz_directory.h"
+#include "formats/torch.h"
+
+extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	SourceFile	file = {.name = "archive", .size = size};
+	AlbertArena arena;
+	AlbertStatus status = {0};
+	ZipArchive	zip = {0};
+	char		path[512];
+
+	fuzz_begin();
+	fuzz_write("archive", data, size);
+	snprintf(path, sizeof(path), "%s/archive", fuzz_directory);
+	file.fd = open(path, O_RDONLY);
+	if (file.fd < 0)
+		abort();
+	AlbertArenaInitMalloc(&arena);
+	if (AlbertZipOpen(&file, &arena, &zip, &status))
+	{
+		for (int i = 0; i < zip.nentries; i++)
+		{
+			const ZipEntry *entry = &zip.entries[i];
+			int64_t		offset;
+
+			if (AlbertZipFind(&zip, entry->name) == NULL)
+				abort();
+			if (AlbertZipData(&zip, entry, &offset, &status) &&
+				(offset < 0 || entry->size < 0 || offset > file.size || entry->size > file.size - offset))
+				abort();
+		}
+	}
+	else
+		fuzz_check_refusal(&status);
+	AlbertArenaFree(&arena);
+	close(file.fd);
+	return 0;
+}
