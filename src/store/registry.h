@@ -197,6 +197,9 @@ extern void AlbertSettingsInit(void);
 /* What AlbertKey.path is under this session's albert.model_path. */
 extern uint64 AlbertPathHash(void);
 
+/* share_path.c: the share directory that albert was installed into. */
+extern const char *AlbertSharePath(void);
+
 /* The directories of albert.model_path, $sharedir replaced: a list of palloc'd strings. */
 extern List *AlbertModelDirectories(void);
 

@@ -85,10 +85,7 @@ next_directory(const char **list)
 	if (strncmp(start, macro, strlen(macro)) == 0 &&
 		(start + strlen(macro) == end || start[strlen(macro)] == '/'))
 	{
-		char		share[MAXPGPATH];
-
-		get_share_path(my_exec_path, share);
-		appendStringInfoString(&entry, share);
+		appendStringInfoString(&entry, AlbertSharePath());
 		start += strlen(macro);
 	}
 	appendBinaryStringInfo(&entry, start, end - start);
@@ -309,7 +306,7 @@ AlbertSettingsInit(void)
 							   check_model, NULL, NULL);
 	DefineCustomStringVariable("albert.model_path",
 							   "Sets the directories in which models are looked for.",
-							   "A colon-separated list of absolute directory names; $sharedir is the server's share directory.",
+							   "A colon-separated list of absolute directory names; $sharedir is the share directory that albert was installed into.",
 							   &albert_model_path,
 							   "$sharedir/albert",
 							   PGC_SUSET, 0,
