@@ -73,6 +73,8 @@ EXTRA_CLEAN = build $(OBJS:.o=.d)
 # instruction sets that are enabled file by file.
 override with_llvm = no
 
+# PGXS adds to it
+CFLAGS_ORIGIN := $(origin CFLAGS)
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 ifneq ($(and $(PGXS),$(wildcard $(PGXS))),)
 include $(PGXS)

@@ -1,7 +1,7 @@
 # build.mk: compiler settings by file, and the plain-C unit tests, which need no server
 
 # CFLAGS=..., COPT=... and PROFILE=... of a command line say how far to optimise; without one it is -O3.
-ifneq ($(origin CFLAGS),command line)
+ifneq ($(CFLAGS_ORIGIN),command line)
 override CFLAGS += -O3 $(filter -O%,$(COPT) $(PROFILE))
 endif
 

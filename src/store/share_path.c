@@ -86,11 +86,14 @@ AlbertSharePath(void)
 		strlcpy(libdir, library.dli_fname, sizeof(libdir));
 		canonicalize_path(libdir);
 		get_parent_directory(libdir);
-		if (beside_library(libdir, server_share, share) && has_control_file(share))
-			return strcpy(found, share);
-		get_parent_directory(libdir);
-		if (snprintf(share, sizeof(share), "%s/share", libdir) < (int) sizeof(share) && has_control_file(share))
-			return strcpy(found, share);
+		if (strcmp(libdir, pkglib_path) != 0)
+		{
+			if (beside_library(libdir, server_share, share) && has_control_file(share))
+				return strcpy(found, share);
+			get_parent_directory(libdir);
+			if (snprintf(share, sizeof(share), "%s/share", libdir) < (int) sizeof(share) && has_control_file(share))
+				return strcpy(found, share);
+		}
 	}
 	return strcpy(found, on_control_path(server_share, share) ? share : server_share);
 }
