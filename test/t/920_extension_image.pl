@@ -51,7 +51,7 @@ is(counts($lib, 'albert-mini'), 't', 'and finds its model');
 
 SKIP:
 {
-	skip 'extension_control_path came with PostgreSQL 18', 3 if major_version($node) < 18;
+	skip 'before PostgreSQL 18 there is no extension_control_path', 3 if major_version($node) < 18;
 
 	$node->append_conf('postgresql.conf', <<CONF);
 extension_control_path = '$root/mounted/share:\$system'
