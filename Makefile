@@ -5,6 +5,7 @@
 #   make uninstall   remove both
 #   make demo        the quick start, in a temporary cluster
 #   make check       every test, in temporary clusters; TESTS="unit sql/x.sql" runs some
+#   make check-versions  the same for this server and for PostgreSQL 16 and 18 with pgvector; VERSIONS="own 18" are some
 #   make installcheck  the tests of the installed extension, against the running server
 #   make fuzz        fuzzers of every reader of untrusted bytes; make check-sanitize  tests under sanitizers and valgrind
 #   make bench       albert beside other engines; BENCH="--rounds 3" are options of bench/bench.py
@@ -14,7 +15,7 @@
 # PG_CONFIG chooses the server to build for.
 
 # These are scripts: they install what is missing first, and then call make for the rest.
-SCRIPTED_GOALS = deps demo check bench docs-update
+SCRIPTED_GOALS = deps demo check check-versions bench docs-update
 
 PG_CONFIG ?= pg_config
 
@@ -35,6 +36,9 @@ demo:
 
 check:
 	@sh $(source)/test/run $(TESTS)
+
+check-versions:
+	@sh $(source)/test/versions $(VERSIONS)
 
 bench:
 	@sh $(source)/bench/run $(BENCH)

@@ -13,6 +13,7 @@ SET albert.shared_memory_limit = '1GB';
 
 -- values there are not
 ALTER SYSTEM SET albert.precision = 'fp8';
+\set VERBOSITY sqlstate
 ALTER SYSTEM SET albert.shared_memory_limit = '-2';
 \set VERBOSITY terse
 ALTER SYSTEM SET albert.kernel = 'abacus';

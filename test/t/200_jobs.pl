@@ -95,35 +95,5 @@ like($err, qr/rows done, 0 left out/, "after $kills kills the last call ends");
 is(wrong_rows($node, 'slow'), 0, 'every row is right');
 is(updates($node), '3000|3000', 'and was written once');
 
-# ---- pgvector ----
-
-SKIP:
-{
-	skip 'pgvector is not installed', 7
-	  unless $node->safe_psql('postgres', q{SELECT count(*) FROM pg_available_extensions WHERE name = 'vector'});
-	$node->safe_psql('postgres', q{
-		CREATE EXTENSION vector;
-		CREATE TABLE vectors (id int, body text, embedding vector(32));
-		INSERT INTO vectors SELECT i, 'vector ' || i FROM generate_series(1, 100) i});
-	$psql->query(q{CALL albert_embed_table('vectors', 'body', 'embedding', model => 'small')});
-	is($node->safe_psql('postgres', q{SELECT count(*) FROM vectors WHERE embedding = albert_embedding(body, 'small')::vector}), 100, 'a column of type vector');
-	$node->safe_psql('postgres', q{
-		CREATE INDEX ON vectors USING hnsw (embedding vector_cosine_ops);
-		CREATE TRIGGER fresh BEFORE INSERT OR UPDATE ON vectors FOR EACH ROW
-			EXECUTE FUNCTION albert_embedding_trigger('embedding', 'body', 'small');
-		INSERT INTO vectors VALUES (101, 'vector 101')});
-	is($node->safe_psql('postgres', q{SELECT embedding = albert_embedding(body, 'small')::vector FROM vectors WHERE id = 101}), 't', 'the trigger casts to vector');
-	($out, $err) = $psql->query(q{ALTER TABLE vectors ADD half halfvec(32), ADD short vector(31);
-		CALL albert_embed_table('vectors', 'body', 'half', model => 'small')});
-	is($node->safe_psql('postgres', q{SELECT count(*) FROM vectors WHERE half = albert_embedding(body, 'small')::halfvec}), 101, 'a column of type halfvec');
-	($out, $err) = $psql->query(q{CALL albert_embed_table('vectors', 'body', 'short', model => 'small')});
-	like($err, qr/^ERROR:  expected 31 dimensions, not 32$/m, 'a column of other dimensions is refused');
-	unlike($err, qr/WARNING/, '... and no row is blamed');
-	is($node->safe_psql('postgres', q{SET enable_seqscan = off; SELECT albert_embedding('x', 'small') IS NOT NULL; EXPLAIN (COSTS OFF) SELECT id FROM vectors ORDER BY embedding <=> albert_embedding('vector 17')::vector LIMIT 1})
-		=~ /Index Scan using vectors_embedding_idx/ ? 1 : 0, 1, 'the index is used');
-	is($node->safe_psql('postgres', q{SET enable_seqscan = off; SELECT id FROM vectors ORDER BY embedding <=> albert_embedding('vector 17', 'small')::vector LIMIT 1}),
-		17, 'and an index finds the nearest');
-}
-
 $node->stop;
 done_testing();
