@@ -133,6 +133,12 @@ try_pgvector()
 	ls "$("$PG_CONFIG" --sharedir)/extension/vector.control"
 }
 
+# This server has pgvector, or there is the pip that brings another one (test/wheel-server.sh).
+try_pgvector_server()
+{
+	try_pgvector || "$PYTHON" -m pip --version || python3 -m pip --version || /usr/bin/python3 -m pip --version
+}
+
 try_debhelper()
 {
 	dh --version && dpkg-buildpackage --version && command -v pg_buildext
@@ -177,6 +183,9 @@ check_all()
 		check perl perl libipc-run-perl
 		check python python3 python3-numpy
 		check openblas libopenblas0-serial
+		package=postgresql-$(distribution_version)-pgvector
+		apt-cache show "$package" >/dev/null 2>&1 || package=python3-pip
+		check pgvector_server "$package"
 	fi
 	if [ $want_tools = yes ]; then
 		package=postgresql-$(distribution_version)-pgvector
@@ -229,7 +238,7 @@ This system has no apt-get. Install these with its own package manager, then run
   - a C compiler (gcc 10 or clang 11, or newer) and GNU make
   - PostgreSQL 14 or newer: the server, its client programs and its development files (pg_config, headers, PGXS)
   - the development files of jansson and utf8proc
-  - for 'make check': perl with IPC::Run, python3 with numpy; OpenBLAS, the serial build
+  - for 'make check': perl with IPC::Run, python3 with numpy; OpenBLAS, the serial build; pgvector or pip
 MESSAGE
 	} >&2
 	exit 1
