@@ -334,7 +334,8 @@ COMMENT ON FUNCTION albert_similarity(real[], real[]) IS
 
 -- ---------------------------------------------------------------------
 -- Sentence order, classification, choice
--- (src/functions/sentence_order.c, classify.c, zero_shot.c, choose.c)
+-- (src/functions/sentence_order.c, classify.c, score.c, probability.c,
+-- zero_shot.c, choose.c)
 -- ---------------------------------------------------------------------
 CREATE FUNCTION albert_sentence_order(a text, b text)
 RETURNS real
@@ -393,6 +394,71 @@ AS 'MODULE_PATHNAME', 'albert_classify_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, text, text, text) IS
 'labels with their scores, best first, of a pair of texts';
+
+CREATE FUNCTION albert_score(query text, document text)
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_score'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_score(text, text) IS
+'how well a document answers a query, by a cross-encoder (by the default model)';
+
+CREATE FUNCTION albert_score(query text, document text, model text, overflow text DEFAULT 'truncate')
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_score'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_score(text, text, text, text) IS
+'how well a document answers a query, by a cross-encoder';
+
+CREATE FUNCTION albert_entailment(premise text, hypothesis text)
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_entailment'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_entailment(text, text) IS
+'probability that a premise entails a hypothesis (by the default model)';
+
+CREATE FUNCTION albert_entailment(premise text, hypothesis text, model text, overflow text DEFAULT 'truncate')
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_entailment'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_entailment(text, text, text, text) IS
+'probability that a premise entails a hypothesis';
+
+CREATE FUNCTION albert_class_probability(content text, label text)
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_class_probability'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_class_probability(text, text) IS
+'probability of one label of a text (by the default model)';
+
+CREATE FUNCTION albert_class_probability(content text, label text, model text,
+	pair text DEFAULT '', overflow text DEFAULT 'truncate')
+RETURNS real
+AS 'MODULE_PATHNAME', 'albert_class_probability'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_class_probability(text, text, text, text, text) IS
+'probability of one label of a text, or of a pair of texts';
+
+CREATE FUNCTION albert_labels(content text, threshold real DEFAULT 0.5, pair text DEFAULT '')
+RETURNS text[]
+AS 'MODULE_PATHNAME', 'albert_labels'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_labels(text, real, text) IS
+'labels, best first, that are probable enough for a text, or for a pair of texts (by the default model)';
+
+CREATE FUNCTION albert_labels(content text, model text,
+	threshold real DEFAULT 0.5, pair text DEFAULT '', overflow text DEFAULT 'truncate')
+RETURNS text[]
+AS 'MODULE_PATHNAME', 'albert_labels'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_labels(text, text, real, text, text) IS
+'labels, best first, that are probable enough for a text, or for a pair of texts';
+
+CREATE FUNCTION albert_labels(content text, second text, model text, overflow text DEFAULT 'truncate')
+RETURNS text[]
+AS 'MODULE_PATHNAME', 'albert_labels'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_labels(text, text, text, text) IS
+'labels, best first, that are probable enough for a pair of texts';
 
 CREATE FUNCTION albert_zero_shot(content text, labels text[],
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')

@@ -7,7 +7,7 @@ In DIRECTORY, which is made when it is not there, are then
 
     m01_plain, c01_three_labels ...   the models of test/reference, each with the files of its tokenizer
     base_shape                        a random model of the shape of albert-base-v2 (made with numpy)
-    small, classifier, multilabel, nli, tokens, answers, choice
+    small, classifier, multilabel, nli, score, tokens, answers, choice
                                       random models of test/make_models.py, with each of the heads
 
 and everybody may read them, the server's user for one, unless a directory
@@ -22,7 +22,7 @@ import sys
 
 TEST = os.path.dirname(os.path.abspath(__file__))
 REFERENCE = os.path.join(TEST, "reference")
-HEADS = ("classifier", "multilabel", "nli", "tokens", "answers", "choice")
+HEADS = ("classifier", "multilabel", "nli", "score", "tokens", "answers", "choice")
 
 
 def sha256(path):

@@ -11,7 +11,7 @@ the same bytes.  KEY is a number of config.json (hidden_size, num_hidden_layers
     dtype=F32|BF16   how weights are stored (BF16)
     tokenizer=FILE   a spiece.model to copy instead of the one made here; "wordpiece": a vocab.txt made here
     head=NAME        instead of the heads of pretraining: classifier, multilabel,
-                     nli, tokens, answers or choice
+                     nli, score, tokens, answers or choice; score is a cross-encoder whose score is the bare logit
     dense=N          also what sentence-transformers adds: the maximum and the mean of the tokens, a Dense module
                      that makes N values of them, normalisation, prompts, and a length of 24 tokens
 
@@ -116,6 +116,7 @@ HEADS = {
     "classifier": ("AlbertForSequenceClassification", "classifier", True, ["negative", "neutral", "positive"], None),
     "multilabel": ("AlbertForSequenceClassification", "classifier", True, ["sport", "politics", "science"], "multi_label_classification"),
     "nli": ("AlbertForSequenceClassification", "classifier", True, ["contradiction", "neutral", "entailment"], None),
+    "score": ("AlbertForSequenceClassification", "classifier", True, ["LABEL_0"], None),
     "tokens": ("AlbertForTokenClassification", "classifier", False, ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], None),
     "answers": ("AlbertForQuestionAnswering", "qa_outputs", False, ["LABEL_0", "LABEL_1"], None),
     "choice": ("AlbertForMultipleChoice", "classifier", True, ["LABEL_0"], None),
@@ -252,6 +253,8 @@ def write_model(directory, name, settings):
                       label2id={label: i for i, label in enumerate(labels)})
     if problem_type is not None:
         config.update(problem_type=problem_type)
+    if head == "score":
+        config.update(sentence_transformers={"activation_fn": "torch.nn.modules.linear.Identity", "version": "4.0.1"})
     write_json(config, path, "config.json")
     write_tensors(os.path.join(path, "model.safetensors"), tensors(config, head), seed, dtype)
     if dense > 0:

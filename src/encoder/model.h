@@ -40,6 +40,7 @@ typedef struct AlbertConfig
 	int32_t		num_labels;		/* 0 when no classification head is stored */
 	int32_t		hidden_act;		/* AlbertActivation */
 	int32_t		problem_type;	/* AlbertProblemType */
+	int32_t		score_function; /* AlbertScoreFunction */
 	float		layer_norm_eps;
 } AlbertConfig;
 
@@ -50,6 +51,14 @@ typedef enum AlbertProblemType
 	ALBERT_PROBLEM_MULTI_LABEL,
 	ALBERT_PROBLEM_REGRESSION
 } AlbertProblemType;
+
+/* What sentence-transformers' CrossEncoder makes of a logit; unset, it is the logistic function for one label. */
+typedef enum AlbertScoreFunction
+{
+	ALBERT_SCORE_UNSET = 0,
+	ALBERT_SCORE_IDENTITY,
+	ALBERT_SCORE_SIGMOID
+} AlbertScoreFunction;
 
 /* Which heads an image holds: a bit mask. */
 typedef enum AlbertHead

@@ -114,6 +114,57 @@ read_problem_type(const json_t *root, const char *file, AlbertConfig *config, Al
 	return true;
 }
 
+/*
+ * A class of torch as sentence-transformers writes it.  Classes of others,
+ * which it replaces by its default with a warning, are refused.
+ */
+bool
+AlbertScoreFunctionRead(const json_t *member, const char *key, const char *file, int32_t *function,
+						AlbertStatus *status)
+{
+	static const struct
+	{
+		const char *name;
+		AlbertScoreFunction function;
+	}			classes[] =
+	{
+		{"torch.nn.modules.linear.Identity", ALBERT_SCORE_IDENTITY},
+		{"torch.nn.Identity", ALBERT_SCORE_IDENTITY},
+		{"torch.nn.modules.activation.Sigmoid", ALBERT_SCORE_SIGMOID},
+		{"torch.nn.Sigmoid", ALBERT_SCORE_SIGMOID}
+	};
+	const char *name = json_string_value(member);
+	char		text[100];
+
+	if (member == NULL || json_is_null(member))
+		return true;
+	for (size_t i = 0; name != NULL && i < sizeof(classes) / sizeof(classes[0]); i++)
+	{
+		if (strcmp(name, classes[i].name) == 0)
+		{
+			*function = classes[i].function;
+			return true;
+		}
+	}
+	AlbertJsonShow(member, text, sizeof(text));
+	AlbertFail(status, ALBERT_UNSUPPORTED, "unsupported \"%s\" in file \"%s\": %s", key, file, text);
+	return AlbertDetail(status, "Supported are torch.nn.modules.linear.Identity and torch.nn.modules.activation.Sigmoid.");
+}
+
+/* Since version 4 CrossEncoder writes an object of its own, before that a key beside the others. */
+static bool
+read_score_function(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
+{
+	static const char old[] = "sbert_ce_default_activation_function";
+	static const char key[] = "activation_fn";
+	const json_t *own = json_object_get(root, "sentence_transformers");
+
+	config->score_function = ALBERT_SCORE_UNSET;
+	if (json_object_get(own, key) != NULL)
+		return AlbertScoreFunctionRead(json_object_get(own, key), key, file, &config->score_function, status);
+	return AlbertScoreFunctionRead(json_object_get(root, old), old, file, &config->score_function, status);
+}
+
 static bool
 ends_with(const char *text, const char *end)
 {
@@ -255,7 +306,8 @@ AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *st
 		{config->type_vocab_size, 1, MAX_TYPES},
 		{config->num_labels, 0, MAX_LABELS},
 		{config->hidden_act, ALBERT_ACT_NONE, ALBERT_ACT_TANH},
-		{config->problem_type, ALBERT_PROBLEM_UNSET, ALBERT_PROBLEM_REGRESSION}
+		{config->problem_type, ALBERT_PROBLEM_UNSET, ALBERT_PROBLEM_REGRESSION},
+		{config->score_function, ALBERT_SCORE_UNSET, ALBERT_SCORE_SIGMOID}
 	};
 	int64_t		hidden = config->hidden_size;
 
@@ -296,6 +348,7 @@ read_members(AlbertSource *source, const json_t *root, const char *name, ConfigF
 		read_activation(root, name, &config->config, status) &&
 		read_eps(root, name, &config->config, status) &&
 		read_problem_type(root, name, &config->config, status) &&
+		read_score_function(root, name, &config->config, status) &&
 		AlbertJsonBool(root, "tie_word_embeddings", true, &config->tie_word_embeddings,
 					   name, status) &&
 		AlbertConfigCheck(&config->config, name, status) &&

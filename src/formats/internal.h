@@ -207,6 +207,10 @@ typedef struct ConfigFile
 extern bool AlbertConfigRead(AlbertSource *source, const char *name, bool original,
 							 ConfigFile *config, AlbertStatus *status);
 
+/* sentence-transformers' name of a function for scores, to *function; a missing one leaves it as it is. */
+extern bool AlbertScoreFunctionRead(const json_t *member, const char *key, const char *file,
+									int32_t *function, AlbertStatus *status);
+
 /* The limits above and the divisibility rules; for configurations from files and images alike. */
 extern bool AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *status);
 
@@ -229,6 +233,7 @@ typedef struct SentenceModules
 	uint32_t	pooling;
 	int32_t		normalize;
 	int32_t		max_seq_length;
+	int32_t		score_function; /* AlbertScoreFunction; unset: as config.json says */
 	int32_t		ndense;
 	DenseShape	dense[ALBERT_MAX_DENSE];
 	int			nprompts;
@@ -360,7 +365,7 @@ struct AlbertSource
 
 /* ---- image layout ---- */
 
-#define IMAGE_VERSION	2
+#define IMAGE_VERSION	3
 #define IMAGE_ENDIAN	0x01020304
 
 typedef struct ImageHeader

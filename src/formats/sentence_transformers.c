@@ -382,8 +382,9 @@ read_prompt_members(AlbertSource *source, const json_t *root, const char *file,
 	return add_prompt(source, sentence, "", json_string_value(text), status);
 }
 
+/* Prompts, and a cross-encoder's function of the score. */
 static bool
-read_prompts(AlbertSource *source, SentenceModules *sentence, AlbertStatus *status)
+read_own_config(AlbertSource *source, SentenceModules *sentence, AlbertStatus *status)
 {
 	static const char file[] = "config_sentence_transformers.json";
 	json_t	   *root;
@@ -393,7 +394,9 @@ read_prompts(AlbertSource *source, SentenceModules *sentence, AlbertStatus *stat
 		return false;
 	if (root == NULL)
 		return true;
-	ok = read_prompt_members(source, root, file, sentence, status);
+	ok = read_prompt_members(source, root, file, sentence, status) &&
+		AlbertScoreFunctionRead(json_object_get(root, "activation_fn"), "activation_fn", file,
+								&sentence->score_function, status);
 	json_decref(root);
 	return ok;
 }
@@ -408,7 +411,7 @@ AlbertModulesRead(AlbertSource *source, const json_t *modules, const char *base,
 	memset(sentence, 0, sizeof(*sentence));
 	if (modules == NULL)
 		return true;
-	if (!read_length(source, base, sentence, status) || !read_prompts(source, sentence, status))
+	if (!read_length(source, base, sentence, status) || !read_own_config(source, sentence, status))
 		return false;
 	json_array_foreach((json_t *) modules, i, module)
 	{

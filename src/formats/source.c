@@ -119,6 +119,8 @@ read_directory(AlbertSource *source, json_t **modules, AlbertStatus *status)
 		!AlbertModulesRead(source, *modules, base, source->shape.config.hidden_size,
 						   &source->sentence, status))
 		return false;
+	if (source->sentence.score_function != ALBERT_SCORE_UNSET)
+		source->shape.config.score_function = source->sentence.score_function;
 	source->shape.ndense = source->sentence.ndense;
 	memcpy(source->shape.dense, source->sentence.dense, sizeof(source->shape.dense));
 	if (!check_tensors(source, status) || !open_tokenizer(source, base, status))

@@ -9,6 +9,7 @@
 
 #include "executor/forward.h"
 #include "executor/text.h"
+#include "functions/classify.h"
 #include "functions/functions.h"
 #include "functions/scores.h"
 
@@ -105,12 +106,11 @@ consume_classifier(AlbertForward *forward, const AlbertSequence *sequences, int 
 	}
 }
 
-/* (n, num_labels) scores, in the arena */
-static double *
-classify(AlbertJob *job, AlbertItem *items, int n)
+double *
+AlbertClassLogits(AlbertJob *job, AlbertItem *items, int n, int max_length)
 {
 	const AlbertConfig *config = job->binding->model.config;
-	AlbertForwardOptions options = {0};
+	AlbertForwardOptions options = {.max_length = max_length};
 	AlbertForward forward;
 	Logits		logits = {
 		.sums = AlbertJobAlloc(job, (size_t) n * config->num_labels, sizeof(double)),
@@ -126,13 +126,23 @@ classify(AlbertJob *job, AlbertItem *items, int n)
 	AlbertForwardRun(&forward);
 	for (int i = 0; i < n; i++)
 	{
-		double	   *scores = logits.sums + (size_t) i * config->num_labels;
+		double	   *row = logits.sums + (size_t) i * config->num_labels;
 
 		for (int label = 0; label < config->num_labels; label++)
-			scores[label] /= logits.weights[i];
-		apply_function(config, scores);
+			row[label] /= logits.weights[i];
 	}
 	return logits.sums;
+}
+
+double *
+AlbertClassScores(AlbertJob *job, AlbertItem *items, int n)
+{
+	const AlbertConfig *config = job->binding->model.config;
+	double	   *scores = AlbertClassLogits(job, items, n, 0);
+
+	for (int i = 0; i < n; i++)
+		apply_function(config, scores + (size_t) i * config->num_labels);
+	return scores;
 }
 
 /* ---------- albert_classify(content [, pair]) text ---------- */
@@ -142,7 +152,7 @@ run_classify(AlbertJob *job, AlbertItem *items, int n)
 {
 	const ClassifyOptions *options = (const ClassifyOptions *) &job->options;
 	int			num_labels = job->binding->model.config->num_labels;
-	double	   *scores = classify(job, items, n);
+	double	   *scores = AlbertClassScores(job, items, n);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -179,7 +189,7 @@ run_classify_scores(AlbertJob *job, AlbertItem *items, int n)
 	const ClassifyOptions *options = (const ClassifyOptions *) &job->options;
 	int			num_labels = job->binding->model.config->num_labels;
 	int			nrows = options->top_k > 0 ? Min(options->top_k, num_labels) : num_labels;
-	double	   *scores = classify(job, items, n);
+	double	   *scores = AlbertClassScores(job, items, n);
 
 	for (int i = 0; i < n; i++)
 	{

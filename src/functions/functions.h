@@ -40,6 +40,14 @@ extern const AlbertTask albert_sentence_order_task;
 extern const AlbertTask albert_classify_task;
 extern const AlbertTask albert_classify_scores_task;
 
+/* score.c */
+extern const AlbertTask albert_score_task;
+
+/* probability.c */
+extern const AlbertTask albert_entailment_task;
+extern const AlbertTask albert_class_probability_task;
+extern const AlbertTask albert_labels_task;
+
 /* zero_shot.c */
 extern const AlbertTask albert_zero_shot_task;
 extern const AlbertTask albert_zero_shot_scores_task;

@@ -9,6 +9,7 @@
 
 #include "executor/forward.h"
 #include "executor/text.h"
+#include "functions/classify.h"
 #include "functions/functions.h"
 #include "functions/scores.h"
 
@@ -38,15 +39,9 @@ find_entailment(AlbertJob *job, ZeroShotOptions *options)
 				 errmsg("model \"%s\" has one label and cannot tell entailment from contradiction",
 						job->binding->name),
 				 errhint("Classification by given labels needs a model trained on natural language inference.")));
-	options->entailment = num_labels - 1;
-	for (int i = 0; i < num_labels; i++)
-	{
-		if (pg_strncasecmp(model->labels[i], "entail", 6) == 0)
-		{
-			options->entailment = i;
-			break;
-		}
-	}
+	options->entailment = AlbertEntailmentLabel(model);
+	if (options->entailment < 0)
+		options->entailment = num_labels - 1;
 	options->contradiction = options->entailment == 0 ? num_labels - 1 : 0;
 }
 

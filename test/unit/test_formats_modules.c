@@ -70,6 +70,53 @@ test_pooling(void)
 	check_pooling("pooling_unsupported_mode", "{\"pooling_mode\": \"lasttoken\"}", 0);
 }
 
+/* ---- a cross-encoder's function of its score ---- */
+
+#define IDENTITY	"\"torch.nn.modules.linear.Identity\""
+#define SIGMOID		"\"torch.nn.modules.activation.Sigmoid\""
+
+/* key and value of config.json, and of the file beside it; NULL: there is none */
+static void
+check_score_function(const char *name, const char *key, const char *value, const char *own, int function)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_modules(&c, name, "[" TRANSFORMER "]", NULL);
+	if (key != NULL)
+		set_config(&c, key, json_loads(value, JSON_DECODE_ANY, NULL));
+	if (own != NULL)
+		write_text(c.directory, "config_sentence_transformers.json", text("{\"activation_fn\": %s}", own));
+	if (function < 0)
+	{
+		refuse(&c, ALBERT_UNSUPPORTED, value);
+		return;
+	}
+	if (accept(&c, &l))
+		CHECK(l.model.config->score_function == function, "%s: %d", name, l.model.config->score_function);
+	end_case(&c, &l);
+}
+
+static void
+test_score_function(void)
+{
+	static const char old[] = "sbert_ce_default_activation_function";
+	static const char key[] = "sentence_transformers";
+
+	check_score_function("score_unset", NULL, NULL, NULL, ALBERT_SCORE_UNSET);
+	check_score_function("score_old", old, IDENTITY, NULL, ALBERT_SCORE_IDENTITY);
+	check_score_function("score_old_sigmoid", old, SIGMOID, NULL, ALBERT_SCORE_SIGMOID);
+	check_score_function("score_old_null", old, "null", NULL, ALBERT_SCORE_UNSET);
+	check_score_function("score_key", key, "{\"version\": \"4.0.1\", \"activation_fn\": " IDENTITY "}", NULL, ALBERT_SCORE_IDENTITY);
+	check_score_function("score_version_alone", key, "{\"version\": \"4.0.1\"}", NULL, ALBERT_SCORE_UNSET);
+	check_score_function("score_own", NULL, NULL, IDENTITY, ALBERT_SCORE_IDENTITY);
+	check_score_function("score_own_first", key, "{\"activation_fn\": " SIGMOID "}", IDENTITY, ALBERT_SCORE_IDENTITY);
+	check_score_function("score_own_null", old, IDENTITY, "null", ALBERT_SCORE_IDENTITY);
+	check_score_function("score_tanh", old, "\"torch.nn.modules.activation.Tanh\"", NULL, -1);
+	check_score_function("score_foreign", old, "\"mine.Sigmoid\"", NULL, -1);
+	check_score_function("score_number", old, "7", NULL, -1);
+}
+
 /* ---- the chain ---- */
 
 static void
@@ -235,6 +282,7 @@ main(void)
 {
 	find_spiece();
 	test_pooling();
+	test_score_function();
 	test_chain();
 	test_dense();
 	test_prompts();

@@ -1,0 +1,213 @@
+/*
+ * probability.c
+ *	  Of a classification, what stands in a condition or a column: the
+ *	  probability of one label, and the labels that are probable enough.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+
+#include "executor/text.h"
+#include "functions/classify.h"
+#include "functions/functions.h"
+#include "functions/scores.h"
+
+/* Labels that an error message lists at most. */
+#define LABELS_SHOWN	20
+
+typedef struct ProbabilityOptions
+{
+	int			label;			/* number of the label whose probability is wanted */
+	float		threshold;		/* albert_labels: the least probability */
+} ProbabilityOptions;
+
+StaticAssertDecl(sizeof(ProbabilityOptions) <= ALBERT_MAX_OPTIONS, "options too large");
+
+static void
+refuse_regression(AlbertJob *job)
+{
+	if (job->binding->model.config->problem_type == ALBERT_PROBLEM_REGRESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" is a regression, whose outputs are no probabilities", job->binding->name),
+				 errhint("albert_classify_scores gives its outputs.")));
+}
+
+static const char *
+label_list(const AlbertJob *job)
+{
+	StringInfoData list;
+	int			n = job->binding->model.config->num_labels;
+
+	initStringInfo(&list);
+	for (int i = 0; i < Min(n, LABELS_SHOWN); i++)
+		appendStringInfo(&list, "%s%s", i == 0 ? "" : ", ", AlbertCString(AlbertLabelToDatum(job, i)));
+	if (n > LABELS_SHOWN)
+		appendStringInfoString(&list, ", ...");
+	return list.data;
+}
+
+/* One label's score by row. */
+static void
+run_probability(AlbertJob *job, AlbertItem *items, int n)
+{
+	int			label = ((const ProbabilityOptions *) &job->options)->label;
+	int			num_labels = job->binding->model.config->num_labels;
+	double	   *scores = AlbertClassScores(job, items, n);
+
+	for (int i = 0; i < n; i++)
+	{
+		items[i].result = Float4GetDatum((float) scores[(size_t) i * num_labels + label]);
+		items[i].isnull = false;
+	}
+}
+
+/* ---------- albert_entailment(premise, hypothesis) real ---------- */
+
+int
+AlbertEntailmentLabel(const AlbertModel *model)
+{
+	for (int i = 0; i < model->config->num_labels; i++)
+	{
+		if (pg_strncasecmp(model->labels[i], "entail", 6) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* A zero-shot pipeline takes the last label where none is called so; a number that stands alone should not be guessed. */
+static void
+init_entailment(AlbertJob *job)
+{
+	int			label = AlbertEntailmentLabel(&job->binding->model);
+
+	refuse_regression(job);
+	if (label < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" has no label for entailment", job->binding->name),
+				 errdetail("Its labels are: %s.", label_list(job)),
+				 errhint("Where one of them means entailment, name it in the model's config.json, or use albert_class_probability.")));
+	((ProbabilityOptions *) &job->options)->label = label;
+}
+
+const AlbertTask albert_entailment_task = {
+	.symbol = "albert_entailment",
+	.text_arg = "premise",
+	.pair_arg = "hypothesis",
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = init_entailment,
+	.run = run_probability
+};
+
+ALBERT_SCALAR_FUNCTION(albert_entailment);
+
+/* ---------- albert_class_probability(content, label [, pair]) real ---------- */
+
+static int
+find_label(const AlbertJob *job, Datum value)
+{
+	AlbertText	name = AlbertTextFromDatum(value);
+	const AlbertModel *model = &job->binding->model;
+
+	for (int i = 0; i < model->config->num_labels; i++)
+	{
+		if (strlen(model->labels[i]) == name.size && memcmp(model->labels[i], name.data, name.size) == 0)
+			return i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("model \"%s\" has no label \"%s\"", job->binding->name, AlbertCString(value)),
+			 errdetail("Its labels are: %s.", label_list(job))));
+}
+
+static bool
+option_class_probability(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	if (strcmp(name, "label") != 0)
+		return false;
+	((ProbabilityOptions *) &job->options)->label = find_label(job, value);
+	return true;
+}
+
+const AlbertTask albert_class_probability_task = {
+	.symbol = "albert_class_probability",
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.pair_optional = true,
+	.windows = true,
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = refuse_regression,
+	.option = option_class_probability,
+	.run = run_probability
+};
+
+ALBERT_SCALAR_FUNCTION(albert_class_probability);
+
+/* ---------- albert_labels(content [, pair]) text[] ---------- */
+
+static void
+init_labels(AlbertJob *job)
+{
+	refuse_regression(job);
+	((ProbabilityOptions *) &job->options)->threshold = 0.5;
+}
+
+static bool
+option_labels(AlbertJob *job, const char *name, Datum value, Oid type)
+{
+	if (strcmp(name, "threshold") != 0)
+		return false;
+	((ProbabilityOptions *) &job->options)->threshold = DatumGetFloat4(value);
+	return true;
+}
+
+/* The labels of a row of scores that reach the threshold, best first. */
+static Datum
+labels_above(const AlbertJob *job, const double *row, float threshold)
+{
+	int			num_labels = job->binding->model.config->num_labels;
+	int		   *order = AlbertRank(row, num_labels);
+	Datum	   *labels = palloc(num_labels * sizeof(Datum));
+	int			n = 0;
+
+	while (n < num_labels && (float) row[order[n]] >= threshold)
+	{
+		labels[n] = AlbertLabelToDatum(job, order[n]);
+		n++;
+	}
+	return PointerGetDatum(construct_array(labels, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+static void
+run_labels(AlbertJob *job, AlbertItem *items, int n)
+{
+	float		threshold = ((const ProbabilityOptions *) &job->options)->threshold;
+	int			num_labels = job->binding->model.config->num_labels;
+	double	   *scores = AlbertClassScores(job, items, n);
+
+	for (int i = 0; i < n; i++)
+	{
+		items[i].result = labels_above(job, scores + (size_t) i * num_labels, threshold);
+		items[i].isnull = false;
+	}
+}
+
+const AlbertTask albert_labels_task = {
+	.symbol = "albert_labels",
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.pair_optional = true,
+	.windows = true,
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = init_labels,
+	.option = option_labels,
+	.run = run_labels
+};
+
+ALBERT_SCALAR_FUNCTION(albert_labels);

@@ -1,0 +1,50 @@
+/*
+ * score.c
+ *	  How well a document answers a query, by a cross-encoder: a model that
+ *	  reads both at once and has one label.
+ */
+#include "postgres.h"
+
+#include "functions/classify.h"
+#include "functions/functions.h"
+#include "functions/scores.h"
+
+static void
+init_score(AlbertJob *job)
+{
+	int			num_labels = job->binding->model.config->num_labels;
+
+	if (num_labels != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" has %d labels and gives no single score", job->binding->name, num_labels),
+				 errhint("albert_class_probability gives the probability of one label, albert_entailment that of entailment.")));
+}
+
+/* As CrossEncoder.predict, whose length is sentence-transformers' where its files give one. */
+static void
+run_score(AlbertJob *job, AlbertItem *items, int n)
+{
+	const AlbertModel *model = &job->binding->model;
+	double	   *logits = AlbertClassLogits(job, items, n, model->max_seq_length);
+
+	for (int i = 0; i < n; i++)
+	{
+		double		score = model->config->score_function == ALBERT_SCORE_IDENTITY ? logits[i] : AlbertSigmoid(logits[i]);
+
+		items[i].result = Float4GetDatum((float) score);
+		items[i].isnull = false;
+	}
+}
+
+const AlbertTask albert_score_task = {
+	.symbol = "albert_score",
+	.text_arg = "query",
+	.pair_arg = "document",
+	.part = ALBERT_PART_WEIGHTS,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = init_score,
+	.run = run_score
+};
+
+ALBERT_SCALAR_FUNCTION(albert_score);
