@@ -10,6 +10,7 @@
 #include "access/relation.h"
 #include "access/table.h"
 #include "catalog/indexing.h"
+#include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_namespace.h"
@@ -116,18 +117,37 @@ AlbertLeafRequire(Oid table, const AlbertTableJob *job)
 
 /* ---------- of each transaction ---------- */
 
-/* The lock that an update takes; what is in its way is waited for, and named. */
+/* What is in a lock's way is waited for, and named. */
 static bool
-lock_leaf(TableRun *run)
+lock_table(TableRun *run, Oid table, LOCKMODE mode)
 {
-	while (!ConditionalLockRelationOid(run->leaf, RowExclusiveLock))
+	while (!ConditionalLockRelationOid(table, mode))
 	{
-		AlbertTableHolder(run->leaf, &run->table_wait.holder);
+		AlbertTableHolder(table, &run->table_wait.holder);
 		if (!AlbertJobWait(run, &run->table_wait, LOCK_WAIT_MS))
 			return false;
 	}
 	run->table_wait.seconds = 0;
 	return true;
+}
+
+/*
+ * The lock that an update takes.  An update of a partition also looks at what
+ * it is a partition of; who drops or detaches it locks that first, so we do,
+ * too, from the top down, lest each waits for the other.
+ */
+static bool
+lock_leaf(TableRun *run)
+{
+	List	   *ancestors = get_rel_relispartition(run->leaf) ? get_partition_ancestors(run->leaf) : NIL;
+
+	for (int i = list_length(ancestors) - 1; i >= 0; i--)
+	{
+		if (!lock_table(run, list_nth_oid(ancestors, i), AccessShareLock))
+			return false;
+	}
+	list_free(ancestors);
+	return lock_table(run, run->leaf, RowExclusiveLock);
 }
 
 void
