@@ -8,6 +8,8 @@ endif
 # Whatever CFLAGS say: C as PostgreSQL is written in, and none of the liberties that would let a result depend on anything
 # but its input.
 override CFLAGS += -fno-strict-aliasing -fwrapv -ffp-contract=off -MMD -MP
+# What PostgreSQL calls is exported (PGDLLEXPORT), and nothing else.
+override CFLAGS += -fvisibility=hidden
 override CFLAGS += -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 
 include $(source)/compiler.mk

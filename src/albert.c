@@ -12,8 +12,6 @@
 
 ALBERT_MODULE_MAGIC;
 
-void		_PG_init(void);
-
 static const struct config_enum_entry overflow_options[] = {
 	{"truncate", ALBERT_OVERFLOW_TRUNCATE, false},
 	{"error", ALBERT_OVERFLOW_ERROR, false},

@@ -32,6 +32,28 @@
 #define pg_attribute_noreturn() __attribute__((noreturn))
 #endif
 
+/*
+ * 16: what the server calls is marked as exported, so that all else may be
+ * hidden (build.mk does that).  Before, nothing is marked.
+ */
+#if PG_VERSION_NUM < 160000
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+extern PGDLLEXPORT void _PG_init(void);
+
+#undef PG_FUNCTION_INFO_V1
+#define PG_FUNCTION_INFO_V1(name) \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS); \
+	extern PGDLLEXPORT const Pg_finfo_record *pg_finfo_##name(void); \
+	const Pg_finfo_record * \
+	pg_finfo_##name(void) \
+	{ \
+		static const Pg_finfo_record info = {1}; \
+		return &info; \
+	} \
+	extern int	no_such_variable
+#endif
+
 #ifndef DSM_HANDLE_INVALID
 #define DSM_HANDLE_INVALID 0
 #endif

@@ -160,6 +160,23 @@ AlbertArenaArray(AlbertArena *arena, size_t count, size_t size)
 	return AlbertArenaAlloc(arena, count * size);
 }
 
+void *
+AlbertArenaGrow(AlbertArena *arena, const void *items, size_t used, size_t wanted, size_t size, size_t *room)
+{
+	size_t		fresh_room = *room * 2 < 16 ? 16 : *room * 2;
+	void	   *fresh;
+
+	if (fresh_room < wanted)
+		fresh_room = wanted;
+	fresh = AlbertArenaArray(arena, fresh_room, size);
+	if (fresh == NULL)
+		return NULL;
+	if (used > 0)
+		memcpy(fresh, items, used * size);
+	*room = fresh_room;
+	return fresh;
+}
+
 AlbertArenaMark
 AlbertArenaGetMark(const AlbertArena *arena)
 {

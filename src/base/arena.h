@@ -48,6 +48,16 @@ extern void *AlbertArenaAllocZero(AlbertArena *arena, size_t size);
 /* count * size with the multiplication checked; NULL on overflow too. */
 extern void *AlbertArenaArray(AlbertArena *arena, size_t count, size_t size);
 
+/*
+ * A longer array in the place of one with room for *room elements, of which
+ * the first used stay (items may be NULL when *room is 0): at least wanted, and
+ * at least twice as many as before, so that an array which grows one by one
+ * copies each element a few times at most.  *room is set; NULL: no memory, and
+ * nothing has changed.  The old array stays in the arena.
+ */
+extern void *AlbertArenaGrow(AlbertArena *arena, const void *items, size_t used, size_t wanted,
+							 size_t size, size_t *room);
+
 extern AlbertArenaMark AlbertArenaGetMark(const AlbertArena *arena);
 
 /*

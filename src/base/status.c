@@ -43,3 +43,9 @@ AlbertHint(AlbertStatus *status, const char *fmt,...)
 	va_end(args);
 	return false;
 }
+
+bool
+AlbertNoMemory(AlbertStatus *status)
+{
+	return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+}

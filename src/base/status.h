@@ -44,6 +44,9 @@ extern bool AlbertDetail(AlbertStatus *status, const char *fmt,...)
 extern bool AlbertHint(AlbertStatus *status, const char *fmt,...)
 			__attribute__((format(printf, 2, 3)));
 
+/* The caller's memory is used up; returns false. */
+extern bool AlbertNoMemory(AlbertStatus *status);
+
 /*
  * Say so to the compiler as well, which would otherwise take into account that
  * a caller goes on after a failure, with results that were never set.
@@ -59,6 +62,7 @@ AlbertFalse(bool result)
 #define AlbertFail(...)		AlbertFalse(AlbertFail(__VA_ARGS__))
 #define AlbertDetail(...)	AlbertFalse(AlbertDetail(__VA_ARGS__))
 #define AlbertHint(...)		AlbertFalse(AlbertHint(__VA_ARGS__))
+#define AlbertNoMemory(status)	AlbertFalse(AlbertNoMemory(status))
 #endif
 
 #endif							/* ALBERT_STATUS_H */

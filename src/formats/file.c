@@ -100,7 +100,7 @@ AlbertFileOpen(AlbertSource *source, const char *name, AlbertStatus *status)
 	file.name = AlbertNameJoin(source, name, "");
 	if (file.name == NULL)
 	{
-		AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		AlbertNoMemory(status);
 		return -1;
 	}
 	file.size = 0;
@@ -163,7 +163,7 @@ AlbertFileReadAll(AlbertSource *source, int number, size_t limit,
 	*size = file->size;
 	*data = AlbertArenaAlloc(source->arena, *size + 1);
 	if (*data == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	(*data)[*size] = '\0';
 	return AlbertFileRead(file, 0, *data, *size, status);
 }

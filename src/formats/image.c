@@ -146,7 +146,7 @@ build_weights(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecisio
 	builder.raw = AlbertArenaAlloc(source->arena, READ_BUFFER);
 	builder.rows = AlbertArenaAlloc(source->arena, row_bytes);
 	if (builder.raw == NULL || builder.rows == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	build_header(source, kernels, precision, &layout, image);
 	for (int i = 0; i < layout.n; i++)
 		for (int which = 0; which < layout.matrices[i].ntensors; which++)

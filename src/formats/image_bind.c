@@ -78,7 +78,7 @@ bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, Alb
 		return bad_image(status, "end of the strings");
 	pointers = AlbertArenaArray(arena, n, sizeof(char *));
 	if (pointers == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	for (int64_t i = 0; i < n; i++)
 	{
 		if (offsets[i] >= text_size)
@@ -165,7 +165,7 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 		return false;
 	layers = AlbertArenaAllocZero(arena, nlayers * sizeof(AlbertLayer));
 	if (layers == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	model->layers = layers;
 	for (int i = 0; i < text->shape.ndense; i++)
 		model->dense[i].activation = text->shape.dense[i].activation;

@@ -97,7 +97,7 @@ write_strings(const AlbertSource *source, StringWriter *writer)
 		char		preset[32];
 
 		snprintf(preset, sizeof(preset), "LABEL_%d", i);
-		if (i < config->label_room && config->labels[i] != NULL)
+		if (i < config->label_end && config->labels[i] != NULL)
 			write_string(writer, config->labels[i]);
 		else
 			write_string(writer, preset);

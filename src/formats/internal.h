@@ -131,7 +131,7 @@ typedef struct TensorList
 {
 	Tensor	   *items;
 	int			n;
-	int			room;
+	size_t		room;
 } TensorList;
 
 /* Bytes of an element of a type that can be read; 0 for ELEMENT_OTHER. */
@@ -140,7 +140,18 @@ extern int	AlbertElementSize(ElementType type);
 /* Strides of a row-major tensor. */
 extern void AlbertTensorContiguous(Tensor *tensor);
 
-extern bool AlbertTensorAdd(AlbertSource *source, const Tensor *tensor, AlbertStatus *status);
+/* A file of weights that is being read. */
+typedef struct WeightsFile
+{
+	AlbertSource *source;
+	int			number;			/* in the source's list */
+	const char *prefix;			/* put before the name of each of its tensors */
+	const json_t *weight_map;	/* of an index of shards: only tensors that it places in this file are taken; may be NULL */
+	AlbertArena *scratch;		/* freed when it has been read */
+} WeightsFile;
+
+/* Append a tensor of that file, under its name there, unless the map places it elsewhere. */
+extern bool AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *status);
 
 /* Order the list by name for AlbertTensorFind; a name that is there twice fails. */
 extern bool AlbertTensorSort(AlbertSource *source, AlbertStatus *status);
@@ -160,26 +171,15 @@ extern bool AlbertTensorRows(const AlbertSource *source, const Tensor *tensor,
 
 /* ---- readers of weights: each appends to the source's list of tensors ---- */
 
-/*
- * prefix is put before each name.  weight_map, when not NULL, is that of an
- * index of shards: only tensors that it places in this file are taken.
- */
-typedef bool (*WeightsReader) (AlbertSource *source, int file, const char *prefix,
-							   const json_t *weight_map, AlbertStatus *status);
+typedef bool (*WeightsReader) (const WeightsFile *weights, AlbertStatus *status);
 
-extern bool AlbertSafetensorsRead(AlbertSource *source, int file, const char *prefix,
-								  const json_t *weight_map, AlbertStatus *status);
+extern bool AlbertSafetensorsRead(const WeightsFile *weights, AlbertStatus *status);
 
-/* torch.c: pytorch_model.bin, as a zip archive or in the form before PyTorch 1.6 */
-extern bool AlbertTorchRead(AlbertSource *source, int file, const char *prefix,
-							const json_t *weight_map, AlbertStatus *status);
+/* checkpoints/torch.c: pytorch_model.bin, as a zip archive or in the form before PyTorch 1.6 */
+extern bool AlbertTorchRead(const WeightsFile *weights, AlbertStatus *status);
 
-/* tf_checkpoint.c: the TensorFlow checkpoint below a directory; *found tells whether there is one. */
-extern bool AlbertCheckpointRead(AlbertSource *source, const char *base, const char *prefix,
-								 bool *found, AlbertStatus *status);
-
-/* Does the map place the tensor in the file of that name?  Without a map it does. */
-extern bool AlbertShardHas(const json_t *weight_map, const char *tensor, const char *file);
+/* checkpoints/tensorflow.c: STEM.index and the files that it names */
+extern bool AlbertTensorFlowRead(const WeightsFile *index, AlbertStatus *status);
 
 /* ---- config.c ---- */
 
@@ -198,9 +198,9 @@ typedef struct ConfigFile
 	ClassifierKind classifier;
 	bool		tie_word_embeddings;
 	int			nlabels;		/* as the reference counts them: 2 when nothing is said */
-	int			label_room;		/* largest label number + 1, when that is more */
-	int			label_space;	/* entries allocated */
-	const char **labels;		/* label_room entries; NULL where the file names none */
+	int			label_end;		/* largest label number + 1, when that is more */
+	size_t		label_room;	/* entries allocated */
+	const char **labels;		/* label_end of them; NULL where the file names none */
 } ConfigFile;
 
 /* original: a file of the original release, whose "gelu" is the tanh formula */

@@ -40,7 +40,7 @@ AlbertJsonParse(const char *data, size_t size, json_type type,
 	if (json == NULL)
 	{
 		if (json_error_code(&error) == json_error_out_of_memory)
-			AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+			AlbertNoMemory(status);
 		else
 		{
 			AlbertFail(status, ALBERT_FORMAT, "%s \"%s\" is not valid JSON", what, name);

@@ -15,26 +15,25 @@ static bool
 set_label(AlbertSource *source, ConfigFile *config, int64_t number, const char *text,
 		  bool replace, AlbertStatus *status)
 {
-	if (number >= config->label_space)
+	if ((size_t) number >= config->label_room)
 	{
-		int			space = number < 32 ? 64 : number * 2;
-		const char **labels = AlbertArenaArray(source->arena, space, sizeof(char *));
+		size_t		used = config->label_room;
+		const char **labels = AlbertArenaGrow(source->arena, config->labels, used, number + 1, sizeof(char *),
+											  &config->label_room);
 
 		if (labels == NULL)
-			return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-		memset(labels, 0, space * sizeof(char *));
-		if (config->label_room > 0)
-			memcpy(labels, config->labels, config->label_room * sizeof(char *));
+			return AlbertNoMemory(status);
+		for (size_t i = used; i < config->label_room; i++)
+			labels[i] = NULL;
 		config->labels = labels;
-		config->label_space = space;
 	}
-	if (number >= config->label_room)
-		config->label_room = number + 1;
+	if (number >= config->label_end)
+		config->label_end = number + 1;
 	if (config->labels[number] != NULL && !replace)
 		return true;
 	config->labels[number] = AlbertNameJoin(source, text, "");
 	if (config->labels[number] == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	return true;
 }
 

@@ -255,7 +255,7 @@ AlbertLayoutList(const ModelShape *shape, AlbertArena *arena, Layout *layout, Al
 	layout->matrices = AlbertArenaArray(arena, (size_t) 2 * NRULES * (nlayers + 1 + ALBERT_MAX_DENSE),
 										sizeof(Matrix));
 	if (layout->matrices == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	add_scope(layout, shape, SCOPE_BASE, 0);
 	for (int i = 0; i < nlayers; i++)
 		add_scope(layout, shape, SCOPE_LAYER, i);
@@ -457,7 +457,7 @@ count_labels(AlbertSource *source, AlbertStatus *status)
 	source->shape.config.num_labels = named;
 	if (stored > 0 && stored <= MAX_LABELS &&
 		(stored == named ||
-		 (stored == source->config.label_room && !(source->shape.heads & ALBERT_HEAD_CHOICE))))
+		 (stored == source->config.label_end && !(source->shape.heads & ALBERT_HEAD_CHOICE))))
 	{
 		source->shape.config.num_labels = (int32_t) stored;
 		return true;

@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 /* Types of the format with their size in bits; only the first four can be weights. */
 static const struct
 {
@@ -174,29 +176,25 @@ check_coverage(const SourceFile *file, Range *ranges, int n, int64_t data_size,
 }
 
 static bool
-read_entries(AlbertSource *source, int number, const json_t *root, int64_t data_start,
-			 AlbertArena *scratch, const char *prefix, const json_t *weight_map, AlbertStatus *status)
+read_entries(const WeightsFile *weights, const json_t *root, int64_t data_start, AlbertStatus *status)
 {
-	const SourceFile *file = &source->files[number];
+	const SourceFile *file = &weights->source->files[weights->number];
 	int64_t		data_size = file->size - data_start;
-	Range	   *ranges = AlbertArenaArray(scratch, json_object_size(root) + 1, sizeof(Range));
+	Range	   *ranges = AlbertArenaArray(weights->scratch, json_object_size(root) + 1, sizeof(Range));
 	int			n = 0;
 	const char *name;
 	json_t	   *entry;
 
 	if (ranges == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	json_object_foreach((json_t *) root, name, entry)
 	{
-		Tensor		tensor;
+		Tensor		tensor = {.name = name};
 		int			bits = 0;
 		int64_t		bytes = 0;
 
 		if (strcmp(name, "__metadata__") == 0)
 			continue;
-		memset(&tensor, 0, sizeof(tensor));
-		tensor.name = name;
-		tensor.file = number;
 		if (strlen(name) > MAX_TENSOR_NAME)
 			return bad_entry(file, name, "too long a name", status);
 		if (!read_type(file, entry, &tensor, &bits, status) ||
@@ -205,12 +203,7 @@ read_entries(AlbertSource *source, int number, const json_t *root, int64_t data_
 			return false;
 		tensor.offset = data_start + ranges[n].start;
 		n++;
-		if (!AlbertShardHas(weight_map, name, file->name))
-			continue;
-		tensor.name = AlbertNameJoin(source, prefix, name);
-		if (tensor.name == NULL)
-			return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-		if (!AlbertTensorAdd(source, &tensor, status))
+		if (!AlbertTensorAdd(weights, &tensor, status))
 			return false;
 	}
 	return check_coverage(file, ranges, n, data_size, status);
@@ -220,7 +213,7 @@ static bool
 read_header_size(const SourceFile *file, int64_t *size, AlbertStatus *status)
 {
 	unsigned char bytes[8];
-	uint64_t	value = 0;
+	uint64_t	value;
 
 	if (file->size < 8)
 	{
@@ -229,8 +222,7 @@ read_header_size(const SourceFile *file, int64_t *size, AlbertStatus *status)
 	}
 	if (!AlbertFileRead(file, 0, bytes, 8, status))
 		return false;
-	for (int i = 7; i >= 0; i--)
-		value = value << 8 | bytes[i];
+	value = AlbertLittleEndian(bytes, 8);
 	if (value > (uint64_t) (file->size - 8) || value > MAX_HEADER || value < 2)
 	{
 		AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has an invalid safetensors header length",
@@ -242,11 +234,10 @@ read_header_size(const SourceFile *file, int64_t *size, AlbertStatus *status)
 	return true;
 }
 
-static bool
-read_header(AlbertSource *source, int number, AlbertArena *scratch, const char *prefix,
-			const json_t *weight_map, AlbertStatus *status)
+bool
+AlbertSafetensorsRead(const WeightsFile *weights, AlbertStatus *status)
 {
-	const SourceFile *file = &source->files[number];
+	const SourceFile *file = &weights->source->files[weights->number];
 	int64_t		size = 0;
 	char	   *header;
 	json_t	   *root;
@@ -254,28 +245,15 @@ read_header(AlbertSource *source, int number, AlbertArena *scratch, const char *
 
 	if (!read_header_size(file, &size, status))
 		return false;
-	header = AlbertArenaAlloc(scratch, size);
+	header = AlbertArenaAlloc(weights->scratch, size);
 	if (header == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	if (!AlbertFileRead(file, 8, header, size, status))
 		return false;
 	root = AlbertJsonParse(header, size, JSON_OBJECT, "header of file", file->name, status);
 	if (root == NULL)
 		return false;
-	ok = read_entries(source, number, root, 8 + size, scratch, prefix, weight_map, status);
+	ok = read_entries(weights, root, 8 + size, status);
 	json_decref(root);
-	return ok;
-}
-
-bool
-AlbertSafetensorsRead(AlbertSource *source, int number, const char *prefix,
-					  const json_t *weight_map, AlbertStatus *status)
-{
-	AlbertArena scratch;
-	bool		ok;
-
-	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
-	ok = read_header(source, number, &scratch, prefix, weight_map, status);
-	AlbertArenaFree(&scratch);
 	return ok;
 }

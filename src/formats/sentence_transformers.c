@@ -54,7 +54,7 @@ AlbertModulesBase(AlbertSource *source, json_t **modules, const char **base, Alb
 	if (!module_path(first, &path, status))
 		return false;
 	*base = AlbertNameJoin(source, path, "");
-	return *base != NULL || AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	return *base != NULL || AlbertNoMemory(status);
 }
 
 /* ---- pooling ---- */
@@ -174,7 +174,7 @@ read_pooling(AlbertSource *source, const char *path, int hidden_size,
 	bool		ok;
 
 	if (file == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	if (!AlbertJsonFile(source, file, true, JSON_OBJECT, &root, status))
 		return false;
 	ok = read_pooling_members(root, file, hidden_size, sentence, status);
@@ -261,7 +261,7 @@ read_dense(AlbertSource *source, const char *path, int64_t width, SentenceModule
 		return AlbertFail(status, ALBERT_UNSUPPORTED,
 						  "file \"modules.json\" has more than %d Dense modules", ALBERT_MAX_DENSE);
 	if (file == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	if (!AlbertJsonFile(source, file, true, JSON_OBJECT, &root, status))
 		return false;
 	ok = read_dense_members(root, file, width, &sentence->dense[sentence->ndense], status);
@@ -319,7 +319,7 @@ read_length(AlbertSource *source, const char *base, SentenceModules *sentence, A
 		bool		ok = true;
 
 		if (file == NULL)
-			return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+			return AlbertNoMemory(status);
 		if (!AlbertJsonFile(source, file, false, JSON_OBJECT, &root, status))
 			return false;
 		if (root == NULL)
@@ -342,7 +342,7 @@ add_prompt(AlbertSource *source, SentenceModules *sentence, const char *name, co
 	sentence->prompt_names[n] = AlbertNameJoin(source, name, "");
 	sentence->prompts[n] = AlbertNameJoin(source, text, "");
 	if (sentence->prompt_names[n] == NULL || sentence->prompts[n] == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	sentence->nprompts++;
 	return true;
 }
@@ -365,7 +365,7 @@ read_prompt_members(AlbertSource *source, const json_t *root, const char *file,
 	sentence->prompt_names = AlbertArenaArray(source->arena, n + 1, sizeof(char *));
 	sentence->prompts = AlbertArenaArray(source->arena, n + 1, sizeof(char *));
 	if (sentence->prompt_names == NULL || sentence->prompts == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	json_object_foreach(prompts, name, text)
 	{
 		if (!json_is_string(text) || name[0] == '\0')

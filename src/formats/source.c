@@ -18,7 +18,7 @@ open_tokenizer_file(AlbertSource *source, const char *base, const char *name,
 	const char *path = AlbertFilePath(source, base, name);
 
 	if (path == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	if (source->tokenizer_files[which] >= 0 || !AlbertFileExists(source, path))
 		return true;
 	source->tokenizer_files[which] = AlbertFileOpen(source, path, status);
@@ -99,7 +99,7 @@ read_config(AlbertSource *source, const char *base, AlbertStatus *status)
 	bool		original;
 
 	if (path == NULL || old == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	original = !AlbertFileExists(source, path) && AlbertFileExists(source, old);
 	if (!AlbertConfigRead(source, original ? old : path, original, &source->config, status))
 		return false;
@@ -139,7 +139,7 @@ AlbertSourceOpen(const char *directory, AlbertArena *arena, AlbertSource **resul
 
 	*result = NULL;
 	if (source == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	source->arena = arena;
 	for (int i = 0; i < NTOKENIZER_FILES; i++)
 		source->tokenizer_files[i] = -1;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/bytes.h"
+
 int
 AlbertElementSize(ElementType type)
 {
@@ -37,26 +39,44 @@ AlbertTensorContiguous(Tensor *tensor)
 	}
 }
 
-bool
-AlbertTensorAdd(AlbertSource *source, const Tensor *tensor, AlbertStatus *status)
+/* Does the map place the tensor in the file of that name? */
+static bool
+placed_in(const json_t *weight_map, const char *tensor, const char *file)
 {
-	TensorList *list = &source->tensors;
+	const char *slash = strrchr(file, '/');
+	const char *place = json_string_value(json_object_get(weight_map, tensor));
 
+	return place != NULL && strcmp(place, slash == NULL ? file : slash + 1) == 0;
+}
+
+bool
+AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *status)
+{
+	AlbertSource *source = weights->source;
+	TensorList *list = &source->tensors;
+	const char *name;
+
+	if (weights->weight_map != NULL &&
+		!placed_in(weights->weight_map, tensor->name, source->files[weights->number].name))
+		return true;
 	if (list->n >= MAX_TENSORS)
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "model has more than %d tensors", MAX_TENSORS);
-	if (list->n == list->room)
+	name = AlbertNameJoin(source, weights->prefix, tensor->name);
+	if (name == NULL)
+		return AlbertNoMemory(status);
+	if ((size_t) list->n == list->room)
 	{
-		int			room = list->room == 0 ? 64 : list->room * 2;
-		Tensor	   *items = AlbertArenaArray(source->arena, room, sizeof(Tensor));
+		Tensor	   *items = AlbertArenaGrow(source->arena, list->items, list->n, list->n + 1, sizeof(Tensor),
+											&list->room);
 
 		if (items == NULL)
-			return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-		if (list->n > 0)
-			memcpy(items, list->items, list->n * sizeof(Tensor));
+			return AlbertNoMemory(status);
 		list->items = items;
-		list->room = room;
 	}
-	list->items[list->n++] = *tensor;
+	list->items[list->n] = *tensor;
+	list->items[list->n].name = name;
+	list->items[list->n].file = weights->number;
+	list->n++;
 	return true;
 }
 
@@ -106,16 +126,6 @@ AlbertTensorShape(const Tensor *tensor, char *text, size_t size)
 
 /* ---- elements; every format here stores them little-endian ---- */
 
-static uint64_t
-little_endian(const unsigned char *bytes, int size)
-{
-	uint64_t	value = 0;
-
-	for (int i = size - 1; i >= 0; i--)
-		value = value << 8 | bytes[i];
-	return value;
-}
-
 static float
 from_bits(uint32_t bits)
 {
@@ -164,19 +174,19 @@ widen(ElementType type, const unsigned char *from, int64_t n, float *to)
 	{
 		case ELEMENT_F32:
 			for (i = 0; i < n; i++)
-				to[i] = from_bits((uint32_t) little_endian(from + 4 * i, 4));
+				to[i] = from_bits((uint32_t) AlbertLittleEndian(from + 4 * i, 4));
 			break;
 		case ELEMENT_F16:
 			for (i = 0; i < n; i++)
-				to[i] = from_half((uint32_t) little_endian(from + 2 * i, 2));
+				to[i] = from_half((uint32_t) AlbertLittleEndian(from + 2 * i, 2));
 			break;
 		case ELEMENT_BF16:
 			for (i = 0; i < n; i++)
-				to[i] = from_bits((uint32_t) little_endian(from + 2 * i, 2) << 16);
+				to[i] = from_bits((uint32_t) AlbertLittleEndian(from + 2 * i, 2) << 16);
 			break;
 		case ELEMENT_F64:
 			for (i = 0; i < n; i++)
-				to[i] = from_double(little_endian(from + 8 * i, 8));
+				to[i] = from_double(AlbertLittleEndian(from + 8 * i, 8));
 			break;
 		default:
 			break;

@@ -24,16 +24,21 @@ static const struct
 
 #define NFORMATS	((int) (sizeof(formats) / sizeof(formats[0])))
 
-bool
-AlbertShardHas(const json_t *weight_map, const char *tensor, const char *file)
+static bool
+read_file(AlbertSource *source, const char *path, const char *prefix, const json_t *weight_map,
+		  WeightsReader reader, AlbertStatus *status)
 {
-	const char *slash = strrchr(file, '/');
-	const char *place;
+	AlbertArena scratch;
+	WeightsFile weights = {.source = source, .prefix = prefix, .weight_map = weight_map, .scratch = &scratch};
+	bool		ok;
 
-	if (weight_map == NULL)
-		return true;
-	place = json_string_value(json_object_get(weight_map, tensor));
-	return place != NULL && strcmp(place, slash == NULL ? file : slash + 1) == 0;
+	weights.number = AlbertFileOpen(source, path, status);
+	if (weights.number < 0)
+		return false;
+	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
+	ok = reader(&weights, status);
+	AlbertArenaFree(&scratch);
+	return ok;
 }
 
 /* ---- shards ---- */
@@ -62,19 +67,6 @@ check_map(const json_t *weight_map, const char *index, AlbertStatus *status)
 	return true;
 }
 
-static bool
-read_shard(AlbertSource *source, const char *base, const char *name, const char *prefix,
-		   const json_t *weight_map, WeightsReader reader, AlbertStatus *status)
-{
-	const char *path = AlbertFilePath(source, base, name);
-	int			file;
-
-	if (path == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-	file = AlbertFileOpen(source, path, status);
-	return file >= 0 && reader(source, file, prefix, weight_map, status);
-}
-
 /* Every shard once, in the order of the map. */
 static bool
 read_shards(AlbertSource *source, const char *base, const char *prefix,
@@ -88,6 +80,7 @@ read_shards(AlbertSource *source, const char *base, const char *prefix,
 	json_object_foreach((json_t *) weight_map, tensor, place)
 	{
 		const char *name = json_string_value(place);
+		const char *path;
 		int			i;
 
 		for (i = ndone - 1; i >= 0; i--)
@@ -99,7 +92,10 @@ read_shards(AlbertSource *source, const char *base, const char *prefix,
 			return AlbertFail(status, ALBERT_UNSUPPORTED,
 							  "weights are in more than %d files", MAX_SHARDS);
 		done[ndone++] = name;
-		if (!read_shard(source, base, name, prefix, weight_map, reader, status))
+		path = AlbertFilePath(source, base, name);
+		if (path == NULL)
+			return AlbertNoMemory(status);
+		if (!read_file(source, path, prefix, weight_map, reader, status))
 			return false;
 	}
 	return true;
@@ -146,6 +142,55 @@ read_index(AlbertSource *source, const char *base, const char *prefix, const cha
 	return ok;
 }
 
+/* ---- TensorFlow's checkpoint, which is known by the end of its name only ---- */
+
+static DIR *
+open_directory(const AlbertSource *source, const char *base)
+{
+	int			fd = openat(source->directory, base[0] == '\0' ? "." : base,
+							O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR		   *directory = fd < 0 ? NULL : fdopendir(fd);
+
+	if (directory == NULL && fd >= 0)
+		close(fd);
+	return directory;
+}
+
+static bool
+ends_with(const char *name, const char *end)
+{
+	size_t		size = strlen(name);
+	size_t		end_size = strlen(end);
+
+	return size > end_size && strcmp(name + size - end_size, end) == 0;
+}
+
+/* The path of the one index of a checkpoint in a directory; NULL when there is none. */
+static bool
+find_checkpoint(AlbertSource *source, const char *base, const char **index, AlbertStatus *status)
+{
+	DIR		   *directory = open_directory(source, base);
+	struct dirent *entry;
+	int			n = 0;
+
+	*index = NULL;
+	if (directory == NULL)
+		return true;
+	while (n < 2 && (entry = readdir(directory)) != NULL)
+	{
+		if (!ends_with(entry->d_name, ".index"))
+			continue;
+		*index = AlbertFilePath(source, base, entry->d_name);
+		n++;
+	}
+	closedir(directory);
+	if (n == 1 && *index == NULL)
+		return AlbertNoMemory(status);
+	if (n > 1)
+		return AlbertFail(status, ALBERT_UNSUPPORTED, "model directory contains more than one checkpoint");
+	return true;
+}
+
 /* ---- nothing that can be read ---- */
 
 static const char *
@@ -169,15 +214,10 @@ foreign_format(const char *name)
 		{".pt", "PyTorch under another name"},
 		{".ckpt", "TensorFlow"}
 	};
-	size_t		size = strlen(name);
 
 	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
-	{
-		size_t		end = strlen(endings[i].end);
-
-		if (size > end && strcmp(name + size - end, endings[i].end) == 0)
+		if (ends_with(name, endings[i].end))
 			return endings[i].format;
-	}
 	return NULL;
 }
 
@@ -185,18 +225,10 @@ foreign_format(const char *name)
 static void
 describe_foreign(AlbertSource *source, const char *base, AlbertStatus *status)
 {
-	int			fd = openat(source->directory, base[0] == '\0' ? "." : base,
-							O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR		   *directory = fd < 0 ? NULL : fdopendir(fd);
+	DIR		   *directory = open_directory(source, base);
 	struct dirent *entry;
 
-	if (directory == NULL)
-	{
-		if (fd >= 0)
-			close(fd);
-		return;
-	}
-	while ((entry = readdir(directory)) != NULL)
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
 	{
 		const char *format = foreign_format(entry->d_name);
 
@@ -207,7 +239,8 @@ describe_foreign(AlbertSource *source, const char *base, AlbertStatus *status)
 			break;
 		}
 	}
-	closedir(directory);
+	if (directory != NULL)
+		closedir(directory);
 }
 
 static bool
@@ -222,7 +255,7 @@ no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 bool
 AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, AlbertStatus *status)
 {
-	bool		found;
+	const char *checkpoint;
 
 	for (int i = 0; i < NFORMATS; i++)
 	{
@@ -230,14 +263,17 @@ AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, Al
 		const char *index = AlbertFilePath(source, base, formats[i].index);
 
 		if (file == NULL || index == NULL)
-			return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+			return AlbertNoMemory(status);
 		if (AlbertFileExists(source, file))
-			return read_shard(source, base, formats[i].file, prefix, NULL, formats[i].reader, status) &&
+			return read_file(source, file, prefix, NULL, formats[i].reader, status) &&
 				AlbertTensorSort(source, status);
 		if (AlbertFileExists(source, index))
 			return read_index(source, base, prefix, index, formats[i].reader, status);
 	}
-	if (!AlbertCheckpointRead(source, base, prefix, &found, status))
+	if (!find_checkpoint(source, base, &checkpoint, status))
 		return false;
-	return found ? AlbertTensorSort(source, status) : no_weights(source, base, status);
+	if (checkpoint == NULL)
+		return no_weights(source, base, status);
+	return read_file(source, checkpoint, prefix, NULL, AlbertTensorFlowRead, status) &&
+		AlbertTensorSort(source, status);
 }

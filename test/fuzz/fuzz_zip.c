@@ -3,7 +3,7 @@
  *	  libFuzzer on the directory of a zip archive, and where its entries lie.
  */
 #include "fuzz_directory.h"
-#include "formats/torch.h"
+#include "formats/checkpoints/internal.h"
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

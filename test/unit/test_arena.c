@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/arena.h"
+#include "base/bytes.h"
 #include "base/status.h"
 #include "unit.h"
 
@@ -383,9 +384,73 @@ test_status(void)
 		  "a new failure forgets the old one's detail and hint");
 }
 
+/* An array that grows one by one keeps what it has, and is copied seldom. */
+static void
+test_array(void)
+{
+	AlbertArena arena;
+	int		   *items = NULL;
+	size_t		room = 0;
+	size_t		untouched = SIZE_MAX / 4;
+	int			copies = 0;
+	bool		kept = true;
+
+	AlbertArenaInitMalloc(&arena);
+	for (int i = 0; i < 100000; i++)
+	{
+		if ((size_t) i == room)
+		{
+			items = AlbertArenaGrow(&arena, items, i, i + 1, sizeof(int), &room);
+			copies++;
+		}
+		items[i] = i;
+	}
+	for (int i = 0; i < 100000; i++)
+		kept = kept && items[i] == i;
+	CHECK(kept, "an array that grows keeps its elements");
+	CHECK(copies <= 17, "it is copied %d times", copies);
+	items = AlbertArenaGrow(&arena, items, 10, 1000000, sizeof(int), &room);
+	CHECK(room == 1000000 && items[9] == 9, "it takes what is wanted at once");
+	CHECK(AlbertArenaGrow(&arena, NULL, 0, SIZE_MAX / 2, sizeof(int), &untouched) == NULL &&
+		  untouched == SIZE_MAX / 4, "what cannot be had changes nothing");
+	AlbertArenaFree(&arena);
+}
+
+static void
+test_bytes(void)
+{
+	static const unsigned char bytes[] = {1, 2, 3, 4, 5, 6, 7, 0x88};
+	static const unsigned char message[] = {
+		0x08, 0xac, 0x02,		/* field 1: the number 300 */
+		0x12, 0x02, 'a', 'b',	/* field 2: two bytes */
+		0x1d, 1, 0, 0, 0,		/* field 3: four bytes */
+		0x22, 0x05, 'x'			/* field 4: five bytes, of which one is there */
+	};
+	AlbertSpan	span = {message, message + sizeof(message)};
+	static const unsigned char long_number[] = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
+	AlbertSpan	endless = {long_number, long_number + 12};
+	AlbertField field;
+	uint64_t	value;
+
+	CHECK(AlbertLittleEndian(bytes, 8) == UINT64_C(0x8807060504030201), "eight bytes");
+	CHECK(AlbertLittleEndian(bytes + 1, 2) == 0x0302 && AlbertLittleEndian(bytes, 0) == 0, "two, and none");
+	CHECK(AlbertFieldNext(&span, &field) && field.number == 1 && field.wire == ALBERT_WIRE_VARINT &&
+		  field.value == 300, "a varint");
+	CHECK(AlbertFieldNext(&span, &field) && field.number == 2 && AlbertSpanSize(field.bytes) == 2 &&
+		  field.bytes.at[1] == 'b', "bytes");
+	CHECK(AlbertFieldNext(&span, &field) && field.number == 3 && field.wire == ALBERT_WIRE_FIXED32 &&
+		  AlbertLittleEndian(field.bytes.at, 4) == 1, "four bytes");
+	CHECK(!AlbertFieldNext(&span, &field), "a field that is longer than its message");
+	CHECK(!AlbertVarint(&endless, &value), "a varint of more than 64 bits");
+	endless.at = endless.end;
+	CHECK(!AlbertVarint(&endless, &value), "no varint at all");
+}
+
 int
 main(void)
 {
+	test_array();
+	test_bytes();
 	test_pieces();
 	test_reuse();
 	test_mixed_sizes();

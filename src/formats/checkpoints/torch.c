@@ -7,10 +7,12 @@
  * number, the protocol, the system, the tensors), one with the storages' keys,
  * and the storages one after the other, each behind its length.
  */
-#include "formats/torch.h"
+#include "formats/checkpoints/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 #define LEGACY_PROTOCOL		1001
 
@@ -31,12 +33,9 @@ typedef struct LegacyStorage
 
 typedef struct TorchFile
 {
-	AlbertSource *source;
+	const WeightsFile *weights;
 	const SourceFile *file;
-	int			number;			/* of the file */
 	AlbertArena *scratch;
-	const char *prefix;
-	const json_t *weight_map;
 	AlbertStatus *status;
 	ZipArchive	zip;			/* of a zip archive */
 	const char *root;			/* its NAME/ */
@@ -53,7 +52,7 @@ bad_file(TorchFile *torch, const char *what)
 static bool
 no_memory(TorchFile *torch)
 {
-	return AlbertFail(torch->status, ALBERT_NO_MEMORY, "out of memory");
+	return AlbertNoMemory(torch->status);
 }
 
 /* ---- where a storage lies ---- */
@@ -134,7 +133,9 @@ static bool
 add_tensor(TorchFile *torch, const char *name, const PickleTensor *pickled)
 {
 	const PickleStorage *storage = pickled->storage;
-	Tensor		tensor;
+	Tensor		tensor = {
+		.name = name, .type = storage->type, .type_name = storage->type_name, .ndim = pickled->ndim
+	};
 	int64_t		offset;
 	int64_t		bytes;
 
@@ -143,19 +144,11 @@ add_tensor(TorchFile *torch, const char *name, const PickleTensor *pickled)
 	if (torch->storages == NULL ? !zip_storage(torch, storage, bytes, &offset) :
 		!legacy_storage(torch, storage, &offset))
 		return false;
-	memset(&tensor, 0, sizeof(tensor));
-	tensor.name = AlbertNameJoin(torch->source, torch->prefix, name);
-	if (tensor.name == NULL)
-		return no_memory(torch);
-	tensor.type = storage->type;
-	tensor.type_name = storage->type_name;
-	tensor.file = torch->number;
-	tensor.ndim = pickled->ndim;
 	memcpy(tensor.shape, pickled->shape, sizeof(tensor.shape));
 	memcpy(tensor.stride, pickled->stride, sizeof(tensor.stride));
 	/* both stay below the storage's size, which has been checked against the file */
 	tensor.offset = offset + (storage->view_start + pickled->offset) * storage->element_size;
-	return AlbertTensorAdd(torch->source, &tensor, torch->status);
+	return AlbertTensorAdd(torch->weights, &tensor, torch->status);
 }
 
 static bool
@@ -175,8 +168,7 @@ add_tensors(TorchFile *torch, const PickleValue *dict)
 			return bad_file(torch, "holds a tensor without a valid name");
 		memcpy(name, key->text, key->length);
 		name[key->length] = '\0';
-		if (AlbertShardHas(torch->weight_map, name, torch->file->name) &&
-			!add_tensor(torch, name, key[1].tensor))
+		if (!add_tensor(torch, name, key[1].tensor))
 			return false;
 	}
 	return true;
@@ -351,7 +343,7 @@ place_storages(TorchFile *torch, const int *sizes, int64_t offset)
 	{
 		LegacyStorage *storage = &torch->storages[i];
 		unsigned char bytes[8];
-		uint64_t	elements = 0;
+		uint64_t	elements;
 		int64_t		left = torch->file->size - offset - 8;
 
 		if (sizes[i] == 0)
@@ -360,8 +352,7 @@ place_storages(TorchFile *torch, const int *sizes, int64_t offset)
 			return bad_file(torch, "ends before its storages do");
 		if (!AlbertFileRead(torch->file, offset, bytes, sizeof(bytes), torch->status))
 			return false;
-		for (int k = 7; k >= 0; k--)
-			elements = elements << 8 | bytes[k];
+		elements = AlbertLittleEndian(bytes, sizeof(bytes));
 		if (elements > (uint64_t) left / sizes[i])
 			return bad_file(torch, "ends before its storages do");
 		storage->elements = elements;
@@ -429,35 +420,22 @@ read_legacy(TorchFile *torch)
 
 /* ---- either ---- */
 
-static bool
-read_torch(TorchFile *torch)
+bool
+AlbertTorchRead(const WeightsFile *weights, AlbertStatus *status)
 {
+	TorchFile	torch = {
+		.weights = weights, .file = &weights->source->files[weights->number],
+		.scratch = weights->scratch, .status = status
+	};
 	unsigned char start[4];
 
-	if (torch->file->size < (int64_t) sizeof(start))
-		return bad_file(torch, "is too short for a PyTorch file");
-	if (!AlbertFileRead(torch->file, 0, start, sizeof(start), torch->status))
+	if (torch.file->size < (int64_t) sizeof(start))
+		return bad_file(&torch, "is too short for a PyTorch file");
+	if (!AlbertFileRead(torch.file, 0, start, sizeof(start), status))
 		return false;
 	if (memcmp(start, "PK\3\4", 4) == 0)
-		return read_zip(torch);
+		return read_zip(&torch);
 	if (start[0] == 0x80)
-		return read_legacy(torch);
-	return bad_file(torch, "is not a PyTorch file");
-}
-
-bool
-AlbertTorchRead(AlbertSource *source, int number, const char *prefix,
-				const json_t *weight_map, AlbertStatus *status)
-{
-	AlbertArena scratch;
-	TorchFile	torch = {
-		.source = source, .file = &source->files[number], .number = number, .scratch = &scratch,
-		.prefix = prefix, .weight_map = weight_map, .status = status
-	};
-	bool		ok;
-
-	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
-	ok = read_torch(&torch);
-	AlbertArenaFree(&scratch);
-	return ok;
+		return read_legacy(&torch);
+	return bad_file(&torch, "is not a PyTorch file");
 }

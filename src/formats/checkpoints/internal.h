@@ -1,9 +1,9 @@
 /*
- * torch.h
+ * internal.h
  *	  The parts of the reader of PyTorch files: archive, pickle, tensors.
  */
-#ifndef ALBERT_FORMATS_TORCH_H
-#define ALBERT_FORMATS_TORCH_H
+#ifndef ALBERT_CHECKPOINTS_INTERNAL_H
+#define ALBERT_CHECKPOINTS_INTERNAL_H
 
 #include "formats/internal.h"
 
@@ -83,7 +83,7 @@ struct PickleList
 {
 	PickleValue *items;
 	int			n;
-	int			room;
+	size_t		room;
 };
 
 /* A persistent id: elements somewhere else in the file. */
@@ -118,4 +118,4 @@ extern bool AlbertPickleLoad(const char *data, size_t size, size_t *used, Albert
 /* A dictionary's value for a key; NULL when it has none. */
 extern const PickleValue *AlbertPickleGet(const PickleValue *dict, const char *key);
 
-#endif							/* ALBERT_FORMATS_TORCH_H */
+#endif							/* ALBERT_CHECKPOINTS_INTERNAL_H */

@@ -5,10 +5,12 @@
  * PyTorch stores every record as it is, so nothing is unpacked here: entries
  * that are compressed or encrypted are refused when they are asked for.
  */
-#include "formats/torch.h"
+#include "formats/checkpoints/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 #define END_SIZE			22	/* of the end record without its comment */
 #define END64_SIZE			56
@@ -16,16 +18,6 @@
 #define ENTRY_SIZE			46
 #define LOCAL_SIZE			30
 #define LONGEST_COMMENT		65535
-
-static uint64_t
-number(const unsigned char *bytes, int size)
-{
-	uint64_t	value = 0;
-
-	for (int i = size - 1; i >= 0; i--)
-		value = value << 8 | bytes[i];
-	return value;
-}
 
 static bool
 bad_zip(const SourceFile *file, const char *what, AlbertStatus *status)
@@ -56,16 +48,16 @@ read_end64(const SourceFile *file, int64_t end, Directory *directory, AlbertStat
 		return false;
 	if (memcmp(locator, "PK\6\7", 4) != 0)
 		return true;
-	offset = number(locator + 8, 8);
+	offset = AlbertLittleEndian(locator + 8, 8);
 	if (offset > (uint64_t) end || end - offset < END64_SIZE + LOCATOR_SIZE)
 		return bad_zip(file, "its zip64 end record lies outside the file", status);
 	if (!AlbertFileRead(file, offset, record, END64_SIZE, status))
 		return false;
 	if (memcmp(record, "PK\6\6", 4) != 0)
 		return bad_zip(file, "it has no zip64 end record", status);
-	directory->entries = number(record + 32, 8);
-	directory->size = number(record + 40, 8);
-	directory->offset = number(record + 48, 8);
+	directory->entries = AlbertLittleEndian(record + 32, 8);
+	directory->size = AlbertLittleEndian(record + 40, 8);
+	directory->offset = AlbertLittleEndian(record + 48, 8);
 	directory->end = offset;
 	return true;
 }
@@ -79,7 +71,7 @@ find_end(const SourceFile *file, AlbertArena *arena, Directory *directory, Alber
 	unsigned char *tail = AlbertArenaAlloc(arena, size);
 
 	if (tail == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	if (!AlbertFileRead(file, file->size - size, tail, size, status))
 		return false;
 	for (int64_t i = size - END_SIZE; i >= 0; i--)
@@ -87,11 +79,11 @@ find_end(const SourceFile *file, AlbertArena *arena, Directory *directory, Alber
 		const unsigned char *record = tail + i;
 
 		if (memcmp(record, "PK\5\6", 4) != 0 ||
-			i + END_SIZE + (int64_t) number(record + 20, 2) != size)
+			i + END_SIZE + (int64_t) AlbertLittleEndian(record + 20, 2) != size)
 			continue;
-		directory->entries = number(record + 10, 2);
-		directory->size = number(record + 12, 4);
-		directory->offset = number(record + 16, 4);
+		directory->entries = AlbertLittleEndian(record + 10, 2);
+		directory->size = AlbertLittleEndian(record + 12, 4);
+		directory->offset = AlbertLittleEndian(record + 16, 4);
 		directory->end = file->size - size + i;
 		return read_end64(file, directory->end, directory, status);
 	}
@@ -107,11 +99,11 @@ read_extra(const SourceFile *file, const unsigned char *extra, size_t size, uint
 
 	while (size >= 4)
 	{
-		size_t		length = number(extra + 2, 2);
+		size_t		length = AlbertLittleEndian(extra + 2, 2);
 
 		if (length > size - 4)
 			return bad_zip(file, "an extra field is too long", status);
-		if (number(extra, 2) == 1)
+		if (AlbertLittleEndian(extra, 2) == 1)
 		{
 			const unsigned char *at = extra + 4;
 			size_t		left = length;
@@ -122,7 +114,7 @@ read_extra(const SourceFile *file, const unsigned char *extra, size_t size, uint
 					continue;
 				if (left < 8)
 					return bad_zip(file, "a zip64 field is too short", status);
-				*values[i] = number(at, 8);
+				*values[i] = AlbertLittleEndian(at, 8);
 				at += 8;
 				left -= 8;
 			}
@@ -147,14 +139,14 @@ read_entry(const SourceFile *file, const unsigned char *record, size_t left, int
 
 	if (left < ENTRY_SIZE || memcmp(record, "PK\1\2", 4) != 0)
 		return bad_zip(file, "its directory ends too early", status);
-	name_size = number(record + 28, 2);
-	extra_size = number(record + 30, 2);
-	*used = ENTRY_SIZE + name_size + extra_size + number(record + 32, 2);
+	name_size = AlbertLittleEndian(record + 28, 2);
+	extra_size = AlbertLittleEndian(record + 30, 2);
+	*used = ENTRY_SIZE + name_size + extra_size + AlbertLittleEndian(record + 32, 2);
 	if (*used > left || name_size > MAX_TENSOR_NAME)
 		return bad_zip(file, "an entry of its directory is too long", status);
-	stored_size = number(record + 20, 4);
-	full_size = number(record + 24, 4);
-	header = number(record + 42, 4);
+	stored_size = AlbertLittleEndian(record + 20, 4);
+	full_size = AlbertLittleEndian(record + 24, 4);
+	header = AlbertLittleEndian(record + 42, 4);
 	if (!read_extra(file, record + ENTRY_SIZE + name_size, extra_size, &full_size,
 					&stored_size, &header, status))
 		return false;
@@ -164,12 +156,12 @@ read_entry(const SourceFile *file, const unsigned char *record, size_t left, int
 		return bad_zip(file, "a name contains a zero byte", status);
 	name = AlbertArenaAlloc(arena, name_size + 1);
 	if (name == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	memcpy(name, record + ENTRY_SIZE, name_size);
 	name[name_size] = '\0';
 	entry->name = name;
-	entry->encrypted = (number(record + 8, 2) & 1) != 0;
-	entry->method = number(record + 10, 2);
+	entry->encrypted = (AlbertLittleEndian(record + 8, 2) & 1) != 0;
+	entry->method = AlbertLittleEndian(record + 10, 2);
 	entry->size = stored_size;
 	entry->full_size = full_size;
 	entry->header = header;
@@ -191,7 +183,7 @@ read_directory(const SourceFile *file, const Directory *directory, AlbertArena *
 
 	zip->entries = AlbertArenaArray(arena, directory->entries, sizeof(ZipEntry));
 	if (bytes == NULL || zip->entries == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	if (!AlbertFileRead(file, directory->offset, bytes, directory->size, status))
 		return false;
 	zip->file = file;
@@ -258,7 +250,7 @@ AlbertZipData(const ZipArchive *zip, const ZipEntry *entry, int64_t *offset, Alb
 		return false;
 	if (memcmp(local, "PK\3\4", 4) != 0)
 		return bad_zip(file, "an entry has no header", status);
-	*offset = entry->header + LOCAL_SIZE + number(local + 26, 2) + number(local + 28, 2);
+	*offset = entry->header + LOCAL_SIZE + AlbertLittleEndian(local + 26, 2) + AlbertLittleEndian(local + 28, 2);
 	if (*offset > zip->end || entry->size > zip->end - *offset)
 		return bad_zip(file, "an entry lies outside the file", status);
 	return true;

@@ -7,10 +7,12 @@
  * call anything.  Whatever else a pickle asks for is refused by its name.
  * The operations are described in Python's pickletools.
  */
-#include "formats/torch.h"
+#include "formats/checkpoints/internal.h"
 
 #include <stdio.h>
 #include <string.h>
+
+#include "base/bytes.h"
 
 typedef enum Callable
 {
@@ -73,7 +75,7 @@ typedef struct Machine
 	AlbertStatus *status;
 	PickleList	stack;
 	PickleValue *memo;
-	int			memo_room;
+	size_t		memo_room;
 	int			nmemo;			/* for MEMOIZE, which numbers by itself */
 	int			nvalues;		/* put anywhere so far: copying must not multiply without end */
 } Machine;
@@ -88,7 +90,7 @@ bad_pickle(Machine *machine, const char *what)
 static bool
 no_memory(Machine *machine)
 {
-	return AlbertFail(machine->status, ALBERT_NO_MEMORY, "out of memory");
+	return AlbertNoMemory(machine->status);
 }
 
 /* ---- lists and the stack ---- */
@@ -98,17 +100,14 @@ append(Machine *machine, PickleList *list, PickleValue value)
 {
 	if (++machine->nvalues > MAX_PICKLE_VALUES)
 		return bad_pickle(machine, "it is too long");
-	if (list->n == list->room)
+	if ((size_t) list->n == list->room)
 	{
-		int			room = list->room == 0 ? 8 : list->room * 2;
-		PickleValue *items = AlbertArenaArray(machine->arena, room, sizeof(PickleValue));
+		PickleValue *items = AlbertArenaGrow(machine->arena, list->items, list->n, list->n + 1,
+											 sizeof(PickleValue), &list->room);
 
 		if (items == NULL)
 			return no_memory(machine);
-		if (list->n > 0)
-			memcpy(items, list->items, list->n * sizeof(PickleValue));
 		list->items = items;
-		list->room = room;
 	}
 	list->items[list->n++] = value;
 	return true;
@@ -245,9 +244,7 @@ take_number(Machine *machine, int size, uint64_t *value)
 
 	if (!take(machine, size, &bytes))
 		return false;
-	*value = 0;
-	for (int i = size - 1; i >= 0; i--)
-		*value = *value << 8 | bytes[i];
+	*value = AlbertLittleEndian(bytes, size);
 	return true;
 }
 
@@ -280,17 +277,16 @@ take_long(Machine *machine)
 {
 	uint64_t	length;
 	const unsigned char *bytes;
-	int64_t		value = 0;
+	uint64_t	value;
 
 	if (!take_number(machine, 1, &length) || !take(machine, length, &bytes))
 		return false;
 	if (length > 8)
 		return push_text(machine, PICKLE_OTHER, (const char *) bytes, length);
-	if (length > 0 && (bytes[length - 1] & 0x80) != 0)
-		value = -1;
-	for (int i = (int) length - 1; i >= 0; i--)
-		value = (int64_t) ((uint64_t) value << 8 | bytes[i]);
-	return push_number(machine, PICKLE_INT, value);
+	value = AlbertLittleEndian(bytes, length);
+	if (length > 0 && length < 8 && (bytes[length - 1] & 0x80) != 0)
+		value |= UINT64_MAX << 8 * length;
+	return push_number(machine, PICKLE_INT, (int64_t) value);
 }
 
 static bool
@@ -316,22 +312,17 @@ remember(Machine *machine, uint64_t place)
 
 	if (stack->n == 0 || place >= MAX_PICKLE_MEMO)
 		return bad_pickle(machine, "it cannot remember that");
-	if (place >= (uint64_t) machine->memo_room)
+	if (place >= machine->memo_room)
 	{
-		int			room = place < 128 ? 256 : (int) place * 2;
-		PickleValue *memo = AlbertArenaArray(machine->arena, room, sizeof(PickleValue));
+		size_t		used = machine->memo_room;
+		PickleValue *memo = AlbertArenaGrow(machine->arena, machine->memo, used, place + 1,
+											sizeof(PickleValue), &machine->memo_room);
 
 		if (memo == NULL)
 			return no_memory(machine);
-		for (int i = 0; i < room; i++)
-		{
-			if (i < machine->memo_room)
-				memo[i] = machine->memo[i];
-			else
-				memo[i].kind = PICKLE_MARK; /* nothing here */
-		}
+		for (size_t i = used; i < machine->memo_room; i++)
+			memo[i].kind = PICKLE_MARK; /* nothing here */
 		machine->memo = memo;
-		machine->memo_room = room;
 	}
 	machine->memo[place] = stack->items[stack->n - 1];
 	return true;
@@ -352,7 +343,7 @@ recall(Machine *machine, int size)
 
 	if (!take_number(machine, size, &place))
 		return false;
-	if (place >= (uint64_t) machine->memo_room || machine->memo[place].kind == PICKLE_MARK)
+	if (place >= machine->memo_room || machine->memo[place].kind == PICKLE_MARK)
 		return bad_pickle(machine, "it recalls something it never remembered");
 	return push(machine, machine->memo[place]);
 }

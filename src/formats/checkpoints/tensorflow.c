@@ -1,5 +1,5 @@
 /*
- * tf_checkpoint.c
+ * tensorflow.c
  *	  A TensorFlow checkpoint as the original ALBERT release holds it.
  *
  * STEM.index is a sorted string table (LevelDB's format, here never
@@ -10,11 +10,10 @@
  */
 #include "formats/internal.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
+
+#include "base/bytes.h"
 
 #define TABLE_MAGIC		UINT64_C(0xdb4775248b80fb57)
 #define FOOTER_SIZE		48
@@ -27,21 +26,13 @@
 #define CHECK_SUMS		true
 #endif
 
-typedef struct Span
-{
-	const unsigned char *at;
-	const unsigned char *end;
-} Span;
-
 typedef struct Checkpoint
 {
 	AlbertSource *source;
-	AlbertArena *scratch;
-	const char *prefix;
-	const char *stem;			/* path without ".index" */
-	const char *index;			/* path with it */
+	const WeightsFile *weights; /* the index */
+	const char *index;			/* its path */
 	AlbertStatus *status;
-	Span		table;			/* the whole index file */
+	AlbertSpan	table;			/* the whole of it */
 	int			nshards;
 	int			shards[MAX_SHARDS]; /* their files; -1: not open yet */
 } Checkpoint;
@@ -53,81 +44,7 @@ bad_index(Checkpoint *checkpoint, const char *what)
 					  "file \"%s\" is not a valid checkpoint index: %s", checkpoint->index, what);
 }
 
-/* ---- integers ---- */
-
-static uint64_t
-fixed(const unsigned char *bytes, int size)
-{
-	uint64_t	value = 0;
-
-	for (int i = size - 1; i >= 0; i--)
-		value = value << 8 | bytes[i];
-	return value;
-}
-
-static bool
-varint(Span *span, uint64_t *value)
-{
-	*value = 0;
-	for (int shift = 0; shift < 64 && span->at < span->end; shift += 7)
-	{
-		unsigned char byte = *span->at++;
-
-		*value |= (uint64_t) (byte & 0x7f) << shift;
-		if ((byte & 0x80) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* ---- protocol buffers ---- */
-
-typedef struct Field
-{
-	int			number;
-	uint64_t	value;			/* of an integer */
-	Span		bytes;			/* of anything with a length */
-} Field;
-
-/* The next field; false at the end, and then *ok tells whether it was a proper one. */
-static bool
-next_field(Span *span, Field *field, bool *ok)
-{
-	uint64_t	key;
-	uint64_t	length = 0;
-
-	*ok = span->at == span->end;
-	if (*ok || !varint(span, &key))
-		return false;
-	field->number = key >> 3 > 1000 ? 1000 : (int) (key >> 3);
-	field->value = 0;
-	field->bytes.at = field->bytes.end = span->at;
-	switch (key & 7)
-	{
-		case 0:
-			*ok = varint(span, &field->value);
-			return *ok;
-		case 1:
-			length = 8;
-			break;
-		case 2:
-			if (!varint(span, &length))
-				return false;
-			break;
-		case 5:
-			length = 4;
-			break;
-		default:
-			return false;
-	}
-	if (length > (uint64_t) (span->end - span->at))
-		return false;
-	field->bytes.at = span->at;
-	span->at += length;
-	field->bytes.end = span->at;
-	*ok = true;
-	return true;
-}
 
 typedef struct Entry
 {
@@ -141,39 +58,49 @@ typedef struct Entry
 } Entry;
 
 static bool
-parse_shape(Span span, Entry *entry)
+parse_dimension(AlbertSpan message, int64_t *size)
 {
-	Field		dim;
-	Field		field;
-	bool		ok;
-	bool		inner_ok;
+	AlbertField field;
 
-	while (next_field(&span, &dim, &ok))
+	*size = 0;
+	while (message.at < message.end)
 	{
-		if (dim.number != 2)
-			continue;
-		if (entry->ndim == MAX_DIMS)
+		if (!AlbertFieldNext(&message, &field))
 			return false;
-		entry->shape[entry->ndim] = 0;
-		while (next_field(&dim.bytes, &field, &inner_ok))
-			if (field.number == 1)
-				entry->shape[entry->ndim] = (int64_t) field.value;
-		if (!inner_ok || entry->shape[entry->ndim] < 0)
-			return false;
-		entry->ndim++;
+		if (field.number == 1)
+			*size = (int64_t) field.value;
 	}
-	return ok;
+	return *size >= 0;
 }
 
 static bool
-parse_entry(Span span, Entry *entry)
+parse_shape(AlbertSpan message, Entry *entry)
 {
-	Field		field;
-	bool		ok;
+	AlbertField field;
+
+	while (message.at < message.end)
+	{
+		if (!AlbertFieldNext(&message, &field))
+			return false;
+		if (field.number != 2)
+			continue;
+		if (entry->ndim == MAX_DIMS || !parse_dimension(field.bytes, &entry->shape[entry->ndim]))
+			return false;
+		entry->ndim++;
+	}
+	return true;
+}
+
+static bool
+parse_entry(AlbertSpan message, Entry *entry)
+{
+	AlbertField field;
 
 	memset(entry, 0, sizeof(*entry));
-	while (next_field(&span, &field, &ok))
+	while (message.at < message.end)
 	{
+		if (!AlbertFieldNext(&message, &field))
+			return false;
 		switch (field.number)
 		{
 			case 1:
@@ -199,25 +126,26 @@ parse_entry(Span span, Entry *entry)
 				break;
 		}
 	}
-	return ok;
+	return true;
 }
 
 static bool
-read_header(Checkpoint *checkpoint, Span span)
+read_header(Checkpoint *checkpoint, AlbertSpan message)
 {
-	Field		field;
-	bool		ok;
+	AlbertField field;
 	uint64_t	nshards = 0;
 	uint64_t	endian = 0;
 
-	while (next_field(&span, &field, &ok))
+	while (message.at < message.end)
 	{
+		if (!AlbertFieldNext(&message, &field))
+			return bad_index(checkpoint, "its header is malformed");
 		if (field.number == 1)
 			nshards = field.value;
 		else if (field.number == 2)
 			endian = field.value;
 	}
-	if (!ok || nshards < 1)
+	if (nshards < 1)
 		return bad_index(checkpoint, "its header is malformed");
 	if (endian != 0)
 		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
@@ -367,17 +295,16 @@ element_type(uint64_t type, const char **name)
 static bool
 open_shard(Checkpoint *checkpoint, uint64_t shard)
 {
-	char		end[40];
-	const char *path;
+	int			stem = strlen(checkpoint->index) - strlen(".index");
+	char		path[512];
 
 	if (shard >= (uint64_t) checkpoint->nshards)
 		return bad_index(checkpoint, "a variable is in a file that does not exist");
 	if (checkpoint->shards[shard] >= 0)
 		return true;
-	snprintf(end, sizeof(end), ".data-%05d-of-%05d", (int) shard, checkpoint->nshards);
-	path = AlbertNameJoin(checkpoint->source, checkpoint->stem, end);
-	if (path == NULL)
-		return AlbertFail(checkpoint->status, ALBERT_NO_MEMORY, "out of memory");
+	if (snprintf(path, sizeof(path), "%.*s.data-%05d-of-%05d", stem, checkpoint->index, (int) shard,
+				 checkpoint->nshards) >= (int) sizeof(path))
+		return bad_index(checkpoint, "its name is too long");
 	checkpoint->shards[shard] = AlbertFileOpen(checkpoint->source, path, checkpoint->status);
 	return checkpoint->shards[shard] >= 0;
 }
@@ -397,8 +324,9 @@ entry_fits(const Checkpoint *checkpoint, const Entry *entry, ElementType type)
 }
 
 static bool
-add_variable(Checkpoint *checkpoint, const char *original, Span value)
+add_variable(Checkpoint *checkpoint, const char *original, AlbertSpan value)
 {
+	WeightsFile shard = *checkpoint->weights;
 	Entry		entry;
 	Tensor		tensor;
 	char		name[256];
@@ -419,10 +347,8 @@ add_variable(Checkpoint *checkpoint, const char *original, Span value)
 		return AlbertFail(checkpoint->status, ALBERT_FORMAT,
 						  "variable \"%s\" in checkpoint \"%s\" does not lie in its file",
 						  original, checkpoint->index);
-	tensor.name = AlbertNameJoin(checkpoint->source, checkpoint->prefix, name);
-	if (tensor.name == NULL)
-		return AlbertFail(checkpoint->status, ALBERT_NO_MEMORY, "out of memory");
-	tensor.file = checkpoint->shards[entry.shard];
+	shard.number = checkpoint->shards[entry.shard];
+	tensor.name = name;
 	tensor.offset = entry.offset;
 	tensor.ndim = entry.ndim;
 	memcpy(tensor.shape, entry.shape, sizeof(tensor.shape));
@@ -437,7 +363,7 @@ add_variable(Checkpoint *checkpoint, const char *original, Span value)
 		tensor.stride[1] = tensor.stride[0];
 		tensor.stride[0] = 1;
 	}
-	return AlbertTensorAdd(checkpoint->source, &tensor, checkpoint->status);
+	return AlbertTensorAdd(&shard, &tensor, checkpoint->status);
 }
 
 /* ---- the table ---- */
@@ -460,14 +386,14 @@ masked_checksum(const unsigned char *bytes, size_t size)
 
 /* A block's entries, without its list of restarts. */
 static bool
-find_block(Checkpoint *checkpoint, Span *handle, Span *block)
+find_block(Checkpoint *checkpoint, AlbertSpan *handle, AlbertSpan *block)
 {
 	uint64_t	offset;
 	uint64_t	size;
 	uint64_t	table_size = checkpoint->table.end - checkpoint->table.at;
 	uint64_t	restarts;
 
-	if (!varint(handle, &offset) || !varint(handle, &size) || size < 4 ||
+	if (!AlbertVarint(handle, &offset) || !AlbertVarint(handle, &size) || size < 4 ||
 		offset > table_size || size > table_size - offset ||
 		TRAILER_SIZE > table_size - offset - size)
 		return bad_index(checkpoint, "a block lies outside the file");
@@ -476,9 +402,9 @@ find_block(Checkpoint *checkpoint, Span *handle, Span *block)
 	if (block->end[0] != 0)
 		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
 						  "checkpoint index \"%s\" is compressed", checkpoint->index);
-	if (CHECK_SUMS && masked_checksum(block->at, size + 1) != fixed(block->end + 1, 4))
+	if (CHECK_SUMS && masked_checksum(block->at, size + 1) != AlbertLittleEndian(block->end + 1, 4))
 		return bad_index(checkpoint, "a checksum is wrong");
-	restarts = fixed(block->end - 4, 4);
+	restarts = AlbertLittleEndian(block->end - 4, 4);
 	if (restarts > (size - 4) / 4)
 		return bad_index(checkpoint, "a block is malformed");
 	block->end -= 4 + 4 * restarts;
@@ -487,13 +413,13 @@ find_block(Checkpoint *checkpoint, Span *handle, Span *block)
 
 /* The next entry; each key holds the part that differs from the one before. */
 static bool
-next_entry(Checkpoint *checkpoint, Span *block, char *key, size_t *key_size, Span *value)
+next_entry(Checkpoint *checkpoint, AlbertSpan *block, char *key, size_t *key_size, AlbertSpan *value)
 {
 	uint64_t	shared;
 	uint64_t	rest;
 	uint64_t	length;
 
-	if (!varint(block, &shared) || !varint(block, &rest) || !varint(block, &length) ||
+	if (!AlbertVarint(block, &shared) || !AlbertVarint(block, &rest) || !AlbertVarint(block, &length) ||
 		shared > *key_size || rest > MAX_TENSOR_NAME - shared ||
 		rest > (uint64_t) (block->end - block->at) ||
 		length > (uint64_t) (block->end - block->at) - rest)
@@ -508,10 +434,10 @@ next_entry(Checkpoint *checkpoint, Span *block, char *key, size_t *key_size, Spa
 }
 
 static bool
-read_block(Checkpoint *checkpoint, Span *handle)
+read_block(Checkpoint *checkpoint, AlbertSpan *handle)
 {
-	Span		block;
-	Span		value;
+	AlbertSpan	block;
+	AlbertSpan	value;
 	char		key[MAX_TENSOR_NAME + 1];
 	size_t		key_size = 0;
 
@@ -531,17 +457,17 @@ read_block(Checkpoint *checkpoint, Span *handle)
 static bool
 read_table(Checkpoint *checkpoint)
 {
-	Span		footer = {checkpoint->table.end - FOOTER_SIZE, checkpoint->table.end - 8};
-	Span		index;
-	Span		handle;
+	AlbertSpan	footer = {checkpoint->table.end - FOOTER_SIZE, checkpoint->table.end - 8};
+	AlbertSpan	index;
+	AlbertSpan	handle;
 	char		key[MAX_TENSOR_NAME + 1];
 	size_t		key_size = 0;
 	uint64_t	ignored;
 
 	if (checkpoint->table.end - checkpoint->table.at < FOOTER_SIZE ||
-		fixed(checkpoint->table.end - 8, 8) != TABLE_MAGIC)
+		AlbertLittleEndian(checkpoint->table.end - 8, 8) != TABLE_MAGIC)
 		return bad_index(checkpoint, "it does not end as one");
-	if (!varint(&footer, &ignored) || !varint(&footer, &ignored))
+	if (!AlbertVarint(&footer, &ignored) || !AlbertVarint(&footer, &ignored))
 		return bad_index(checkpoint, "its footer is malformed");
 	if (!find_block(checkpoint, &footer, &index))
 		return false;
@@ -552,89 +478,25 @@ read_table(Checkpoint *checkpoint)
 	return true;
 }
 
-/* ---- finding and reading it ---- */
-
-/* The path, without ".index", of the one checkpoint in a directory; NULL when there is none. */
-static bool
-find_stem(AlbertSource *source, const char *base, const char **stem, AlbertStatus *status)
+bool
+AlbertTensorFlowRead(const WeightsFile *index, AlbertStatus *status)
 {
-	int			fd = openat(source->directory, base[0] == '\0' ? "." : base,
-							O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR		   *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int			n = 0;
-
-	*stem = NULL;
-	if (directory == NULL)
-	{
-		if (fd >= 0)
-			close(fd);
-		return true;
-	}
-	while (n < 2 && (entry = readdir(directory)) != NULL)
-	{
-		size_t		size = strlen(entry->d_name);
-		char		name[256];
-
-		if (size <= 6 || size >= sizeof(name) || strcmp(entry->d_name + size - 6, ".index") != 0)
-			continue;
-		memcpy(name, entry->d_name, size - 6);
-		name[size - 6] = '\0';
-		*stem = AlbertFilePath(source, base, name);
-		n++;
-	}
-	closedir(directory);
-	if (n == 1 && *stem == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-	if (n > 1)
-		return AlbertFail(status, ALBERT_UNSUPPORTED, "model directory contains more than one checkpoint");
-	return true;
-}
-
-static bool
-read_checkpoint(Checkpoint *checkpoint)
-{
-	int			file = AlbertFileOpen(checkpoint->source, checkpoint->index, checkpoint->status);
-	const SourceFile *opened;
+	const SourceFile *file = &index->source->files[index->number];
+	Checkpoint	checkpoint = {
+		.source = index->source, .weights = index, .index = file->name, .status = status
+	};
 	unsigned char *data;
 
-	if (file < 0)
-		return false;
-	opened = &checkpoint->source->files[file];
-	if (opened->size > MAX_HEADER)
-		return bad_index(checkpoint, "it is too large");
-	data = AlbertArenaAlloc(checkpoint->scratch, opened->size);
+	if (file->size > MAX_HEADER)
+		return bad_index(&checkpoint, "it is too large");
+	data = AlbertArenaAlloc(index->scratch, file->size);
 	if (data == NULL)
-		return AlbertFail(checkpoint->status, ALBERT_NO_MEMORY, "out of memory");
-	if (!AlbertFileRead(opened, 0, data, opened->size, checkpoint->status))
+		return AlbertNoMemory(status);
+	if (!AlbertFileRead(file, 0, data, file->size, status))
 		return false;
-	checkpoint->table.at = data;
-	checkpoint->table.end = data + opened->size;
-	return read_table(checkpoint);
-}
-
-bool
-AlbertCheckpointRead(AlbertSource *source, const char *base, const char *prefix, bool *found,
-					 AlbertStatus *status)
-{
-	AlbertArena scratch;
-	Checkpoint	checkpoint = {.source = source, .scratch = &scratch, .prefix = prefix};
-	bool		ok;
-
-	*found = false;
-	if (!find_stem(source, base, &checkpoint.stem, status))
-		return false;
-	if (checkpoint.stem == NULL)
-		return true;
-	*found = true;
-	checkpoint.status = status;
-	checkpoint.index = AlbertNameJoin(source, checkpoint.stem, ".index");
-	if (checkpoint.index == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	checkpoint.table.at = data;
+	checkpoint.table.end = data + file->size;
 	for (int i = 0; i < MAX_SHARDS; i++)
 		checkpoint.shards[i] = -1;
-	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
-	ok = read_checkpoint(&checkpoint);
-	AlbertArenaFree(&scratch);
-	return ok;
+	return read_table(&checkpoint);
 }
