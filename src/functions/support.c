@@ -5,11 +5,11 @@
  */
 #include "postgres.h"
 
-#include "fmgr.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
 #include "nodes/supportnodes.h"
 
+#include "compat.h"
 #include "executor/node.h"
 
 PG_FUNCTION_INFO_V1(albert_support);
