@@ -616,10 +616,10 @@ COMMENT ON FUNCTION albert_attention(text, integer, integer, text, text) IS
 -- (src/functions/embed_table.c, src/functions/trigger.c)
 -- ---------------------------------------------------------------------
 CREATE PROCEDURE albert_embed_table(relation regclass, source name, target name,
-	model text DEFAULT NULL, task text DEFAULT 'embedding', batch_tokens integer DEFAULT 8192)
+	model text DEFAULT NULL, task text DEFAULT 'embedding', batch_tokens integer DEFAULT 8192, options jsonb DEFAULT '{}')
 LANGUAGE C
 AS 'MODULE_PATHNAME', 'albert_embed_table';
-COMMENT ON PROCEDURE albert_embed_table(regclass, name, name, text, text, integer)
+COMMENT ON PROCEDURE albert_embed_table(regclass, name, name, text, text, integer, jsonb)
 IS 'fill a column where it is null from the text in another, committing batch by batch';
 
 CREATE FUNCTION albert_progress_rows(OUT pid integer, OUT database text, OUT relation oid,

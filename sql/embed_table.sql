@@ -25,6 +25,43 @@ INSERT INTO job_masks SELECT i, 'a text' || CASE WHEN i % 10 > 0 THEN ' [MASK]' 
 CALL albert_embed_table('job_masks', 'body', 'best', model => 'small', task => 'fill_mask');
 SELECT count(best), count(*) FILTER (WHERE best = albert_fill_mask(body, 'small')) AS rightly FROM job_masks WHERE id % 10 > 0;
 CALL albert_embed_table('job_masks', 'body', 'best', model => 'classifier', task => 'fill_mask');
+-- options of the task; a named model follows no setting
+UPDATE job_docs SET embedding = NULL, n = NULL;
+CALL albert_embed_table('job_docs', 'body', 'embedding', model => 'm01_plain', options => '{"normalized": true, "dimensions": 16, "pooling": "max"}');
+CALL albert_embed_table('job_docs', 'body', 'n', model => 'small', task => 'token_count', options => '{"special_tokens": "false"}');
+SELECT count(*) FILTER (WHERE embedding = albert_embedding(body, 'm01_plain', normalized => true, dimensions => 16, pooling => 'max')) AS embedding,
+       count(*) FILTER (WHERE n = albert_token_count(body, 'small') - 2) AS n FROM job_docs;
+CREATE TABLE job_long (id int, body text, embedding real[]);
+INSERT INTO job_long VALUES (1, 'short'), (2, repeat('long ', 600));
+SET albert.overflow = 'error';
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small');
+SELECT count(*) FILTER (WHERE embedding = albert_embedding(body, 'small')) AS rightly FROM job_long;
+UPDATE job_long SET embedding = NULL;
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"overflow": "window"}');
+SELECT count(*) FILTER (WHERE embedding = albert_embedding(body, 'small', overflow => 'window')) AS rightly FROM job_long;
+UPDATE job_long SET embedding = NULL;
+SET albert.model = 'small';
+CALL albert_embed_table('job_long', 'body', 'embedding');
+CALL albert_embed_table('job_long', 'body', 'embedding', options => '{"overflow": "truncate"}');
+RESET albert.model;
+RESET albert.overflow;
+SELECT count(*) FILTER (WHERE embedding = albert_embedding(body, 'small')) AS rightly FROM job_long;
+-- looked at before the first row, though there is none
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"overflow": "wrap"}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"pooling": "middle"}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"prompt": "query"}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"dimensions": -1}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"dimensions": 1.5}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"dimensions": 100000}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"normalized": "perhaps"}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"model": "classifier"}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', task => 'tokenize', options => '{"overflow": "error"}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"pooling": null}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '{"pooling": ["cls"]}');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => '["pooling"]');
+CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => NULL);
+UPDATE job_docs SET embedding = albert_embedding(body, 'small'), n = albert_token_count(body, 'small');
+DROP TABLE job_long;
 -- the rows of a name that has to be quoted, in a schema that has to be, too
 CREATE SCHEMA "job Schema";
 CREATE TABLE "job Schema"."Te""xt" ("the Body" varchar, "the Target" real[]);

@@ -102,6 +102,9 @@ extern bool AlbertHeadClassifier(const AlbertModel *model, const AlbertRows *row
 extern bool AlbertHeadQuestionAnswering(const AlbertModel *model, const AlbertRows *rows,
 										const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
 
+/* How many values a vector of AlbertPool has; 0, with *status set, when the model's modules do not fit together. */
+extern int	AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with_dense, AlbertStatus *status);
+
 /*
  * One vector a text.  hidden must hold every row of every text (or just the
  * first rows when pooling is only CLS and/or POOLER: then hidden->n equals

@@ -150,10 +150,11 @@ pool_texts(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows 
 	return true;
 }
 
-/* The width of what comes out, or 0 with *status set when the parts do not fit together. */
-static int
-final_width(const AlbertModel *model, int width, bool with_dense, AlbertStatus *status)
+int
+AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with_dense, AlbertStatus *status)
 {
+	int			width = model->config->hidden_size * count_poolings(pooling);
+
 	for (int i = 0; with_dense && i < model->ndense; i++)
 	{
 		if (model->dense[i].linear.in != width)
@@ -190,12 +191,12 @@ AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
 		   bool with_dense, bool normalize,
 		   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status)
 {
-	int			width = hidden->width * count_poolings(pooling);
+	int			width;
 	AlbertArenaMark mark;
 	AlbertRows	current;
 
 	if (!check_pooling(batch, hidden, pooling, status) ||
-		(width = final_width(model, width, with_dense, status)) == 0 ||
+		(width = AlbertPoolWidth(model, pooling, with_dense, status)) == 0 ||
 		!AlbertRowsNew(run->arena, batch->ntexts, width, vectors, status))
 		return false;
 	mark = AlbertArenaGetMark(run->arena);

@@ -8,13 +8,17 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 typedef struct AlbertTableJob
 {
 	Oid			relation;
 	const char *source;			/* column names, in the server encoding */
 	const char *target;
 	const char *model;
+	bool		default_model;	/* the call has named none: albert.overflow is followed as well */
 	const char *task;			/* "embedding", "classify", ... */
+	List	   *options;		/* of DefElem with strings: arguments of the function by name */
 	Oid			function;		/* albert_TASK(content text, model text) */
 	int			batch_tokens;	/* estimated tokens of a transaction */
 } AlbertTableJob;

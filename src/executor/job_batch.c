@@ -8,8 +8,11 @@
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "nodes/value.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -106,16 +109,89 @@ call_arguments(TableRun *run, Datum source, NullableDatum *args)
 	}
 }
 
+/* The argument of an option, -1: the function has no such option. */
+static int
+option_argument(const AlbertSignature *signature, const char *name)
+{
+	for (int i = 0; i < signature->nargs; i++)
+	{
+		if (i != signature->text && i != signature->pair && i != signature->model &&
+			strcmp(signature->names[i], name) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static void
+reject_option(const TableRun *run, const char *name)
+{
+	const AlbertSignature *signature = run->signature;
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; i < signature->nargs; i++)
+	{
+		if (option_argument(signature, signature->names[i]) == i)
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", signature->names[i]);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("task \"%s\" has no option \"%s\"", run->job->task, name),
+			 names.len > 0 ? errhint("Its options are: %s.", names.data) : errhint("It has no options.")));
+}
+
+static void
+option_context(void *option)
+{
+	errcontext("option \"%s\"", ((DefElem *) option)->defname);
+}
+
+/* An option's string as a value of its argument's type. */
+static Datum
+option_value(DefElem *option, Oid type)
+{
+	ErrorContextCallback context = {.callback = option_context, .arg = option, .previous = error_context_stack};
+	Oid			input;
+	Oid			parameter;
+	Datum		value;
+
+	error_context_stack = &context;
+	getTypeInputInfo(type, &input, &parameter);
+	value = OidInputFunctionCall(input, strVal(option->arg), parameter, -1);
+	error_context_stack = context.previous;
+	return value;
+}
+
+static void
+option_arguments(TableRun *run, NullableDatum *args)
+{
+	ListCell   *cell;
+
+	foreach(cell, run->job->options)
+	{
+		DefElem    *option = lfirst_node(DefElem, cell);
+		int			i = option_argument(run->signature, option->defname);
+
+		if (i < 0)
+			reject_option(run, option->defname);
+		args[i].value = option_value(option, run->signature->types[i]);
+		args[i].isnull = false;
+	}
+}
+
+/* A named model follows no setting, as its function does not. */
 static void
 start_task(TableRun *run, AlbertJob *job)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->batch_context);
 	NullableDatum args[ALBERT_MAX_ARGS];
+	int			overflow = option_argument(run->signature, "overflow");
 
 	call_arguments(run, (Datum) 0, args);
+	option_arguments(run, args);
 	AlbertJobStart(job, run->signature, args);
-	/* unlike a function of a named model, a job may follow the session: nothing relies on what it answers */
-	job->overflow = albert_overflow;
+	if (run->job->default_model && (overflow < 0 || args[overflow].isnull))
+		job->overflow = albert_overflow;
 	MemoryContextSwitchTo(old);
 }
 

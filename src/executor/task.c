@@ -244,6 +244,8 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 				 !task->option(job, signature->names[i], args[i].value, signature->types[i]))
 			elog(ERROR, "task \"%s\" has no option \"%s\"", task->symbol, signature->names[i]);
 	}
+	if (task->check != NULL)
+		task->check(job);
 }
 
 bool

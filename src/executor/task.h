@@ -68,6 +68,9 @@ struct AlbertTask
 	 */
 	bool		(*option) (AlbertJob *job, const char *name, Datum value, Oid type);
 
+	/* Raises for options that do not go together or with the model; may be NULL. */
+	void		(*check) (AlbertJob *job);
+
 	/* Fill in the results of n rows, each filled by AlbertItemFill.  Errors are raised. */
 	void		(*run) (AlbertJob *job, AlbertItem *items, int n);
 };

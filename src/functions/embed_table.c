@@ -10,9 +10,11 @@
 #include "catalog/pg_type.h"
 #include "commands/dbcommands.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/parsenodes.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -23,7 +25,7 @@
 #include "executor/text.h"
 #include "functions/functions.h"
 
-/* ---------- CALL albert_embed_table(relation, source, target, model, task, batch_tokens) ---------- */
+/* ---------- CALL albert_embed_table(relation, source, target, ...) ---------- */
 
 static void
 require_primary(void)
@@ -97,11 +99,59 @@ lasting_string(FunctionCallInfo fcinfo, int argument, bool is_name)
 	return string;
 }
 
+/* A value of the options' object as what its argument's type is read from. */
+static char *
+option_string(const char *name, const JsonbValue *value)
+{
+	switch (value->type)
+	{
+		case jbvString:
+			return pnstrdup(value->val.string.val, value->val.string.len);
+		case jbvNumeric:
+			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+		case jbvBool:
+			return pstrdup(value->val.boolean ? "true" : "false");
+		default:
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"%s\" must be a string, a number or a boolean", name)));
+	}
+	return NULL;
+}
+
+/* The options as a list of DefElem that outlives the batches' transactions. */
+static List *
+lasting_options(Jsonb *options)
+{
+	MemoryContext old = MemoryContextSwitchTo(PortalContext);
+	JsonbIterator *iterator = JsonbIteratorInit(&options->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *name = NULL;
+	List	   *list = NIL;
+
+	if (!JB_ROOT_IS_OBJECT(options))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object"),
+				 errhint("For example: options => '{\"normalized\": true}'.")));
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			list = lappend(list, makeDefElem(name, (Node *) makeString(option_string(name, &value)), -1));
+	}
+	MemoryContextSwitchTo(old);
+	return list;
+}
+
 PG_FUNCTION_INFO_V1(albert_embed_table);
 Datum
 albert_embed_table(PG_FUNCTION_ARGS)
 {
-	static const char *const names[] = {"relation", "source", "target", "model", "task", "batch_tokens"};
+	static const char *const names[] = {"relation", "source", "target", "model", "task", "batch_tokens",
+	"options"};
 	AlbertTableJob job = {0};
 
 	require_no_transaction_block(fcinfo);
@@ -119,7 +169,9 @@ albert_embed_table(PG_FUNCTION_ARGS)
 	job.model = lasting_string(fcinfo, 3, false);
 	job.task = lasting_string(fcinfo, 4, false);
 	job.batch_tokens = AlbertIntOption("batch_tokens", PG_GETARG_DATUM(5), 1, 1000000);
-	if (job.model == NULL)
+	job.options = lasting_options(PG_GETARG_JSONB_P(6));
+	job.default_model = job.model == NULL;
+	if (job.default_model)
 		job.model = MemoryContextStrdup(PortalContext, albert_model);
 	job.function = AlbertColumnFunction(get_func_namespace(fcinfo->flinfo->fn_oid), job.task);
 	AlbertTableJobRun(&job);

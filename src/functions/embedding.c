@@ -134,6 +134,21 @@ option_embedding(AlbertJob *job, const char *name, Datum value, Oid type)
 }
 
 static void
+check_embedding(AlbertJob *job)
+{
+	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
+	AlbertStatus status;
+	int			width = AlbertPoolWidth(&job->binding->model, options->pooling, options->with_dense, &status);
+
+	/* 0 is for the run to report */
+	if (width > 0 && options->dimensions > width)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("dimensions must be at most the embedding's %d, not %d",
+						width, options->dimensions)));
+}
+
+static void
 prepend_prompt(AlbertJob *job, const EmbeddingOptions *options, AlbertItem *items, int n)
 {
 	if (options->prompt.data == NULL)
@@ -229,11 +244,6 @@ finish_vector(const EmbeddingOptions *options, AlbertItem *item)
 
 	if (options->normalize)
 		AlbertNormalizeRow(vector, n);
-	if (options->dimensions > n)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("dimensions must be at most the embedding's %d, not %d",
-						n, options->dimensions)));
 	if (options->dimensions > 0 && options->dimensions < n)
 	{
 		item->result = AlbertFloatArray(vector, options->dimensions);
@@ -274,6 +284,7 @@ const AlbertTask albert_embedding_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.init = init_embedding,
 	.option = option_embedding,
+	.check = check_embedding,
 	.run = AlbertEmbed
 };
 

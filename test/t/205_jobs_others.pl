@@ -260,7 +260,7 @@ $node->safe_psql('postgres', q{ROLLBACK PREPARED 'forgotten'});
 # ---- rows left out are told by their version, not by their place ----
 
 # Row 5 is refused for its length, and changed while the job is busy with others.
-my $fill_short = q{SET albert.overflow = 'error'; } . fill('docs');
+my $fill_short = fill('docs', options => q['{"overflow": "error"}']);
 for my $case (
 	[ q{UPDATE docs SET body = repeat('longer ', 3000) WHERE id = 5}, '99 rows done, 1 left out', 1, 'refused again' ],
 	[ q{DELETE FROM docs WHERE id = 5}, '99 rows done, 0 left out', 0, 'deleted' ],
