@@ -202,20 +202,22 @@ LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION albert_decode(integer[], text, boolean) IS
 'text of token ids';
 
-CREATE FUNCTION albert_chunks(content text, max_tokens integer DEFAULT 0, overlap integer DEFAULT 0)
+CREATE FUNCTION albert_chunks(content text, max_tokens integer DEFAULT 0, overlap integer DEFAULT 0,
+	split_by text DEFAULT 'token', prefix text DEFAULT '')
 RETURNS TABLE (chunk integer, content text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_chunks'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100 ROWS 10 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_chunks(text, integer, integer) IS
-'a long text in chunks that fit the model, cut at word borders (by the default model)';
+COMMENT ON FUNCTION albert_chunks(text, integer, integer, text, text) IS
+'a long text in chunks that fit the model, cut at ends of words, sentences, paragraphs or sections (by the default model)';
 
 CREATE FUNCTION albert_chunks(content text, model text,
-	max_tokens integer DEFAULT 0, overlap integer DEFAULT 0)
+	max_tokens integer DEFAULT 0, overlap integer DEFAULT 0,
+	split_by text DEFAULT 'token', prefix text DEFAULT '')
 RETURNS TABLE (chunk integer, content text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_chunks'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 100 ROWS 10 SUPPORT albert_support;
-COMMENT ON FUNCTION albert_chunks(text, text, integer, integer) IS
-'a long text in chunks that fit the model, cut at word borders';
+COMMENT ON FUNCTION albert_chunks(text, text, integer, integer, text, text) IS
+'a long text in chunks that fit the model, cut at ends of words, sentences, paragraphs or sections';
 
 
 -- ---------------------------------------------------------------------

@@ -1,22 +1,58 @@
 /*
  * chunks.c
- *	  Long texts cut into pieces that fit a model, at word borders.
+ *	  Long texts cut into pieces that fit a model, where the text itself ends
+ *	  something: a word, a sentence, a paragraph, a section.
  */
 #include "postgres.h"
 
-#include <utf8proc.h>
-
 #include "executor/forward.h"
 #include "executor/text.h"
+#include "functions/borders.h"
 #include "functions/functions.h"
+
+/* A chunk by itself differs by less than so many tokens from what it was in the text. */
+#define SLACK	16
 
 typedef struct ChunkOptions
 {
-	int			max_tokens;		/* of a chunk, special tokens included; 0: the model's length */
+	int			max_tokens;		/* of a chunk, special tokens and prefix included; 0: the model's length */
 	int			overlap;		/* tokens of a chunk's end that the next one repeats, at most; no more than half a chunk */
+	Border		split_by;		/* a chunk ends with one of these where one fits */
+	AlbertText	prefix;			/* what will be put before each chunk */
 } ChunkOptions;
 
 StaticAssertDecl(sizeof(ChunkOptions) <= ALBERT_MAX_OPTIONS, "options too large");
+
+static Border
+border_by_name(const char *name)
+{
+	static const struct
+	{
+		const char *name;
+		Border		border;
+	}			names[] = {
+		{"token", BORDER_WORD},
+		{"sentence", BORDER_SENTENCE},
+		{"paragraph", BORDER_PARAGRAPH},
+		{"markdown", BORDER_SECTION}
+	};
+
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (strcmp(name, names[i].name) == 0)
+			return names[i].border;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown split_by \"%s\"", name),
+			 errhint("A text is split by token, sentence, paragraph or markdown.")));
+}
+
+static void
+init_chunks(AlbertJob *job)
+{
+	((ChunkOptions *) &job->options)->split_by = BORDER_WORD;
+}
 
 static bool
 take_option(AlbertJob *job, const char *name, Datum value, Oid type)
@@ -31,106 +67,25 @@ take_option(AlbertJob *job, const char *name, Datum value, Oid type)
 	}
 	else if (strcmp(name, "overlap") == 0)
 		options->overlap = AlbertIntOption(name, value, 0, INT_MAX);
+	else if (strcmp(name, "split_by") == 0)
+		options->split_by = border_by_name(AlbertCString(value));
+	else if (strcmp(name, "prefix") == 0)
+		options->prefix = AlbertTextFromDatum(value);
 	else
 		return false;
 	return true;
 }
 
-/*
- * The text being cut.  A cut is in front of a token.  Tokens that share a
- * character (of U+FB03 come three letters) cannot be cut apart.
- */
+/* A text that is being cut, and what its chunks must keep to. */
 typedef struct Source
 {
 	AlbertJob  *job;
-	AlbertText	text;
-	AlbertTokens tokens;		/* no special tokens; offsets */
-	int		   *bytes;			/* code point -> byte, one more at the end */
-	int			length;			/* code points */
-	int		   *stop_before;	/* by cut: where the last token before it stops */
-	int		   *start_after;	/* by cut: where the first token after it starts */
+	CutText		cut;
+	AlbertText	prefix;
+	int			max_tokens;
+	int			room;			/* tokens of text in a chunk, as far as can be said before it is made */
+	Border		split_by;
 } Source;
-
-static void
-find_cuts(Source *source)
-{
-	const AlbertTokens *tokens = &source->tokens;
-	int			n = tokens->n;
-
-	source->stop_before = AlbertJobAlloc(source->job, n + 1, sizeof(int));
-	source->start_after = AlbertJobAlloc(source->job, n + 1, sizeof(int));
-	source->stop_before[0] = 0;
-	for (int t = 0; t < n; t++)
-		source->stop_before[t + 1] = Max(source->stop_before[t], tokens->stop[t]);
-	source->start_after[n] = source->length;
-	for (int t = n - 1; t >= 0; t--)
-		source->start_after[t] = Min(source->start_after[t + 1], tokens->start[t]);
-}
-
-static bool
-is_cut(const Source *source, int at)
-{
-	return at == 0 || at == source->tokens.n || source->stop_before[at] <= source->start_after[at];
-}
-
-/* ---------- characters between tokens ---------- */
-
-static bool
-is_blank(const Source *source, int place)
-{
-	utf8proc_int32_t c;
-	int			byte = source->bytes[place];
-
-	if (utf8proc_iterate((const utf8proc_uint8_t *) source->text.data + byte,
-						 source->bytes[place + 1] - byte, &c) <= 0)
-		return false;
-	if (c < 0x80)
-		return c == ' ' || (c >= '\t' && c <= '\r');
-	switch (utf8proc_category(c))
-	{
-		case UTF8PROC_CATEGORY_ZS:
-		case UTF8PROC_CATEGORY_ZL:
-		case UTF8PROC_CATEGORY_ZP:
-			return true;
-		default:
-			return c == 0x85;
-	}
-}
-
-/*
- * Where the text before a cut ends.  What stands between two tokens without
- * being part of either, such as an accent that the tokenizer drops, belongs
- * to the first as far as no blank is between, else to the second.
- */
-static int
-end_before(const Source *source, int at)
-{
-	int			place = source->stop_before[at];
-
-	while (place < source->start_after[at] && !is_blank(source, place))
-		place++;
-	return place;
-}
-
-/* Where the text after a cut begins. */
-static int
-begin_after(const Source *source, int at)
-{
-	int			place = at == 0 ? 0 : end_before(source, at);
-
-	/* also those that a token has at its front, as [MASK] does */
-	while (place < source->length && is_blank(source, place))
-		place++;
-	return place;
-}
-
-/* Is there a blank at the cut? */
-static bool
-is_border(const Source *source, int at)
-{
-	return at == 0 || at == source->tokens.n ||
-		(is_cut(source, at) && begin_after(source, at) > end_before(source, at));
-}
 
 /* ---------- chunks ---------- */
 
@@ -148,50 +103,112 @@ make_chunk(const Source *source, int from, int to)
 	return (Chunk) {
 		.from = from,
 		.to = to,
-		.start = begin_after(source, from),
-		.stop = to == source->tokens.n ? source->length : end_before(source, to)
+		.start = AlbertCutBegin(&source->cut, from),
+		.stop = to == source->cut.tokens.n ? source->cut.length : AlbertCutEnd(&source->cut, to)
 	};
 }
 
 static AlbertText
 chunk_text(const Source *source, const Chunk *chunk)
 {
-	int			byte = source->bytes[chunk->start];
+	int			byte = source->cut.bytes[chunk->start];
 
-	return (AlbertText) {.data = source->text.data + byte, .size = source->bytes[chunk->stop] - byte};
+	return (AlbertText) {.data = source->cut.text.data + byte, .size = source->cut.bytes[chunk->stop] - byte};
 }
 
-/* Tokens that a chunk has when it is tokenized by itself. */
+static const AlbertText no_text = {.data = "", .size = 0};
+
+/* Tokens that a text has by itself, behind the prefix. */
 static int
-chunk_length(const Source *source, const Chunk *chunk)
+length_with_prefix(const Source *source, AlbertText text)
 {
 	AlbertArenaMark mark = AlbertArenaGetMark(source->job->arena);
-	AlbertItem	item = {.text = chunk_text(source, chunk)};
+	AlbertItem	item = {.text = text};
 	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE, .special_tokens = true};
 	AlbertTokens tokens;
 
+	if (source->prefix.size > 0)
+	{
+		char	   *data = AlbertJobAlloc(source->job, source->prefix.size + text.size + 1, 1);
+
+		memcpy(data, source->prefix.data, source->prefix.size);
+		memcpy(data + source->prefix.size, text.data, text.size);
+		item.text = (AlbertText) {.data = data, .size = source->prefix.size + text.size};
+	}
 	AlbertTokenizeText(source->job, &item, &encode, &tokens);
 	AlbertArenaRewind(source->job->arena, mark);
 	return tokens.n;
 }
 
-/* The last border in (from, at], else the last cut, else the first cut after. */
+static int
+chunk_length(const Source *source, const Chunk *chunk)
+{
+	return length_with_prefix(source, chunk_text(source, chunk));
+}
+
+/* The last cut in (from, at] that is such a border or a better one; from: there is none. */
+static int
+last_border(const Source *source, int from, int at, Border border)
+{
+	while (at > from && source->cut.borders[at] < border)
+		at--;
+	return at;
+}
+
+/* The first border of that kind in [at, end); end: there is none. */
+static int
+first_border(const Source *source, int at, int end, Border border)
+{
+	while (at < end && source->cut.borders[at] < border)
+		at++;
+	return at;
+}
+
+/* By how many tokens a chunk from one cut to another exceeds what is allowed; at most 0 when it fits. */
+static int
+excess_of(const Source *source, int from, int to)
+{
+	Chunk		chunk = make_chunk(source, from, to);
+
+	return chunk_length(source, &chunk) - source->max_tokens;
+}
+
+/*
+ * The longest chunk from a cut on that fits and ends with such a border;
+ * false: there is none.  Looked for where the text's own tokens say that it
+ * is: back from there until it fits, then on as long as it fits.
+ */
+static bool
+whole_chunk(const Source *source, int from, Border border, Chunk *chunk)
+{
+	int			rest = source->cut.tokens.n - from;
+	int			end = from + (source->room < rest - SLACK ? source->room + SLACK : rest);
+	int			at = last_border(source, from, from + Min(source->room, rest), border);
+	int			excess;
+
+	while (at > from && (excess = excess_of(source, from, at)) > 0)
+		at = last_border(source, from, Max(at - excess, from), border);
+	for (;;)
+	{
+		int			next = first_border(source, at + 1, end + 1, border);
+
+		if (next > end || excess_of(source, from, next) > 0)
+			break;
+		at = next;
+	}
+	*chunk = make_chunk(source, from, at);
+	return at > from;
+}
+
+/* The last word's end in (from, at], else the last cut, else the first cut after. */
 static int
 cut_at(const Source *source, int from, int at)
 {
-	int			cut = at;
+	int			cut = last_border(source, from, at, BORDER_WORD);
 
-	while (cut > from && !is_border(source, cut))
-		cut--;
-	if (cut > from)
-		return cut;
-	for (cut = at; cut > from && !is_cut(source, cut);)
-		cut--;
-	if (cut > from)
-		return cut;
-	for (cut = at + 1; !is_cut(source, cut);)
-		cut++;
-	return cut;
+	if (cut == from)
+		cut = last_border(source, from, at, BORDER_TOKEN);
+	return cut > from ? cut : first_border(source, at + 1, source->cut.tokens.n, BORDER_TOKEN);
 }
 
 /*
@@ -199,9 +216,9 @@ cut_at(const Source *source, int from, int at)
  * one.  By itself it can need more tokens than it had in the text.
  */
 static Chunk
-next_chunk(const Source *source, int from, int max_tokens)
+chunk_of_words(const Source *source, int from)
 {
-	int			room = Min(max_tokens - 2, source->tokens.n - from);
+	int			room = Min(source->room, source->cut.tokens.n - from);
 
 	for (;;)
 	{
@@ -209,28 +226,47 @@ next_chunk(const Source *source, int from, int max_tokens)
 		Chunk		chunk = make_chunk(source, from, to);
 		int			length = chunk_length(source, &chunk);
 
-		if (length <= max_tokens)
+		if (length <= source->max_tokens)
 			return chunk;
 		if (room <= 1 || to - from > room)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("max_tokens must be at least %d for this text, not %d", length, max_tokens),
+					 errmsg("max_tokens must be at least %d for this text, not %d", length, source->max_tokens),
 					 errdetail_plural("The %d character from %d on cannot be cut into less.",
 									  "The %d characters from %d on cannot be cut into less.",
 									  chunk.stop - chunk.start, chunk.stop - chunk.start, chunk.start)));
-		room = Max(Min(room, to - from) - (length - max_tokens), 1);
+		room = Max(Min(room, to - from) - (length - source->max_tokens), 1);
 	}
 }
 
-/* Where the chunk after one begins: words back, as far as the overlap goes. */
+/* To the last border of the kind that was asked for, else of the next lesser kind. */
+static Chunk
+next_chunk(const Source *source, int from)
+{
+	Chunk		chunk;
+
+	for (Border border = source->split_by; border > BORDER_WORD; border--)
+	{
+		if (whole_chunk(source, from, border, &chunk))
+			return chunk;
+	}
+	return chunk_of_words(source, from);
+}
+
+/* Where the chunk after one begins: as far back as the overlap goes, at the best kind of border that there is. */
 static int
 overlapping_cut(const Source *source, const Chunk *chunk, int overlap)
 {
-	int			cut = Max(chunk->to - overlap, chunk->from + 1);
+	int			least = Max(chunk->to - overlap, chunk->from + 1);
 
-	while (cut < chunk->to && !is_border(source, cut))
-		cut++;
-	return cut;
+	for (Border border = source->split_by; border > BORDER_WORD; border--)
+	{
+		int			cut = first_border(source, least, chunk->to, border);
+
+		if (cut < chunk->to)
+			return cut;
+	}
+	return first_border(source, least, chunk->to, BORDER_WORD);
 }
 
 static void
@@ -248,10 +284,15 @@ put_chunk(AlbertItem *item, const Source *source, int number, const Chunk *chunk
 }
 
 static void
-check_overlap(int overlap, int max_tokens)
+check_room(const Source *source, int overlap)
 {
-	int			most = (max_tokens - 2) / 2;
+	int			most = source->room / 2;
 
+	if (source->room < 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("prefix leaves no room in a chunk of %d tokens", source->max_tokens),
+				 errdetail("It has %d tokens, special tokens included.", length_with_prefix(source, no_text))));
 	if (overlap > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -260,54 +301,58 @@ check_overlap(int overlap, int max_tokens)
 }
 
 static void
-cut_text(AlbertJob *job, AlbertItem *item)
+begin_source(Source *source, AlbertJob *job)
 {
 	const ChunkOptions *options = (const ChunkOptions *) &job->options;
-	int			max_tokens = options->max_tokens;
-	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE, .offsets = true};
-	Source		source = {.job = job, .text = item->text};
+
+	memset(source, 0, sizeof(*source));
+	source->job = job;
+	source->prefix = options->prefix;
+	source->split_by = options->split_by;
+	source->max_tokens = options->max_tokens > 0 ? options->max_tokens : job->binding->tokenizer.max_length;
+	source->room = source->max_tokens - length_with_prefix(source, no_text);
+	check_room(source, options->overlap);
+}
+
+static void
+cut_text(AlbertItem *item, Source *source, int overlap)
+{
 	int			from = 0;
 	int			reached = 0;
 
-	if (max_tokens == 0)
-		max_tokens = job->binding->tokenizer.max_length;
-	check_overlap(options->overlap, max_tokens);
-	AlbertTokenizeText(job, item, &encode, &source.tokens);
-	job->counts.tokens += source.tokens.n;
-	source.bytes = AlbertCodePointBytes(&item->text);
-	while (source.bytes[source.length] < item->text.size)
-		source.length++;
-	/* what stands at the end without being a token's */
-	while (source.length > 0 && is_blank(&source, source.length - 1))
-		source.length--;
-	find_cuts(&source);
-
-	for (int number = 1; from < source.tokens.n; number++)
+	AlbertCutText(&source->cut, source->job, item, source->split_by == BORDER_SECTION);
+	source->job->counts.tokens += source->cut.tokens.n;
+	for (int number = 1; from < source->cut.tokens.n; number++)
 	{
-		Chunk		chunk = next_chunk(&source, from, max_tokens);
+		Chunk		chunk = next_chunk(source, from);
 
 		/* an overlap that keeps the chunk from going on is none */
 		if (chunk.to <= reached)
-			chunk = next_chunk(&source, reached, max_tokens);
-		put_chunk(item, &source, number, &chunk);
+			chunk = next_chunk(source, reached);
+		put_chunk(item, source, number, &chunk);
 		reached = chunk.to;
-		if (reached == source.tokens.n)
+		if (reached == source->cut.tokens.n)
 			break;
-		from = overlapping_cut(&source, &chunk, options->overlap);
+		from = overlapping_cut(source, &chunk, overlap);
 	}
 }
 
 static void
 run_chunks(AlbertJob *job, AlbertItem *items, int n)
 {
+	const ChunkOptions *options = (const ChunkOptions *) &job->options;
+	Source		source;
+
+	begin_source(&source, job);
 	for (int i = 0; i < n; i++)
-		cut_text(job, &items[i]);
+		cut_text(&items[i], &source, options->overlap);
 }
 
 const AlbertTask albert_chunks_task = {
 	.symbol = "albert_chunks",
 	.text_arg = "content",
 	.part = ALBERT_PART_TEXT,
+	.init = init_chunks,
 	.option = take_option,
 	.run = run_chunks
 };
