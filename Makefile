@@ -71,7 +71,7 @@ PROVE_TESTS = test/t/*.pl
 
 PG_CPPFLAGS = -I$(source)/src
 SHLIB_LINK = -ljansson -lutf8proc -lm -ldl
-EXTRA_CLEAN = build $(OBJS:.o=.d)
+EXTRA_CLEAN = build $(OBJS:.o=.d) albert_sentencepiece.so
 
 # Nothing here gains from inlining by the server's just-in-time compiler, and its bitcode would not know the
 # instruction sets that are enabled file by file.
@@ -91,6 +91,7 @@ endif
 include $(source)/build.mk
 include $(source)/test.mk
 include $(source)/fuzz.mk
+include $(source)/sentencepiece.mk
 
 # ---- models that come with the extension: models/NAME becomes SHAREDIR/albert/NAME ----
 MODEL_FILES := $(patsubst $(source)/models/%,%,$(sort $(shell find $(source)/models -type f ! -name '.*' 2>/dev/null)))

@@ -27,7 +27,7 @@ ldd "$bindir"/* 2>/dev/null | sed -n 's,.* => \(/.*/\.\./.*\) (0x.*,\1,p' | sort
 	ln -sf "$library" "$root$library"
 done
 # what an earlier 'make install' of albert may have left in the server
-rm -rf "$root$pkglibdir"/albert.so "$root$sharedir"/extension/albert--*.sql "$root$sharedir"/extension/albert.control "$root$sharedir/albert"
+rm -rf "$root$pkglibdir"/albert.so "$root$pkglibdir"/albert_sentencepiece.so "$root$sharedir"/extension/albert--*.sql "$root$sharedir"/extension/albert.control "$root$sharedir/albert"
 
 $MAKE -s install PG_CONFIG="$PG_CONFIG" DESTDIR="$root" >&2
 echo "$root$bindir"

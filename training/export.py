@@ -8,6 +8,7 @@ import torch
 from transformers import AlbertForPreTraining, AlbertTokenizer
 
 from common import MASK, settings, work_path
+from tokenizer_json import write_tokenizer_json
 from train_albert_mini import new_model
 
 
@@ -33,6 +34,7 @@ def main():
     model.eval().half().save_pretrained(directory, safe_serialization=True)
     os.chmod(os.path.join(directory, "model.safetensors"), 0o644)
     tokenizer.save_pretrained(directory)
+    write_tokenizer_json(directory)
     length = setting["max_position_embeddings"]
     write_json(directory, "modules.json", [
         {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},

@@ -57,6 +57,23 @@ class Data(unittest.TestCase):
             for wording in self.wordings(phrasing):
                 self.assertEqual(sorted(slot.lower() for slot in re.findall(r"\{(\w)\}", wording)), ["a", "b", "c"], wording)
 
+    def test_tokenizer_json_is_the_published_layout(self):
+        from tokenizer_json import tokenizer_json
+        for name in ("tokenizers/real30k", "tokenizers/small"):
+            directory = os.path.join(HERE, "..", "test", "reference", *name.split("/"))
+            with open(os.path.join(directory, "spiece.model"), "rb") as f:
+                made = tokenizer_json(f.read())
+            with open(os.path.join(directory, "tokenizer.json"), encoding="utf-8") as f:
+                self.assertEqual(made, json.load(f), name)
+
+    def test_shipped_tokenizer_json_goes_with_its_vocabulary(self):
+        from tokenizer_json import tokenizer_json
+        directory = os.path.join(HERE, "..", "models", "albert-mini")
+        with open(os.path.join(directory, "spiece.model"), "rb") as f:
+            made = tokenizer_json(f.read())
+        with open(os.path.join(directory, "tokenizer.json"), encoding="utf-8") as f:
+            self.assertEqual(made, json.load(f))
+
     def test_shipped_vocabulary_names_no_place(self):
         with open(os.path.join(HERE, "..", "models", "albert-mini", "spiece.model"), "rb") as file:
             self.assertNotIn(b"vocabulary.txt", file.read(), "the trainer's input")

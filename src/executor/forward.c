@@ -49,13 +49,21 @@ void
 AlbertTokenizeText(AlbertJob *job, const AlbertItem *item,
 				   const AlbertEncodeOptions *options, AlbertTokens *tokens)
 {
+	AlbertEncodeOptions encode = *options;
+	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+	AlbertRun	run = AlbertJobRun(job);
 	AlbertStatus status;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!AlbertTokenizerEncode(&job->binding->tokenizer, &item->text,
-							   item->pair.data == NULL ? NULL : &item->pair,
-							   options, job->arena, tokens, &status))
-		AlbertReport(&status);
+	encode.interrupt = run.interrupt;
+	while (!AlbertTokenizerEncode(&job->binding->tokenizer, &item->text,
+								  item->pair.data == NULL ? NULL : &item->pair,
+								  &encode, job->arena, tokens, &status))
+	{
+		AlbertRetry(&run, &status);
+		encode.interrupt = run.interrupt;
+		AlbertArenaRewind(job->arena, mark);
+	}
 }
 
 /* ---------- sequences ---------- */

@@ -45,7 +45,7 @@ check_vocabulary(const AlbertSource *source, AlbertStatus *status)
 static bool
 compile_tokenizer(AlbertSource *source, AlbertStatus *status)
 {
-	AlbertTokenizerFiles files;
+	AlbertTokenizerFiles files = {.sentencepiece = NULL};	/* beside this library */
 
 	if (source->tokenizer.data != NULL)
 		return true;

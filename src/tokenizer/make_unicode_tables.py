@@ -1,46 +1,31 @@
 #!/usr/bin/env python3
-"""Write unicode_tables.h: what Python 3.11's str and unicodedata (Unicode 14) say and utf8proc cannot.
+"""Write unicode_tables.h: what Hugging Face's fast tokenizers (tokenizers 0.22) believe of characters, and
+which characters Python calls digits.
+
+The library's crates carry Unicode tables of several ages, so it is asked itself, character by character.
 
 usage: make_unicode_tables.py > unicode_tables.h
 """
-import sys
-import unicodedata
+import tokenizers
+from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers
 
-assert unicodedata.unidata_version == "14.0.0", "needs Python 3.11"
+assert tokenizers.__version__.startswith("0.22."), "needs tokenizers 0.22"
 
-
-def ranges(test):
-    out = []
-    for code in range(0x110000):
-        if test(code):
-            if out and out[-1][1] == code - 1:
-                out[-1][1] = code
-            else:
-                out.append([code, code])
-    return out
-
-
-def surrogate(code):
-    return 0xD800 <= code < 0xE000
+CODES = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+strip = normalizers.StripAccents()
+nfd = normalizers.NFD()
+nfkd = normalizers.NFKD()
+lower = normalizers.Lowercase()
+clean = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+accents = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
+bert = pre_tokenizers.BertPreTokenizer()
+words = Tokenizer(models.WordLevel({"x": 0}, unk_token="x"))
+words.add_tokens([AddedToken("ab", single_word=True)])
 
 
-def cased(code):
-    """"<c>A<sigma>" and "<c><sigma>": the sigma is final behind a cased character only."""
-    return not surrogate(code) and (chr(code) + "\u03a3").lower().endswith("\u03c2")
-
-
-def case_ignorable(code):
-    """Between a cased letter and a sigma, only a case-ignorable character is looked through."""
-    if surrogate(code):
-        return False
-    return ("A" + chr(code) + "\u03a3").lower().endswith("\u03c2") and not cased(code)
-
-
-def table(name, comment, test):
-    print(f"\n/* {comment} */\nstatic const CodeRange {name}[] = {{")
+def write(items):
     line = "\t"
-    for first, last in ranges(test):
-        item = f"{{0x{first:X}, 0x{last:X}}},"
+    for item in items:
         if len(line) + len(item) > 100:
             print(line.rstrip())
             line = "\t"
@@ -48,12 +33,35 @@ def table(name, comment, test):
     print(line.rstrip() + "\n};")
 
 
-print("""/*
+def table(name, comment, test):
+    ranges = []
+    for code in CODES:
+        if test(code):
+            if ranges and ranges[-1][1] == code - 1:
+                ranges[-1][1] = code
+            else:
+                ranges.append([code, code])
+    print(f"\n/* {comment} */\nstatic const CodeRange {name}[] = {{")
+    write(f"{{0x{first:X}, 0x{last:X}}}," for first, last in ranges)
+
+
+print(f"""/*
  * unicode_tables.h
- *	  Written by make_unicode_tables.py from Python 3.11 (Unicode 14.0).
+ *	  Written by make_unicode_tables.py from tokenizers {tokenizers.__version__}.
  */""")
-table("assigned_ranges", "Assigned in Unicode 14.0, surrogates and private use included",
-      lambda c: unicodedata.category(chr(c)) != "Cn")
+table("mark_ranges", "StripAccents drops it", lambda c: strip.normalize_str(chr(c)) == "")
+table("nonspacing_ranges", "BertNormalizer drops it as an accent",
+      lambda c: nfd.normalize_str(chr(c)) == chr(c) and accents.normalize_str(chr(c)) == "")
+table("control_ranges", "BertNormalizer drops it when it cleans text", lambda c: clean.normalize_str(chr(c)) == "")
+table("punctuation_ranges", "BertPreTokenizer makes it a word",
+      lambda c: len(bert.pre_tokenize_str("a" + chr(c) + "b")) == 3)
+table("decomposed_ranges", "NFKD changes it, Hangul syllables aside",
+      lambda c: not 0xAC00 <= c < 0xD7A4 and nfkd.normalize_str(chr(c)) != chr(c))
+table("word_ranges", "An added token that is to be a single word is none beside it",
+      lambda c: words.token_to_id("ab") not in words.encode("ab" + chr(c)).ids)
 table("digit_ranges", "str.isdigit()", lambda c: chr(c).isdigit())
-table("cased_ranges", "Cased and not case-ignorable, as str.lower() looks for them around a sigma", cased)
-table("case_ignorable_ranges", "Case-ignorable, likewise", case_ignorable)
+
+print("\n/* Lowercase maps it to one other character */\nstatic const CodePair lower_pairs[] = {")
+lowered = [(c, lower.normalize_str(chr(c))) for c in CODES if lower.normalize_str(chr(c)) != chr(c)]
+assert [c for c, mapped in lowered if len(mapped) != 1] == [0x130]
+write(f"{{0x{c:X}, 0x{ord(mapped):X}}}," for c, mapped in lowered if c != 0x130)

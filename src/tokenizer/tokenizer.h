@@ -1,6 +1,6 @@
 /*
  * tokenizer.h
- *	  Text to token ids and back, as the reference's AlbertTokenizer does it.
+ *	  Text to token ids and back, as the reference's fast tokenizers do it.
  *
  * A tokenizer is compiled once, by the loader, from the files of a model
  * directory into a flat position-independent image; a process binds to the
@@ -8,13 +8,14 @@
  * points of the caller's text from 0, stop exclusive, as the hub's fast
  * tokenizer counts them.
  *
- * With a spiece.model or a vocab.txt, ids are those of the reference's slow
- * tokenizers (AlbertTokenizer, BertTokenizer).  With a tokenizer.json alone
- * everything is as the fast tokenizer has it.
+ * A tokenizer.json is what it says.  A spiece.model alone is read as the
+ * tokenizer.json of the published ALBERT checkpoints has it, a vocab.txt alone
+ * as BertTokenizerFast reads it.
  */
 #ifndef ALBERT_TOKENIZER_H
 #define ALBERT_TOKENIZER_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -37,11 +38,12 @@ typedef struct AlbertTokenizerFiles
 	AlbertBytes tokenizer_config_json;
 	AlbertBytes special_tokens_map_json;
 	AlbertBytes added_tokens_json;
+	const char *sentencepiece;	/* path of the module that reads a spiece.model; NULL: it lies beside this code's file */
 } AlbertTokenizerFiles;
 
 /*
- * Compile to an image in the arena.  spiece.model is taken when there is one,
- * else vocab.txt, else tokenizer.json.  model_max_positions (config.json's
+ * Compile to an image in the arena.  tokenizer.json is taken when there is one,
+ * else spiece.model, else vocab.txt.  model_max_positions (config.json's
  * max_position_embeddings) caps the length when the tokenizer says none or
  * more.
  */
@@ -63,7 +65,7 @@ typedef struct AlbertTokenizer
 	int			mask_id;
 	bool		clean_up_spaces;	/* what decoding does in the reference unless told otherwise */
 	const char *mask_token;		/* "[MASK]" usually; NUL-terminated, in the image */
-	const void *tables[24];		/* pointers into the image, by kind of tokenizer */
+	const void *tables[16];		/* the image's sections */
 } AlbertTokenizer;
 
 /* Check an image's header and tables' bounds and point into it; no memory, microseconds. */
@@ -81,9 +83,8 @@ typedef enum AlbertTruncation
 	ALBERT_TRUNCATE_NONE,		/* keep everything, whatever the length */
 	/*
 	 * The reference's longest_first, only_first, only_second.  As there, a text
-	 * that cannot be cut so far is left whole (max_length below 3, or the other
-	 * text too long by itself), or refused with ALBERT_TOO_LONG where a
-	 * tokenizer.json rules: the result may be longer than max_length.
+	 * that cannot be cut so far is refused with ALBERT_TOO_LONG, and nothing is
+	 * cut when max_length leaves no room for the special tokens.
 	 */
 	ALBERT_TRUNCATE_LONGEST,
 	ALBERT_TRUNCATE_FIRST,
@@ -97,6 +98,7 @@ typedef struct AlbertEncodeOptions
 	int			max_length;		/* 0: the tokenizer's max_length */
 	bool		special_tokens; /* add [CLS] and [SEP] */
 	bool		offsets;		/* fill in start and stop */
+	const volatile sig_atomic_t *interrupt; /* polled while a text is encoded; may be NULL */
 } AlbertEncodeOptions;
 
 typedef struct AlbertTokens
@@ -111,10 +113,11 @@ typedef struct AlbertTokens
 } AlbertTokens;
 
 /*
- * Encode a text, or a pair when pair is not NULL and pair->data is not NULL
- * (an empty pair counts as one, as in the slow tokenizer: two [SEP]; not so
- * where a tokenizer.json rules).  Result in the arena, which is left as it was
- * otherwise.  Malformed UTF-8 is ALBERT_INPUT.
+ * Encode a text, or a pair when pair is not NULL and pair->data is not NULL; an
+ * empty pair is one (transformers takes it for none where it encodes one text
+ * at a time).  Result in the arena, which is left as it was otherwise.  Malformed UTF-8 is ALBERT_INPUT, a raised interrupt flag
+ * ALBERT_CANCELLED.  Time and memory grow linearly with the text, whatever it
+ * holds.
  */
 extern bool AlbertTokenizerEncode(const AlbertTokenizer *tokenizer,
 								  const AlbertText *text, const AlbertText *pair,

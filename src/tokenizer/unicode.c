@@ -1,24 +1,34 @@
 /*
  * unicode.c
- *	  Characters as Python's str and unicodedata know them.
+ *	  Characters as Hugging Face's tokenizers library knows them.
  *
- * The reference runs on Python, whose answers are part of the specification,
- * down to its version of Unicode.  utf8proc has the data; where it is newer, a
- * character that Unicode 14 had not assigned is given the properties of an
- * unassigned one, so that the answers do not change with the library.
- * (Normalisation and case mappings of assigned characters are stable.)
+ * Its answers come from crates with Unicode data of different ages (marks of
+ * Unicode 9, lower case of Unicode 17), which unicode_tables.h records.  What
+ * is stable for a character once it is assigned is asked of utf8proc.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/characters.h"
 
 #include <utf8proc.h>
+
+typedef struct CodeRange
+{
+	uint32_t	first;
+	uint32_t	last;
+} CodeRange;
+
+typedef struct CodePair
+{
+	uint32_t	from;
+	uint32_t	to;
+} CodePair;
 
 #include "tokenizer/unicode_tables.h"
 
 #define LENGTH(array)	(sizeof(array) / sizeof((array)[0]))
-#define MOST_PARTS		18		/* of a decomposition */
+#define IN(ranges, code)	in_ranges(ranges, LENGTH(ranges), code)
 
-bool
-tok_in_ranges(const CodeRange *ranges, size_t count, uint32_t code)
+static bool
+in_ranges(const CodeRange *ranges, size_t count, uint32_t code)
 {
 	size_t		low = 0;
 	size_t		high = count;
@@ -35,17 +45,67 @@ tok_in_ranges(const CodeRange *ranges, size_t count, uint32_t code)
 	return low < count && code >= ranges[low].first;
 }
 
-static bool
-is_assigned(uint32_t code)
+/*
+ * What is asked of every letter that is not ASCII is laid out by character,
+ * for those below PLANE, when it is first asked.
+ */
+#define PLANE			0x10000
+#define IS_MARK			0x01
+#define IS_NONSPACING	0x02
+#define IS_CONTROL		0x04
+#define IS_PUNCTUATION	0x08
+#define IS_DECOMPOSED	0x10
+#define IS_UPPER		0x20	/* has a lower case */
+#define IS_JOINED		0x40	/* its grapheme may have other characters */
+
+static uint8_t properties[PLANE];
+static bool properties_known = false;
+
+static void
+mark_ranges_with(const CodeRange *ranges, size_t count, uint8_t property)
 {
-	return tok_in_ranges(assigned_ranges, LENGTH(assigned_ranges), code);
+	for (size_t i = 0; i < count; i++)
+		for (uint32_t code = ranges[i].first; code <= ranges[i].last && code < PLANE; code++)
+			properties[code] |= property;
 }
 
+static void
+lay_out_properties(void)
+{
+	mark_ranges_with(mark_ranges, LENGTH(mark_ranges), IS_MARK);
+	mark_ranges_with(nonspacing_ranges, LENGTH(nonspacing_ranges), IS_NONSPACING);
+	mark_ranges_with(control_ranges, LENGTH(control_ranges), IS_CONTROL);
+	mark_ranges_with(punctuation_ranges, LENGTH(punctuation_ranges), IS_PUNCTUATION);
+	mark_ranges_with(decomposed_ranges, LENGTH(decomposed_ranges), IS_DECOMPOSED);
+	for (size_t i = 0; i < LENGTH(lower_pairs); i++)
+		if (lower_pairs[i].from < PLANE)
+			properties[lower_pairs[i].from] |= IS_UPPER;
+	for (uint32_t code = 0; code < PLANE; code++)
+	{
+		if (utf8proc_get_property(code)->boundclass != UTF8PROC_BOUNDCLASS_OTHER)
+			properties[code] |= IS_JOINED;
+		if (code >= 0xAC00 && code < 0xD7A4)
+			properties[code] |= IS_DECOMPOSED;
+	}
+	properties_known = true;
+}
+
+static inline bool
+has_property(uint32_t code, uint8_t property)
+{
+	if (!properties_known)
+		lay_out_properties();
+	return (properties[code] & property) != 0;
+}
+
+#define TEST(property, ranges, code) \
+	((code) < PLANE ? has_property(code, property) : IN(ranges, code))
+
 bool
-tok_python_is_space(uint32_t code)
+tok_is_space(uint32_t code)
 {
 	if (code < 0x80)
-		return code == ' ' || (code >= 0x09 && code <= 0x0D) || (code >= 0x1C && code <= 0x1F);
+		return code == ' ' || (code >= 0x09 && code <= 0x0D);
 	if (code < 0x1680)
 		return code == 0x85 || code == 0xA0;
 	return code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
@@ -53,21 +113,81 @@ tok_python_is_space(uint32_t code)
 }
 
 bool
-tok_python_is_digit(uint32_t code)
+tok_is_mark(uint32_t code)
+{
+	return code >= 0x300 && TEST(IS_MARK, mark_ranges, code);
+}
+
+bool
+tok_is_nonspacing(uint32_t code)
+{
+	return code >= 0x300 && TEST(IS_NONSPACING, nonspacing_ranges, code);
+}
+
+bool
+tok_is_control(uint32_t code)
+{
+	return !(code >= ' ' && code < 0x7F) && TEST(IS_CONTROL, control_ranges, code);
+}
+
+bool
+tok_is_punctuation(uint32_t code)
 {
 	if (code < 0x80)
-		return code >= '0' && code <= '9';
-	return tok_in_ranges(digit_ranges, LENGTH(digit_ranges), code);
+		return (code >= 33 && code <= 47) || (code >= 58 && code <= 64) ||
+			(code >= 91 && code <= 96) || (code >= 123 && code <= 126);
+	return TEST(IS_PUNCTUATION, punctuation_ranges, code);
+}
+
+bool
+tok_is_ideograph(uint32_t code)
+{
+	return code >= 0x3400 &&
+		((code >= 0x4E00 && code <= 0x9FFF) || code <= 0x4DBF ||
+		 (code >= 0x20000 && code <= 0x2A6DF) || (code >= 0x2A700 && code <= 0x2B81F) ||
+		 (code >= 0x2B920 && code <= 0x2CEAF) || (code >= 0xF900 && code <= 0xFAFF) ||
+		 (code >= 0x2F800 && code <= 0x2FA1F));
+}
+
+bool
+tok_is_digit(uint32_t code)
+{
+	return IN(digit_ranges, code);
+}
+
+bool
+tok_is_word_character(uint32_t code)
+{
+	return IN(word_ranges, code);
+}
+
+/* Of marks that the library knows. */
+int
+tok_combining_class(uint32_t code)
+{
+	return tok_is_mark(code) ? utf8proc_get_property(code)->combining_class : 0;
+}
+
+/* Does a grapheme end between two letters?  The state is utf8proc's. */
+bool
+tok_grapheme_break(uint32_t before, uint32_t code, int32_t *state)
+{
+	if (before < PLANE && code < PLANE && !has_property(before, IS_JOINED) && !has_property(code, IS_JOINED))
+		return true;
+	return utf8proc_grapheme_break_stateful(before, code, state);
 }
 
 int
-tok_python_lower(uint32_t code, uint32_t out[2])
+tok_lower(uint32_t code, uint32_t out[2])
 {
-	uint32_t	lower;
+	size_t		low = 0;
+	size_t		high = LENGTH(lower_pairs);
 
+	out[0] = code;
 	if (code < 0x80)
 	{
-		out[0] = code >= 'A' && code <= 'Z' ? code + 32 : code;
+		if (code >= 'A' && code <= 'Z')
+			out[0] = code + 32;
 		return 1;
 	}
 	if (code == 0x130)
@@ -76,115 +196,33 @@ tok_python_lower(uint32_t code, uint32_t out[2])
 		out[1] = 0x307;
 		return 2;
 	}
-	lower = utf8proc_tolower(code);
-	out[0] = lower != code && is_assigned(code) ? lower : code;
+	if (code < PLANE && !has_property(code, IS_UPPER))
+		return 1;
+	while (low < high)
+	{
+		size_t		middle = (low + high) / 2;
+
+		if (code > lower_pairs[middle].from)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < LENGTH(lower_pairs) && lower_pairs[low].from == code)
+		out[0] = lower_pairs[low].to;
 	return 1;
 }
 
-static bool
-is_case_ignorable(uint32_t code)
-{
-	return tok_in_ranges(case_ignorable_ranges, LENGTH(case_ignorable_ranges), code);
-}
-
-static bool
-is_cased(uint32_t code)
-{
-	return tok_in_ranges(cased_ranges, LENGTH(cased_ranges), code);
-}
-
-/*
- * A capital sigma becomes the final form behind a cased letter when no cased
- * letter follows, case-ignorable characters looked through on both sides.
- */
-uint32_t
-tok_python_lower_sigma(const uint32_t *codes, size_t count, size_t stride, size_t at)
-{
-	size_t		i = at;
-
-	while (i > 0 && is_case_ignorable(codes[(i - 1) * stride]))
-		i--;
-	if (i == 0 || !is_cased(codes[(i - 1) * stride]))
-		return 0x3C3;
-	for (i = at + 1; i < count && is_case_ignorable(codes[i * stride]); i++)
-		;
-	return i < count && is_cased(codes[i * stride]) ? 0x3C3 : 0x3C2;
-}
-
 int
-tok_python_decompose(uint32_t code, bool compatible, uint32_t out[MOST_PARTS])
+tok_decompose(uint32_t code, bool compatible, uint32_t out[MOST_PARTS])
 {
-	int			boundclass = 0;
-	utf8proc_int32_t *codes = (utf8proc_int32_t *) out;
 	utf8proc_option_t options = UTF8PROC_DECOMPOSE | (compatible ? UTF8PROC_COMPAT : 0);
-	utf8proc_ssize_t n = 1;
+	utf8proc_ssize_t n = 0;
+	int			boundclass = 0;
 
-	if (code >= 0xA0)
-		n = utf8proc_decompose_char(code, codes, MOST_PARTS, options, &boundclass);
-	if (code < 0xA0 || n < 1 || n > MOST_PARTS || (out[0] != code && !is_assigned(code)))
-	{
-		out[0] = code;
-		return 1;
-	}
-	return (int) n;
-}
-
-int
-tok_python_combining(uint32_t code)
-{
-	int			class;
-
-	if (code < 0x300)
-		return 0;
-	class = utf8proc_get_property(code)->combining_class;
-	return class != 0 && is_assigned(code) ? class : 0;
-}
-
-static utf8proc_category_t
-category(uint32_t code)
-{
-	return is_assigned(code) ? utf8proc_category(code) : UTF8PROC_CATEGORY_CN;
-}
-
-bool
-tok_python_is_control(uint32_t code)
-{
-	utf8proc_category_t c;
-
-	if (code < 0x80)
-		return code < 0x20 || code == 0x7F;
-	c = category(code);
-	return c == UTF8PROC_CATEGORY_CN || c == UTF8PROC_CATEGORY_CC || c == UTF8PROC_CATEGORY_CF ||
-		c == UTF8PROC_CATEGORY_CS || c == UTF8PROC_CATEGORY_CO;
-}
-
-bool
-tok_python_is_separator(uint32_t code)
-{
-	return code < 0x80 ? code == ' ' : category(code) == UTF8PROC_CATEGORY_ZS;
-}
-
-bool
-tok_python_is_nonspacing(uint32_t code)
-{
-	return code >= 0x300 && category(code) == UTF8PROC_CATEGORY_MN;
-}
-
-bool
-tok_python_is_punctuation(uint32_t code)
-{
-	utf8proc_category_t c = category(code);
-
-	return c >= UTF8PROC_CATEGORY_PC && c <= UTF8PROC_CATEGORY_PO;
-}
-
-/* What canonical composition makes of two characters that stand together. */
-uint32_t
-tok_python_compose(uint32_t first, uint32_t second)
-{
-	utf8proc_int32_t pair[2] = {(utf8proc_int32_t) first, (utf8proc_int32_t) second};
-
-	if (!is_assigned(first) || !is_assigned(second))
-		return 0;
-	return utf8proc_normalize_utf32(pair, 2, UTF8PROC_COMPOSE | UTF8PROC_STABLE) == 1 ? (uint32_t) pair[0] : 0;
+	if (code >= 0xA0 && TEST(IS_DECOMPOSED, decomposed_ranges, code))
+		n = utf8proc_decompose_char(code, (utf8proc_int32_t *) out, MOST_PARTS, options, &boundclass);
+	if (n >= 1 && n <= MOST_PARTS)
+		return (int) n;
+	out[0] = code;
+	return 1;
 }

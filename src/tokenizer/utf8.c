@@ -2,7 +2,7 @@
  * utf8.c
  *	  Checking, counting and writing UTF-8.
  */
-#include "tokenizer/internal.h"
+#include "tokenizer/characters.h"
 
 #include <string.h>
 
@@ -110,22 +110,4 @@ tok_utf8_encode(uint32_t code, unsigned char *text)
 	text[2] = 0x80 | (code >> 6 & 0x3F);
 	text[3] = 0x80 | (code & 0x3F);
 	return 4;
-}
-
-bool
-tok_check_text(const AlbertText *text, AlbertStatus *status)
-{
-	size_t		valid;
-
-	if (text->size > MAX_TEXT)
-		return AlbertFail(status, ALBERT_TOO_LONG, "text of %zu bytes is too long to be tokenized, the limit is %d",
-						  text->size, MAX_TEXT);
-	valid = tok_utf8_valid(text->data, text->size);
-	if (valid < text->size)
-	{
-		AlbertFail(status, ALBERT_INPUT, "text is not valid UTF-8");
-		return AlbertDetail(status, "The byte 0x%02x at position %zu cannot stand there.",
-							(unsigned char) text->data[valid], valid);
-	}
-	return true;
 }

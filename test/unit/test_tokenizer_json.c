@@ -1,8 +1,7 @@
 /*
  * test_tokenizer_json.c
- *	  Directories without a spiece.model: vocab.txt as BertTokenizer has it, and
- *	  tokenizer.json as the fast tokenizers do, against what the reference makes
- *	  of small files, and of the real tokenizer.json.
+ *	  vocab.txt as BertTokenizerFast has it, and tokenizer.json, against what the
+ *	  reference makes of small files.
  */
 #include "tokenizer_helpers.h"
 
@@ -54,11 +53,11 @@ check_case(Subject *subject, const char *name, const json_t *expected)
 	const json_t *offsets = json_object_get(expected, "offsets");
 	AlbertText	first = {json_string_value(text), json_string_length(text)};
 	AlbertText	second = {json_string_value(pair), json_string_length(pair)};
-	AlbertEncodeOptions options = {ALBERT_TRUNCATE_NONE, 0, true, true};
+	AlbertEncodeOptions options = {.special_tokens = true,.offsets = true};
 	AlbertText	decoded;
 
 	AlbertArenaReset(&subject->arena);
-	CHECK(AlbertTokenizerEncode(&subject->tokenizer, &first, pair == NULL ? NULL : &second, &options, &subject->arena,
+	CHECK(AlbertTokenizerEncode(&subject->tokenizer, &first, second.size == 0 ? NULL : &second, &options, &subject->arena,
 								tokens, &subject->status), "%s: \"%s\": %s", name, first.data, subject->status.message);
 	CHECK(same_ids(json_object_get(expected, "ids"), tokens->ids, tokens->n), "%s: \"%s\": ids differ", name, first.data);
 	if (types != NULL)
@@ -102,81 +101,6 @@ test_expected(const char *const *lines, int count)
 	CHECK(cases > 100, "only %d cases", cases);
 	subject_close(&subject);
 	json_decref(head);
-}
-
-/* ---- the real tokenizer.json ---- */
-
-static void
-check_text(json_t *record, void *context)
-{
-	Subject    *subject = context;
-	AlbertTokens *tokens = &subject->tokens;
-	const char *id = record_string(record, "id");
-	const json_t *ids = json_object_get(record, "hub_ids");
-
-	if (json_is_string(ids))
-		ids = json_object_get(record, "slow_ids");
-	CHECK(subject_encode(subject, record_string(record, "text"), NULL, ALBERT_TRUNCATE_NONE, 0), "%s: %s", id,
-		  subject->status.message);
-	CHECK(same_ids(ids, tokens->ids + 1, tokens->n - 2), "%s: ids differ", id);
-	CHECK(same_offsets(json_object_get(record, "hub_offsets"), tokens->start + 1, tokens->stop + 1, tokens->n - 2),
-		  "%s: offsets differ", id);
-}
-
-static void
-check_pair(json_t *record, void *context)
-{
-	Subject    *subject = context;
-	AlbertTokens *tokens = &subject->tokens;
-	const char *id = record_string(record, "id");
-	const json_t *hub = json_object_get(record, "hub");
-	const json_t *kwargs = json_object_get(record, "kwargs");
-	const char *strategy = record_string(kwargs, "truncation");
-	AlbertTruncation truncation = ALBERT_TRUNCATE_NONE;
-	bool		good;
-
-	if (json_object_get(kwargs, "padding") != NULL)
-		return;					/* padding is the encoder's business */
-	if (json_is_true(json_object_get(kwargs, "truncation")) || (strategy != NULL && strcmp(strategy, "longest_first") == 0))
-		truncation = ALBERT_TRUNCATE_LONGEST;
-	else if (strategy != NULL)
-		truncation = strcmp(strategy, "only_first") == 0 ? ALBERT_TRUNCATE_FIRST : ALBERT_TRUNCATE_SECOND;
-	good = subject_encode(subject, record_string(record, "text"), record_string(record, "text_pair"), truncation,
-						  (int) json_integer_value(json_object_get(kwargs, "max_length")));
-	if (record_string(hub, "error") != NULL)
-	{
-		CHECK(!good && subject->status.code == ALBERT_TOO_LONG, "%s: the reference refuses this", id);
-		return;
-	}
-	CHECK(good, "%s: %s", id, subject->status.message);
-	CHECK(same_ids(json_object_get(hub, "ids"), tokens->ids, tokens->n), "%s: ids differ", id);
-	CHECK(same_types(json_object_get(hub, "token_type_ids"), tokens->types, tokens->n), "%s: types differ", id);
-}
-
-static void
-test_reference(void)
-{
-	char		path[1024];
-	Subject		subject;
-	Files		files;
-	int			n;
-
-	snprintf(path, sizeof(path), "%s/tokenizers/real30k", unit_reference());
-	read_tokenizer_files(path, &files);
-	CHECK(files.files.tokenizer_json.data != NULL, "no tokenizer.json in %s", path);
-	files.files.spiece_model.data = NULL;
-	CHECK(subject_open(&subject, &files.files, 512), "%s %s", subject.status.message, subject.status.detail);
-	snprintf(path, sizeof(path), "%s/goldens", unit_reference());
-	n = for_each_record(path, "tokenizer_real30k.jsonl", check_text, &subject);
-	CHECK(n > 0, "tokenizer_real30k.jsonl");
-	printf("%d texts: ids and offsets equal the fast tokenizer's\n", n);
-	/* decided by the last bit of two scores, as the library's JSON reader rounds them */
-	CHECK(subject_encode(&subject, "oooooooooooooooooooooooooo", NULL, ALBERT_TRUNCATE_NONE, 0) && subject.tokens.n == 10 &&
-		  subject.tokens.ids[2] == 28290 && subject.tokens.ids[5] == 4328 && subject.tokens.ids[8] == 28290,
-		  "sums of scores");
-	CHECK(for_each_record(path, "tokenizer_pairs.jsonl", check_pair, &subject) > 0, "tokenizer_pairs.jsonl");
-	subject_close(&subject);
-	free_tokenizer_files(&files);
 }
 
 /* ---- refusals ---- */
@@ -293,6 +217,5 @@ main(void)
 	test_refusals();
 	test_damage(tokenizer_expected_bert, LENGTH(tokenizer_expected_bert));
 	test_damage(tokenizer_expected_json, LENGTH(tokenizer_expected_json));
-	test_reference();
 	return unit_report();
 }

@@ -98,6 +98,7 @@ test_damaged_files(void)
 
 	snprintf(path, sizeof(path), "%s/tokenizers/small", unit_reference());
 	read_tokenizer_files(path, &real);
+	real.files.tokenizer_json.data = NULL;
 	CHECK(real.files.spiece_model.data != NULL, "no spiece.model in %s", path);
 	if (real.files.spiece_model.data != NULL)
 		mutilate(&real.files, &real.files.spiece_model, "spiece.model with a character map", 300, 4);
@@ -141,14 +142,14 @@ test_refusals(void)
 	put_pieces(&model);
 	put_piece(&model, "the", -1, 1);
 	put_piece(&model, "the", -1, 1);
-	expect("a piece twice", &model, NULL, ALBERT_FORMAT, "same text");
+	expect("a piece twice", &model, NULL, ALBERT_FORMAT, "already defined");
 	model.size = 0;
 	put_pieces(&model);
 	put_piece(&model, "<unk2>", 0, 2);
-	expect("two unknown pieces", &model, NULL, ALBERT_FORMAT, "two unknown");
+	expect("two unknown pieces", &model, NULL, ALBERT_FORMAT, "already defined");
 	model.size = 0;
 	put_piece(&model, "a", -1, 1);
-	expect("no unknown piece", &model, NULL, ALBERT_FORMAT, "no unknown");
+	expect("no unknown piece", &model, NULL, ALBERT_FORMAT, "not defined");
 	model.size = 0;
 	put_pieces(&model);
 	put_piece(&model, "\xff\xfe", -1, 1);
@@ -182,6 +183,39 @@ test_refusals(void)
 	expect("an id beyond all bounds", &model, "{\"added_tokens_decoder\": {\"99999999\": {\"content\": \"x\"}}}",
 		   ALBERT_FORMAT, "added_tokens_decoder");
 	expect("a token of its own", &model, "{\"cls_token\": \"[NEW]\"}", ALBERT_OK, "");
+}
+
+/* ---- the sentencepiece library's module ---- */
+
+static void
+test_library(const char *program)
+{
+	static Buffer model;
+	AlbertTokenizerFiles files = {.spiece_model = {model.data, 0},.sentencepiece = "/nonexistent/albert_sentencepiece.so"};
+	AlbertArena arena;
+	AlbertBytes image;
+	AlbertStatus status;
+	char		path[1024];
+
+	put_pieces(&model);
+	files.spiece_model.size = model.size;
+	AlbertArenaInitMalloc(&arena);
+	CHECK(!AlbertTokenizerCompile(&files, 512, &arena, &image, &status) && status.code == ALBERT_UNSUPPORTED &&
+		  strstr(status.detail, "/nonexistent/albert_sentencepiece.so") != NULL &&
+		  strstr(status.hint, "libsentencepiece") != NULL, "without the library: %s %s", status.message, status.detail);
+
+	/* one that cuts otherwise than the scores say is found out */
+	snprintf(path, sizeof(path), "%.*s/wrong_sentencepiece.so", (int) (strrchr(program, '/') - program), program);
+	files.sentencepiece = path;
+	model.size = 0;
+	for (int i = 0; i < 10; i++)
+		put_piece(&model, "x", 0, 1);
+	files.spiece_model.size = model.size;
+	CHECK(!AlbertTokenizerCompile(&files, 512, &arena, &image, &status) && status.code == ALBERT_FORMAT &&
+		  strstr(status.message, "cut otherwise") != NULL &&
+		  strstr(status.detail, "\"\xe2\x96\x81the\", by the library \"\xe2\x96\x81 t h e\"") != NULL,
+		  "a library that cuts otherwise: %s %s", status.message, status.detail);
+	AlbertArenaFree(&arena);
 }
 
 /* An image whose header does not fit is refused before anything is read through it. */
@@ -226,10 +260,11 @@ test_images(void)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	test_damaged_files();
 	test_refusals();
+	test_library(argv[0]);
 	test_images();
 	return unit_report();
 }

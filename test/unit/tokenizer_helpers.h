@@ -101,13 +101,13 @@ subject_close(Subject *subject)
 	AlbertArenaFree(&subject->arena);
 }
 
-/* text and pair are NUL-terminated; special tokens and offsets always. */
+/* text and pair are NUL-terminated, an empty pair is none, as where transformers encodes one; special tokens and offsets always. */
 static inline bool
 subject_encode(Subject *subject, const char *text, const char *pair, AlbertTruncation truncation, int max_length)
 {
-	AlbertEncodeOptions options = {truncation, max_length, true, true};
+	AlbertEncodeOptions options = {.truncation = truncation,.max_length = max_length,.special_tokens = true,.offsets = true};
 	AlbertText	first = {text, strlen(text)};
-	AlbertText	second = {pair, pair == NULL ? 0 : strlen(pair)};
+	AlbertText	second = {pair == NULL || *pair == '\0' ? NULL : pair, pair == NULL ? 0 : strlen(pair)};
 
 	AlbertArenaReset(&subject->arena);
 	return AlbertTokenizerEncode(&subject->tokenizer, &first, &second, &options, &subject->arena,

@@ -1,0 +1,65 @@
+/*
+ * characters.h
+ *	  UTF-8, and characters as Hugging Face's fast tokenizers know them.
+ */
+#ifndef ALBERT_TOKENIZER_CHARACTERS_H
+#define ALBERT_TOKENIZER_CHARACTERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define MOST_PARTS		18		/* of a decomposition */
+
+/* utf8.c */
+extern size_t tok_utf8_valid(const char *text, size_t size);	/* how many bytes are; size if all */
+extern size_t tok_utf8_count(const char *text, size_t size);	/* code points */
+extern size_t tok_utf8_encode(uint32_t code, unsigned char *text);	/* bytes written, up to 4 */
+
+/* Bytes of the character that starts with this one; the text is valid. */
+static inline size_t
+tok_utf8_length(unsigned char lead)
+{
+	return lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+/* Decode one character of valid UTF-8; returns the bytes taken. */
+static inline size_t
+tok_utf8_decode(const char *text, uint32_t *code)
+{
+	const unsigned char *p = (const unsigned char *) text;
+
+	if (p[0] < 0x80)
+	{
+		*code = p[0];
+		return 1;
+	}
+	if (p[0] < 0xE0)
+	{
+		*code = (p[0] & 0x1Fu) << 6 | (p[1] & 0x3Fu);
+		return 2;
+	}
+	if (p[0] < 0xF0)
+	{
+		*code = (p[0] & 0x0Fu) << 12 | (p[1] & 0x3Fu) << 6 | (p[2] & 0x3Fu);
+		return 3;
+	}
+	*code = (p[0] & 0x07u) << 18 | (p[1] & 0x3Fu) << 12 | (p[2] & 0x3Fu) << 6 | (p[3] & 0x3Fu);
+	return 4;
+}
+
+/* unicode.c */
+extern bool tok_is_space(uint32_t code);	/* the White_Space property */
+extern bool tok_is_mark(uint32_t code); /* general category M* */
+extern bool tok_is_nonspacing(uint32_t code);	/* general category Mn */
+extern bool tok_is_control(uint32_t code);
+extern bool tok_is_punctuation(uint32_t code);
+extern bool tok_is_ideograph(uint32_t code);
+extern bool tok_is_digit(uint32_t code);	/* Python's str.isdigit() */
+extern bool tok_is_word_character(uint32_t code);	/* \w of a regular expression */
+extern bool tok_grapheme_break(uint32_t before, uint32_t code, int32_t *state);
+extern int	tok_combining_class(uint32_t code);
+extern int	tok_lower(uint32_t code, uint32_t out[2]);	/* codes written */
+extern int	tok_decompose(uint32_t code, bool compatible, uint32_t out[MOST_PARTS]);	/* codes written */
+
+#endif							/* ALBERT_TOKENIZER_CHARACTERS_H */

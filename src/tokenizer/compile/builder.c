@@ -1,0 +1,270 @@
+/*
+ * builder.c
+ *	  Collecting the parts of an image and laying them out.
+ */
+#include "tokenizer/compile/compile.h"
+
+#include <string.h>
+
+static bool
+no_memory(Builder *builder)
+{
+	return AlbertFail(builder->status, ALBERT_NO_MEMORY, "out of memory");
+}
+
+/* Make *items hold at least need items of a size, with room to spare. */
+static bool
+grow(Builder *builder, void **items, size_t used, size_t need, size_t size, size_t *room)
+{
+	size_t		wanted = need + need / 2 + 64;
+	void	   *fresh;
+
+	if (need <= *room)
+		return true;
+	fresh = AlbertArenaArray(builder->arena, wanted, size);
+	if (fresh == NULL)
+		return no_memory(builder);
+	if (used > 0)
+		memcpy(fresh, *items, used * size);
+	*items = fresh;
+	*room = wanted;
+	return true;
+}
+
+/* Append a piece; its text is not copied and must outlive the builder. */
+bool
+tok_builder_piece(Builder *builder, const char *text, size_t size, double score, uint32_t flags)
+{
+	size_t		room = builder->piece_room;
+	void	   *items = builder->pieces;
+	Piece	   *piece;
+
+	if (builder->piece_count >= MAX_PIECES)
+		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary has more than %d pieces", MAX_PIECES);
+	if (!grow(builder, &items, builder->piece_count, builder->piece_count + 1, sizeof(Piece), &room))
+		return false;
+	builder->pieces = items;
+	builder->piece_room = (int32_t) room;
+	piece = &builder->pieces[builder->piece_count++];
+	piece->text = text;
+	piece->size = (uint32_t) size;
+	piece->flags = flags;
+	piece->score = score;
+	return true;
+}
+
+/* Append a NUL-terminated string to the strings' section. */
+bool
+tok_builder_string(Builder *builder, const char *text, size_t size, uint32_t *offset)
+{
+	void	   *items = builder->strings;
+
+	if (!grow(builder, &items, builder->strings_size, builder->strings_size + size + 1, 1,
+			  &builder->strings_room))
+		return false;
+	builder->strings = items;
+	*offset = (uint32_t) builder->strings_size;
+	if (size > 0)
+		memcpy(builder->strings + builder->strings_size, text, size);
+	builder->strings_size += size;
+	builder->strings[builder->strings_size++] = '\0';
+	return true;
+}
+
+/* Append a string to the steps' codes. */
+static bool
+add_codes(Builder *builder, const char *text, uint32_t *first, uint32_t *count)
+{
+	size_t		size = text == NULL ? 0 : strlen(text);
+	void	   *items = builder->codes;
+
+	if (!grow(builder, &items, builder->code_count, builder->code_count + size, sizeof(uint32_t), &builder->code_room))
+		return false;
+	builder->codes = items;
+	*first = (uint32_t) builder->code_count;
+	for (size_t at = 0; at < size;)
+		at += tok_utf8_decode(text + at, &builder->codes[builder->code_count++]);
+	*count = (uint32_t) builder->code_count - *first;
+	return true;
+}
+
+/* Add a step; its strings may be NULL. */
+bool
+tok_builder_step(Builder *builder, Operation operation, const char *first, const char *second)
+{
+	Step	   *step = &builder->steps[builder->step_count];
+
+	if (builder->step_count == MOST_STEPS)
+		return AlbertFail(builder->status, ALBERT_UNSUPPORTED,
+						  "the tokenizer has more than %d steps, which is not supported", MOST_STEPS);
+	builder->step_count++;
+	step->operation = operation;
+	return add_codes(builder, first, &step->first, &step->first_count) &&
+		add_codes(builder, second, &step->second, &step->second_count);
+}
+
+/* Add an item to the template; those for a text come first, then header.template_single is to be set. */
+bool
+tok_builder_item(Builder *builder, TemplateWhat what, int32_t id, int32_t type)
+{
+	if (builder->item_count == MOST_ITEMS)
+		return AlbertFail(builder->status, ALBERT_UNSUPPORTED,
+						  "the tokenizer's template has more than %d items, which is not supported", MOST_ITEMS);
+	builder->items[builder->item_count++] = (TemplateItem) {what, id, type};
+	builder->has_template = true;
+	return true;
+}
+
+int32_t
+tok_builder_find(const Builder *builder, const char *text, size_t size)
+{
+	const int32_t *slots = builder->sections[SECTION_HASH].data;
+	uint32_t	mask = (uint32_t) builder->header.hash_size - 1;
+
+	if (slots == NULL)
+		return -1;
+	for (uint32_t at = tok_hash(text, size) & mask; slots[at] >= 0; at = (at + 1) & mask)
+	{
+		const Piece *piece = &builder->pieces[slots[at]];
+
+		if (piece->size == size && (size == 0 || memcmp(piece->text, text, size) == 0))
+			return slots[at];
+	}
+	return -1;
+}
+
+/* Make the hash table of the pieces there are now; of pieces that share their text the last is found. */
+bool
+tok_builder_hash(Builder *builder)
+{
+	uint32_t	size = 16;
+	uint32_t	mask;
+	int32_t    *slots;
+
+	while (size < (uint32_t) builder->piece_count * 2 + 64)
+		size *= 2;
+	mask = size - 1;
+	slots = AlbertArenaArray(builder->arena, size, sizeof(int32_t));
+	if (slots == NULL)
+		return no_memory(builder);
+	memset(slots, 0xFF, size * sizeof(int32_t));
+	builder->header.hash_size = (int32_t) size;
+	builder->sections[SECTION_HASH] = (AlbertBytes) {slots, size * sizeof(int32_t)};
+	for (int32_t id = 0; id < builder->piece_count; id++)
+	{
+		const Piece *piece = &builder->pieces[id];
+		uint32_t	at;
+
+		if (piece->text == NULL)
+			continue;
+		for (at = tok_hash(piece->text, piece->size) & mask; slots[at] >= 0; at = (at + 1) & mask)
+		{
+			const Piece *other = &builder->pieces[slots[at]];
+
+			if (other->size == piece->size &&
+				(piece->size == 0 || memcmp(other->text, piece->text, piece->size) == 0))
+				break;
+		}
+		slots[at] = id;
+	}
+	return true;
+}
+
+/* A tokenizer bound to the builder's sections so far. */
+void
+tok_builder_probe(Builder *builder, AlbertTokenizer *probe)
+{
+	builder->sections[SECTION_STEPS] = (AlbertBytes) {builder->steps, builder->step_count * sizeof(Step)};
+	builder->sections[SECTION_STEP_CODES] = (AlbertBytes) {builder->codes, builder->code_count * sizeof(uint32_t)};
+	memset(probe, 0, sizeof(*probe));
+	probe->image = &builder->header;
+	for (int i = 0; i < SECTION_COUNT; i++)
+	{
+		builder->header.sections[i].size = builder->sections[i].size;
+		probe->tables[i] = builder->sections[i].data;
+	}
+}
+
+/* The sections that tell a piece's text and kind by its id. */
+static bool
+lay_out_pieces(Builder *builder)
+{
+	size_t		n = builder->piece_count;
+	size_t		bytes = 0;
+	uint32_t   *offsets = AlbertArenaArray(builder->arena, n + 1, sizeof(uint32_t));
+	uint8_t    *flags = AlbertArenaArray(builder->arena, n, 1);
+	double	   *scores = AlbertArenaArray(builder->arena, n, sizeof(double));
+	char	   *text;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += builder->pieces[i].text == NULL ? 0 : builder->pieces[i].size;
+	if (bytes > UINT32_MAX)
+		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary is too large");
+	text = AlbertArenaAlloc(builder->arena, bytes);
+	if (offsets == NULL || flags == NULL || scores == NULL || text == NULL)
+		return no_memory(builder);
+	bytes = 0;
+	for (size_t i = 0; i < n; i++)
+	{
+		const Piece *piece = &builder->pieces[i];
+
+		offsets[i] = (uint32_t) bytes;
+		flags[i] = piece->text == NULL ? 0 : (uint8_t) piece->flags;
+		scores[i] = piece->score;
+		if (piece->text != NULL && piece->size > 0)
+		{
+			memcpy(text + bytes, piece->text, piece->size);
+			bytes += piece->size;
+		}
+	}
+	offsets[n] = (uint32_t) bytes;
+	builder->sections[SECTION_PIECE_OFFSETS] = (AlbertBytes) {offsets, (n + 1) * sizeof(uint32_t)};
+	builder->sections[SECTION_PIECE_BYTES] = (AlbertBytes) {text, bytes};
+	builder->sections[SECTION_PIECE_FLAGS] = (AlbertBytes) {flags, n};
+	if (builder->header.model == MODEL_UNIGRAM)
+		builder->sections[SECTION_SCORES] = (AlbertBytes) {scores, n * sizeof(double)};
+	return true;
+}
+
+static size_t
+round_up(size_t size)
+{
+	return (size + IMAGE_ALIGN - 1) & ~(size_t) (IMAGE_ALIGN - 1);
+}
+
+bool
+tok_builder_layout(Builder *builder, AlbertBytes *image)
+{
+	ImageHeader *header = &builder->header;
+	size_t		size = round_up(sizeof(ImageHeader));
+	char	   *out;
+
+	builder->sections[SECTION_STRINGS] = (AlbertBytes) {builder->strings, builder->strings_size};
+	builder->sections[SECTION_STEPS] = (AlbertBytes) {builder->steps, builder->step_count * sizeof(Step)};
+	builder->sections[SECTION_STEP_CODES] = (AlbertBytes) {builder->codes, builder->code_count * sizeof(uint32_t)};
+	builder->sections[SECTION_TEMPLATE] = (AlbertBytes) {builder->items, builder->item_count * sizeof(TemplateItem)};
+	if (!lay_out_pieces(builder))
+		return false;
+	memcpy(header->magic, IMAGE_MAGIC, sizeof(header->magic));
+	header->version = IMAGE_VERSION;
+	header->header_size = sizeof(ImageHeader);
+	header->vocab_size = builder->piece_count;
+	for (int i = 0; i < SECTION_COUNT; i++)
+	{
+		header->sections[i].offset = size;
+		header->sections[i].size = builder->sections[i].size;
+		size = round_up(size + builder->sections[i].size);
+	}
+	header->image_size = size;
+
+	out = AlbertArenaAllocZero(builder->arena, size);
+	if (out == NULL)
+		return no_memory(builder);
+	memcpy(out, header, sizeof(ImageHeader));
+	for (int i = 0; i < SECTION_COUNT; i++)
+		if (builder->sections[i].size > 0)
+			memcpy(out + header->sections[i].offset, builder->sections[i].data, builder->sections[i].size);
+	image->data = out;
+	image->size = size;
+	return true;
+}

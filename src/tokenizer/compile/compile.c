@@ -1,0 +1,94 @@
+/*
+ * compile.c
+ *	  From a model directory's files to an image: as in AutoTokenizer, a
+ *	  tokenizer.json rules where there is one.
+ */
+#include "tokenizer/compile/compile.h"
+
+#include <string.h>
+
+/* The smaller of what the tokenizer and the model allow. */
+static void
+settle_max_length(Builder *builder, int model_max_positions)
+{
+	double		length = builder->settings.model_max_length;
+
+	if (model_max_positions > 0 && (length == 0 || length > model_max_positions))
+		length = model_max_positions;
+	if (length == 0 || length > MAX_TEXT)
+		length = MAX_TEXT;
+	builder->header.max_length = (int32_t) length;
+}
+
+/* ALBERT's and BERT's way to put special tokens around a text or a pair. */
+static bool
+add_template(Builder *builder)
+{
+	int32_t		cls = builder->header.cls_id;
+	int32_t		sep = builder->header.sep_id;
+
+	for (int pair = 0; pair < 2; pair++)
+	{
+		if (!tok_builder_item(builder, TEMPLATE_SPECIAL, cls, 0) ||
+			!tok_builder_item(builder, TEMPLATE_FIRST, -1, 0) ||
+			!tok_builder_item(builder, TEMPLATE_SPECIAL, sep, 0))
+			return false;
+		if (!pair)
+			builder->header.template_single = builder->item_count;
+	}
+	return tok_builder_item(builder, TEMPLATE_SECOND, -1, 1) && tok_builder_item(builder, TEMPLATE_SPECIAL, sep, 1);
+}
+
+static bool
+check_special_tokens(Builder *builder)
+{
+	if (builder->header.cls_id < 0 || builder->header.sep_id < 0)
+		return AlbertFail(builder->status, ALBERT_FORMAT, "the tokenizer has no %s token",
+						  builder->header.cls_id < 0 ? "classification" : "separator");
+	if (!builder->has_template && !add_template(builder))
+		return false;
+	for (int32_t i = 0; i < builder->item_count; i++)
+	{
+		int32_t		id = builder->items[i].id;
+
+		if (builder->items[i].what == TEMPLATE_SPECIAL &&
+			(id >= builder->piece_count || builder->pieces[id].text == NULL))
+		{
+			AlbertFail(builder->status, ALBERT_FORMAT, "tokenizer.json is malformed");
+			return AlbertDetail(builder->status, "Its template names the token id %d, which is not in the vocabulary.", id);
+		}
+	}
+	return true;
+}
+
+bool
+AlbertTokenizerCompile(const AlbertTokenizerFiles *files, int model_max_positions,
+					   AlbertArena *arena, AlbertBytes *image, AlbertStatus *status)
+{
+	Builder    *builder = AlbertArenaAllocZero(arena, sizeof(Builder));
+	uint32_t	empty;
+	bool		good;
+
+	if (builder == NULL)
+		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+	builder->arena = arena;
+	builder->status = status;
+	builder->header.pad_id = builder->header.unk_id = builder->header.model_unk_id = -1;
+	builder->header.cls_id = builder->header.sep_id = builder->header.mask_id = -1;
+	if (!tok_builder_string(builder, "", 0, &empty))
+		return false;
+	if (files->tokenizer_json.data != NULL)
+		good = tok_compile_json(builder, files);
+	else if (files->spiece_model.data != NULL)
+		good = tok_compile_spiece(builder, files);
+	else if (files->vocab_txt.data != NULL)
+		good = tok_compile_vocab(builder, files);
+	else
+		good = AlbertFail(status, ALBERT_NOT_FOUND, "the model has no tokenizer");
+	if (!good || !tok_builder_added(builder) || !check_special_tokens(builder) || !tok_builder_ascii(builder))
+		return false;
+	settle_max_length(builder, model_max_positions);
+	builder->header.flags |= (builder->settings.clean_up_spaces ? TOKENIZER_CLEAN_UP : 0) |
+		(builder->settings.truncate_left ? TOKENIZER_TRUNCATE_LEFT : 0);
+	return tok_builder_layout(builder, image);
+}

@@ -1,0 +1,91 @@
+/*
+ * bind.c
+ *	  Binding to an image: checking it, and pointing into it.
+ */
+#include "tokenizer/image.h"
+
+#include <string.h>
+
+static bool
+bad_image(AlbertStatus *status, const char *detail)
+{
+	AlbertFail(status, ALBERT_FORMAT, "the tokenizer's image is damaged");
+	return AlbertDetail(status, "%s", detail);
+}
+
+static bool
+check_ids(const ImageHeader *header)
+{
+	int32_t		n = header->vocab_size;
+
+	return header->pad_id < n && header->unk_id < n && header->mask_id < n && header->model_unk_id < n &&
+		header->cls_id < n && header->sep_id < n && header->cls_id >= 0 && header->sep_id >= 0;
+}
+
+/* Do the sections lie in the image, and have those whose items are counted elsewhere as many? */
+static bool
+check_sections(const ImageHeader *header)
+{
+	size_t		n = header->vocab_size;
+
+	for (int i = 0; i < SECTION_COUNT; i++)
+	{
+		const SectionPlace *place = &header->sections[i];
+
+		if (place->offset > header->image_size || place->size > header->image_size - place->offset ||
+			place->offset % IMAGE_ALIGN != 0)
+			return false;
+	}
+	return header->sections[SECTION_PIECE_OFFSETS].size == (n + 1) * sizeof(uint32_t) &&
+		header->sections[SECTION_PIECE_FLAGS].size == n &&
+		(header->model != MODEL_UNIGRAM || header->sections[SECTION_SCORES].size == n * sizeof(double)) &&
+		header->sections[SECTION_HASH].size == header->hash_size * sizeof(int32_t) &&
+		header->template_single <= SECTION_ITEMS(header, SECTION_TEMPLATE, TemplateItem) &&
+		header->normalizer_count <= SECTION_ITEMS(header, SECTION_STEPS, Step);
+}
+
+static bool
+check_strings(const ImageHeader *header, const char *strings)
+{
+	size_t		size = header->sections[SECTION_STRINGS].size;
+
+	return size > 0 && strings[size - 1] == '\0' && header->mask_string < size &&
+		header->continuing_string < size;
+}
+
+bool
+AlbertTokenizerBind(const void *image, size_t size, AlbertTokenizer *tokenizer, AlbertStatus *status)
+{
+	const ImageHeader *header = image;
+	const char *base = image;
+
+	memset(tokenizer, 0, sizeof(*tokenizer));
+	if (image == NULL || size < sizeof(ImageHeader) || (uintptr_t) image % sizeof(uint64_t) != 0)
+		return bad_image(status, "It is too short or not aligned.");
+	if (memcmp(header->magic, IMAGE_MAGIC, sizeof(header->magic)) != 0 || header->version != IMAGE_VERSION ||
+		header->header_size != sizeof(ImageHeader))
+		return bad_image(status, "It was not made by this version.");
+	if (header->image_size > size || header->vocab_size <= 0 || header->vocab_size > MAX_PIECES ||
+		header->hash_size <= header->vocab_size || (header->hash_size & (header->hash_size - 1)) != 0 ||
+		header->max_length <= 0 || header->template_single < 0 ||
+		header->normalizer_count < 0)
+		return bad_image(status, "Its counts make no sense.");
+	if (!check_sections(header) || !check_ids(header) ||
+		!check_strings(header, base + header->sections[SECTION_STRINGS].offset))
+		return bad_image(status, "Its sections do not fit.");
+
+	tokenizer->image = image;
+	tokenizer->image_size = header->image_size;
+	tokenizer->vocab_size = header->vocab_size;
+	tokenizer->max_length = header->max_length;
+	tokenizer->pad_id = header->pad_id;
+	tokenizer->unk_id = header->unk_id;
+	tokenizer->cls_id = header->cls_id;
+	tokenizer->sep_id = header->sep_id;
+	tokenizer->mask_id = header->mask_id;
+	tokenizer->clean_up_spaces = (header->flags & TOKENIZER_CLEAN_UP) != 0;
+	for (int i = 0; i < SECTION_COUNT; i++)
+		tokenizer->tables[i] = base + header->sections[i].offset;
+	tokenizer->mask_token = tok_string(tokenizer, header->mask_string);
+	return true;
+}

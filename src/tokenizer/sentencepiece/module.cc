@@ -1,0 +1,120 @@
+/*
+ * module.cc
+ *	  The sentencepiece library behind a C interface; no exception leaves it.
+ */
+#include "tokenizer/sentencepiece/module.h"
+
+#include <sentencepiece_processor.h>
+
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+#include <vector>
+
+struct AlbertSpiece
+{
+	sentencepiece::SentencePieceProcessor processor;
+};
+
+static void
+tell(char *problem, size_t size, const char *text)
+{
+	if (size > 0)
+		std::snprintf(problem, size, "%s", text);
+}
+
+static AlbertSpiece *
+open_model(const void *data, size_t size, char *problem, size_t problem_size)
+{
+	AlbertSpiece *model = nullptr;
+
+	try
+	{
+		model = new AlbertSpiece;
+		const auto status = model->processor.LoadFromSerializedProto(
+			absl::string_view(static_cast<const char *>(data), size));
+
+		if (status.ok())
+			return model;
+		tell(problem, problem_size, status.ToString().c_str());
+	}
+	catch (const std::exception &error)
+	{
+		tell(problem, problem_size, error.what());
+	}
+	catch (...)
+	{
+		tell(problem, problem_size, "unknown exception");
+	}
+	delete model;
+	return nullptr;
+}
+
+static void
+close_model(AlbertSpiece *model)
+{
+	delete model;
+}
+
+static int
+piece_count(const AlbertSpiece *model)
+{
+	try
+	{
+		return model->processor.GetPieceSize();
+	}
+	catch (...)
+	{
+		return 0;
+	}
+}
+
+static int
+get_piece(const AlbertSpiece *model, int id, AlbertSpiecePiece *piece)
+{
+	try
+	{
+		const sentencepiece::SentencePieceProcessor &processor = model->processor;
+
+		if (id < 0 || id >= processor.GetPieceSize())
+			return 0;
+		const std::string &text = processor.IdToPiece(id);
+
+		piece->text = text.data();
+		piece->size = text.size();
+		piece->score = processor.GetScore(id);
+		piece->type = processor.IsUnknown(id) ? ALBERT_SPIECE_UNKNOWN :
+			processor.IsControl(id) ? ALBERT_SPIECE_CONTROL :
+			processor.IsByte(id) ? ALBERT_SPIECE_BYTE :
+			processor.IsUnused(id) ? ALBERT_SPIECE_UNUSED : ALBERT_SPIECE_NORMAL;
+		return 1;
+	}
+	catch (...)
+	{
+		return 0;
+	}
+}
+
+static int
+encode(const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, int room)
+{
+	try
+	{
+		std::vector<int> found;
+
+		if (!model->processor.Encode(absl::string_view(text, size), &found).ok())
+			return -1;
+		for (size_t i = 0; i < found.size() && i < static_cast<size_t>(room); i++)
+			ids[i] = found[i];
+		return static_cast<int>(found.size());
+	}
+	catch (...)
+	{
+		return -1;
+	}
+}
+
+extern "C" __attribute__((visibility("default"))) const AlbertSpieceTable AlbertSpieceFunctions = {
+	ALBERT_SPIECE_VERSION, open_model, close_model, piece_count, get_piece, encode
+};

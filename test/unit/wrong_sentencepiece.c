@@ -1,0 +1,58 @@
+/*
+ * wrong_sentencepiece.c
+ *	  A module in the place of the sentencepiece library's that cuts every text
+ *	  into its letters, though it has a likelier piece.
+ */
+#include <string.h>
+
+#include "tokenizer/sentencepiece/module.h"
+
+/* What the file says is not looked at. */
+static const char *const texts[] = {"<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]", "\xe2\x96\x81", "\xe2\x96\x81the", "t", "h", "e"};
+
+#define PIECES	((int) (sizeof(texts) / sizeof(texts[0])))
+
+static AlbertSpiece *
+open_model(const void *data, size_t size, char *problem, size_t problem_size)
+{
+	return (AlbertSpiece *) texts;
+}
+
+static void
+close_model(AlbertSpiece *model)
+{
+}
+
+static int
+piece_count(const AlbertSpiece *model)
+{
+	return PIECES;
+}
+
+static int
+get_piece(const AlbertSpiece *model, int id, AlbertSpiecePiece *piece)
+{
+	piece->text = texts[id];
+	piece->size = strlen(texts[id]);
+	piece->score = id == 6 ? -1 : -5;
+	piece->type = id == 1 ? ALBERT_SPIECE_UNKNOWN : id < 5 ? ALBERT_SPIECE_CONTROL : ALBERT_SPIECE_NORMAL;
+	return 1;
+}
+
+static int
+encode(const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, int room)
+{
+	int			n = 0;
+
+	ids[n++] = 5;
+	for (size_t i = 0; i < size && n < room; i++)
+		for (int id = 7; id < PIECES; id++)
+			if (texts[id][0] == text[i])
+				ids[n++] = id;
+	return n;
+}
+
+extern const AlbertSpieceTable AlbertSpieceFunctions;
+const AlbertSpieceTable AlbertSpieceFunctions = {
+	ALBERT_SPIECE_VERSION, open_model, close_model, piece_count, get_piece, encode
+};
