@@ -218,7 +218,7 @@ require_same_model(TableRun *run, const AlbertBinding *binding)
 	MemoryContext old;
 	const char *digest;
 
-	if (binding->slot == run->slot && binding->generation == run->generation)
+	if (binding->generation == run->generation)
 		return;
 	old = MemoryContextSwitchTo(run->batch_context);
 	digest = model_digest(binding->name);
@@ -232,7 +232,6 @@ require_same_model(TableRun *run, const AlbertBinding *binding)
 				 errhint("Empty the column, and call albert_embed_table again.")));
 	if (digest != NULL)
 		run->digest = MemoryContextStrdup(run->context, digest);
-	run->slot = binding->slot;
 	run->generation = binding->generation;
 }
 

@@ -102,7 +102,6 @@ typedef struct TableRun
 
 	/* the model as it was loaded first, and which load that was */
 	const char *digest;
-	int			slot;
 	uint64		generation;
 
 	/* of this transaction */

@@ -9,21 +9,6 @@
 
 #include <string.h>
 
-const char	AlbertTextMagic[8] = "ALBTEXT";
-const char	AlbertWeightsMagic[8] = "ALBWGHT";
-
-/* FNV-1a over what the layout depends on. */
-uint64_t
-AlbertShapeHash(const ModelShape *shape)
-{
-	const unsigned char *bytes = (const unsigned char *) shape;
-	uint64_t	hash = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < sizeof(*shape); i++)
-		hash = (hash ^ bytes[i]) * UINT64_C(1099511628211);
-	return hash;
-}
-
 typedef struct Builder
 {
 	const AlbertSource *source;
@@ -90,17 +75,11 @@ build_tensor(const Builder *builder, const Matrix *matrix, int which, AlbertStat
 }
 
 static void
-build_header(const AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
-			 const Layout *layout, char *image)
+build_places(const AlbertKernels *kernels, AlbertPrecision precision, const Layout *layout, char *image)
 {
 	WeightsImage *header = (WeightsImage *) image;
 	ImageSpan  *spans;
 
-	memcpy(header->header.magic, AlbertWeightsMagic, sizeof(header->header.magic));
-	header->header.version = IMAGE_VERSION;
-	header->header.endian = IMAGE_ENDIAN;
-	header->header.size = layout->size;
-	header->header.shape_hash = AlbertShapeHash(&source->shape);
 	header->kernels_id = kernels->id;
 	header->precision = precision;
 	header->nmatrices = layout->n;
@@ -147,7 +126,7 @@ build_weights(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecisio
 	builder.rows = AlbertArenaAlloc(source->arena, row_bytes);
 	if (builder.raw == NULL || builder.rows == NULL)
 		return AlbertNoMemory(status);
-	build_header(source, kernels, precision, &layout, image);
+	build_places(kernels, precision, &layout, image);
 	for (int i = 0; i < layout.n; i++)
 		for (int which = 0; which < layout.matrices[i].ntensors; which++)
 			if (!build_tensor(&builder, &layout.matrices[i], which, status))
@@ -176,13 +155,23 @@ AlbertImageBuild(AlbertSource *source, AlbertPart part, const AlbertKernels *ker
 				 AlbertPrecision precision, void *dest, size_t size,
 				 const volatile sig_atomic_t *interrupt, AlbertStatus *status)
 {
+	ImageHeader *header = dest;
 	AlbertArenaMark mark;
 	bool		ok;
 
 	if (part == ALBERT_PART_TEXT)
-		return AlbertTextImageBuild(source, dest, size, status);
-	mark = AlbertArenaGetMark(source->arena);
-	ok = build_weights(source, kernels, precision, dest, size, interrupt, status);
-	AlbertArenaRewind(source->arena, mark);
-	return ok;
+		ok = AlbertTextImageBuild(source, dest, size, status);
+	else
+	{
+		mark = AlbertArenaGetMark(source->arena);
+		ok = build_weights(source, kernels, precision, dest, size, interrupt, status);
+		AlbertArenaRewind(source->arena, mark);
+	}
+	if (!ok)
+		return false;
+	memcpy(header->magic, IMAGE_MAGIC, sizeof(IMAGE_MAGIC));
+	header->version = IMAGE_VERSION;
+	header->part = part;
+	header->size = size;
+	return true;
 }

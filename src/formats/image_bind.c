@@ -13,14 +13,14 @@ bad_image(AlbertStatus *status, const char *what)
 }
 
 static bool
-check_header(const ImageHeader *header, const char *magic, size_t least, size_t size,
+check_header(const ImageHeader *header, AlbertPart part, size_t least, size_t size,
 			 AlbertStatus *status)
 {
 	if (((uintptr_t) header & (ALBERT_ALIGN - 1)) != 0)
 		return bad_image(status, "it is not aligned");
-	if (size < least || memcmp(header->magic, magic, sizeof(header->magic)) != 0)
+	if (size < least || memcmp(header->magic, IMAGE_MAGIC, sizeof(IMAGE_MAGIC)) != 0 || header->part != part)
 		return bad_image(status, "it does not begin as one");
-	if (header->version != IMAGE_VERSION || header->endian != IMAGE_ENDIAN)
+	if (header->version != IMAGE_VERSION)
 		return bad_image(status, "it is of another version");
 	if (header->size > size || header->size < least)
 		return bad_image(status, "its size is wrong");
@@ -97,12 +97,10 @@ static bool
 bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *model,
 		  AlbertTokenizer *tokenizer, AlbertStatus *status)
 {
-	if (!check_header(&image->header, AlbertTextMagic, sizeof(TextImage), size, status) ||
+	if (!check_header(&image->header, ALBERT_PART_TEXT, sizeof(TextImage), size, status) ||
 		!check_shape(&image->shape, status) ||
 		!bind_strings(image, arena, model, status))
 		return false;
-	if (image->header.shape_hash != AlbertShapeHash(&image->shape))
-		return bad_image(status, "hash of the shape");
 	if (!inside(&image->tokenizer, &image->header))
 		return bad_image(status, "place of the tokenizer");
 	model->config = &image->shape.config;
@@ -118,7 +116,10 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 
 /* ---- weights ---- */
 
-/* The image's own table of places must be what this code would lay out. */
+/*
+ * The image's own table of places must be what this code would lay out for the
+ * text's shape, so that weights of another shape are refused.
+ */
 static bool
 check_matrices(const WeightsImage *image, const Layout *layout, AlbertStatus *status)
 {
@@ -157,10 +158,8 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 	Layout		layout;
 	bool		ok;
 
-	if (!check_header(&image->header, AlbertWeightsMagic, sizeof(WeightsImage), size, status))
+	if (!check_header(&image->header, ALBERT_PART_WEIGHTS, sizeof(WeightsImage), size, status))
 		return false;
-	if (image->header.shape_hash != text->header.shape_hash)
-		return bad_image(status, "the weights are of another model");
 	if (!bind_kernels(image, model, status))
 		return false;
 	layers = AlbertArenaAllocZero(arena, nlayers * sizeof(AlbertLayer));

@@ -146,10 +146,6 @@ AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus
 	if (image->header.size != size)
 		return AlbertFail(status, ALBERT_INTERNAL, "image of the texts has %zu bytes, not %zu",
 						  (size_t) image->header.size, size);
-	memcpy(image->header.magic, AlbertTextMagic, sizeof(image->header.magic));
-	image->header.version = IMAGE_VERSION;
-	image->header.endian = IMAGE_ENDIAN;
-	image->header.shape_hash = AlbertShapeHash(&source->shape);
 	image->shape = source->shape;
 	image->parameters = source->info.parameters;
 	memcpy(image->architecture, source->config.architecture, sizeof(image->architecture));

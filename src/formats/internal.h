@@ -365,16 +365,16 @@ struct AlbertSource
 
 /* ---- image layout ---- */
 
-#define IMAGE_VERSION	3
-#define IMAGE_ENDIAN	0x01020304
+#define IMAGE_MAGIC		"ALBERT"
+#define IMAGE_VERSION	4
 
+/* What every image begins with; AlbertImageBuild fills it in, AlbertImageBind checks it. */
 typedef struct ImageHeader
 {
-	char		magic[8];		/* "ALBTEXT", "ALBWGHT" */
-	uint32_t	version;
-	uint32_t	endian;
+	char		magic[8];		/* IMAGE_MAGIC */
+	uint32_t	version;		/* IMAGE_VERSION, which another byte order would not read as itself */
+	uint32_t	part;			/* AlbertPart */
 	uint64_t	size;			/* of the whole image */
-	uint64_t	shape_hash;		/* of ModelShape: both parts must have the same */
 } ImageHeader;
 
 typedef struct ImageSpan
@@ -407,11 +407,7 @@ typedef struct WeightsImage
 	ImageSpan	matrices;		/* nmatrices ImageSpans, as the layout lists them */
 } WeightsImage;
 
-extern const char AlbertTextMagic[8];
-extern const char AlbertWeightsMagic[8];
-extern uint64_t AlbertShapeHash(const ModelShape *shape);
-
-/* image_text.c: the text part's AlbertImageSize and AlbertImageBuild */
+/* image_text.c: the text part's AlbertImageSize and, but for the header, AlbertImageBuild */
 extern size_t AlbertTextImageSize(AlbertSource *source, AlbertStatus *status);
 extern bool AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus *status);
 

@@ -22,7 +22,7 @@ typedef struct Mapping
 
 typedef struct Binding
 {
-	AlbertBinding shown;		/* what callers see */
+	AlbertBinding shown;		/* what callers see; comes first */
 	AlbertKey	key;
 	MemoryContext context;		/* of all the binding's memory, this struct too */
 	AlbertArena arena;
@@ -401,10 +401,11 @@ AlbertStoreAttach(const char *name, AlbertPart part)
 void
 AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts)
 {
-	AlbertSlot *slot = &AlbertRegistryGet()->slots[binding->slot];
+	const Binding *own = (const Binding *) binding;
+	AlbertSlot *slot = own->slot;
 
 	/* The slot may have gone to another model after this one was unloaded. */
-	if (strcmp(slot->key.name, binding->name) != 0)
+	if (memcmp(&slot->key, &own->key, sizeof(AlbertKey)) != 0)
 		return;
 	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_CALLS], counts->calls);
 	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_ROWS], counts->rows);

@@ -6,7 +6,6 @@
 
 #include <sys/stat.h>
 
-#include "common/hashfn.h"
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
@@ -60,7 +59,7 @@ status_text(const AlbertStatus *status)
 /* ---- can the tokenizer be compiled? ---- */
 
 static bool
-find_verdict(uint64 files, char *error)
+find_verdict(uint64 fingerprint, char *error)
 {
 	AlbertRegistry *registry = AlbertRegistryGet();
 	bool		found = false;
@@ -69,7 +68,7 @@ find_verdict(uint64 files, char *error)
 	LWLockAcquire(&registry->lock, LW_SHARED);
 	for (i = 0; i < ALBERT_NVERDICTS && !found; i++)
 	{
-		found = registry->verdicts[i].files == files;
+		found = registry->verdicts[i].fingerprint == fingerprint;
 		if (found)
 			memcpy(error, registry->verdicts[i].error, sizeof(registry->verdicts[i].error));
 	}
@@ -78,7 +77,7 @@ find_verdict(uint64 files, char *error)
 }
 
 static void
-note_verdict(uint64 files, const char *error)
+note_verdict(uint64 fingerprint, const char *error)
 {
 	AlbertRegistry *registry = AlbertRegistryGet();
 	AlbertVerdict *verdict;
@@ -86,21 +85,19 @@ note_verdict(uint64 files, const char *error)
 	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 	verdict = &registry->verdicts[registry->next_verdict];
 	registry->next_verdict = (registry->next_verdict + 1) % ALBERT_NVERDICTS;
-	verdict->files = files;
+	verdict->fingerprint = fingerprint;
 	strlcpy(verdict->error, error, sizeof(verdict->error));
 	LWLockRelease(&registry->lock);
 }
 
 /* Tried once a cluster, as long as the files are the same.  Empty when it can be. */
 static void
-tokenizer_error(AlbertSource *source, const char *directory, char *error)
+tokenizer_error(AlbertSource *source, char *error)
 {
-	uint64		files = hash_combine64(hash_bytes_extended((const unsigned char *) directory,
-														   strlen(directory), 0),
-									   AlbertSourceFingerprint(source));
+	uint64		fingerprint = AlbertSourceFingerprint(source);
 	AlbertStatus status;
 
-	if (find_verdict(files, error))
+	if (find_verdict(fingerprint, error))
 		return;
 	error[0] = '\0';
 	if (AlbertImageSize(source, ALBERT_PART_TEXT, NULL, ALBERT_FP32, &status) == 0)
@@ -109,7 +106,7 @@ tokenizer_error(AlbertSource *source, const char *directory, char *error)
 			AlbertReport(&status);
 		strlcpy(error, status_text(&status), sizeof(((AlbertVerdict *) NULL)->error));
 	}
-	note_verdict(files, error);
+	note_verdict(fingerprint, error);
 }
 
 /* Facts from the files of a directory, or why there are none. */
@@ -131,7 +128,7 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 		PG_TRY();
 		{
 			AlbertSourceFacts(source, directory, &facts);
-			tokenizer_error(source, directory, error);
+			tokenizer_error(source, error);
 		}
 		PG_FINALLY();
 		{

@@ -40,12 +40,12 @@ init_registry(AlbertRegistry *fresh)
 	int			j;
 
 	memset(fresh, 0, sizeof(AlbertRegistry));
-	pg_atomic_init_u64(&fresh->changes, 1);
+	pg_atomic_init_u64(&fresh->changes, 0);
 	for (i = 0; i < ALBERT_NSLOTS; i++)
 	{
 		AlbertSlot *slot = &fresh->slots[i];
 
-		pg_atomic_init_u64(&slot->generation, 1);
+		pg_atomic_init_u64(&slot->generation, 0);
 		pg_atomic_init_u64(&slot->last_used, 0);
 		pg_atomic_init_u32(&slot->users, 0);
 		ConditionVariableInit(&slot->changed);
@@ -319,6 +319,17 @@ name_bit(const AlbertKey *key)
 	return hash % (8 * sizeof(registry->forgotten));
 }
 
+/*
+ * The lock is held exclusively.  Who sees the count of changes move must see the
+ * slot's generation as well, so that comes first.
+ */
+static void
+new_generation(AlbertSlot *slot)
+{
+	pg_atomic_write_u64(&slot->generation, pg_atomic_read_u64(&registry->changes) + 1);
+	pg_atomic_fetch_add_u64(&registry->changes, 1);
+}
+
 AlbertSlot *
 AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles)
 {
@@ -348,7 +359,7 @@ AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles)
 	slot->ndatabases = 0;
 	slot->loaded_at = 0;
 	pg_atomic_write_u64(&slot->last_used, 0);
-	pg_atomic_fetch_add_u64(&slot->generation, 1);
+	new_generation(slot);
 	for (i = 0; i < ALBERT_NCOUNTERS; i++)
 		pg_atomic_write_u64(&slot->counters[i], 0);
 	return slot;
@@ -392,8 +403,7 @@ AlbertSlotDrop(AlbertSlot *slot, AlbertPart part, AlbertHandles *handles)
 	slot->facts.has_digest = false;
 	if (part == ALBERT_PART_TEXT)
 		slot->ndatabases = 0;
-	pg_atomic_fetch_add_u64(&slot->generation, 1);
-	pg_atomic_fetch_add_u64(&registry->changes, 1);
+	new_generation(slot);
 }
 
 void

@@ -10,6 +10,14 @@
  * registry's lock, which is held for a few instructions only: never while a
  * file is read, never while an error can be raised.
  *
+ * A model has two identities: what was asked for (AlbertKey), and the SHA-256
+ * of what was loaded (AlbertFacts.digest), which is known once the weights have
+ * been read.  Two numbers stand in where neither will do.  A slot's generation
+ * tells, at the cost of reading an atomic, that what was loaded is there no
+ * more: it is a number that no slot has had before, drawn whenever a part goes
+ * away or the slot gets another key.  A fingerprint tells whether files may
+ * have changed, without reading them.
+ *
  * One process loads a slot at a time: the one that has set slot->loader.  Only
  * it may change the slot's parts meanwhile, and a slot with a loader is not
  * unloaded.  It gives the slot back whatever happens to it (load.c).
@@ -91,8 +99,7 @@ typedef struct AlbertSlot
 	AlbertFacts facts;
 	TimestampTz loaded_at;		/* 0: never */
 
-	/* Moves whenever a part goes away, and never back. */
-	pg_atomic_uint64 generation;
+	pg_atomic_uint64 generation;	/* see above */
 	pg_atomic_uint32 users;		/* transactions that have computed with it and go on */
 	pg_atomic_uint64 last_used; /* TimestampTz: when the last of them ended */
 	ConditionVariable changed;	/* broadcast when loader is done */
@@ -102,7 +109,7 @@ typedef struct AlbertSlot
 /* Whether the tokenizer of a directory can be compiled, which takes longer than looking at the rest. */
 typedef struct AlbertVerdict
 {
-	uint64		files;			/* hash of the directory and the fingerprint of its files */
+	uint64		fingerprint;	/* of the directory's files */
 	char		error[248];		/* empty: it can */
 } AlbertVerdict;
 
@@ -112,7 +119,7 @@ typedef struct AlbertRegistry
 	LWLock		lock;
 	int			tranche;
 	uint32		forgotten[32];	/* bits by name_bit: names whose slots have gone to others since they were loaded */
-	pg_atomic_uint64 changes;	/* moves with any slot's generation */
+	pg_atomic_uint64 changes;	/* the generation that was drawn last */
 	AlbertSlot	slots[ALBERT_NSLOTS];
 	int			next_verdict;	/* the one to be replaced next */
 	AlbertVerdict verdicts[ALBERT_NVERDICTS];
@@ -234,8 +241,10 @@ typedef struct AlbertClaim
 extern void AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertKernels *kernels,
 						   const char *directory);
 
-/* What identifies the files without reading them, and the facts of a model. */
+/* A hash of which files they are, how large, and when they were changed last. */
 extern uint64 AlbertSourceFingerprint(const AlbertSource *source);
+
+/* What the view tells of a model. */
 extern void AlbertSourceFacts(const AlbertSource *source, const char *directory, AlbertFacts *facts);
 
 /* ---- memory.c ---- */

@@ -24,8 +24,8 @@
 typedef struct AlbertBinding
 {
 	const char *name;
-	int			slot;			/* the registry's business, as is generation */
-	uint64		generation;
+	int			slot;			/* the registry's business */
+	uint64		generation;		/* two bindings of one generation are to the same images */
 	bool		has_weights;	/* model's weight pointers are set */
 	AlbertModel model;
 	AlbertTokenizer tokenizer;
