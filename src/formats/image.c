@@ -169,7 +169,7 @@ AlbertImageBuild(AlbertSource *source, AlbertPart part, const AlbertKernels *ker
 	}
 	if (!ok)
 		return false;
-	memcpy(header->magic, IMAGE_MAGIC, sizeof(IMAGE_MAGIC));
+	memcpy(header->magic, IMAGE_MAGIC, sizeof(header->magic));
 	header->version = IMAGE_VERSION;
 	header->part = part;
 	header->size = size;

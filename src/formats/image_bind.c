@@ -18,7 +18,7 @@ check_header(const ImageHeader *header, AlbertPart part, size_t least, size_t si
 {
 	if (((uintptr_t) header & (ALBERT_ALIGN - 1)) != 0)
 		return bad_image(status, "it is not aligned");
-	if (size < least || memcmp(header->magic, IMAGE_MAGIC, sizeof(IMAGE_MAGIC)) != 0 || header->part != part)
+	if (size < least || memcmp(header->magic, IMAGE_MAGIC, sizeof(header->magic)) != 0 || header->part != part)
 		return bad_image(status, "it does not begin as one");
 	if (header->version != IMAGE_VERSION)
 		return bad_image(status, "it is of another version");
@@ -128,11 +128,11 @@ check_matrices(const WeightsImage *image, const Layout *layout, AlbertStatus *st
 	if (image->nmatrices != (uint64_t) layout->n || image->header.size != layout->size ||
 		!inside(&image->matrices, &image->header) ||
 		image->matrices.size != layout->n * sizeof(ImageSpan))
-		return bad_image(status, "table of tensors");
+		return bad_image(status, "its weights are of another model");
 	spans = (const ImageSpan *) ((const char *) image + image->matrices.offset);
 	for (int i = 0; i < layout->n; i++)
 		if (spans[i].offset != layout->matrices[i].offset || spans[i].size != layout->matrices[i].size)
-			return bad_image(status, "place of a tensor");
+			return bad_image(status, "its weights are of another model");
 	return true;
 }
 

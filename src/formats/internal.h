@@ -365,7 +365,7 @@ struct AlbertSource
 
 /* ---- image layout ---- */
 
-#define IMAGE_MAGIC		"ALBERT"
+#define IMAGE_MAGIC		"ALBERTIM"
 #define IMAGE_VERSION	4
 
 /* What every image begins with; AlbertImageBuild fills it in, AlbertImageBind checks it. */
