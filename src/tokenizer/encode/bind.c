@@ -41,7 +41,33 @@ check_sections(const ImageHeader *header)
 		(header->model != MODEL_UNIGRAM || header->sections[SECTION_SCORES].size == n * sizeof(double)) &&
 		header->sections[SECTION_HASH].size == header->hash_size * sizeof(int32_t) &&
 		header->template_single <= SECTION_ITEMS(header, SECTION_TEMPLATE, TemplateItem) &&
-		header->normalizer_count <= SECTION_ITEMS(header, SECTION_STEPS, Step);
+		header->normalizer_count <= SECTION_ITEMS(header, SECTION_STEPS, Step) &&
+		(header->model == MODEL_WORDPIECE || (header->model == MODEL_UNIGRAM && header->longest_piece >= 0 &&
+											  header->longest_piece <= header->image_size)) &&
+		header->max_word >= 0;
+}
+
+/* Do the steps' strings, the added tokens and the template stay within what they point into? */
+static bool
+check_contents(const AlbertTokenizer *tokenizer)
+{
+	const ImageHeader *header = HEADER(tokenizer);
+	const Step *steps = TABLE(tokenizer, SECTION_STEPS, Step);
+	const AddedToken *added = TABLE(tokenizer, SECTION_ADDED, AddedToken);
+	const TemplateItem *items = TABLE(tokenizer, SECTION_TEMPLATE, TemplateItem);
+	size_t		codes = SECTION_ITEMS(header, SECTION_STEP_CODES, uint32_t);
+
+	for (size_t i = 0; i < SECTION_ITEMS(header, SECTION_STEPS, Step); i++)
+		if ((uint64_t) steps[i].first + steps[i].first_count > codes ||
+			(uint64_t) steps[i].second + steps[i].second_count > codes)
+			return false;
+	for (size_t i = 0; i < SECTION_ITEMS(header, SECTION_ADDED, AddedToken); i++)
+		if (added[i].id < 0 || added[i].id >= header->vocab_size)
+			return false;
+	for (size_t i = 0; i < SECTION_ITEMS(header, SECTION_TEMPLATE, TemplateItem); i++)
+		if (items[i].what == TEMPLATE_SPECIAL && (items[i].id < 0 || items[i].id >= header->vocab_size))
+			return false;
+	return true;
 }
 
 static bool
@@ -87,5 +113,5 @@ AlbertTokenizerBind(const void *image, size_t size, AlbertTokenizer *tokenizer, 
 	for (int i = 0; i < SECTION_COUNT; i++)
 		tokenizer->tables[i] = base + header->sections[i].offset;
 	tokenizer->mask_token = tok_string(tokenizer, header->mask_string);
-	return true;
+	return check_contents(tokenizer) || bad_image(status, "Its steps or tokens point outside it.");
 }

@@ -11,21 +11,6 @@
 
 #include <string.h>
 
-bool
-tok_no_memory(AlbertStatus *status)
-{
-	return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-}
-
-bool
-tok_interrupted(const Encoder *encoder)
-{
-	if (encoder->interrupt == NULL || !*encoder->interrupt)
-		return false;
-	AlbertFail(encoder->status, ALBERT_CANCELLED, "tokenizing was interrupted");
-	return true;
-}
-
 static bool
 check_text(const AlbertText *text, AlbertStatus *status)
 {
@@ -157,47 +142,6 @@ choose_template(const Encoder *encoder, Layout *layout)
 		layout->special += layout->special_tokens && is_special(layout, i);
 }
 
-/* Bytes of all arrays of n tokens. */
-static size_t
-array_bytes(bool offsets, size_t n)
-{
-	return n * ((offsets ? 3 : 1) * sizeof(int32_t) + 2);
-}
-
-static bool
-allocate(Encoder *encoder, Output *out, size_t room, bool offsets)
-{
-	out->ids = AlbertArenaAlloc(encoder->arena, array_bytes(offsets, room));
-	if (out->ids == NULL)
-		return tok_no_memory(encoder->status);
-	out->start = offsets ? out->ids + room : NULL;
-	out->stop = offsets ? out->start + room : NULL;
-	out->room = room;
-	return true;
-}
-
-bool
-tok_grow_output(Encoder *encoder, size_t more)
-{
-	Output	   *old = &encoder->out;
-	Output		fresh = *old;
-	double		a_byte = encoder->done == 0 ? 0 : (double) old->count / encoder->done;
-	size_t		expected = (size_t) (1.06 * a_byte * encoder->total);
-
-	if (expected < old->count + more)
-		expected = old->count + more + old->room / 4;
-	if (!allocate(encoder, &fresh, expected, old->start != NULL))
-		return false;
-	memcpy(fresh.ids, old->ids, old->count * sizeof(int32_t));
-	if (old->start != NULL)
-	{
-		memcpy(fresh.start, old->start, old->count * sizeof(int32_t));
-		memcpy(fresh.stop, old->stop, old->count * sizeof(int32_t));
-	}
-	*old = fresh;
-	return true;
-}
-
 /* Encode the texts, leaving room for the special tokens around them. */
 static bool
 encode_parts(Encoder *encoder, Layout *layout)
@@ -299,7 +243,7 @@ pack(Encoder *encoder, const Layout *layout, AlbertArenaMark mark, size_t n, Alb
 		memmove(out->ids + 2 * n, out->stop, n * sizeof(int32_t));
 	}
 	AlbertArenaRewind(encoder->arena, mark);
-	ids = AlbertArenaAlloc(encoder->arena, array_bytes(offsets, n));
+	ids = AlbertArenaAlloc(encoder->arena, tok_output_bytes(offsets, n));
 	if (ids == NULL)
 		return tok_no_memory(encoder->status);
 	memmove(ids, out->ids, (offsets ? 3 : 1) * n * sizeof(int32_t));
@@ -339,7 +283,7 @@ AlbertTokenizerEncode(const AlbertTokenizer *tokenizer, const AlbertText *text, 
 		return false;
 	encoder.total = text->size + (layout.pair ? pair->size : 0);
 	choose_template(&encoder, &layout);
-	return allocate(&encoder, &encoder.out, encoder.total + 2 + layout.item_count, options->offsets) &&
+	return tok_allocate_output(&encoder, &encoder.out, encoder.total + 2 + layout.item_count, options->offsets) &&
 		encode_parts(&encoder, &layout) && settle_lengths(&encoder, options, &layout) &&
 		pack(&encoder, &layout, mark, put_template(&encoder, &layout), tokens);
 }

@@ -111,10 +111,13 @@ typedef struct Encoder
 	size_t		done;			/* bytes of them that were read */
 } Encoder;
 
-/* encode.c */
+/* memory.c */
 extern bool tok_no_memory(AlbertStatus *status);
 extern bool tok_interrupted(const Encoder *encoder);
 
+extern bool tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more);
+extern size_t tok_output_bytes(bool offsets, size_t n);
+extern bool tok_allocate_output(Encoder *encoder, Output *out, size_t room, bool offsets);
 extern bool tok_grow_output(Encoder *encoder, size_t more);
 
 /* Make room for more tokens; memory must not be given back between that and putting them. */
@@ -142,7 +145,6 @@ tok_put(Encoder *encoder, int32_t id, int32_t start, int32_t stop)
 extern bool tok_encode_text(Encoder *encoder, const AlbertText *text);
 
 /* stages.c */
-extern bool tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more);
 extern bool tok_run_stages(Encoder *encoder, const char *text, size_t size, int32_t base,
 						   bool (*take) (Encoder *encoder, const Letters *letters, bool last));
 extern bool tok_make_stages(Encoder *encoder, size_t step_count, bool match_added);

@@ -8,26 +8,6 @@
 
 #define BLOCK		256			/* letters read at once */
 
-bool
-tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
-{
-	size_t		room = letters->room * 2;
-	Letter	   *items;
-
-	if (letters->room - letters->count >= more)
-		return true;
-	if (room < letters->count + more)
-		room = letters->count + more;
-	items = AlbertArenaArray(encoder->arena, room, sizeof(Letter));
-	if (items == NULL)
-		return tok_no_memory(encoder->status);
-	if (letters->count > 0)
-		memcpy(items, letters->items, letters->count * sizeof(Letter));
-	letters->items = items;
-	letters->room = room;
-	return true;
-}
-
 /* Stages for the first steps, and behind the normalizers one that finds added tokens. */
 bool
 tok_make_stages(Encoder *encoder, size_t step_count, bool match_added)
