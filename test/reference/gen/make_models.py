@@ -1,4 +1,4 @@
-"""Build the tiny random ALBERT models described by a spec list (see specs.py)."""
+"""Build the tiny random ALBERT and BERT models described by a spec list (see specs.py)."""
 import hashlib, json, os, shutil
 import numpy as np
 import torch
@@ -23,10 +23,10 @@ def fill(model, seed):
         elif name.endswith("embeddings.weight"):
             x = 0.35 * x
         elif name.endswith("bias"):
-            x = (0.5 if name.startswith("predictions.") else 0.15) * x
+            x = (0.5 if name.startswith(("predictions.", "cls.predictions.")) else 0.15) * x
         else:
             gain = 1.6 if (".query." in name or ".key." in name) else 1.1
-            if name.startswith(("classifier", "qa_outputs", "sop_classifier")):
+            if name.startswith(("classifier", "qa_outputs", "sop_classifier", "cls.seq_relationship")):
                 gain = 2.2
             x = gain * x / np.sqrt(p.shape[-1])
         p.data.copy_(torch.from_numpy(x))
@@ -36,8 +36,8 @@ def build(spec, root):
     d = os.path.join(root, "models", spec["name"])
     shutil.rmtree(d, ignore_errors=True)
     os.makedirs(d)
-    cfg = tf.AlbertConfig(**spec["config"])
     cls = getattr(tf, spec["cls"])
+    cfg = cls.config_class(**spec["config"])
     kw = {"add_pooling_layer": False} if spec.get("no_pooler") else {}
     m = cls(cfg, **kw).eval()
     fill(m, spec["seed"])
@@ -52,7 +52,7 @@ def build(spec, root):
         m.config.save_pretrained(d)
         sd = dict(m.state_dict())
         # older checkpoints carry this integer buffer; loaders must ignore it
-        sd["albert.embeddings.position_ids"] = torch.arange(cfg.max_position_embeddings).expand(1, -1).clone()
+        sd[m.base_model_prefix + ".embeddings.position_ids"] = torch.arange(cfg.max_position_embeddings).expand(1, -1).clone()
         if fmt == "bin_views":
             # tensors that are views: storage offset != 0, and a transposed (non row-major) stride
             k = "albert.encoder.albert_layer_groups.0.albert_layers.0.ffn.weight"
