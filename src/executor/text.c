@@ -99,12 +99,6 @@ AlbertPieceToDatum(const AlbertTokenizer *tokenizer, int32_t id)
 
 /* ---------- words ---------- */
 
-bool
-AlbertMarksContinuation(const AlbertTokenizer *tokenizer)
-{
-	return AlbertTokenizerPieceId(tokenizer, WORD_MARK, sizeof(WORD_MARK) - 1) < 0;
-}
-
 static bool
 has_prefix(const AlbertText *piece, const char *prefix, size_t size)
 {
@@ -119,7 +113,7 @@ AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id)
 
 	if (!AlbertTokenizerPiece(tokenizer, id, &piece, &status))
 		AlbertReport(&status);
-	if (AlbertMarksContinuation(tokenizer))
+	if (tokenizer->marks_continuation)
 		return !has_prefix(&piece, "##", 2);
 	/* unknown text is part of its word: the mark before it is a piece of its own */
 	if (id == tokenizer->unk_id)

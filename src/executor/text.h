@@ -30,9 +30,6 @@ extern Datum AlbertOutputToDatum(const char *utf8, size_t size);
 /* Does the token begin a word (or stand for itself, as special tokens do)? */
 extern bool AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id);
 
-/* Do its pieces mark continuation ("##ing") rather than the beginning of words ("▁the")? */
-extern bool AlbertMarksContinuation(const AlbertTokenizer *tokenizer);
-
 /* A C string in the server encoding from a SQL text. */
 extern char *AlbertCString(Datum value);
 

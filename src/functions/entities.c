@@ -107,7 +107,7 @@ is_subword(const Tagged *tagged, int token)
 
 	if (tagged->tokens->ids[token] == tokenizer->unk_id)
 		return false;
-	if (AlbertMarksContinuation(tokenizer))
+	if (tokenizer->marks_continuation)
 	{
 		AlbertText	piece;
 		AlbertStatus status;

@@ -360,7 +360,7 @@ filled_sequence(AlbertJob *job, const AlbertSequence *sequence, int position, in
 	Datum		result;
 
 	ids[position] = id;
-	result = AlbertJoinTokens(job, ids, sequence->tokens.n, single);
+	result = AlbertDecodeToDatum(job, ids, sequence->tokens.n, single);
 	ids[position] = mask;
 	return result;
 }

@@ -21,7 +21,7 @@ void
 AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
 				  const AlbertText *piece, bool first)
 {
-	if (AlbertMarksContinuation(tokenizer))
+	if (tokenizer->marks_continuation)
 	{
 		if (has_prefix(piece, "##", 2))
 			appendBinaryStringInfo(words, piece->data + 2, piece->size - 2);
@@ -45,34 +45,4 @@ AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
 		else
 			appendStringInfoChar(words, piece->data[i++]);
 	}
-}
-
-Datum
-AlbertJoinTokens(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens)
-{
-	const AlbertTokenizer *tokenizer = &job->binding->tokenizer;
-	StringInfoData words;
-	bool		first = true;
-	Datum		result;
-
-	/* there the two agree */
-	if (AlbertMarksContinuation(tokenizer))
-		return AlbertDecodeToDatum(job, ids, n, skip_special_tokens);
-
-	initStringInfo(&words);
-	for (int i = 0; i < n; i++)
-	{
-		AlbertText	piece;
-		AlbertStatus status;
-
-		if (skip_special_tokens && AlbertTokenizerIsSpecial(tokenizer, ids[i]))
-			continue;
-		if (!AlbertTokenizerPiece(tokenizer, ids[i], &piece, &status))
-			AlbertReport(&status);
-		AlbertAppendPiece(tokenizer, &words, &piece, first);
-		first = false;
-	}
-	result = AlbertOutputToDatum(words.data, words.len);
-	pfree(words.data);
-	return result;
 }

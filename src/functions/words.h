@@ -17,10 +17,4 @@
 extern void AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
 							  const AlbertText *piece, bool first);
 
-/*
- * The text of token ids as the fast tokenizers decode it, which differs from
- * the slow ones' (albert_decode) in the blanks beside special tokens.
- */
-extern Datum AlbertJoinTokens(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens);
-
 #endif							/* ALBERT_WORDS_H */

@@ -63,6 +63,7 @@ typedef struct AlbertTokenizer
 	int			cls_id;
 	int			sep_id;
 	int			mask_id;
+	bool		marks_continuation; /* pieces that continue a word are marked (WordPiece's "##ing"), not those that begin one */
 	bool		clean_up_spaces;	/* what decoding does in the reference unless told otherwise */
 	const char *mask_token;		/* "[MASK]" usually; NUL-terminated, in the image */
 	const void *tables[16];		/* the image's sections */

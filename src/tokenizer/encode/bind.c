@@ -109,6 +109,7 @@ AlbertTokenizerBind(const void *image, size_t size, AlbertTokenizer *tokenizer, 
 	tokenizer->cls_id = header->cls_id;
 	tokenizer->sep_id = header->sep_id;
 	tokenizer->mask_id = header->mask_id;
+	tokenizer->marks_continuation = header->model == MODEL_WORDPIECE;
 	tokenizer->clean_up_spaces = (header->flags & TOKENIZER_CLEAN_UP) != 0;
 	for (int i = 0; i < SECTION_COUNT; i++)
 		tokenizer->tables[i] = base + header->sections[i].offset;
