@@ -22,8 +22,8 @@ END $$;
 
 -- what the nodes of a query have done
 CREATE FUNCTION batching(query text)
-RETURNS TABLE (texts int, distinct_texts int, counted boolean, batches int, one_by_one int) LANGUAGE sql AS $$
-	SELECT (node ->> 'Texts')::int, (node ->> 'Distinct Texts')::int, (node ->> 'Tokens')::int > 0,
+RETURNS TABLE (texts int, computed int, counted boolean, batches int, one_by_one int) LANGUAGE sql AS $$
+	SELECT (node ->> 'Texts')::int, (node ->> 'Misses')::int, (node ->> 'Tokens')::int > 0,
 		(node ->> 'Batches')::int, (node ->> 'Rows One by One')::int
 	FROM jsonb_path_query(query_plan(query)::jsonb, 'strict $.**?(@."Custom Plan Provider" == "AlbertBatch")') node
 $$;
@@ -105,13 +105,13 @@ CREATE FUNCTION rows_computed(query text) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
 	before bigint := (SELECT sum(rows) FROM albert_stats);
 BEGIN
-	EXECUTE 'SELECT count(*) FROM (' || query || ' OFFSET 0) q';
+	EXECUTE 'SELECT count(q) FROM (' || query || ' OFFSET 0) q';
 	RETURN (SELECT sum(rows) FROM albert_stats) - before;
 END $$;
 SET plan_cache_mode = force_custom_plan;
-SELECT rows_computed('SELECT id FROM docs WHERE albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > 2') AS none_passes,
-       rows_computed('SELECT id FROM docs WHERE albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > -2 AND id > 190') AS some_pass,
-       rows_computed('SELECT id FROM docs WHERE n < 10 / (n + 1) AND albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > 2 AND id % 10 <> 0') AS behind_another;
+SELECT rows_computed('SELECT id FROM docs WHERE albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > 2') AS none_passes;
+SELECT rows_computed('SELECT id FROM docs WHERE albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > -2 AND id > 190') AS some_pass;
+SELECT rows_computed('SELECT id FROM docs WHERE n < 10 / (n + 1) AND albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > 2 AND id % 10 <> 0') AS behind_another;
 -- the first alone, to see that it can be
 SELECT * FROM batching('SELECT id FROM docs WHERE albert_similarity(ARRAY[n, 1]::real[], albert_embedding(''Who decides?'', dimensions => 2)) > 2');
 RESET plan_cache_mode;
@@ -125,6 +125,77 @@ SELECT * FROM batching('SELECT id, albert_token_count(body) FROM docs ORDER BY a
 -- a sort below still knows the limit
 SELECT jsonb_path_query(plan::jsonb, 'strict $.**."Sort Method"') AS method
 FROM query_plan('SELECT id, albert_embedding(body) FROM docs ORDER BY n, id LIMIT 5') plan;
+
+-- ---------- results are remembered while a statement runs ----------
+
+CREATE TABLE few (id int, body text);
+INSERT INTO few SELECT i, 'one of few texts ' || i * 7919 % 10 FROM generate_series(1, 1000) i;
+-- a column with 1% distinct values, in whatever order, in however small batches
+SET albert.batch_tokens = 16;
+SELECT rows_computed('SELECT albert_embedding(body) FROM few') AS list;
+SELECT rows_computed('SELECT id FROM few ORDER BY albert_embedding(body)::text, id LIMIT 3') AS sort;
+SELECT rows_computed('SELECT DISTINCT albert_embedding(body) FROM few WHERE albert_similarity(body, ''some text'') > -2') AS filter;
+RESET albert.batch_tokens;
+-- also without the node
+SET albert.enable_batching = off;
+SELECT rows_computed('SELECT albert_embedding(body) FROM few') AS list;
+SELECT rows_computed('SELECT CASE WHEN id > 0 THEN albert_fill_mask(body || '' [MASK]'') END FROM few') AS branch;
+SELECT rows_computed('SELECT max(albert_token_count(body)) FILTER (WHERE id > 0) FROM few') AS aggregate;
+SELECT rows_computed('SELECT f.id FROM few f JOIN few g ON g.id = f.id AND albert_token_count(f.body) = albert_token_count(g.body)') AS joined;
+RESET albert.enable_batching;
+CREATE FUNCTION in_a_loop() RETURNS int LANGUAGE plpgsql AS $$
+DECLARE
+	total int := 0;
+	text_of_row text;
+BEGIN
+	FOR text_of_row IN SELECT body FROM few LOOP
+		total := total + albert_token_count(text_of_row);
+		PERFORM albert_fill_mask(text_of_row || ' [MASK]');
+	END LOOP;
+	RETURN total;
+END $$;
+SELECT rows_computed('SELECT in_a_loop() > 0') AS loop;
+-- each text of a pair by itself
+SELECT rows_computed('SELECT albert_similarity(''text '' || a, ''other '' || b) FROM generate_series(1, 60) a, generate_series(1, 60) b') AS pairs;
+SET albert.enable_batching = off;
+SELECT rows_computed('SELECT albert_similarity(''text '' || a, ''other '' || b) FROM generate_series(1, 60) a, generate_series(1, 60) b') AS pairs;
+RESET albert.enable_batching;
+SELECT count(*) AS pairs, bool_and(albert_similarity(a.body, b.body) =
+	albert_similarity(albert_embedding(CASE WHEN a.id > 0 THEN a.body END), albert_embedding(CASE WHEN b.id > 0 THEN b.body END))) AS same
+FROM (SELECT DISTINCT ON (body) * FROM few ORDER BY body, id) a, (SELECT DISTINCT ON (body) * FROM few ORDER BY body, id) b;
+-- not beyond the statement
+BEGIN;
+SELECT rows_computed('SELECT albert_token_count(''once'') + id FROM few') AS first;
+SELECT rows_computed('SELECT albert_token_count(''once'') + id FROM few') AS second;
+COMMIT;
+-- model and options matter
+SELECT rows_computed('SELECT albert_embedding(body, pooling => ''cls''), albert_embedding(body, pooling => ''max''), albert_embedding(body, ''m01_plain'') FROM few WHERE id < 100') AS three;
+SELECT rows_computed('SELECT albert_embedding(body, pooling => CASE WHEN id < 500 THEN ''cls'' ELSE ''max'' END) FROM few') AS two;
+-- in little memory results are forgotten, and computed again
+CREATE FUNCTION remembered(query text) RETURNS TABLE (texts int, hits int, misses int, evictions boolean) LANGUAGE sql AS $$
+	SELECT (node ->> 'Texts')::int, (node ->> 'Hits')::int, (node ->> 'Misses')::int, (node ->> 'Evictions')::int > 0
+	FROM jsonb_path_query(query_plan(query)::jsonb, 'strict $.**?(@."Custom Plan Provider" == "AlbertBatch")') node
+$$;
+SELECT * FROM remembered('SELECT albert_embedding(body) FROM few');
+SET work_mem = '64kB';
+SET hash_mem_multiplier = 1;
+SELECT texts, hits + misses AS asked, misses > 500 AS again, evictions FROM remembered('SELECT albert_token_count(repeat(body, 50) || id % 100) FROM few');
+SELECT same('SELECT id, albert_embedding(body || id % 200) FROM few');
+SELECT same('SELECT id, albert_similarity(body || id % 100, body) FROM few');
+SELECT same('SELECT id, albert_token_count(repeat(body, 1 + id % 9 * 1000)) FROM few WHERE id < 100');
+RESET work_mem;
+RESET hash_mem_multiplier;
+-- an error is not remembered, and what was under way when it came is computed
+DO $$
+BEGIN
+	FOR i IN 1 .. 3 LOOP
+		BEGIN
+			PERFORM albert_fill_mask(body || CASE WHEN id < 900 THEN ' [MASK]' ELSE '' END) FROM few;
+		EXCEPTION WHEN others THEN RAISE NOTICE '%', sqlerrm;
+		END;
+		RAISE NOTICE '%', (SELECT count(albert_fill_mask(body || ' [MASK]')) FROM few);
+	END LOOP;
+END $$;
 
 -- ---------- errors ----------
 
@@ -233,6 +304,6 @@ SELECT count(*) FILTER (WHERE prosupport <> 0) > 30 AS told,
 FROM pg_proc p
 WHERE prosrc IN (SELECT prosrc FROM pg_proc WHERE prosupport = 'albert_support'::regproc);
 
-DROP TABLE docs, long_docs;
+DROP TABLE docs, long_docs, few;
 DROP SEQUENCE counter;
-DROP FUNCTION batching, same, query_plan, cost, compiled, rows_computed, keep_longest CASCADE;
+DROP FUNCTION batching, same, query_plan, cost, compiled, rows_computed, keep_longest, in_a_loop, remembered CASCADE;

@@ -4,8 +4,17 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/plancat.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planner.h"
+
 #include "compat.h"
-#include "executor/node.h"
+#include "executor/node/node.h"
+#include "executor/rewrite/cost.h"
+#include "executor/rewrite/rewrite.h"
 #include "executor/task.h"
 #include "functions/functions.h"
 #include "store/store.h"
@@ -18,6 +27,93 @@ static const struct config_enum_entry overflow_options[] = {
 	{"window", ALBERT_OVERFLOW_WINDOW, false},
 	{NULL, 0, false}
 };
+
+/* ---------- hooks: each does what was there before, and what the executor's rooms want ---------- */
+
+static planner_hook_type next_planner = NULL;
+static AlbertBaseRelHookType next_base_rel = NULL;
+static ExecutorStart_hook_type next_executor_start = NULL;
+static ExecutorRun_hook_type next_executor_run = NULL;
+
+static PlannedStmt *
+plan_statement(ALBERT_PLANNER_ARGS)
+{
+	bool		outer = AlbertPlanningBegin();
+	PlannedStmt *stmt;
+
+	PG_TRY();
+	{
+		stmt = next_planner != NULL ? next_planner(ALBERT_PLANNER_PASS) : standard_planner(ALBERT_PLANNER_PASS);
+		AlbertPlanningFinish(stmt);
+	}
+	PG_FINALLY();
+	{
+		AlbertPlanningEnd(outer);
+	}
+	PG_END_TRY();
+	return stmt;
+}
+
+static void
+base_rel(ALBERT_BASE_REL_ARGS)
+{
+	if (next_base_rel != NULL)
+		next_base_rel(ALBERT_BASE_REL_PASS);
+	if (AlbertPlanningHasCalls())
+		AlbertCostWorkers(ALBERT_BASE_REL_PASS);
+}
+
+static void
+start_executor(QueryDesc *queryDesc, int eflags)
+{
+	AlbertPlanningCatchUp(queryDesc);
+	if (next_executor_start != NULL)
+		next_executor_start(queryDesc, eflags);
+	else
+		standard_ExecutorStart(queryDesc, eflags);
+}
+
+static void
+run_executor(ALBERT_EXECUTOR_RUN_ARGS)
+{
+	AlbertRunFrame frame;
+
+	AlbertRunBegin(&frame, queryDesc->estate, count);
+	PG_TRY();
+	{
+		if (next_executor_run != NULL)
+			next_executor_run(ALBERT_EXECUTOR_RUN_PASS);
+		else
+			standard_ExecutorRun(ALBERT_EXECUTOR_RUN_PASS);
+	}
+	PG_FINALLY();
+	{
+		AlbertRunEnd(&frame);
+	}
+	PG_END_TRY();
+}
+
+static void
+end_transaction(XactEvent event, void *arg)
+{
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
+		AlbertPlanningForget();
+}
+
+static void
+set_hooks(void)
+{
+	next_planner = planner_hook;
+	planner_hook = plan_statement;
+	next_base_rel = albert_base_rel_hook;
+	albert_base_rel_hook = base_rel;
+	next_executor_start = ExecutorStart_hook;
+	ExecutorStart_hook = start_executor;
+	next_executor_run = ExecutorRun_hook;
+	ExecutorRun_hook = run_executor;
+	RegisterXactCallback(end_transaction, NULL);
+	RegisterCustomScanMethods(&albert_scan_methods);
+}
 
 void
 _PG_init(void)
@@ -46,6 +142,6 @@ _PG_init(void)
 							 NULL, NULL, NULL);
 	AlbertStoreInit();
 	AlbertTasksInit();
-	AlbertNodeInit();
+	set_hooks();
 	MarkGUCPrefixReserved("albert");
 }

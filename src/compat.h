@@ -192,30 +192,4 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 	FuncnameGetCandidates(names, nargs, NIL, false, true, false, true)
 #endif
 
-/* 15: MERGE; before, there is nothing of it to be found in a plan. */
-#if PG_VERSION_NUM < 150000
-typedef struct MergeAction
-{
-	CmdType		commandType;
-	Node	   *qual;
-	List	   *targetList;
-} MergeAction;
-
-#define AlbertIsMerge(modify) false
-#define AlbertMergeActionLists(modify) NIL
-#define AlbertIsMatchedAction(action) false
-#define AlbertIsNotMatchedAction(action) false
-#else
-#define AlbertIsMerge(modify) ((modify)->operation == CMD_MERGE)
-#define AlbertMergeActionLists(modify) ((modify)->mergeActionLists)
-/* 17: rows of the target that no row of the source matches are a third kind. */
-#if PG_VERSION_NUM < 170000
-#define AlbertIsMatchedAction(action) ((action)->matched)
-#define AlbertIsNotMatchedAction(action) (!(action)->matched)
-#else
-#define AlbertIsMatchedAction(action) ((action)->matchKind == MERGE_WHEN_MATCHED)
-#define AlbertIsNotMatchedAction(action) ((action)->matchKind == MERGE_WHEN_NOT_MATCHED_BY_TARGET)
-#endif
-#endif
-
 #endif							/* ALBERT_COMPAT_H */

@@ -45,8 +45,15 @@ AlbertRetry(AlbertRun *run, const AlbertStatus *status)
 	return true;
 }
 
-void
-AlbertTokenizeText(AlbertJob *job, const AlbertItem *item,
+/* Is it the text's fault, or what this model cannot do with this text?  Else the server's. */
+static bool
+is_texts_fault(AlbertCode code)
+{
+	return code == ALBERT_INPUT || code == ALBERT_TOO_LONG || code == ALBERT_UNSUPPORTED || code == ALBERT_NOT_FOUND;
+}
+
+bool
+AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
 				   const AlbertEncodeOptions *options, AlbertTokens *tokens)
 {
 	AlbertEncodeOptions encode = *options;
@@ -60,10 +67,16 @@ AlbertTokenizeText(AlbertJob *job, const AlbertItem *item,
 								  item->pair.data == NULL ? NULL : &item->pair,
 								  &encode, job->arena, tokens, &status))
 	{
+		if (is_texts_fault(status.code))
+		{
+			*AlbertItemStatus(item) = status;
+			return false;
+		}
 		AlbertRetry(&run, &status);
 		encode.interrupt = run.interrupt;
 		AlbertArenaRewind(job->arena, mark);
 	}
+	return true;
 }
 
 /* ---------- sequences ---------- */
@@ -221,7 +234,8 @@ AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items,
 		};
 		AlbertTokens tokens;
 
-		AlbertTokenizeText(job, &items[i], &encode, &tokens);
+		if (!AlbertTokenizeText(job, &items[i], &encode, &tokens))
+			continue;
 		if (tokens.ncut > 0 || tokens.n > max_length)
 			job->counts.truncated++;
 		if (tokens.n <= max_length)
@@ -246,21 +260,24 @@ AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items,
 
 /* Tokenize a pair cut to the model's length and add it. */
 static void
-add_pair(AlbertForward *forward, int item, const AlbertText *text, const AlbertText *pair,
-		 AlbertTruncation truncation)
+add_pair(AlbertForward *forward, int item, int number, const AlbertText *pair, AlbertTruncation truncation)
 {
 	AlbertJob  *job = forward->job;
 	AlbertEncodeOptions encode = {
 		.truncation = job->overflow == ALBERT_OVERFLOW_ERROR ? ALBERT_TRUNCATE_ERROR : truncation,
 		.special_tokens = true
 	};
-	AlbertItem	texts = {.text = *text, .pair = *pair};
+	AlbertItem	texts = {.text = forward->items[item].text, .pair = *pair};
 	AlbertTokens tokens;
 
-	AlbertTokenizeText(job, &texts, &encode, &tokens);
+	if (!AlbertTokenizeText(job, &texts, &encode, &tokens))
+	{
+		forward->items[item].status = texts.status;
+		return;
+	}
 	if (tokens.ncut > 0)
 		job->counts.truncated++;
-	AlbertForwardAdd(forward, item, &tokens);
+	AlbertForwardAdd(forward, item, &tokens)->window = number;
 }
 
 void
@@ -278,9 +295,11 @@ AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
 
 		AlbertForwardInit(&forward, job, items, nitems);
 		for (int64 i = first; i < end; i++)
-			add_pair(&forward, i / npairs, &items[i / npairs].text, &pairs[i % npairs], truncation);
+		{
+			if (items[i / npairs].status == NULL)
+				add_pair(&forward, i / npairs, i % npairs, &pairs[i % npairs], truncation);
+		}
 		AlbertForwardFirstRows(&forward);
-		forward.first_sequence = first;
 		forward.consume = consume;
 		forward.state = state;
 		AlbertForwardRun(&forward);

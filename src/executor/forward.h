@@ -13,7 +13,7 @@
 typedef struct AlbertSequence
 {
 	int			item;			/* which of the run's items */
-	int			window;			/* 0, 1, ... within the item */
+	int			window;			/* 0, 1, ... among the item's sequences */
 	int			first;			/* the item's token number at this sequence's first content token, the leading special token counted */
 	bool		last;			/* of the item's windows */
 	AlbertTokens tokens;
@@ -50,7 +50,6 @@ struct AlbertForward
 	int			nsequences;
 	int			max_sequences;	/* room at sequences */
 	AlbertSequence *sequences;	/* by item, then window */
-	int64		first_sequence; /* the number of sequences[0] in a run that is made in parts */
 	const AlbertTrace *trace;	/* NULL usually */
 	void	   *state;			/* the task's own */
 	AlbertForwardConsume consume;
@@ -70,15 +69,14 @@ extern AlbertSequence *AlbertForwardAdd(AlbertForward *forward, int item, const 
 
 /*
  * Run every item's text with each of the pairs, for heads on the first row
- * alone: sequence number i * npairs + p, which consume finds by
- * forward->first_sequence, is item i with pair p.  Memory does not grow with
- * the number of pairs.
+ * alone: a sequence's window is the number of its pair.  Memory does not grow
+ * with the number of pairs.
  */
 extern void AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
 							   const AlbertText *pairs, int npairs, AlbertTruncation truncation,
 							   AlbertForwardConsume consume, void *state);
 
-/* Tokenize the items under the job's overflow; sequences come from job->arena. */
+/* Tokenize the items under the job's overflow; sequences come from job->arena.  Items that get a status have none. */
 extern void AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job,
 								  AlbertItem *items, int nitems,
 								  const AlbertForwardOptions *options);
@@ -107,9 +105,13 @@ typedef bool (*AlbertHeadFunction) (const AlbertModel *model, const AlbertRows *
 									AlbertStatus *status);
 extern AlbertRows AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const AlbertRows *rows);
 
-/* One text's tokens outside a forward run; under ALBERT_TRUNCATE_NONE nothing is cut. */
-extern void AlbertTokenizeText(AlbertJob *job, const AlbertItem *item,
-							   const AlbertEncodeOptions *options, AlbertTokens *tokens);
+/*
+ * One text's tokens outside a forward run; under ALBERT_TRUNCATE_NONE nothing
+ * is cut.  False when the text is at fault: then the item has a status.
+ */
+extern bool AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
+							   const AlbertEncodeOptions *options, AlbertTokens *tokens)
+			__attribute__((warn_unused_result));
 
 /* The AlbertRun for calling a head from consume. */
 extern AlbertRun AlbertJobRun(const AlbertJob *job);

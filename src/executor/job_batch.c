@@ -259,6 +259,7 @@ run_rows(TableRun *run, AlbertJob *job, int from, int to)
 		(void) AlbertItemFill(&items[i - from], run->signature, args);
 	}
 	AlbertTaskRun(job, items, to - from);
+	AlbertItemsRaise(items, to - from);
 	for (int i = from; i < to; i++)
 		run->rows[i].item = items[i - from];
 }

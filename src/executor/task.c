@@ -103,6 +103,10 @@ fill_signature(AlbertSignature *signature, HeapTuple tuple)
 	char	   *modes;
 
 	signature->function = form->oid;
+	if (signature->task->combine != NULL)
+		signature->result_len = -1;
+	else
+		get_typlenbyval(form->prorettype, &signature->result_len, &signature->result_byval);
 	signature->returns_set = form->proretset;
 	signature->nargs = form->pronargs;
 	signature->text = signature->pair = signature->model = -1;
@@ -115,6 +119,7 @@ fill_signature(AlbertSignature *signature, HeapTuple tuple)
 
 		signature->names[i] = pstrdup(name);
 		signature->types[i] = types[i];
+		get_typlenbyval(types[i], &signature->lens[i], &signature->byvals[i]);
 		if (strcmp(name, signature->task->text_arg) == 0)
 			signature->text = i;
 		else if (is_pair_argument(signature->task, name))
@@ -128,8 +133,8 @@ fill_signature(AlbertSignature *signature, HeapTuple tuple)
 }
 
 /* task NULL: the one that the function's symbol names, if it names one. */
-static AlbertSignature *
-make_signature(Oid function, const AlbertTask *task)
+AlbertSignature *
+AlbertSignatureFor(Oid function, const AlbertTask *task)
 {
 	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(function));
 	AlbertSignature *signature = NULL;
@@ -151,7 +156,7 @@ make_signature(Oid function, const AlbertTask *task)
 AlbertSignature *
 AlbertSignatureOf(Oid function)
 {
-	return make_signature(function, NULL);
+	return AlbertSignatureFor(function, NULL);
 }
 
 void
@@ -363,6 +368,23 @@ AlbertErrorBlame(int sqlstate)
 	}
 }
 
+AlbertStatus *
+AlbertItemStatus(AlbertItem *item)
+{
+	item->status = palloc0(sizeof(AlbertStatus));
+	return item->status;
+}
+
+void
+AlbertItemsRaise(const AlbertItem *items, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (items[i].status != NULL)
+			AlbertReport(items[i].status);
+	}
+}
+
 int
 AlbertEstimateTokens(size_t bytes)
 {
@@ -370,56 +392,4 @@ AlbertEstimateTokens(size_t bytes)
 	size_t		tokens = bytes / 4 + 2;
 
 	return tokens > INT_MAX ? INT_MAX : (int) tokens;
-}
-
-/* ---------- calls of one row ---------- */
-
-const AlbertSignature *
-AlbertCallSignature(FunctionCallInfo fcinfo, const AlbertTask *task)
-{
-	AlbertSignature *signature = fcinfo->flinfo->fn_extra;
-
-	if (signature == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(fcinfo->flinfo->fn_mcxt);
-
-		signature = make_signature(fcinfo->flinfo->fn_oid, task);
-		MemoryContextSwitchTo(old);
-		if (signature == NULL)
-			elog(ERROR, "cache lookup failed for function %u", fcinfo->flinfo->fn_oid);
-		fcinfo->flinfo->fn_extra = signature;
-	}
-	return signature;
-}
-
-Datum
-AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task)
-{
-	const AlbertSignature *signature = AlbertCallSignature(fcinfo, task);
-	AlbertItem	item;
-	AlbertJob	job;
-
-	if (!AlbertItemFill(&item, signature, fcinfo->args))
-		PG_RETURN_NULL();
-	AlbertJobStart(&job, signature, fcinfo->args);
-	AlbertTaskRun(&job, &item, 1);
-	fcinfo->isnull = item.isnull;
-	return item.result;
-}
-
-Datum
-AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task)
-{
-	const AlbertSignature *signature;
-	AlbertItem	item;
-	AlbertJob	job;
-
-	InitMaterializedSRF(fcinfo, 0);
-	signature = AlbertCallSignature(fcinfo, task);
-	if (!AlbertItemFill(&item, signature, fcinfo->args))
-		return (Datum) 0;
-	AlbertJobStart(&job, signature, fcinfo->args);
-	item.rows = (ReturnSetInfo *) fcinfo->resultinfo;
-	AlbertTaskRun(&job, &item, 1);
-	return (Datum) 0;
 }

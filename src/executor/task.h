@@ -39,7 +39,7 @@ typedef struct AlbertJob
 	}			options;		/* the task's own struct */
 } AlbertJob;
 
-/* One row: its texts in UTF-8, and what comes out. */
+/* One row: its texts in UTF-8, and what comes out: a status or a result. */
 typedef struct AlbertItem
 {
 	AlbertText	text;
@@ -47,6 +47,7 @@ typedef struct AlbertItem
 	ReturnSetInfo *rows;		/* set-returning tasks put their rows here */
 	Datum		result;			/* scalar tasks: in the memory context current at the run */
 	bool		isnull;
+	AlbertStatus *status;		/* NULL, or why this row's texts have no result */
 } AlbertItem;
 
 struct AlbertTask
@@ -71,7 +72,17 @@ struct AlbertTask
 	/* Raises for options that do not go together or with the model; may be NULL. */
 	void		(*check) (AlbertJob *job);
 
-	/* Fill in the results of n rows, each filled by AlbertItemFill.  Errors are raised. */
+	/*
+	 * NULL, or: run is for each of a row's two texts by itself, and this makes
+	 * the row's result of theirs.
+	 */
+	Datum		(*combine) (Datum text, Datum pair);
+
+	/*
+	 * Fill in the results of n rows, each filled by AlbertItemFill.  A row whose
+	 * texts are at fault gets a status, and the others their results; all other
+	 * errors are raised.
+	 */
 	void		(*run) (AlbertJob *job, AlbertItem *items, int n);
 };
 
@@ -93,6 +104,10 @@ typedef struct AlbertSignature
 	bool		returns_set;
 	char	   *names[ALBERT_MAX_ARGS];
 	Oid			types[ALBERT_MAX_ARGS];
+	int16		lens[ALBERT_MAX_ARGS];
+	bool		byvals[ALBERT_MAX_ARGS];
+	int16		result_len;		/* of a scalar task; with combine, of its two parts */
+	bool		result_byval;
 } AlbertSignature;
 
 /* From the catalog; NULL when the function is not one of ours.  In CurrentMemoryContext. */
@@ -116,8 +131,17 @@ extern void AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const cha
 extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
 						   const NullableDatum *args);
 
-/* Compute n rows, in batches of albert.batch_tokens, and count them in albert_stats. */
+/*
+ * Compute n rows, in batches of albert.batch_tokens, and count them in
+ * albert_stats.  Rows whose texts are at fault have a status then.
+ */
 extern void AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n);
+
+/* A status for an item, to be filled in by AlbertFail. */
+extern AlbertStatus *AlbertItemStatus(AlbertItem *item);
+
+/* Raise the first status among n items, if there is one. */
+extern void AlbertItemsRaise(const AlbertItem *items, int n);
 
 /*
  * What an error that AlbertItemFill or AlbertTaskRun has raised is due to, by
@@ -136,15 +160,11 @@ typedef enum AlbertBlame
 
 extern AlbertBlame AlbertErrorBlame(int sqlstate);
 
-/* The signature of a call site for a task, kept as long as its FmgrInfo. */
-extern const AlbertSignature *AlbertCallSignature(FunctionCallInfo fcinfo, const AlbertTask *task);
+/* The same for a task that is known. */
+extern AlbertSignature *AlbertSignatureFor(Oid function, const AlbertTask *task);
 
 /* The arena that runs use, emptied; for what needs one outside a run. */
 extern AlbertArena *AlbertWorkspace(void);
-
-/* The bodies of all SQL functions: one row each. */
-extern Datum AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task);
-extern Datum AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task);
 
 /* How many tokens a row of that many bytes probably has; for cutting batches and for costs. */
 extern int	AlbertEstimateTokens(size_t bytes);

@@ -29,6 +29,31 @@ AlbertTextFromDatum(Datum value)
 	return text;
 }
 
+bool
+AlbertTextIsConvertible(Datum value)
+{
+	int			encoding = GetDatabaseEncoding();
+	struct varlena *varlena;
+	unsigned char *text;
+	int			size;
+	unsigned char *buffer;
+	Oid			proc;
+
+	if (encoding == PG_UTF8)
+		return true;
+	varlena = pg_detoast_datum_packed((struct varlena *) DatumGetPointer(value));
+	text = (unsigned char *) VARDATA_ANY(varlena);
+	size = VARSIZE_ANY_EXHDR(varlena);
+	if (encoding == PG_SQL_ASCII)
+		return pg_verify_mbstr(PG_UTF8, (char *) text, size, true);
+	proc = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(proc))
+		return false;
+	buffer = palloc_extended((Size) size * MAX_CONVERSION_GROWTH + 1, MCXT_ALLOC_HUGE);
+	return pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8, text, size, buffer,
+										 (int) Min((Size) size * MAX_CONVERSION_GROWTH + 1, (Size) INT_MAX), true) == size;
+}
+
 Datum
 AlbertTextToDatum(const char *utf8, size_t size)
 {

@@ -14,6 +14,9 @@
 /* A text, varchar or name value's characters in UTF-8, in CurrentMemoryContext (or in the value itself). */
 extern AlbertText AlbertTextFromDatum(Datum value);
 
+/* Would that succeed?  A value may be no text of the server's encoding, or have characters that UTF-8 lacks. */
+extern bool AlbertTextIsConvertible(Datum value);
+
 /* A text value of UTF-8 characters; raises when the server encoding lacks one of them. */
 extern Datum AlbertTextToDatum(const char *utf8, size_t size);
 

@@ -421,33 +421,31 @@ typedef struct Lengths
 	int			doc_stride;
 } Lengths;
 
-static Lengths
-window_lengths(const AlbertJob *job, int question)
+/* False when the question leaves no room; the item has a status then. */
+static bool
+window_lengths(const AlbertJob *job, AlbertItem *item, int question, Lengths *lengths)
 {
 	const AnswerOptions *options = (const AnswerOptions *) &job->options;
 	int			max_length = job->binding->tokenizer.max_length;
 	int			capacity;
-	Lengths		lengths;
 
-	lengths.max_seq_len = Min(options->max_seq_len, max_length);
-	lengths.doc_stride = options->doc_stride >= 0 ? options->doc_stride
-		: Min(lengths.max_seq_len / 2, 128);
-	capacity = lengths.max_seq_len - question - 3;
+	lengths->max_seq_len = Min(options->max_seq_len, max_length);
+	lengths->doc_stride = options->doc_stride >= 0 ? options->doc_stride
+		: Min(lengths->max_seq_len / 2, 128);
+	capacity = lengths->max_seq_len - question - 3;
 	if (capacity < 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("question has %d tokens, which leaves no room for the context in %d",
-						question, lengths.max_seq_len)));
-	if (lengths.doc_stride >= capacity)
+		return AlbertFail(AlbertItemStatus(item), ALBERT_INPUT,
+						  "question has %d tokens, which leaves no room for the context in %d",
+						  question, lengths->max_seq_len);
+	if (lengths->doc_stride >= capacity)
 	{
 		if (options->doc_stride >= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("doc_stride must be less than the %d tokens of context in a window, not %d",
-							capacity, lengths.doc_stride)));
-		lengths.doc_stride = capacity / 2;
+			return AlbertFail(AlbertItemStatus(item), ALBERT_INPUT,
+							  "doc_stride must be less than the %d tokens of context in a window, not %d",
+							  capacity, lengths->doc_stride);
+		lengths->doc_stride = capacity / 2;
 	}
-	return lengths;
+	return true;
 }
 
 /* Windows that share much are many: their number is bounded. */
@@ -482,13 +480,15 @@ add_item(AlbertForward *forward, int i)
 	int			context;
 	int			capacity;
 
-	AlbertTokenizeText(job, &forward->items[i], &encode, &whole);
+	if (!AlbertTokenizeText(job, &forward->items[i], &encode, &whole))
+		return;
 	while (!whole.special[1 + question])
 		question++;
 	context = whole.n - question - 3;
 	if (context == 0)
 		return;
-	lengths = window_lengths(job, question);
+	if (!window_lengths(job, &forward->items[i], question, &lengths))
+		return;
 	capacity = lengths.max_seq_len - question - 3;
 	check_windows(context, capacity, &lengths);
 	for (int from = 0;; from += capacity - lengths.doc_stride)

@@ -383,10 +383,12 @@ void
 AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, bool markdown)
 {
 	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE, .offsets = true};
+	AlbertItem	whole = {.text = item->text};
 
 	memset(source, 0, sizeof(*source));
 	source->text = item->text;
-	AlbertTokenizeText(job, item, &encode, &source->tokens);
+	if (!AlbertTokenizeText(job, &whole, &encode, &source->tokens))
+		AlbertReport(whole.status);
 	source->bytes = AlbertCodePointBytes(&item->text);
 	while (source->bytes[source->length] < item->text.size)
 		source->length++;

@@ -41,12 +41,12 @@ static void
 consume_choices(AlbertForward *forward, const AlbertSequence *sequences, int n,
 				const AlbertBatch *batch, const AlbertRows *hidden)
 {
+	const ChooseOptions *options = (const ChooseOptions *) &forward->job->options;
 	double	   *scores = forward->state;
 	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CHOICE);
 
 	for (int s = 0; s < n; s++)
-		scores[forward->first_sequence + (&sequences[s] - forward->sequences)] =
-			 logits.data[(size_t) s * logits.ld];
+		scores[(size_t) sequences[s].item * options->nchoices + sequences[s].window] = logits.data[(size_t) s * logits.ld];
 }
 
 /* (n, nchoices) probabilities, in the arena */
@@ -56,6 +56,7 @@ choose(AlbertJob *job, AlbertItem *items, int n)
 	const ChooseOptions *options = (const ChooseOptions *) &job->options;
 	double	   *scores = AlbertJobAlloc(job, (size_t) n * options->nchoices, sizeof(double));
 
+	memset(scores, 0, (size_t) n * options->nchoices * sizeof(double));
 	AlbertForwardPairs(job, items, n, options->choices, options->nchoices, ALBERT_TRUNCATE_LONGEST,
 					   consume_choices, scores);
 	for (int i = 0; i < n; i++)
@@ -73,6 +74,8 @@ run_choose(AlbertJob *job, AlbertItem *items, int n)
 
 	for (int i = 0; i < n; i++)
 	{
+		if (items[i].status != NULL)
+			continue;
 		items[i].result = Int32GetDatum(1 + AlbertArgMax(scores + (size_t) i * options->nchoices,
 														 options->nchoices));
 		items[i].isnull = false;
@@ -100,7 +103,7 @@ run_choose_scores(AlbertJob *job, AlbertItem *items, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		for (int c = 0; c < options->nchoices; c++)
+		for (int c = 0; c < options->nchoices && items[i].status == NULL; c++)
 		{
 			Datum		values[2];
 

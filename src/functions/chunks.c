@@ -135,7 +135,8 @@ length_with_prefix(const Source *source, AlbertText text)
 		memcpy(data + source->prefix.size, text.data, text.size);
 		item.text = (AlbertText) {.data = data, .size = source->prefix.size + text.size};
 	}
-	AlbertTokenizeText(source->job, &item, &encode, &tokens);
+	if (!AlbertTokenizeText(source->job, &item, &encode, &tokens))
+		AlbertReport(item.status);
 	AlbertArenaRewind(source->job->arena, mark);
 	return tokens.n;
 }

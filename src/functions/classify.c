@@ -128,6 +128,8 @@ AlbertClassLogits(AlbertJob *job, AlbertItem *items, int n, int max_length)
 	{
 		double	   *row = logits.sums + (size_t) i * config->num_labels;
 
+		if (items[i].status != NULL)
+			continue;
 		for (int label = 0; label < config->num_labels; label++)
 			row[label] /= logits.weights[i];
 	}
@@ -159,7 +161,7 @@ run_classify(AlbertJob *job, AlbertItem *items, int n)
 		const double *row = scores + (size_t) i * num_labels;
 		int			best = AlbertArgMax(row, num_labels);
 
-		if (row[best] < options->min_score)
+		if (items[i].status != NULL || row[best] < options->min_score)
 			continue;
 		items[i].result = AlbertLabelToDatum(job, best);
 		items[i].isnull = false;
@@ -196,6 +198,8 @@ run_classify_scores(AlbertJob *job, AlbertItem *items, int n)
 		const double *row = scores + (size_t) i * num_labels;
 		int		   *order = AlbertRank(row, num_labels);
 
+		if (items[i].status != NULL)
+			continue;
 		for (int r = 0; r < nrows; r++)
 		{
 			Datum		values[2];

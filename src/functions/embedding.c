@@ -168,12 +168,18 @@ prepend_prompt(AlbertJob *job, const EmbeddingOptions *options, AlbertItem *item
 /* ---------- pooling ---------- */
 
 static float *
-result_floats(const AlbertItem *item, int *n)
+floats_of(Datum embedding, int *n)
 {
-	ArrayType  *array = DatumGetArrayTypeP(item->result);
+	ArrayType  *array = DatumGetArrayTypeP(embedding);
 
 	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	return (float *) ARR_DATA_PTR(array);
+}
+
+static float *
+result_floats(const AlbertItem *item, int *n)
+{
+	return floats_of(item->result, n);
 }
 
 /*
@@ -272,7 +278,10 @@ AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 	forward.consume = consume_pool;
 	AlbertForwardRun(&forward);
 	for (int i = 0; i < n; i++)
-		finish_vector(options, &items[i]);
+	{
+		if (items[i].status == NULL)
+			finish_vector(options, &items[i]);
+	}
 }
 
 /* ---------- albert_embedding(content) real[] ---------- */
@@ -352,6 +361,7 @@ albert_embeddings(PG_FUNCTION_ARGS)
 	if (n == 0)
 		PG_RETURN_DATUM(PointerGetDatum(construct_empty_array(FLOAT4OID)));
 	AlbertTaskRun(&job, items, n);
+	AlbertItemsRaise(items, n);
 	PG_RETURN_DATUM(matrix_of(items, n));
 }
 
@@ -373,29 +383,14 @@ AlbertCosine(const float *a, const float *b, int n)
 	return norm_a == 0 || norm_b == 0 ? 0 : dot / (sqrt(norm_a) * sqrt(norm_b));
 }
 
-static void
-run_similarity(AlbertJob *job, AlbertItem *items, int n)
+static Datum
+similarity_of(Datum a, Datum b)
 {
-	AlbertItem *sides = palloc0(2 * n * sizeof(AlbertItem));
+	int			width;
+	const float *x = floats_of(a, &width);
+	const float *y = floats_of(b, &width);
 
-	for (int i = 0; i < n; i++)
-	{
-		sides[2 * i].text = items[i].text;
-		sides[2 * i + 1].text = items[i].pair;
-	}
-	AlbertEmbed(job, sides, 2 * n);
-	for (int i = 0; i < n; i++)
-	{
-		int			width;
-		float	   *a = result_floats(&sides[2 * i], &width);
-		float	   *b = result_floats(&sides[2 * i + 1], &width);
-
-		items[i].result = Float4GetDatum((float) AlbertCosine(a, b, width));
-		items[i].isnull = false;
-		pfree(DatumGetPointer(sides[2 * i].result));
-		pfree(DatumGetPointer(sides[2 * i + 1].result));
-	}
-	pfree(sides);
+	return Float4GetDatum((float) AlbertCosine(x, y, width));
 }
 
 const AlbertTask albert_similarity_task = {
@@ -405,7 +400,8 @@ const AlbertTask albert_similarity_task = {
 	.pair_arg = "b",
 	.part = ALBERT_PART_WEIGHTS,
 	.init = init_embedding,
-	.run = run_similarity
+	.combine = similarity_of,
+	.run = AlbertEmbed
 };
 
 ALBERT_SCALAR_FUNCTION(albert_similarity);

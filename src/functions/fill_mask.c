@@ -41,6 +41,7 @@ find_masks(AlbertForward *forward, Masks *masks)
 	AlbertJob  *job = forward->job;
 	int32_t		mask_id = job->binding->tokenizer.mask_id;
 	int			nmasks = 0;
+	int			item = 0;
 
 	masks->first = AlbertJobAlloc(job, forward->nitems + 1, sizeof(int));
 	masks->of_sequence = AlbertJobAlloc(job, forward->nsequences, sizeof(int));
@@ -50,7 +51,11 @@ find_masks(AlbertForward *forward, Masks *masks)
 		int32_t    *wanted = AlbertJobAlloc(job, sequence->tokens.n, sizeof(int32_t));
 
 		if (sequence->window == 0)
-			masks->first[sequence->item] = nmasks;
+		{
+			/* items with a status have no sequences */
+			while (item <= sequence->item)
+				masks->first[item++] = nmasks;
+		}
 		masks->of_sequence[s] = nmasks;
 		sequence->nwanted = 0;
 		sequence->wanted = wanted;
@@ -61,10 +66,12 @@ find_masks(AlbertForward *forward, Masks *masks)
 		}
 		nmasks += sequence->nwanted;
 	}
-	masks->first[forward->nitems] = nmasks;
+	while (item <= forward->nitems)
+		masks->first[item++] = nmasks;
 	masks->best = AlbertJobAlloc(job, Max(nmasks, 1), sizeof(int32_t));
 }
 
+/* A text without a mask gets a status. */
 static void
 require_mask(AlbertForward *forward, const Masks *masks)
 {
@@ -74,20 +81,23 @@ require_mask(AlbertForward *forward, const Masks *masks)
 	{
 		const AlbertSequence *sequence = &forward->sequences[s];
 		int			item = sequence->item;
+		AlbertStatus *status;
 
-		if (masks->first[item] != masks->first[item + 1])
+		if (sequence->window > 0 || masks->first[item] != masks->first[item + 1])
 			continue;
+		status = AlbertItemStatus(&forward->items[item]);
 		if (sequence->tokens.ncut > 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("text has no mask in its first %d tokens", tokenizer->max_length),
-					 errdetail("%d tokens were cut off because the model's length is %d.",
-							   sequence->tokens.ncut, tokenizer->max_length),
-					 errhint("The whole text is looked at with overflow => 'window' or, for the default model, the setting albert.overflow.")));
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("text has no mask"),
-				 errhint("Write %s where a word is to be predicted.", tokenizer->mask_token)));
+		{
+			AlbertFail(status, ALBERT_INPUT, "text has no mask in its first %d tokens", tokenizer->max_length);
+			AlbertDetail(status, "%d tokens were cut off because the model's length is %d.",
+						 sequence->tokens.ncut, tokenizer->max_length);
+			AlbertHint(status, "The whole text is looked at with overflow => 'window' or, for the default model, the setting albert.overflow.");
+		}
+		else
+		{
+			AlbertFail(status, ALBERT_INPUT, "text has no mask");
+			AlbertHint(status, "Write %s where a word is to be predicted.", tokenizer->mask_token);
+		}
 	}
 }
 
@@ -198,6 +208,8 @@ run_fill_mask(AlbertJob *job, AlbertItem *items, int n)
 	run_masks(&forward, &masks, job, items, n, consume_best);
 	for (int i = 0; i < n; i++)
 	{
+		if (items[i].status != NULL)
+			continue;
 		items[i].result = AlbertDecodeToDatum(job, masks.best + masks.first[i],
 											  masks.first[i + 1] - masks.first[i], false);
 		items[i].isnull = false;
@@ -243,7 +255,8 @@ target_id(AlbertJob *job, Datum target)
 
 	if (id >= 0)
 		return id;
-	AlbertTokenizeText(job, &item, &encode, &tokens);
+	if (!AlbertTokenizeText(job, &item, &encode, &tokens))
+		AlbertReport(item.status);
 	if (tokens.n == 0)
 		return -1;
 	id = tokens.ids[0];

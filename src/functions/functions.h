@@ -10,6 +10,7 @@
 
 #include "fmgr.h"
 
+#include "executor/call.h"
 #include "executor/task.h"
 
 /* tasks.c: called once by _PG_init */

@@ -25,6 +25,7 @@ tokenize_one(AlbertJob *job, AlbertItem *item, AlbertForward *forward)
 	AlbertForwardOptions options = {0};
 
 	AlbertForwardTokenize(forward, job, item, 1, &options);
+	AlbertItemsRaise(item, 1);
 	forward->nsequences = 1;
 	return forward->sequences[0].tokens.n;
 }

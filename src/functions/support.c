@@ -10,7 +10,8 @@
 #include "nodes/supportnodes.h"
 
 #include "compat.h"
-#include "executor/node.h"
+#include "executor/rewrite/cost.h"
+#include "executor/rewrite/rewrite.h"
 
 PG_FUNCTION_INFO_V1(albert_support);
 

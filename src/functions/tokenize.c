@@ -35,19 +35,19 @@ take_option(AlbertJob *job, const char *name, Datum value, Oid type)
 }
 
 /* The whole text's tokens: nothing is truncated where nothing is encoded. */
-static AlbertTokens
-tokenize(AlbertJob *job, const AlbertItem *item, bool offsets)
+static bool
+tokenize(AlbertJob *job, AlbertItem *item, bool offsets, AlbertTokens *tokens)
 {
 	AlbertEncodeOptions encode = {
 		.truncation = ALBERT_TRUNCATE_NONE,
 		.special_tokens = ((const TokenizeOptions *) &job->options)->special_tokens,
 		.offsets = offsets
 	};
-	AlbertTokens tokens;
 
-	AlbertTokenizeText(job, item, &encode, &tokens);
-	job->counts.tokens += tokens.n;
-	return tokens;
+	if (!AlbertTokenizeText(job, item, &encode, tokens))
+		return false;
+	job->counts.tokens += tokens->n;
+	return true;
 }
 
 /* ---------- albert_tokenize(content) text[] ---------- */
@@ -58,9 +58,12 @@ run_tokenize(AlbertJob *job, AlbertItem *items, int n)
 	for (int i = 0; i < n; i++)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertTokens tokens = tokenize(job, &items[i], false);
-		Datum	   *pieces = palloc(Max(tokens.n, 1) * sizeof(Datum));
+		AlbertTokens tokens;
+		Datum	   *pieces;
 
+		if (!tokenize(job, &items[i], false, &tokens))
+			continue;
+		pieces = palloc(Max(tokens.n, 1) * sizeof(Datum));
 		for (int t = 0; t < tokens.n; t++)
 			pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens.ids[t]);
 		items[i].result = PointerGetDatum(construct_array(pieces, tokens.n, TEXTOID, -1, false,
@@ -87,8 +90,10 @@ run_encode(AlbertJob *job, AlbertItem *items, int n)
 	for (int i = 0; i < n; i++)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertTokens tokens = tokenize(job, &items[i], false);
+		AlbertTokens tokens;
 
+		if (!tokenize(job, &items[i], false, &tokens))
+			continue;
 		items[i].result = AlbertIntArray(tokens.ids, tokens.n);
 		items[i].isnull = false;
 		AlbertArenaRewind(job->arena, mark);
@@ -116,8 +121,11 @@ run_token_count(AlbertJob *job, AlbertItem *items, int n)
 	for (int i = 0; i < n; i++)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+		AlbertTokens tokens;
 
-		items[i].result = Int32GetDatum(tokenize(job, &items[i], false).n);
+		if (!tokenize(job, &items[i], false, &tokens))
+			continue;
+		items[i].result = Int32GetDatum(tokens.n);
 		items[i].isnull = false;
 		AlbertArenaRewind(job->arena, mark);
 	}
@@ -159,8 +167,10 @@ run_tokens(AlbertJob *job, AlbertItem *items, int n)
 {
 	for (int i = 0; i < n; i++)
 	{
-		AlbertTokens tokens = tokenize(job, &items[i], true);
+		AlbertTokens tokens;
 
+		if (!tokenize(job, &items[i], true, &tokens))
+			continue;
 		for (int t = 0; t < tokens.n; t++)
 			put_token(job, &items[i], &tokens, t);
 	}

@@ -164,6 +164,7 @@ embed(const AlbertText *text, const char *model)
 
 	AlbertJobStartTask(&job, &albert_embedding_task, model);
 	AlbertTaskRun(&job, &item, 1);
+	AlbertItemsRaise(&item, 1);
 	return item.result;
 }
 

@@ -124,7 +124,7 @@ consume_entailment(AlbertForward *forward, const AlbertSequence *sequences, int 
 		/* each label for itself: entailment against contradiction */
 		if (options->multi_label || options->nlabels == 1)
 			score = AlbertSigmoid(score - row[options->contradiction]);
-		entails[forward->first_sequence + (&sequences[s] - forward->sequences)] = score;
+		entails[(size_t) sequences[s].item * options->nlabels + sequences[s].window] = score;
 	}
 }
 
@@ -137,6 +137,7 @@ zero_shot(AlbertJob *job, AlbertItem *items, int n)
 	options->hypotheses = palloc_extended(options->nlabels * sizeof(AlbertText), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < options->nlabels; i++)
 		options->hypotheses[i] = hypothesis(options->template, options->labels[i]);
+	memset(entails, 0, (size_t) n * options->nlabels * sizeof(double));
 	AlbertForwardPairs(job, items, n, options->hypotheses, options->nlabels, ALBERT_TRUNCATE_FIRST,
 					   consume_entailment, entails);
 	if (!options->multi_label && options->nlabels > 1)
@@ -157,7 +158,11 @@ run_zero_shot(AlbertJob *job, AlbertItem *items, int n)
 
 	for (int i = 0; i < n; i++)
 	{
-		int			best = AlbertArgMax(scores + (size_t) i * options->nlabels, options->nlabels);
+		int			best;
+
+		if (items[i].status != NULL)
+			continue;
+		best = AlbertArgMax(scores + (size_t) i * options->nlabels, options->nlabels);
 
 		items[i].result = PointerGetDatum(DatumGetTextPCopy(options->labels[best]));
 		items[i].isnull = false;
@@ -189,6 +194,8 @@ run_zero_shot_scores(AlbertJob *job, AlbertItem *items, int n)
 		const double *row = scores + (size_t) i * options->nlabels;
 		int		   *order = AlbertRank(row, options->nlabels);
 
+		if (items[i].status != NULL)
+			continue;
 		for (int r = 0; r < options->nlabels; r++)
 		{
 			Datum		values[2];

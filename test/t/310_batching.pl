@@ -103,25 +103,15 @@ for my $batching (qw(on off))
 
 SKIP:
 {
-	skip 'before PostgreSQL 15 there is no MERGE', 9 if major_version($node) < 15;
+	skip 'before PostgreSQL 15 there is no MERGE', 4 if major_version($node) < 15;
 	$node->safe_psql('postgres', 'CREATE TABLE source AS SELECT id + 395 AS id, body FROM docs WHERE id <= 10; ANALYZE source');
 	my $merge = 'MERGE INTO docs d USING source s ON d.id = s.id';
 	my $update = 'WHEN MATCHED THEN UPDATE SET note = albert_token_count(s.body)::text';
 	my $insert = 'WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.body, albert_token_count(s.body)::text)';
 
-	for my $case (
-		[ "$update $insert", 1, 'both kinds of rows' ],
-		[ $update, 1, 'matched rows only' ],
-		[ $insert, 0, 'unmatched rows only: the join has the others, too' ],
-		[ "WHEN MATCHED THEN DELETE $insert", 0, 'an action without the call' ],
-		[ "WHEN MATCHED AND d.id > 3 THEN DO NOTHING $update $insert", 0, 'an action with a condition' ],
-		[ "$update WHEN NOT MATCHED THEN INSERT VALUES (s.id / (s.id - 7), s.body, albert_token_count(s.body)::text)", 0, 'an error that would come first' ],
-		[ 'WHEN MATCHED THEN UPDATE SET note = albert_token_count(d.body)::text', 0, 'a column of the target' ])
-	{
-		my ($actions, $nodes, $what) = @$case;
-
-		is(nodes_in($node->safe_psql('postgres', "EXPLAIN (COSTS OFF) $merge $actions")), $nodes, "MERGE, $what");
-	}
+	is(nodes_in($node->safe_psql('postgres', "EXPLAIN (COSTS OFF) $merge $update $insert")), 0, 'the actions of MERGE are row by row');
+	is(nodes_in($node->safe_psql('postgres', "EXPLAIN (COSTS OFF) MERGE INTO docs d USING (SELECT id, albert_token_count(body) AS n FROM source OFFSET 0) s ON d.id = s.id WHEN MATCHED THEN UPDATE SET note = s.n::text")),
+		1, '... and its source is not');
 	is($node->safe_psql('postgres', qq{BEGIN; $merge $update $insert;
 		SELECT count(*), count(*) FILTER (WHERE note = albert_token_count(body)::text) FROM docs WHERE id > 400; ROLLBACK}), '5|5', 'MERGE inserts what was computed');
 	# another session changes a row that MERGE is about to update
@@ -186,11 +176,44 @@ $psql->quit;
 # ---- memory ----
 
 $psql = AlbertSession->new($node, 'postgres', settings => '-c max_parallel_workers_per_gather=0');
-$psql->query(q{CREATE TABLE wide AS SELECT i AS id, 'a text' AS body, repeat(md5(i::text), 60) AS filler FROM generate_series(1, 2000) i});
+$psql->query(q{CREATE TABLE wide AS SELECT i AS id, 'a text ' || i AS body, repeat(md5(i::text), 60) AS filler FROM generate_series(1, 2000) i});
 is($psql->query(q{SET work_mem = '64kB'; SET albert.batch_tokens = 65536;
 	SELECT count(*) FILTER (WHERE node ->> 'Custom Plan Provider' = 'AlbertBatch'), min((node ->> 'Batches')::int) > 40
 	FROM jsonb_path_query(plan_of('SELECT albert_token_count(body), filler FROM wide')::jsonb, 'strict $.**?(@."Custom Plan Provider" == "AlbertBatch")') node}),
 	'1|t', 'rows kept are bounded by work_mem');
+$psql->quit;
+
+# ---- results are remembered while the statement runs, of the model as it was loaded ----
+
+my $other = make_models(other => SMALL . ',seed=7');
+my $swapping = "$other/swapping";
+mkdir $swapping;
+for my $model ([ first => "$models/small" ], [ second => "$other/other" ])
+{
+	system('cp', '-r', $model->[1], "$swapping/$model->[0]") == 0 or die 'cp';
+}
+system('cp', '-r', "$swapping/first", "$swapping/model") == 0 or die 'cp';
+$psql = AlbertSession->new($node, 'postgres');
+my ($same, $swap_errors) = $psql->query(<<SQL);
+LOAD 'albert';
+SET albert.model_path = '$swapping';
+SELECT albert_embedding('a text', 'model');
+CREATE FUNCTION swap() RETURNS text LANGUAGE plpgsql AS \$\$
+BEGIN
+	COPY (SELECT 1) TO PROGRAM 'cp $swapping/second/* $swapping/model/';
+	PERFORM albert_unload('model');
+	RETURN 'done';
+END \$\$;
+CREATE FUNCTION embedded(content text, model text) RETURNS real[] LANGUAGE plpgsql VOLATILE AS \$\$BEGIN RETURN albert_embedding(content, model); END\$\$;
+SQL
+is($swap_errors, '', 'a model to be replaced');
+($same, $swap_errors) = $psql->query(<<SQL);
+SELECT a = b AS same, b <> c AS swapped, c = d AS same_again, c = embedded('a text', 'second') AS second
+FROM (SELECT embedded('a text', 'model') AS a, embedded('a text', 'model') AS b, swap(),
+		embedded('a text', 'model') AS c, embedded('a text', 'model') AS d OFFSET 0) s;
+SQL
+is($same, 't|t|t|t', 'a model that is replaced meanwhile is another one');
+is($swap_errors, '', '... without errors');
 $psql->quit;
 
 # ---- asynchronous foreign scans below the node ----

@@ -1,5 +1,5 @@
 /*
- * node_explain.c
+ * explain.c
  *	  The batching node in EXPLAIN.
  */
 #include "postgres.h"
@@ -9,7 +9,7 @@
 #include "utils/ruleutils.h"
 
 #include "compat.h"
-#include "executor/node_internal.h"
+#include "executor/node/node.h"
 
 /* The calls as SQL; table names in front of columns as the other nodes do it. */
 static List *
@@ -38,8 +38,10 @@ AlbertNodeExplain(CustomScanState *css, List *ancestors, ExplainState *es)
 	ExplainPropertyList("Calls", deparse_calls(node, ancestors, es), es);
 	if (!es->analyze)
 		return;
-	ExplainPropertyUInteger("Texts", NULL, counts->texts, es);
-	ExplainPropertyUInteger("Distinct Texts", NULL, counts->distinct, es);
+	ExplainPropertyUInteger("Texts", NULL, counts->recall.texts, es);
+	ExplainPropertyUInteger("Hits", NULL, counts->recall.hits, es);
+	ExplainPropertyUInteger("Misses", NULL, counts->recall.misses, es);
+	ExplainPropertyUInteger("Evictions", NULL, counts->recall.evictions, es);
 	ExplainPropertyUInteger("Tokens", NULL, counts->tokens, es);
 	ExplainPropertyUInteger("Batches", NULL, counts->batches, es);
 	if (counts->single > 0 || es->format != EXPLAIN_FORMAT_TEXT)

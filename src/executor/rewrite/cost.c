@@ -1,5 +1,5 @@
 /*
- * plan_cost.c
+ * cost.c
  *	  What albert calls cost the planner, and parallel workers for tables that
  *	  are small on disk but long to compute.
  *
@@ -25,8 +25,9 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 
-#include "executor/node.h"
-#include "executor/node_internal.h"
+#include "executor/rewrite/cost.h"
+#include "executor/rewrite/nodes.h"
+#include "executor/task.h"
 
 #define COST_PER_TOKEN_ENCODED		4.0
 #define COST_PER_TOKEN_TOKENIZED	0.04
@@ -40,8 +41,6 @@
 
 /* Texts that the planner cannot look into. */
 #define WIDTH_UNKNOWN				100.0
-
-static AlbertBaseRelHookType previous_base_rel = NULL;
 
 /* ---------- width of texts ---------- */
 
@@ -217,12 +216,10 @@ sum_node(Plan **place, void *context)
 	Plan	   *plan = *place;
 	CostSum    *sum = context;
 	CostSum		own = {.stmt = sum->stmt};
-	List	   *exprs = list_concat_copy(plan->targetlist, plan->qual);
+	List	   *exprs = list_concat(list_concat_copy(plan->targetlist, plan->qual), AlbertPlanExprs(plan));
 	QualCost	cost;
 	ListCell   *cell;
 
-	if (IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin))
-		exprs = list_concat(exprs, ((Join *) plan)->joinqual);
 	(void) calls_walker((Node *) exprs, &own);
 	AlbertPlanChildren(plan, sum_children, &own);
 	foreach(cell, plan->initPlan)
@@ -241,7 +238,7 @@ sum_node(Plan **place, void *context)
 }
 
 double
-AlbertPlanOtherCost(const PlannedStmt *stmt)
+AlbertCostWithoutCalls(const PlannedStmt *stmt)
 {
 	return stmt->planTree->total_cost * (1 - calls_share(stmt, stmt->planTree));
 }
@@ -307,15 +304,13 @@ workers_by_size(const RelOptInfo *rel)
 	return workers;
 }
 
-static void
-set_workers(ALBERT_BASE_REL_ARGS)
+void
+AlbertCostWorkers(ALBERT_BASE_REL_ARGS)
 {
 	const RangeTblEntry *entry = planner_rt_fetch(rel->relid, root);
 	double		workers;
 
-	if (previous_base_rel != NULL)
-		previous_base_rel(ALBERT_BASE_REL_PASS);
-	if (!AlbertPlanningHasCalls() || entry->rtekind != RTE_RELATION || entry->inh || !root->glob->parallelModeOK ||
+	if (entry->rtekind != RTE_RELATION || entry->inh || !root->glob->parallelModeOK ||
 		max_parallel_workers_per_gather == 0 ||
 		rel->rel_parallel_workers != -1 || rel->pages < 2 || rel->tuples <= 0)
 		return;
@@ -326,11 +321,4 @@ set_workers(ALBERT_BASE_REL_ARGS)
 	workers = Min(workers, (double) max_parallel_workers_per_gather);
 	if (workers >= 1 && (int) workers > workers_by_size(rel))
 		rel->rel_parallel_workers = (int) workers;
-}
-
-void
-AlbertPlanCostInit(void)
-{
-	previous_base_rel = albert_base_rel_hook;
-	albert_base_rel_hook = set_workers;
 }

@@ -1,0 +1,194 @@
+/*
+ * traits.c
+ *	  Properties of expressions and plans that tell whether rows may be read
+ *	  ahead of their use.
+ *
+ * Two things matter.  A volatile function must be called as often and in the
+ * same order as without reading ahead.  And where the reader may stop before
+ * the last row, evaluation that can raise an error must not come before the
+ * row is asked for.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_proc.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+
+#include "executor/node/node.h"
+#include "executor/rewrite/nodes.h"
+#include "executor/rewrite/rewrite.h"
+
+/*
+ * Functions that raise no error for any value (but running out of memory),
+ * though not marked leakproof: what texts are usually put together with.
+ */
+static const Oid never_fail[] = {
+	F_TEXTCAT,
+	F_LOWER_TEXT, F_UPPER_TEXT, F_INITCAP,
+	F_BTRIM_TEXT, F_LTRIM_TEXT, F_RTRIM_TEXT,
+	F_BTRIM_TEXT_TEXT, F_LTRIM_TEXT_TEXT, F_RTRIM_TEXT_TEXT,
+	F_LENGTH_TEXT, F_OCTET_LENGTH_TEXT,
+	F_LEFT, F_RIGHT, F_REVERSE,
+	F_STARTS_WITH
+};
+
+static void deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits);
+
+/* ---------- expressions ---------- */
+
+static bool
+function_traits(Oid function, void *context)
+{
+	AlbertTraits *traits = context;
+
+	if (func_volatile(function) == PROVOLATILE_VOLATILE)
+		traits->is_volatile = true;
+	if (traits->may_fail || get_func_leakproof(function))
+		return false;
+	for (int i = 0; i < lengthof(never_fail); i++)
+	{
+		if (never_fail[i] == function)
+			return false;
+	}
+	traits->may_fail = true;
+	return false;
+}
+
+void
+AlbertNodeTraits(Node *node, AlbertTraits *traits)
+{
+	(void) check_functions_in_node(node, function_traits, traits);
+	switch (nodeTag(node))
+	{
+		case T_Var:
+		case T_Const:
+		case T_Param:
+		case T_CaseTestExpr:
+		case T_CoerceToDomainValue:
+		case T_SQLValueFunction:
+		case T_FuncExpr:
+		case T_OpExpr:
+		case T_DistinctExpr:
+		case T_NullIfExpr:
+		case T_ScalarArrayOpExpr:
+		case T_Aggref:
+		case T_WindowFunc:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_RelabelType:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CoalesceExpr:
+		case T_ArrayExpr:
+		case T_RowExpr:
+		case T_FieldSelect:
+		case T_GroupingFunc:
+		case T_TargetEntry:
+		case T_RangeTblFunction:
+		case T_List:
+			break;
+		case T_NextValueExpr:
+		case T_CurrentOfExpr:
+			traits->is_volatile = true;
+			traits->may_fail = true;
+			break;
+		case T_SubPlan:
+			/* run again for each row, down to its last node */
+			traits->may_fail = true;
+			if (((SubPlan *) node)->subLinkType == MULTIEXPR_SUBLINK)
+				traits->multiexpr = true;
+			deep_plan_traits(list_nth(traits->stmt->subplans, ((SubPlan *) node)->plan_id - 1), false, true, traits);
+			break;
+		default:
+			traits->may_fail = true;
+			break;
+	}
+}
+
+static bool
+traits_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	AlbertNodeTraits(node, context);
+	return expression_tree_walker(node, traits_walker, context);
+}
+
+void
+AlbertExprTraits(Node *expr, AlbertTraits *traits)
+{
+	(void) traits_walker(expr, traits);
+}
+
+/* ---------- plans ---------- */
+
+/*
+ * Of another module's node no more is known than its expressions.  The scan of
+ * a table only reads it, and so does any node of a statement that changes
+ * nothing.
+ */
+static bool
+acts_on_rows(const Plan *plan, const PlannedStmt *stmt)
+{
+	if (IsA(plan, CustomScan))
+		return ((const CustomScan *) plan)->methods != &albert_scan_methods &&
+			((const CustomScan *) plan)->scan.scanrelid == 0 &&
+			(stmt->commandType != CMD_SELECT || stmt->hasModifyingCTE);
+	return (AlbertPlanFacts(plan) & ALBERT_PLAN_ACTS) != 0;
+}
+
+typedef struct ChildContext
+{
+	AlbertTraits *traits;
+	bool		whole;
+} ChildContext;
+
+static void
+child_traits(Plan **child, void *context)
+{
+	ChildContext *children = context;
+
+	deep_plan_traits(*child, false, children->whole, children->traits);
+}
+
+/* whole: look below nodes that read all their input first, too. */
+static void
+deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits)
+{
+	uint32		facts;
+	ChildContext children = {traits, whole};
+	ListCell   *cell;
+
+	if (plan == NULL)
+		return;
+	facts = AlbertPlanFacts(plan);
+	if (!below_list)
+		AlbertExprTraits((Node *) plan->targetlist, traits);
+	AlbertExprTraits((Node *) plan->qual, traits);
+	AlbertExprTraits((Node *) AlbertPlanExprs(plan), traits);
+	if (acts_on_rows(plan, traits->stmt))
+		traits->is_volatile = traits->may_fail = true;
+	if (facts & ALBERT_PLAN_MAY_FAIL)
+		traits->may_fail = true;
+	foreach(cell, plan->initPlan)
+	{
+		SubPlan    *subplan = lfirst(cell);
+
+		/* evaluated once, when first needed; a CTE as far as it is read */
+		deep_plan_traits(list_nth(traits->stmt->subplans, subplan->plan_id - 1), false, true, traits);
+	}
+	if (IsA(plan, CteScan))
+		deep_plan_traits(list_nth(traits->stmt->subplans, ((CteScan *) plan)->ctePlanId - 1), false, true, traits);
+	/* what is below a node that reads all first is done with at the first row, unless it is read anew */
+	if (whole || (facts & ALBERT_PLAN_READS_ALL) == 0 || !bms_is_empty(plan->extParam))
+		AlbertPlanChildren(plan, child_traits, &children);
+}
+
+void
+AlbertPlanTraits(Plan *plan, bool below_list, AlbertTraits *traits)
+{
+	deep_plan_traits(plan, below_list, false, traits);
+}
