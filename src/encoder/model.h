@@ -135,6 +135,7 @@ typedef struct AlbertModel
 	/* sentence-transformers' modules; pooling is 0 when the directory has none */
 	uint32_t	pooling;		/* AlbertPooling bits */
 	bool		normalize;
+	bool		exclude_prompt; /* a prompt's tokens are seen, but not pooled */
 	int32_t		max_seq_length; /* 0: not said */
 	int32_t		ndense;
 	AlbertDense dense[ALBERT_MAX_DENSE];

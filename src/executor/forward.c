@@ -327,7 +327,7 @@ AlbertForwardOwnRows(AlbertForward *forward)
 		AlbertSequence *sequence = &forward->sequences[s];
 		int32_t    *wanted;
 
-		if (sequence->window == 0 && sequence->last)
+		if (sequence->own_from == 0 && sequence->own_to == sequence->tokens.n)
 			continue;
 		sequence->nwanted = sequence->own_to - sequence->own_from;
 		sequence->wanted = wanted = AlbertJobAlloc(forward->job, sequence->nwanted, sizeof(int32_t));

@@ -87,7 +87,7 @@ extern void AlbertForwardRun(AlbertForward *forward);
 /* Only the first row of every sequence is needed: the heads on the pooler. */
 extern void AlbertForwardFirstRows(AlbertForward *forward);
 
-/* Of a text in windows, only the rows that belong to each: so every token counts once. */
+/* Only the rows that are a sequence's own: of a text in windows every token counts once. */
 extern void AlbertForwardOwnRows(AlbertForward *forward);
 
 /*

@@ -108,6 +108,7 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 	model->parameters = image->parameters;
 	model->pooling = image->pooling;
 	model->normalize = image->normalize != 0;
+	model->exclude_prompt = image->exclude_prompt != 0;
 	model->max_seq_length = image->max_seq_length;
 	model->ndense = image->shape.ndense;
 	return AlbertTokenizerBind((const char *) image + image->tokenizer.offset,

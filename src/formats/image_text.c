@@ -151,6 +151,7 @@ AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus
 	memcpy(image->architecture, source->config.architecture, sizeof(image->architecture));
 	image->pooling = source->sentence.pooling;
 	image->normalize = source->sentence.normalize;
+	image->exclude_prompt = source->sentence.exclude_prompt;
 	image->max_seq_length = source->sentence.max_seq_length;
 	image->nlabels = source->shape.config.num_labels;
 	image->nprompts = source->sentence.nprompts;

@@ -232,6 +232,7 @@ typedef struct SentenceModules
 {
 	uint32_t	pooling;
 	int32_t		normalize;
+	int32_t		exclude_prompt; /* from pooling */
 	int32_t		max_seq_length;
 	int32_t		score_function; /* AlbertScoreFunction; unset: as config.json says */
 	int32_t		ndense;
@@ -366,7 +367,7 @@ struct AlbertSource
 /* ---- image layout ---- */
 
 #define IMAGE_MAGIC		"ALBERTIM"
-#define IMAGE_VERSION	4
+#define IMAGE_VERSION	5
 
 /* What every image begins with; AlbertImageBuild fills it in, AlbertImageBind checks it. */
 typedef struct ImageHeader
@@ -391,6 +392,7 @@ typedef struct TextImage
 	char		architecture[64];
 	uint32_t	pooling;
 	int32_t		normalize;
+	int32_t		exclude_prompt;
 	int32_t		max_seq_length;
 	int32_t		nlabels;
 	int32_t		nprompts;

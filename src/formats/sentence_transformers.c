@@ -158,10 +158,7 @@ read_pooling_members(const json_t *root, const char *file, int hidden_size,
 		return AlbertFail(status, ALBERT_FORMAT,
 						  "\"%s\" in file \"%s\" is %d but the model's hidden_size is %d",
 						  key, file, width, hidden_size);
-	if (!include_prompt && sentence->nprompts > 0)
-		return AlbertFail(status, ALBERT_UNSUPPORTED,
-						  "prompts that are left out of the pooling (\"include_prompt\" in file \"%s\") are not supported",
-						  file);
+	sentence->exclude_prompt = !include_prompt;
 	return true;
 }
 

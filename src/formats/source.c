@@ -88,6 +88,51 @@ fill_info(AlbertSource *source)
 	info->pooling = source->sentence.pooling;
 }
 
+/* ---- what is no model by itself ---- */
+
+/* The adapter's kind and base model, as far as its configuration tells them. */
+static void
+describe_adapter(AlbertSource *source, const char *path, AlbertStatus *status)
+{
+	AlbertStatus ignored;
+	json_t	   *root;
+	const char *kind;
+	const char *model;
+
+	if (!AlbertJsonFile(source, path, true, JSON_OBJECT, &root, &ignored))
+		return;
+	kind = json_string_value(json_object_get(root, "peft_type"));
+	model = json_string_value(json_object_get(root, "base_model_name_or_path"));
+	if (model != NULL)
+		AlbertDetail(status, "It is of kind \"%.50s\", for the model \"%.200s\".", kind == NULL ? "unknown" : kind, model);
+	json_decref(root);
+}
+
+/* Adapters and pickled heads: what they say of the model cannot be left out silently. */
+static bool
+refuse_parts(AlbertSource *source, const char *base, AlbertStatus *status)
+{
+	const char *adapter = AlbertFilePath(source, base, "adapter_config.json");
+	const char *head = AlbertFilePath(source, base, "model_head.pkl");
+
+	if (adapter == NULL || head == NULL)
+		return AlbertNoMemory(status);
+	if (AlbertFileExists(source, adapter))
+	{
+		AlbertFail(status, ALBERT_UNSUPPORTED, "\"%s\" says that the directory holds an adapter, which is no model by itself", adapter);
+		AlbertHint(status, "Merge it into its base model and save that: merge_and_unload() and save_pretrained() of the peft library.");
+		describe_adapter(source, adapter, status);
+		return false;
+	}
+	if (AlbertFileExists(source, head))
+	{
+		AlbertFail(status, ALBERT_UNSUPPORTED, "\"%s\" holds SetFit's classifier as a pickled Python object, which is not read", head);
+		AlbertHint(status, "Without that file the directory is a model for embeddings.");
+		return false;
+	}
+	return true;
+}
+
 /* ---- opening ---- */
 
 /* The original release calls the file albert_config.json. */
@@ -112,7 +157,9 @@ read_directory(AlbertSource *source, json_t **modules, AlbertStatus *status)
 {
 	const char *base;
 
-	if (!AlbertModulesBase(source, modules, &base, status) ||
+	if (!refuse_parts(source, "", status) ||
+		!AlbertModulesBase(source, modules, &base, status) ||
+		!refuse_parts(source, base, status) ||
 		!read_config(source, base, status) ||
 		!AlbertWeightsOpen(source, base, "", status) ||
 		!AlbertLayoutHeads(source, status) ||

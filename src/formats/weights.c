@@ -203,12 +203,14 @@ foreign_format(const char *name)
 	}			endings[] =
 	{
 		{".gguf", "GGUF"},
+		{"openvino_model.bin", "OpenVINO"},
 		{".onnx", "ONNX"},
 		{".h5", "Keras"},
 		{".msgpack", "Flax"},
 		{".ot", "rust-bert"},
 		{".tflite", "TensorFlow Lite"},
 		{".mlmodel", "Core ML"},
+		{".pb", "TensorFlow's SavedModel"},
 		{".safetensors", "safetensors under another name"},
 		{".bin", "PyTorch under another name"},
 		{".pt", "PyTorch under another name"},
@@ -222,25 +224,23 @@ foreign_format(const char *name)
 }
 
 /* Say which weights are there instead, for that is what the user wonders about. */
-static void
+static bool
 describe_foreign(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	DIR		   *directory = open_directory(source, base);
+	const char *format = NULL;
 	struct dirent *entry;
 
-	while (directory != NULL && (entry = readdir(directory)) != NULL)
+	while (directory != NULL && format == NULL && (entry = readdir(directory)) != NULL)
 	{
-		const char *format = foreign_format(entry->d_name);
-
+		format = foreign_format(entry->d_name);
 		if (format != NULL)
-		{
-			AlbertDetail(status, "There is \"%.100s\" (%s), which cannot be used.",
-						 entry->d_name, format);
-			break;
-		}
+			AlbertDetail(status, "There is \"%.100s%s%.100s\" (%s), which cannot be used.",
+						 base, base[0] == '\0' ? "" : "/", entry->d_name, format);
 	}
 	if (directory != NULL)
 		closedir(directory);
+	return format != NULL;
 }
 
 static bool
@@ -248,7 +248,19 @@ no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no weights in a supported form");
 	AlbertHint(status, "Weights are read from model.safetensors or pytorch_model.bin, also in shards with an index, or from a TensorFlow checkpoint of the original release.");
-	describe_foreign(source, base, status);
+	if (!describe_foreign(source, base, status))
+	{
+		/* exports are kept in directories of their own */
+		static const char *const directories[] = {"onnx", "openvino"};
+
+		for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+		{
+			const char *path = AlbertFilePath(source, base, directories[i]);
+
+			if (path != NULL && describe_foreign(source, path, status))
+				break;
+		}
+	}
 	return false;
 }
 

@@ -21,6 +21,7 @@ typedef struct EmbeddingOptions
 	bool		with_dense;		/* the model's Dense modules follow its own pooling only */
 	bool		normalize;		/* as the model's modules say */
 	bool		normalize_last; /* as asked for, after dimensions are cut */
+	bool		exclude_prompt; /* from pooling, as the model's modules say */
 	int			dimensions;		/* 0: all */
 	AlbertText	prompt;			/* put before each text; data NULL: none */
 } EmbeddingOptions;
@@ -47,6 +48,7 @@ take_pooling(AlbertJob *job, EmbeddingOptions *options, const char *name)
 	/* just that: the model's modules belong to its own pooling */
 	options->with_dense = false;
 	options->normalize = false;
+	options->exclude_prompt = false;
 	for (int i = 0; i < lengthof(poolings); i++)
 	{
 		if (strcmp(name, poolings[i].name) == 0)
@@ -66,9 +68,8 @@ take_pooling(AlbertJob *job, EmbeddingOptions *options, const char *name)
 			 errhint("Poolings are mean, cls, max, mean_sqrt_len and pooler.")));
 }
 
-/* A prompt by the name that the model's files give it; "" is the default one. */
-static bool
-find_prompt(const AlbertModel *model, const char *name, AlbertText *prompt)
+bool
+AlbertFindPrompt(const AlbertModel *model, const char *name, AlbertText *prompt)
 {
 	for (int i = 0; i < model->nprompts; i++)
 	{
@@ -91,7 +92,8 @@ init_embedding(AlbertJob *job)
 	options->pooling = model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN;
 	options->with_dense = model->pooling != 0;
 	options->normalize = model->pooling != 0 && model->normalize;
-	(void) find_prompt(model, "", &options->prompt);
+	options->exclude_prompt = model->exclude_prompt;
+	(void) AlbertFindPrompt(model, "", &options->prompt);
 }
 
 static void
@@ -99,7 +101,7 @@ take_prompt(AlbertJob *job, EmbeddingOptions *options, const char *name)
 {
 	const AlbertModel *model = &job->binding->model;
 
-	if (find_prompt(model, name, &options->prompt))
+	if (AlbertFindPrompt(model, name, &options->prompt))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -148,18 +150,16 @@ check_embedding(AlbertJob *job)
 						width, options->dimensions)));
 }
 
-static void
-prepend_prompt(AlbertJob *job, const EmbeddingOptions *options, AlbertItem *items, int n)
+void
+AlbertPrependPrompt(AlbertJob *job, const AlbertText *prompt, AlbertItem *items, int n)
 {
-	if (options->prompt.data == NULL)
-		return;
 	for (int i = 0; i < n; i++)
 	{
-		size_t		size = options->prompt.size + items[i].text.size;
+		size_t		size = prompt->size + items[i].text.size;
 		char	   *text = AlbertJobAlloc(job, size + 1, 1);
 
-		memcpy(text, options->prompt.data, options->prompt.size);
-		memcpy(text + options->prompt.size, items[i].text.data, items[i].text.size);
+		memcpy(text, prompt->data, prompt->size);
+		memcpy(text + prompt->size, items[i].text.data, items[i].text.size);
 		items[i].text.data = text;
 		items[i].text.size = size;
 	}
@@ -184,10 +184,10 @@ result_floats(const AlbertItem *item, int *n)
 
 /*
  * A text's windows add up to their mean, each weighted by the tokens that are
- * its own: for mean pooling that is the mean over all of the text's tokens.
+ * its own, of the total: for mean pooling that is the mean over all of them.
  */
 static void
-add_window(AlbertItem *item, const AlbertSequence *sequence, const float *vector, int width)
+add_window(AlbertItem *item, const AlbertSequence *sequence, int total, const float *vector, int width)
 {
 	int			own = sequence->own_to - sequence->own_from;
 	float	   *sum;
@@ -204,7 +204,7 @@ add_window(AlbertItem *item, const AlbertSequence *sequence, const float *vector
 	for (int i = 0; i < width; i++)
 		sum[i] = (sequence->window == 0 ? 0 : sum[i]) + vector[i] * own;
 	for (int i = 0; i < width && sequence->last; i++)
-		sum[i] /= sequence->whole->n;
+		sum[i] /= total;
 }
 
 /* The batch as pooling is to see it: the rows that were wanted of each text. */
@@ -225,6 +225,7 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
 {
 	AlbertJob  *job = forward->job;
 	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
+	int			prompt_tokens = *(const int *) forward->state;
 	AlbertBatch rows = batch_of_rows(job, sequences, n, hidden);
 	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
 	AlbertRun	run = AlbertJobRun(job);
@@ -238,7 +239,7 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
 		AlbertArenaRewind(job->arena, mark);
 	}
 	for (int s = 0; s < n; s++)
-		add_window(&forward->items[sequences[s].item], &sequences[s],
+		add_window(&forward->items[sequences[s].item], &sequences[s], sequences[s].whole->n - prompt_tokens,
 				   vectors.data + (size_t) s * vectors.ld, vectors.width);
 }
 
@@ -259,6 +260,52 @@ finish_vector(const EmbeddingOptions *options, AlbertItem *item)
 		AlbertNormalizeRow(vector, n);
 }
 
+/* Tokens of the prompt at a text's front, its leading special token among them, that are not pooled. */
+static int
+excluded_tokens(AlbertJob *job, const EmbeddingOptions *options, int max_length)
+{
+	AlbertItem	item = {.text = options->prompt};
+	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_LONGEST, .max_length = max_length, .special_tokens = true};
+	AlbertTokens tokens;
+
+	if (!options->exclude_prompt || options->prompt.data == NULL || options->prompt.size == 0)
+		return 0;
+	if (!AlbertTokenizeText(job, &item, &encode, &tokens))
+		AlbertReport(item.status);
+	return tokens.n - 1;
+}
+
+/* Which rows of the last layer are pooled: none of a prompt that is excluded. */
+static void
+want_rows(AlbertForward *forward, uint32 pooling, int prompt_tokens)
+{
+	bool		first = (pooling & (ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) != 0;
+	bool		only_first = (pooling & ~(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) == 0;
+
+	if (only_first)
+		AlbertForwardFirstRows(forward);
+	else if (!first)
+		AlbertForwardOwnRows(forward);
+	for (int s = 0; s < forward->nsequences && prompt_tokens > 0; s++)
+	{
+		AlbertSequence *sequence = &forward->sequences[s];
+		int			end = only_first ? prompt_tokens + 1 : first ? sequence->tokens.n : sequence->own_to;
+		int32_t    *wanted;
+
+		if (sequence->window > 0)
+			continue;
+		if (sequence->own_to <= prompt_tokens)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("the prompt's %d tokens leave none of the text to be pooled", prompt_tokens)));
+		sequence->own_from = prompt_tokens;
+		sequence->nwanted = end - prompt_tokens;
+		sequence->wanted = wanted = AlbertJobAlloc(forward->job, sequence->nwanted, sizeof(int32_t));
+		for (int i = 0; i < sequence->nwanted; i++)
+			wanted[i] = prompt_tokens + i;
+	}
+}
+
 void
 AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 {
@@ -266,15 +313,14 @@ AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 	AlbertForwardOptions forward_options = {
 		.max_length = job->binding->model.pooling != 0 ? job->binding->model.max_seq_length : 0
 	};
+	int			prompt_tokens = excluded_tokens(job, options, forward_options.max_length);
 	AlbertForward forward;
 
-	prepend_prompt(job, options, items, n);
+	if (options->prompt.data != NULL)
+		AlbertPrependPrompt(job, &options->prompt, items, n);
 	AlbertForwardTokenize(&forward, job, items, n, &forward_options);
-	/* poolings that look at the first row only need no other row of the last layer */
-	if ((options->pooling & ~(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) == 0)
-		AlbertForwardFirstRows(&forward);
-	else if ((options->pooling & (ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) == 0)
-		AlbertForwardOwnRows(&forward);
+	want_rows(&forward, options->pooling, prompt_tokens);
+	forward.state = &prompt_tokens;
 	forward.consume = consume_pool;
 	AlbertForwardRun(&forward);
 	for (int i = 0; i < n; i++)

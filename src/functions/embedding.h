@@ -10,6 +10,12 @@
 /* The results of n items as real[] values; options as albert_embedding takes them. */
 extern void AlbertEmbed(AlbertJob *job, AlbertItem *items, int n);
 
+/* A prompt by the name that the model's files give it; "" is the default one.  False: there is none. */
+extern bool AlbertFindPrompt(const AlbertModel *model, const char *name, AlbertText *prompt);
+
+/* Put a prompt before each item's text. */
+extern void AlbertPrependPrompt(AlbertJob *job, const AlbertText *prompt, AlbertItem *items, int n);
+
 /* Dot product over the product of the norms, in double precision; 0 when a norm is 0. */
 extern double AlbertCosine(const float *a, const float *b, int n);
 

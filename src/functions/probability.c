@@ -59,6 +59,8 @@ run_probability(AlbertJob *job, AlbertItem *items, int n)
 
 	for (int i = 0; i < n; i++)
 	{
+		if (items[i].status != NULL)
+			continue;
 		items[i].result = Float4GetDatum((float) scores[(size_t) i * num_labels + label]);
 		items[i].isnull = false;
 	}
@@ -192,6 +194,8 @@ run_labels(AlbertJob *job, AlbertItem *items, int n)
 
 	for (int i = 0; i < n; i++)
 	{
+		if (items[i].status != NULL)
+			continue;
 		items[i].result = labels_above(job, scores + (size_t) i * num_labels, threshold);
 		items[i].isnull = false;
 	}

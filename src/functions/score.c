@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "functions/classify.h"
+#include "functions/embedding.h"
 #include "functions/functions.h"
 #include "functions/scores.h"
 
@@ -21,17 +22,23 @@ init_score(AlbertJob *job)
 				 errhint("albert_class_probability gives the probability of one label, albert_entailment that of entailment.")));
 }
 
-/* As CrossEncoder.predict, whose length is sentence-transformers' where its files give one. */
+/* As CrossEncoder.predict: with the length and the default prompt of sentence-transformers' files where they give them. */
 static void
 run_score(AlbertJob *job, AlbertItem *items, int n)
 {
 	const AlbertModel *model = &job->binding->model;
-	double	   *logits = AlbertClassLogits(job, items, n, model->max_seq_length);
+	AlbertText	prompt;
+	double	   *logits;
 
+	if (AlbertFindPrompt(model, "", &prompt))
+		AlbertPrependPrompt(job, &prompt, items, n);
+	logits = AlbertClassLogits(job, items, n, model->max_seq_length);
 	for (int i = 0; i < n; i++)
 	{
 		double		score = model->config->score_function == ALBERT_SCORE_IDENTITY ? logits[i] : AlbertSigmoid(logits[i]);
 
+		if (items[i].status != NULL)
+			continue;
 		items[i].result = Float4GetDatum((float) score);
 		items[i].isnull = false;
 	}

@@ -220,7 +220,7 @@ listed(List *entries, const char *name)
 static bool
 is_model_directory(const char *path)
 {
-	static const char *const files[] = {"config.json", "modules.json", "albert_config.json"};
+	static const char *const files[] = {"config.json", "modules.json", "albert_config.json", "adapter_config.json"};
 	struct stat st;
 	int			i;
 

@@ -60,10 +60,16 @@ directory_with('x-bpe', 'spiece.model' => undef,
 directory_with('x-added', 'added_tokens.json' => '{"[ONE]": 99999}');
 directory_with('x-spiece', 'spiece.model' => 'nothing');
 directory_with('x-none', 'spiece.model' => undef);
+# no models by themselves
+directory_with('x-adapter', map({ $_ => undef } qw(config.json model.safetensors spiece.model)),
+	'adapter_config.json' => '{"peft_type": "LORA", "base_model_name_or_path": "albert-base-v2"}');
+directory_with('x-setfit', 'model_head.pkl' => '');
+directory_with('x-onnx', 'model.safetensors' => undef, 'model.onnx' => '');
 is($super->query(q(SELECT name, state, error IS NOT NULL, layers IS NOT NULL FROM albert_models WHERE name LIKE 'x-%')),
-	join("\n", 'x-added|broken|t|t', 'x-bpe|broken|t|t', 'x-none|broken|t|f', 'x-spiece|broken|t|t'),
+	join("\n", 'x-adapter|broken|t|f', 'x-added|broken|t|t', 'x-bpe|broken|t|t', 'x-none|broken|t|f', 'x-onnx|broken|t|f',
+		'x-setfit|broken|t|f', 'x-spiece|broken|t|t'),
 	'directories that cannot be loaded are listed as broken');
-for my $name (qw(x-added x-bpe x-none x-spiece))
+for my $name (qw(x-adapter x-added x-bpe x-none x-onnx x-setfit x-spiece))
 {
 	my (undef, $err) = $super->query("SELECT albert_load('$name')");
 	my ($message) = $err =~ /^ERROR:  (.*)/;

@@ -18,7 +18,23 @@ use Test::More;
 my $models = make_models(
 	sentence => SMALL . ',dense=12,seed=4',
 	sentence_f32 => SMALL . ',dense=40,seed=5,dtype=F32',
+	unpooled_prompt => SMALL . ',dense=12,seed=4',
+	score => SMALL . ',head=score,seed=3',
 	wordpiece => SMALL . ',tokenizer=wordpiece,seed=6');
+
+# Write a JSON file of a model with some members changed.
+sub change_json
+{
+	my ($file, %members) = @_;
+	my $old = -e "$models/$file" ? decode_json(slurp_file("$models/$file")) : {};
+
+	open my $out, '>', "$models/$file" or die "$file: $!";
+	print $out encode_json({ %$old, %members });
+	close $out;
+	return;
+}
+
+change_json('unpooled_prompt/1_Pooling/config.json', include_prompt => JSON::PP::false);
 my $node = albert_node('directories', conf => "albert.model_path = '$models'\n");
 
 sub answer
@@ -143,6 +159,42 @@ for my $model (qw(sentence sentence_f32))
 	($got) = numbers(answer("albert_embedding('$text', '$model', pooling => 'mean')"));
 	close_to("$model: a pooling of the caller's", $got,
 		[ map { my $i = $_; sum(map { $_->[$i] } @rows) / @rows } 0 .. $#{ $rows[0] } ], 1e-5);
+}
+
+# ---- a prompt that is seen but not pooled: neither its tokens nor the special one before it ----
+for my $text ('the capital of france', '', 'city ' x 100)
+{
+	my $prompt = answer("albert_token_count('this text: ', 'unpooled_prompt')") - 1;
+	# as much as fits in 24 tokens
+	my @rows = hidden_rows('this text: ' . ($text =~ /city/ ? 'city ' x (23 - $prompt) : $text), 'unpooled_prompt');
+	my ($got) = numbers(answer("albert_embedding('$text', 'unpooled_prompt')"));
+
+	close_to("a prompt that is not pooled, '" . substr($text, 0, 8) . "'", $got, sentence_vector('unpooled_prompt', @rows[ $prompt .. $#rows ]), 1e-6);
+	($got) = numbers(answer("albert_embedding('$text', 'unpooled_prompt', pooling => 'mean')"));
+	close_to('a pooling of one\'s own is of all tokens', $got, [ map { my $i = $_; sum(map { $_->[$i] } @rows) / @rows } 0 .. $#{ $rows[0] } ], 1e-5);
+}
+# in windows every token that is not the prompt's counts once
+{
+	my $text = join ' ', ('the capital of france', 'one city and another city') x 6;
+	my ($whole) = numbers(answer("albert_embedding('$text', 'unpooled_prompt', overflow => 'window')"));
+	my ($plain) = numbers(answer("albert_embedding('$text', 'sentence', overflow => 'window')"));
+
+	cmp_ok(abs(1 - sqrt sum map { $_**2 } @$whole), '<', 1e-6, 'windows: a vector');
+	cmp_ok(max(map { abs($whole->[$_] - $plain->[$_]) } 0 .. $#$whole), '>', 1e-4, 'windows: not that of all tokens');
+}
+
+# ---- a cross-encoder's default prompt and length ----
+{
+	change_json('score/config_sentence_transformers.json', prompts => { query => 'find: ' }, default_prompt_name => 'query', activation_fn => 'torch.nn.modules.activation.Sigmoid');
+	my $plain = answer(q(albert_score('find: the city', 'a river', 'score')));
+
+	change_json('score/sentence_bert_config.json', max_seq_length => 12);
+	open my $out, '>', "$models/score/modules.json" or die;
+	print $out encode_json([ { idx => 0, name => '0', path => '', type => 'sentence_transformers.base.modules.transformer.Transformer' } ]);
+	close $out;
+	$node->safe_psql('postgres', q(SELECT albert_unload('score')));
+	close_to('a cross-encoder\'s prompt, and its function of the score', [ answer(q(albert_score('the city', 'a river', 'score'))) ], [ 1 / (1 + exp(-$plain)) ], 1e-6);
+	is(answer(q(albert_score('the city', repeat('a river ', 20), 'score') = albert_score('the city', repeat('a river ', 30), 'score'))), 't', 'its length');
 }
 
 # ---- WordPiece ----

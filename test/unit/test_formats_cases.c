@@ -475,6 +475,56 @@ test_foreign_formats(void)
 	}
 }
 
+/* Exports in a directory of their own beside config.json. */
+static void
+test_exports(void)
+{
+	static const char *const names[] = {"onnx/model.onnx", "openvino/openvino_model.bin"};
+	Case		c;
+	Loaded		l;
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	{
+		begin_case(&c, "export");
+		write_config(&c, c.directory);
+		mkdir(text("%s/%.*s", c.directory, (int) strcspn(names[i], "/"), names[i]), 0700);
+		write_text(c.directory, names[i], "x");
+		CHECK(!load(c.directory, &l) && l.status.code == ALBERT_NOT_FOUND && strstr(l.status.detail, names[i]) != NULL,
+			  "%s: %s %s", names[i], l.status.message, l.status.detail);
+		end_case(&c, &l);
+	}
+}
+
+/* What is no model by itself, with and without a whole model beside it. */
+static void
+test_parts(void)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_case(&c, "adapter");
+	write_text(c.directory, "adapter_config.json", "{\"peft_type\": \"LORA\", \"base_model_name_or_path\": \"albert-base-v2\"}");
+	CHECK(!load(c.directory, &l) && l.status.code == ALBERT_UNSUPPORTED && strstr(l.status.message, "adapter_config.json") != NULL &&
+		  strstr(l.status.detail, "\"LORA\", for the model \"albert-base-v2\"") != NULL && strstr(l.status.hint, "merge_and_unload") != NULL,
+		  "adapter: %s %s", l.status.message, l.status.detail);
+	end_case(&c, &l);
+	begin_case(&c, "adapter_and_model");
+	write_text(c.directory, "adapter_config.json", "{\"peft_type\": 1, \"base_model_name_or_path\": []}");
+	refuse(&c, ALBERT_UNSUPPORTED, "adapter_config.json");
+	begin_case(&c, "damaged_adapter");
+	write_text(c.directory, "adapter_config.json", "{");
+	refuse(&c, ALBERT_UNSUPPORTED, "adapter_config.json");
+	begin_case(&c, "setfit");
+	write_text(c.directory, "model_head.pkl", "x");
+	refuse(&c, ALBERT_UNSUPPORTED, "model_head.pkl");
+	/* below the directory of the transformer */
+	begin_case(&c, "adapter_below");
+	write_text(c.directory, "modules.json", "[{\"path\": \"0_Transformer\", \"type\": \"sentence_transformers.models.Transformer\"}]");
+	mkdir(text("%s/0_Transformer", c.directory), 0700);
+	write_text(c.directory, "0_Transformer/adapter_config.json", "{}");
+	refuse(&c, ALBERT_UNSUPPORTED, "0_Transformer/adapter_config.json");
+}
+
 /* A file that is cut after it was opened is an error, whenever it happens. */
 static void
 test_shrinking(void)
@@ -707,6 +757,8 @@ main(void)
 	test_types();
 	test_strange_files();
 	test_foreign_formats();
+	test_exports();
+	test_parts();
 	test_shrinking();
 	test_file_list();
 	test_interrupt();

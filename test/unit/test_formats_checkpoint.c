@@ -223,6 +223,7 @@ typedef struct Damage
 	bool		sliced;
 	bool		big_endian;
 	bool		no_header;
+	bool		objects;		/* as TensorFlow 2 */
 	int			compression;
 	bool		wrong_checksum;
 } Damage;
@@ -295,6 +296,8 @@ make_checkpoint(const Case *c, const Damage *damage)
 	put_header(damage, &value);
 	if (!damage->no_header)
 		add_entry(&table, "", &value);
+	if (damage->objects)
+		add_entry(&table, "_CHECKPOINTABLE_OBJECT_GRAPH", &value);
 	for (int i = 0; i < c->ntensors; i++)
 	{
 		const Stored *t = &variables[i].tensor;
@@ -405,6 +408,7 @@ test_damaged(void)
 	check_damage("big_endian", (Damage) {.big_endian = true}, ALBERT_UNSUPPORTED, "little-endian");
 	check_damage("no_header", (Damage) {.no_header = true}, ALBERT_FORMAT, "file that does not exist");
 	check_damage("compressed", (Damage) {.compression = 1}, ALBERT_UNSUPPORTED, "compressed");
+	check_damage("objects", (Damage) {.objects = true}, ALBERT_UNSUPPORTED, "TensorFlow 2");
 	check_damage("checksum", (Damage) {.wrong_checksum = true}, ALBERT_FORMAT, "checksum");
 	check_damage("integer", (Damage) {word, .type = 3}, ALBERT_UNSUPPORTED, "unsupported type");
 	check_damage("half", (Damage) {word, .type = 19}, ALBERT_FORMAT, "does not lie in its file");

@@ -243,7 +243,13 @@ test_prompts(void)
 	refuse(&c, ALBERT_FORMAT, "invalid prompt");
 	begin_modules(&c, "prompt_left_out", "[" TRANSFORMER "," POOLING "]", "{\"include_prompt\": false}");
 	write_text(c.directory, "config_sentence_transformers.json", "{\"prompts\": {\"a\": \"b\"}}");
-	refuse(&c, ALBERT_UNSUPPORTED, "include_prompt");
+	if (accept(&c, &l))
+		CHECK(l.model.exclude_prompt, "the prompt is pooled");
+	end_case(&c, &l);
+	begin_modules(&c, "prompt_included", "[" TRANSFORMER "," POOLING "]", "{\"include_prompt\": true}");
+	if (accept(&c, &l))
+		CHECK(!l.model.exclude_prompt, "the prompt is not pooled");
+	end_case(&c, &l);
 }
 
 static void

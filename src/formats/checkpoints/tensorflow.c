@@ -332,6 +332,12 @@ add_variable(Checkpoint *checkpoint, const char *original, AlbertSpan value)
 	char		name[256];
 	bool		transposed;
 
+	if (strcmp(original, "_CHECKPOINTABLE_OBJECT_GRAPH") == 0)
+	{
+		AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
+				   "checkpoint \"%s\" holds objects, as TensorFlow 2 saves them", checkpoint->index);
+		return AlbertDetail(checkpoint->status, "Only checkpoints of the original release of ALBERT can be read, whose variables have names.");
+	}
 	if (!translate_name(original, name, sizeof(name), &transposed))
 		return true;
 	if (!parse_entry(value, &entry))
