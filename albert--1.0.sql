@@ -617,12 +617,13 @@ COMMENT ON FUNCTION albert_attention(text, integer, integer, text, text) IS
 -- Long work and fresh columns
 -- (src/functions/embed_table.c, src/functions/trigger.c)
 -- ---------------------------------------------------------------------
-CREATE PROCEDURE albert_embed_table(relation regclass, source name, target name,
-	model text DEFAULT NULL, task text DEFAULT 'embedding', batch_tokens integer DEFAULT 8192, options jsonb DEFAULT '{}')
+CREATE PROCEDURE albert_embed_table(relation regclass, source text, target name,
+	model text DEFAULT NULL, task text DEFAULT 'embedding', batch_tokens integer DEFAULT 8192,
+	options jsonb DEFAULT '{}', condition text DEFAULT NULL, errors name DEFAULT NULL)
 LANGUAGE C
 AS 'MODULE_PATHNAME', 'albert_embed_table';
-COMMENT ON PROCEDURE albert_embed_table(regclass, name, name, text, text, integer, jsonb)
-IS 'fill a column where it is null from the text in another, committing batch by batch';
+COMMENT ON PROCEDURE albert_embed_table(regclass, text, name, text, text, integer, jsonb, text, name)
+IS 'fill a column where it is null from the text in another, or in an expression, committing batch by batch';
 
 CREATE FUNCTION albert_progress_rows(OUT pid integer, OUT database text, OUT relation oid,
 	OUT task text, OUT model text, OUT rows_total bigint, OUT rows_done bigint, OUT rows_failed bigint,

@@ -62,6 +62,85 @@ CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', optio
 CALL albert_embed_table('job_long', 'body', 'embedding', model => 'small', options => NULL);
 UPDATE job_docs SET embedding = albert_embedding(body, 'small'), n = albert_token_count(body, 'small');
 DROP TABLE job_long;
+-- an expression over the row as the source, with the names of the table that was called for, and a condition
+CREATE TABLE job_books (id int, title text, body text, lang text, embedding real[], "the Size" int, problem varchar);
+INSERT INTO job_books SELECT i, 'title ' || i, 'body ' || i, CASE WHEN i % 2 = 0 THEN 'en' ELSE 'de' END FROM generate_series(1, 20) i;
+UPDATE job_books SET title = NULL WHERE id = 4;
+CALL albert_embed_table('job_books', $$title || E'\n' || body -- both$$, 'embedding', model => 'small', condition => $$lang = 'en' OR id < 0 -- English$$);
+SELECT count(embedding), count(*) FILTER (WHERE embedding = albert_embedding(title || E'\n' || body, 'small') AND lang = 'en') AS rightly FROM job_books;
+CALL albert_embed_table('job_books', 'job_books.id', 'the Size', model => 'small', task => 'token_count',
+	condition => 'job_books.id IN (SELECT count(*) FROM job_books AS j)');
+CALL albert_embed_table('job_books', 'job_books', 'the Size', model => 'small', task => 'token_count');
+SELECT id FROM job_books WHERE "the Size" IS DISTINCT FROM albert_token_count(CASE id WHEN 20 THEN '20' ELSE (id, title, body, lang, embedding, NULL, NULL)::text END, 'small') ORDER BY id;
+CREATE TABLE job_shelves (id int, title text, embedding real[]) PARTITION BY RANGE (id);
+CREATE TABLE job_shelves_1 PARTITION OF job_shelves FOR VALUES FROM (0) TO (5);
+CREATE TABLE job_shelves_2 PARTITION OF job_shelves FOR VALUES FROM (5) TO (10);
+INSERT INTO job_shelves SELECT i, 'shelf ' || i FROM generate_series(0, 9) i;
+CALL albert_embed_table('job_shelves', 'upper(job_shelves.title)', 'embedding', model => 'small', condition => 'job_shelves.id > 2');
+SELECT count(embedding), count(*) FILTER (WHERE embedding = albert_embedding(upper(title), 'small')) AS rightly FROM job_shelves;
+DROP TABLE job_shelves;
+-- a column's name is that column, whatever else it could mean
+ALTER TABLE job_books ADD "id + 1" text, ADD n int;
+UPDATE job_books SET "id + 1" = 'four words and more' WHERE id = 1;
+CALL albert_embed_table('job_books', 'id + 1', 'n', model => 'small', task => 'token_count');
+ALTER TABLE job_books DROP "id + 1", DROP n;
+-- it is one expression and no more
+SELECT count(*) AS books FROM job_books;
+CALL albert_embed_table('job_books', '', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', '-- body', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body /* ', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body, title', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body AS title', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'DISTINCT body', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'ALL body', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body FROM job_docs', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body UNION SELECT body', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body; DROP TABLE job_books', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body;', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body) FROM job_books WHERE (true', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body', 'embedding', model => 'small', condition => 'true) OR (true');
+CALL albert_embed_table('job_books', 'body', 'embedding', model => 'small', condition => 'true LIMIT 1');
+CALL albert_embed_table('job_books', 'body', 'embedding', model => 'small', condition => 'id');
+CALL albert_embed_table('job_books', 'body', 'embedding', model => 'small', condition => 'nothing > 1');
+CALL albert_embed_table('job_books', '$1::text', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'max(body)', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'unnest(ARRAY[body])', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body || random()', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body', 'embedding', model => 'small', condition => 'EXISTS (SELECT FROM job_docs WHERE random() > 2)');
+-- an error of the expression is nothing that the text could be blamed for
+\set VERBOSITY terse
+CALL albert_embed_table('job_books', 'body || 1 / (id - 7)', 'embedding', model => 'small');
+\set VERBOSITY default
+SELECT count(*) AS books, count(embedding) AS filled FROM job_books;
+
+-- the reason of a row left out goes into a column, and the row is not tried again while it is there
+CREATE TABLE job_reasons (id int, body text, best text, problem varchar(60));
+INSERT INTO job_reasons SELECT i, 'a text' || CASE WHEN i % 10 > 0 THEN ' [MASK]' ELSE '' END FROM generate_series(1, 30) i;
+CALL albert_embed_table('job_reasons', 'body', 'best', model => 'small', task => 'fill_mask', errors => 'problem');
+SELECT problem, count(*), count(best) FROM job_reasons GROUP BY problem ORDER BY problem;
+CALL albert_embed_table('job_reasons', 'body', 'best', model => 'small', task => 'fill_mask', errors => 'problem');
+UPDATE job_reasons SET body = 'mended [MASK]', problem = NULL WHERE id = 10;
+CALL albert_embed_table('job_reasons', 'body', 'best', model => 'small', task => 'fill_mask', errors => 'problem', batch_tokens => 1);
+SELECT id, body, problem FROM job_reasons WHERE best IS NULL ORDER BY id;
+-- nor is one whose value is NULL
+UPDATE job_reasons SET best = NULL, problem = NULL;
+CALL albert_embed_table('job_reasons', 'body', 'best', model => 'classifier', task => 'classify', options => '{"min_score": 2}', errors => 'problem', condition => 'id <= 5');
+SELECT problem, count(*) FROM job_reasons WHERE id <= 5 GROUP BY problem;
+-- when the reason cannot be put there it is told
+CREATE FUNCTION job_no_reason() RETURNS trigger LANGUAGE plpgsql AS
+	$$BEGIN IF new.id = 10 THEN RETURN NULL; END IF; new.problem = NULL; RETURN new; END$$;
+CREATE TRIGGER no_reason BEFORE UPDATE ON job_reasons FOR EACH ROW EXECUTE FUNCTION job_no_reason();
+TRUNCATE job_reasons;
+INSERT INTO job_reasons VALUES (10, 'a text'), (20, 'a text');
+CALL albert_embed_table('job_reasons', 'body', 'best', model => 'small', task => 'fill_mask', errors => 'problem');
+\set VERBOSITY terse
+CALL albert_embed_table('job_reasons', 'body', 'best', model => 'small', task => 'fill_mask', errors => 'best');
+CALL albert_embed_table('job_reasons', 'body', 'best', model => 'small', task => 'fill_mask', errors => 'id');
+CALL albert_embed_table('job_reasons', 'body', 'best', model => 'small', task => 'fill_mask', errors => 'nothing');
+\set VERBOSITY default
+DROP TABLE job_reasons;
+DROP FUNCTION job_no_reason;
+
 -- the rows of a name that has to be quoted, in a schema that has to be, too
 CREATE SCHEMA "job Schema";
 CREATE TABLE "job Schema"."Te""xt" ("the Body" varchar, "the Target" real[]);
@@ -160,6 +239,22 @@ GRANT EXECUTE ON FUNCTION :functions TO PUBLIC;
 SET ROLE regress_job_writer;
 CALL albert_embed_table('job_masks', 'body', 'best', model => 'small', task => 'fill_mask');
 RESET ROLE;
+
+-- expressions see what who calls may see, and call what who calls may call
+
+GRANT SELECT, UPDATE (embedding) ON job_books TO regress_job_writer;
+CREATE FUNCTION job_secret() RETURNS text STABLE LANGUAGE sql SECURITY DEFINER AS $$SELECT 'secret'$$;
+REVOKE EXECUTE ON FUNCTION job_secret FROM PUBLIC;
+SET ROLE regress_job_writer;
+\set VERBOSITY terse
+CALL albert_embed_table('job_books', 'body || (SELECT max(body) FROM job_docs)', 'embedding', model => 'small');
+CALL albert_embed_table('job_books', 'body', 'embedding', model => 'small', condition => 'EXISTS (SELECT FROM job_docs)');
+CALL albert_embed_table('job_books', 'body || job_secret()', 'embedding', model => 'small');
+\set VERBOSITY default
+CALL albert_embed_table('job_books', $$body || '!'$$, 'embedding', model => 'small', condition => 'id > 10');
+RESET ROLE;
+DROP TABLE job_books;
+DROP FUNCTION job_secret;
 
 -- row security: rows that may be seen but not updated are named, and end nothing
 ALTER TABLE job_above ENABLE ROW LEVEL SECURITY;

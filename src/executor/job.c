@@ -278,11 +278,12 @@ begin_run(TableRun *run, const AlbertTableJob *job)
 	run->batch_context = AllocSetContextCreate(run->context, "albert table job batch",
 											   ALLOCSET_DEFAULT_SIZES);
 	AlbertLeafRequire(job->relation, job);
-	AlbertBatchRequire(run);
 	old = MemoryContextSwitchTo(run->context);
 	run->table_name = pstrdup(get_rel_name(job->relation));
 	run->rows = palloc(ALBERT_JOB_ROWS * sizeof(BatchRow));
 	MemoryContextSwitchTo(old);
+	AlbertExpressionRequire(run);
+	AlbertBatchRequire(run);
 
 	run->progress.pid = MyProcPid;
 	run->progress.database = MyDatabaseId;

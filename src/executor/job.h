@@ -13,8 +13,11 @@
 typedef struct AlbertTableJob
 {
 	Oid			relation;
-	const char *source;			/* column names, in the server encoding */
-	const char *target;
+	const char *source;			/* a column's name, or an expression over the row, giving the text */
+	bool		source_is_column;
+	const char *target;			/* a column's name */
+	const char *condition;		/* expression over the row: those to fill; NULL: all */
+	const char *errors;			/* name of the column for the reasons of rows left out; NULL: none */
 	const char *model;
 	bool		default_model;	/* the call has named none: albert.overflow is followed as well */
 	const char *task;			/* "embedding", "classify", ... */
@@ -24,10 +27,10 @@ typedef struct AlbertTableJob
 } AlbertTableJob;
 
 /*
- * Fill target where it is NULL and source is not.  Must be called outside of a
- * transaction block; strings must outlive transactions.  Rows locked by others
- * are come back to; rows whose text the task refuses get a WARNING and are
- * left NULL.
+ * Fill target where it is NULL and source is not, and errors is NULL.  Must be
+ * called outside of a transaction block; strings must outlive transactions.
+ * Rows locked by others are come back to; rows whose text the task refuses get
+ * the reason in errors, or a WARNING, and are left NULL.
  */
 extern void AlbertTableJobRun(const AlbertTableJob *job);
 

@@ -298,17 +298,58 @@ try_rows(TableRun *run, AlbertJob *job, int from, int to, ErrorData **error)
 	return done;
 }
 
+/* Set a column of a row.  False when it is NULL then all the same, in the version that *version is now. */
+static bool
+set_column(JobStatement *statement, RowVersion *version, Datum value)
+{
+	Datum		values[2] = {PointerGetDatum(&version->tid), value};
+	bool		is_null = true;
+	bool		isnull;
+
+	if (SPI_execute_plan(statement->plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
+		elog(ERROR, "updating a row failed: %s", SPI_result_code_string(SPI_result));
+	/* none: a trigger has kept it from being updated */
+	if (SPI_processed == 1)
+	{
+		AlbertRowVersion(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, version);
+		is_null = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
+	}
+	SPI_freetuptable(SPI_tuptable);
+	return !is_null;
+}
+
+/* Put the reason why a row is left out into the errors column, where it is nothing to do any more; false if it is not there. */
+static bool
+note_reason(TableRun *run, BatchRow *row, const char *reason)
+{
+	MemoryContext old;
+	Datum		text;
+
+	if (run->job->errors == NULL)
+		return false;
+	old = MemoryContextSwitchTo(run->batch_context);
+	text = CStringGetTextDatum(reason);
+	MemoryContextSwitchTo(old);
+	if (!set_column(&run->note, &row->version, text))
+		return false;
+	run->noted++;
+	run->left_out++;
+	return true;
+}
+
 static void
 report_row(TableRun *run, BatchRow *row, const ErrorData *error)
 {
-	ItemPointer tid = &row->version.tid;
+	ItemPointerData tid = row->version.tid;
 
 	row->failed = true;
+	if (note_reason(run, row, error->message))
+		return;
 	AlbertLeaveOut(run, &row->version, LEFT_REFUSED);
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
 			 errmsg("row (%u,%u) of table \"%s\" left out: %s",
-					ItemPointerGetBlockNumber(tid), ItemPointerGetOffsetNumber(tid),
+					ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),
 					run->leaf_name, error->message)));
 }
 
@@ -339,27 +380,12 @@ compute_batch(TableRun *run)
 static void
 update_row(TableRun *run, BatchRow *row)
 {
-	Datum		values[2] = {PointerGetDatum(&row->version.tid), row->item.result};
-	RowVersion	version = row->version;
-	bool		is_null = true;
-	bool		isnull;
-
-	if (!row->item.isnull)
-	{
-		if (SPI_execute_plan(run->update.plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
-			elog(ERROR, "updating a row failed: %s", SPI_result_code_string(SPI_result));
-		/* none: a trigger has kept it from being updated */
-		if (SPI_processed == 1)
-		{
-			AlbertRowVersion(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, &version);
-			is_null = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &isnull));
-		}
-		SPI_freetuptable(SPI_tuptable);
-	}
-	if (is_null)
+	if (row->item.isnull && note_reason(run, row, "the value is NULL"))
+		return;
+	if (row->item.isnull || !set_column(&run->update, &row->version, row->item.result))
 	{
 		/* it would be found again for ever */
-		AlbertLeaveOut(run, &version, LEFT_NULL);
+		AlbertLeaveOut(run, &row->version, LEFT_NULL);
 		return;
 	}
 	run->progress.rows_done++;

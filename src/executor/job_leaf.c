@@ -65,11 +65,32 @@ require_type(Oid table, const AlbertTableJob *job)
 }
 
 static void
+require_errors(Oid table, const AlbertTableJob *job)
+{
+	Oid			text = TEXTOID;
+	Oid			type;
+
+	require_column(table, job->errors, true);
+	type = get_atttype(table, get_attnum(table, job->errors));
+	if (!can_coerce_type(1, &text, &type, COERCION_ASSIGNMENT))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("column \"%s\" is of type %s but errors are of type text", job->errors, format_type_be(type))));
+	if (strcmp(job->errors, job->target) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("errors and target must be different columns")));
+}
+
+static void
 require_columns(Oid table, const AlbertTableJob *job)
 {
-	require_column(table, job->source, false);
+	if (job->source_is_column)
+		require_column(table, job->source, false);
 	require_column(table, job->target, true);
 	require_type(table, job);
+	if (job->errors != NULL)
+		require_errors(table, job);
 }
 
 /* Are the table's rows on other servers, in Citus's shards? */
@@ -110,8 +131,8 @@ AlbertLeafRequire(Oid table, const AlbertTableJob *job)
 				 errmsg("albert_embed_table cannot fill the distributed table \"%s\" as a whole", name),
 				 errdetail("Its rows are in shards, where they must be locked."),
 				 errhint("Run it on each shard: SELECT * FROM run_command_on_shards('%s', "
-						 "$$CALL albert_embed_table('%%s', '%s', '%s', model => '%s')$$).",
-						 name, job->source, job->target, job->model)));
+						 "$$CALL albert_embed_table('%%s', %s, '%s', model => '%s')$$).",
+						 name, quote_literal_cstr(job->source), job->target, job->model)));
 	require_columns(table, job);
 }
 
@@ -207,41 +228,50 @@ set_statement(TableRun *run, JobStatement *statement, char *query, int nargs, Oi
 	statement->query = MemoryContextStrdup(run->context, query);
 }
 
+/* A statement that sets a column of a row, and tells whether it is NULL then. */
+static void
+set_update(TableRun *run, JobStatement *statement, const char *table, const char *is_leaf,
+		   const char *column, Oid type)
+{
+	Oid			values[2] = {TIDOID, type};
+	const char *name = quote_identifier(column);
+
+	set_statement(run, statement,
+				  psprintf("UPDATE %s SET %s = $2 WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s "
+						   "RETURNING ctid, xmin, %s IS NULL",
+						   table, name, is_leaf, name), 2, values);
+}
+
 /*
  * Statements are about names, and names may become another table's at any
  * time; so each says which table it means as well.
  */
 static void
-set_statements(TableRun *run, Relation leaf)
+set_statements(TableRun *run)
 {
-	const char *table = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(leaf)),
-												   RelationGetRelationName(leaf));
-	const char *source = quote_identifier(run->job->source);
-	const char *target = quote_identifier(run->job->target);
+	const char *table = AlbertRowTable(run, run->leaf);
 	Oid			places[2] = {TIDOID, XIDOID};
-	Oid			values[2] = {TIDOID, get_func_rettype(run->job->function)};
 	const char *is_leaf = psprintf("tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid", run->leaf);
-	const char *to_do = psprintf("%s AND %s IS NULL AND %s IS NOT NULL", is_leaf, target, source);
+	const char *to_do = psprintf("%s AND %s", is_leaf, AlbertRowToDo(run->job));
 
 	set_statement(run, &run->select,
-				  psprintf("SELECT ctid, xmin, %s::pg_catalog.text FROM ONLY %s "
+				  psprintf("SELECT ctid, xmin, %s FROM %s "
 						   "WHERE ctid OPERATOR(pg_catalog.>) $1 AND %s FOR NO KEY UPDATE SKIP LOCKED",
-						   source, table, to_do), 1, places);
-	set_statement(run, &run->update,
-				  psprintf("UPDATE ONLY %s SET %s = $2 WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s "
-						   "RETURNING ctid, xmin, %s IS NULL",
-						   table, target, is_leaf, target), 2, values);
+						   AlbertRowSource(run->job), table, to_do), 1, places);
+	set_update(run, &run->update, table, is_leaf, run->job->target, get_func_rettype(run->job->function));
+	if (run->job->errors != NULL)
+		set_update(run, &run->note, table, is_leaf, run->job->errors, TEXTOID);
 	set_statement(run, &run->pending,
-				  psprintf("SELECT ctid, xmin FROM ONLY %s WHERE %s", table, to_do), 0, NULL);
+				  psprintf("SELECT ctid, xmin FROM %s WHERE %s", table, to_do), 0, NULL);
 	set_statement(run, &run->probe,
-				  psprintf("SELECT FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s FOR NO KEY UPDATE NOWAIT",
+				  psprintf("SELECT FROM %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s FOR NO KEY UPDATE NOWAIT",
 						   table, to_do), 1, places);
 	set_statement(run, &run->look,
-				  psprintf("SELECT FROM ONLY %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND "
+				  psprintf("SELECT FROM %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND "
 						   "xmin OPERATOR(pg_catalog.=) $2 AND %s",
 						   table, to_do), 2, places);
 	set_statement(run, &run->count,
-				  psprintf("SELECT pg_catalog.count(*) FROM ONLY %s WHERE %s", table, to_do), 0, NULL);
+				  psprintf("SELECT pg_catalog.count(*) FROM %s WHERE %s", table, to_do), 0, NULL);
 }
 
 /* New storage (TRUNCATE, CLUSTER, ALTER TABLE, ...) has other rows in its places. */
@@ -279,7 +309,7 @@ enter_locked(TableRun *run)
 	{
 		AlbertLeafRequireFunction(run);
 		require_columns(run->leaf, run->job);
-		set_statements(run, leaf);
+		set_statements(run);
 		run->leaf_name = MemoryContextStrdup(run->context, RelationGetRelationName(leaf));
 		if (run->left == NULL || run->file != leaf->rd_rel->relfilenode)
 			forget_places(run);
@@ -310,6 +340,7 @@ AlbertLeafBegin(TableRun *run, Oid leaf)
 {
 	run->leaf = leaf;
 	run->leaf_name = NULL;
+	run->noted = 0;
 	memset(&run->table_wait, 0, sizeof(JobWait));
 	memset(&run->row_wait, 0, sizeof(JobWait));
 }

@@ -199,6 +199,11 @@ AlbertRestReport(TableRun *run)
 	hash_seq_init(&scan, run->left);
 	while ((row = hash_seq_search(&scan)) != NULL)
 		n[row->why]++;
+	if (run->noted > 0)
+		ereport(WARNING,
+				(errmsg_plural("%lld row of table \"%s\" left out: column \"%s\" has the reason",
+							   "%lld rows of table \"%s\" left out: column \"%s\" has the reasons",
+							   run->noted, (long long) run->noted, run->leaf_name, run->job->errors)));
 	if (n[LEFT_NULL] > 0)
 		ereport(WARNING,
 				(errmsg_plural("%lu row of table \"%s\" left out: its value is NULL",

@@ -35,7 +35,7 @@ typedef struct RowVersion
 /* Why a row stays NULL. */
 typedef enum LeftOut
 {
-	LEFT_REFUSED,				/* the task cannot do its text; was reported */
+	LEFT_REFUSED,				/* the task cannot do its text; was reported by a warning */
 	LEFT_NULL,					/* the value is NULL, or a trigger has kept it out */
 	LEFT_HIDDEN,				/* may be seen but not updated */
 	LEFT_HELD,					/* others have it locked, and were waited for */
@@ -82,7 +82,7 @@ typedef struct TableRun
 	MemoryContext batch_context;	/* reset with each transaction */
 	AlbertProgress progress;
 	TimestampTz last_notice;
-	int64		left_out;		/* rows of the tables that are finished */
+	int64		left_out;		/* rows of the tables that are finished, and those with a reason in the errors column */
 
 	/* the table being walked: the job's, or one of its partitions */
 	Oid			leaf;
@@ -92,6 +92,8 @@ typedef struct TableRun
 	HTAB	   *left;			/* of LeftRow */
 	JobStatement select;
 	JobStatement update;
+	JobStatement note;			/* the reason of a row left out; unless the call names no column for it */
+	int64		noted;
 	JobStatement pending;
 	JobStatement probe;
 	JobStatement look;
@@ -120,6 +122,16 @@ extern void AlbertJobCommit(TableRun *run);
  * to time.  False, at once, when it was waited for long enough.
  */
 extern bool AlbertJobWait(TableRun *run, JobWait *wait, int milliseconds);
+
+/* job_expression.c */
+
+/* Errors for a source or a condition that is not one expression over the rows of the job's table. */
+extern void AlbertExpressionRequire(const TableRun *run);
+
+/* Parts of statements: a table, called as the job's; what gives the text, and which rows are to be filled. */
+extern char *AlbertRowTable(const TableRun *run, Oid table);
+extern char *AlbertRowSource(const AlbertTableJob *job);
+extern char *AlbertRowToDo(const AlbertTableJob *job);
 
 /* job_leaf.c */
 

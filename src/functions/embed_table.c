@@ -151,21 +151,24 @@ Datum
 albert_embed_table(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"relation", "source", "target", "model", "task", "batch_tokens",
-	"options"};
+	"options", "condition", "errors"};
 	AlbertTableJob job = {0};
 
 	require_no_transaction_block(fcinfo);
 	require_primary();
 	for (int i = 0; i < PG_NARGS(); i++)
 	{
-		if (PG_ARGISNULL(i) && i != 3)
+		if (PG_ARGISNULL(i) && i != 3 && i != 7 && i != 8)
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not be null", names[i])));
 	}
 	job.relation = PG_GETARG_OID(0);
-	job.source = lasting_string(fcinfo, 1, true);
+	job.source = lasting_string(fcinfo, 1, false);
+	job.source_is_column = get_attnum(job.relation, job.source) != InvalidAttrNumber;
 	job.target = lasting_string(fcinfo, 2, true);
+	job.condition = lasting_string(fcinfo, 7, false);
+	job.errors = lasting_string(fcinfo, 8, true);
 	job.model = lasting_string(fcinfo, 3, false);
 	job.task = lasting_string(fcinfo, 4, false);
 	job.batch_tokens = AlbertIntOption("batch_tokens", PG_GETARG_DATUM(5), 1, 1000000);
