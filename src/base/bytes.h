@@ -74,7 +74,7 @@ AlbertFieldNext(AlbertSpan *message, AlbertField *field)
 	uint64_t	tag;
 	uint64_t	size;
 
-	if (!AlbertVarint(message, &tag) || tag > UINT32_MAX)
+	if (!AlbertVarint(message, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
 		return false;
 	field->number = (uint32_t) (tag >> 3);
 	field->wire = (AlbertWire) (tag & 7);

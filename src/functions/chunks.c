@@ -77,7 +77,7 @@ take_option(AlbertJob *job, const char *name, Datum value, Oid type)
 }
 
 /* A text that is being cut, and what its chunks must keep to. */
-typedef struct Source
+typedef struct Chunking
 {
 	AlbertJob  *job;
 	CutText		cut;
@@ -85,7 +85,7 @@ typedef struct Source
 	int			max_tokens;
 	int			room;			/* tokens of text in a chunk, as far as can be said before it is made */
 	Border		split_by;
-} Source;
+} Chunking;
 
 /* ---------- chunks ---------- */
 
@@ -98,80 +98,80 @@ typedef struct Chunk
 } Chunk;
 
 static Chunk
-make_chunk(const Source *source, int from, int to)
+make_chunk(const Chunking *chunking, int from, int to)
 {
 	return (Chunk) {
 		.from = from,
 		.to = to,
-		.start = AlbertCutBegin(&source->cut, from),
-		.stop = to == source->cut.tokens.n ? source->cut.length : AlbertCutEnd(&source->cut, to)
+		.start = AlbertCutBegin(&chunking->cut, from),
+		.stop = to == chunking->cut.tokens.n ? chunking->cut.length : AlbertCutEnd(&chunking->cut, to)
 	};
 }
 
 static AlbertText
-chunk_text(const Source *source, const Chunk *chunk)
+chunk_text(const Chunking *chunking, const Chunk *chunk)
 {
-	int			byte = source->cut.bytes[chunk->start];
+	int			byte = chunking->cut.bytes[chunk->start];
 
-	return (AlbertText) {.data = source->cut.text.data + byte, .size = source->cut.bytes[chunk->stop] - byte};
+	return (AlbertText) {.data = chunking->cut.text.data + byte, .size = chunking->cut.bytes[chunk->stop] - byte};
 }
 
 static const AlbertText no_text = {.data = "", .size = 0};
 
 /* Tokens that a text has by itself, behind the prefix. */
 static int
-length_with_prefix(const Source *source, AlbertText text)
+length_with_prefix(const Chunking *chunking, AlbertText text)
 {
-	AlbertArenaMark mark = AlbertArenaGetMark(source->job->arena);
+	AlbertArenaMark mark = AlbertArenaGetMark(chunking->job->arena);
 	AlbertItem	item = {.text = text};
 	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE, .special_tokens = true};
 	AlbertTokens tokens;
 
-	if (source->prefix.size > 0)
+	if (chunking->prefix.size > 0)
 	{
-		char	   *data = AlbertJobAlloc(source->job, source->prefix.size + text.size + 1, 1);
+		char	   *data = AlbertJobAlloc(chunking->job, chunking->prefix.size + text.size + 1, 1);
 
-		memcpy(data, source->prefix.data, source->prefix.size);
-		memcpy(data + source->prefix.size, text.data, text.size);
-		item.text = (AlbertText) {.data = data, .size = source->prefix.size + text.size};
+		memcpy(data, chunking->prefix.data, chunking->prefix.size);
+		memcpy(data + chunking->prefix.size, text.data, text.size);
+		item.text = (AlbertText) {.data = data, .size = chunking->prefix.size + text.size};
 	}
-	if (!AlbertTokenizeText(source->job, &item, &encode, &tokens))
+	if (!AlbertTokenizeText(chunking->job, &item, &encode, &tokens))
 		AlbertReport(item.status);
-	AlbertArenaRewind(source->job->arena, mark);
+	AlbertArenaRewind(chunking->job->arena, mark);
 	return tokens.n;
 }
 
 static int
-chunk_length(const Source *source, const Chunk *chunk)
+chunk_length(const Chunking *chunking, const Chunk *chunk)
 {
-	return length_with_prefix(source, chunk_text(source, chunk));
+	return length_with_prefix(chunking, chunk_text(chunking, chunk));
 }
 
 /* The last cut in (from, at] that is such a border or a better one; from: there is none. */
 static int
-last_border(const Source *source, int from, int at, Border border)
+last_border(const Chunking *chunking, int from, int at, Border border)
 {
-	while (at > from && source->cut.borders[at] < border)
+	while (at > from && chunking->cut.borders[at] < border)
 		at--;
 	return at;
 }
 
 /* The first border of that kind in [at, end); end: there is none. */
 static int
-first_border(const Source *source, int at, int end, Border border)
+first_border(const Chunking *chunking, int at, int end, Border border)
 {
-	while (at < end && source->cut.borders[at] < border)
+	while (at < end && chunking->cut.borders[at] < border)
 		at++;
 	return at;
 }
 
 /* By how many tokens a chunk from one cut to another exceeds what is allowed; at most 0 when it fits. */
 static int
-excess_of(const Source *source, int from, int to)
+excess_of(const Chunking *chunking, int from, int to)
 {
-	Chunk		chunk = make_chunk(source, from, to);
+	Chunk		chunk = make_chunk(chunking, from, to);
 
-	return chunk_length(source, &chunk) - source->max_tokens;
+	return chunk_length(chunking, &chunk) - chunking->max_tokens;
 }
 
 /*
@@ -180,36 +180,36 @@ excess_of(const Source *source, int from, int to)
  * is: back from there until it fits, then on as long as it fits.
  */
 static bool
-whole_chunk(const Source *source, int from, Border border, Chunk *chunk)
+whole_chunk(const Chunking *chunking, int from, Border border, Chunk *chunk)
 {
-	int			rest = source->cut.tokens.n - from;
-	int			end = from + (source->room < rest - SLACK ? source->room + SLACK : rest);
-	int			at = last_border(source, from, from + Min(source->room, rest), border);
+	int			rest = chunking->cut.tokens.n - from;
+	int			end = from + (chunking->room < rest - SLACK ? chunking->room + SLACK : rest);
+	int			at = last_border(chunking, from, from + Min(chunking->room, rest), border);
 	int			excess;
 
-	while (at > from && (excess = excess_of(source, from, at)) > 0)
-		at = last_border(source, from, Max(at - excess, from), border);
+	while (at > from && (excess = excess_of(chunking, from, at)) > 0)
+		at = last_border(chunking, from, Max(at - excess, from), border);
 	for (;;)
 	{
-		int			next = first_border(source, at + 1, end + 1, border);
+		int			next = first_border(chunking, at + 1, end + 1, border);
 
-		if (next > end || excess_of(source, from, next) > 0)
+		if (next > end || excess_of(chunking, from, next) > 0)
 			break;
 		at = next;
 	}
-	*chunk = make_chunk(source, from, at);
+	*chunk = make_chunk(chunking, from, at);
 	return at > from;
 }
 
 /* The last word's end in (from, at], else the last cut, else the first cut after. */
 static int
-cut_at(const Source *source, int from, int at)
+cut_at(const Chunking *chunking, int from, int at)
 {
-	int			cut = last_border(source, from, at, BORDER_WORD);
+	int			cut = last_border(chunking, from, at, BORDER_WORD);
 
 	if (cut == from)
-		cut = last_border(source, from, at, BORDER_TOKEN);
-	return cut > from ? cut : first_border(source, at + 1, source->cut.tokens.n, BORDER_TOKEN);
+		cut = last_border(chunking, from, at, BORDER_TOKEN);
+	return cut > from ? cut : first_border(chunking, at + 1, chunking->cut.tokens.n, BORDER_TOKEN);
 }
 
 /*
@@ -217,63 +217,63 @@ cut_at(const Source *source, int from, int at)
  * one.  By itself it can need more tokens than it had in the text.
  */
 static Chunk
-chunk_of_words(const Source *source, int from)
+chunk_of_words(const Chunking *chunking, int from)
 {
-	int			room = Min(source->room, source->cut.tokens.n - from);
+	int			room = Min(chunking->room, chunking->cut.tokens.n - from);
 
 	for (;;)
 	{
-		int			to = cut_at(source, from, from + Max(room, 1));
-		Chunk		chunk = make_chunk(source, from, to);
-		int			length = chunk_length(source, &chunk);
+		int			to = cut_at(chunking, from, from + Max(room, 1));
+		Chunk		chunk = make_chunk(chunking, from, to);
+		int			length = chunk_length(chunking, &chunk);
 
-		if (length <= source->max_tokens)
+		if (length <= chunking->max_tokens)
 			return chunk;
 		if (room <= 1 || to - from > room)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("max_tokens must be at least %d for this text, not %d", length, source->max_tokens),
+					 errmsg("max_tokens must be at least %d for this text, not %d", length, chunking->max_tokens),
 					 errdetail_plural("The %d character from %d on cannot be cut into less.",
 									  "The %d characters from %d on cannot be cut into less.",
 									  chunk.stop - chunk.start, chunk.stop - chunk.start, chunk.start)));
-		room = Max(Min(room, to - from) - (length - source->max_tokens), 1);
+		room = Max(Min(room, to - from) - (length - chunking->max_tokens), 1);
 	}
 }
 
 /* To the last border of the kind that was asked for, else of the next lesser kind. */
 static Chunk
-next_chunk(const Source *source, int from)
+next_chunk(const Chunking *chunking, int from)
 {
 	Chunk		chunk;
 
-	for (Border border = source->split_by; border > BORDER_WORD; border--)
+	for (Border border = chunking->split_by; border > BORDER_WORD; border--)
 	{
-		if (whole_chunk(source, from, border, &chunk))
+		if (whole_chunk(chunking, from, border, &chunk))
 			return chunk;
 	}
-	return chunk_of_words(source, from);
+	return chunk_of_words(chunking, from);
 }
 
 /* Where the chunk after one begins: as far back as the overlap goes, at the best kind of border that there is. */
 static int
-overlapping_cut(const Source *source, const Chunk *chunk, int overlap)
+overlapping_cut(const Chunking *chunking, const Chunk *chunk, int overlap)
 {
 	int			least = Max(chunk->to - overlap, chunk->from + 1);
 
-	for (Border border = source->split_by; border > BORDER_WORD; border--)
+	for (Border border = chunking->split_by; border > BORDER_WORD; border--)
 	{
-		int			cut = first_border(source, least, chunk->to, border);
+		int			cut = first_border(chunking, least, chunk->to, border);
 
 		if (cut < chunk->to)
 			return cut;
 	}
-	return first_border(source, least, chunk->to, BORDER_WORD);
+	return first_border(chunking, least, chunk->to, BORDER_WORD);
 }
 
 static void
-put_chunk(AlbertItem *item, const Source *source, int number, const Chunk *chunk)
+put_chunk(AlbertItem *item, const Chunking *chunking, int number, const Chunk *chunk)
 {
-	AlbertText	text = chunk_text(source, chunk);
+	AlbertText	text = chunk_text(chunking, chunk);
 	Datum		values[4];
 
 	values[0] = Int32GetDatum(number);
@@ -285,15 +285,15 @@ put_chunk(AlbertItem *item, const Source *source, int number, const Chunk *chunk
 }
 
 static void
-check_room(const Source *source, int overlap)
+check_room(const Chunking *chunking, int overlap)
 {
-	int			most = source->room / 2;
+	int			most = chunking->room / 2;
 
-	if (source->room < 1)
+	if (chunking->room < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("prefix leaves no room in a chunk of %d tokens", source->max_tokens),
-				 errdetail("It has %d tokens, special tokens included.", length_with_prefix(source, no_text))));
+				 errmsg("prefix leaves no room in a chunk of %d tokens", chunking->max_tokens),
+				 errdetail("It has %d tokens, special tokens included.", length_with_prefix(chunking, no_text))));
 	if (overlap > most)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -302,39 +302,39 @@ check_room(const Source *source, int overlap)
 }
 
 static void
-begin_source(Source *source, AlbertJob *job)
+begin_source(Chunking *chunking, AlbertJob *job)
 {
 	const ChunkOptions *options = (const ChunkOptions *) &job->options;
 
-	memset(source, 0, sizeof(*source));
-	source->job = job;
-	source->prefix = options->prefix;
-	source->split_by = options->split_by;
-	source->max_tokens = options->max_tokens > 0 ? options->max_tokens : job->binding->tokenizer.max_length;
-	source->room = source->max_tokens - length_with_prefix(source, no_text);
-	check_room(source, options->overlap);
+	memset(chunking, 0, sizeof(*chunking));
+	chunking->job = job;
+	chunking->prefix = options->prefix;
+	chunking->split_by = options->split_by;
+	chunking->max_tokens = options->max_tokens > 0 ? options->max_tokens : job->binding->tokenizer.max_length;
+	chunking->room = chunking->max_tokens - length_with_prefix(chunking, no_text);
+	check_room(chunking, options->overlap);
 }
 
 static void
-cut_text(AlbertItem *item, Source *source, int overlap)
+cut_text(AlbertItem *item, Chunking *chunking, int overlap)
 {
 	int			from = 0;
 	int			reached = 0;
 
-	AlbertCutText(&source->cut, source->job, item, source->split_by == BORDER_SECTION);
-	source->job->counts.tokens += source->cut.tokens.n;
-	for (int number = 1; from < source->cut.tokens.n; number++)
+	AlbertCutText(&chunking->cut, chunking->job, item, chunking->split_by == BORDER_SECTION);
+	chunking->job->counts.tokens += chunking->cut.tokens.n;
+	for (int number = 1; from < chunking->cut.tokens.n; number++)
 	{
-		Chunk		chunk = next_chunk(source, from);
+		Chunk		chunk = next_chunk(chunking, from);
 
 		/* an overlap that keeps the chunk from going on is none */
 		if (chunk.to <= reached)
-			chunk = next_chunk(source, reached);
-		put_chunk(item, source, number, &chunk);
+			chunk = next_chunk(chunking, reached);
+		put_chunk(item, chunking, number, &chunk);
 		reached = chunk.to;
-		if (reached == source->cut.tokens.n)
+		if (reached == chunking->cut.tokens.n)
 			break;
-		from = overlapping_cut(source, &chunk, overlap);
+		from = overlapping_cut(chunking, &chunk, overlap);
 	}
 }
 
@@ -342,11 +342,11 @@ static void
 run_chunks(AlbertJob *job, AlbertItem *items, int n)
 {
 	const ChunkOptions *options = (const ChunkOptions *) &job->options;
-	Source		source;
+	Chunking		chunking;
 
-	begin_source(&source, job);
+	begin_source(&chunking, job);
 	for (int i = 0; i < n; i++)
-		cut_text(&items[i], &source, options->overlap);
+		cut_text(&items[i], &chunking, options->overlap);
 }
 
 const AlbertTask albert_chunks_task = {

@@ -135,13 +135,13 @@ each_mask(AlbertForward *forward, const Masks *masks, const AlbertSequence *sequ
 	for (int row = 0; row < hidden->n; row += step)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertRows	part = *hidden;
+		AlbertRows	some = *hidden;
 		AlbertRows	logits;
 
-		part.data += (size_t) row * hidden->ld;
-		part.n = Min(step, hidden->n - row);
-		logits = AlbertRunHead(job, AlbertHeadMlm, &part);
-		for (int r = 0; r < part.n; r++)
+		some.data += (size_t) row * hidden->ld;
+		some.n = Min(step, hidden->n - row);
+		logits = AlbertRunHead(job, AlbertHeadMlm, &some);
+		for (int r = 0; r < some.n; r++)
 		{
 			int			i;
 

@@ -51,7 +51,7 @@ typedef void (*MicroKernel) (int units, const void *x, const void *w, void *tile
 typedef struct MatrixKind
 {
 	AlbertPrecision precision;
-	int			group;			/* inputs in a unit */
+	int			unit_inputs;	/* inputs in a unit */
 	int			weight_bytes;	/* bytes of a unit of weights, a channel */
 	int			words;			/* 32-bit words of a prepared unit, a row */
 	int			most_rows;		/* in a row block, at most MAX_ROWS */
@@ -96,7 +96,7 @@ matrix_shape(const MatrixKind *kind, int out, int in)
 {
 	MatrixShape s;
 
-	s.units = albert_round_up((in + kind->group - 1) / kind->group, kind->step);
+	s.units = albert_round_up((in + kind->unit_inputs - 1) / kind->unit_inputs, kind->step);
 	s.blocks = (s.units + BLOCK_UNITS - 1) / BLOCK_UNITS;
 	s.block = albert_round_up((s.units + s.blocks - 1) / s.blocks, kind->step);
 	s.channels = (out + NR - 1) / NR * NR;
@@ -151,7 +151,7 @@ static void
 pack_row(const MatrixKind *kind, const MatrixShape *s, int in, int channel,
 		 const float *row, char *dst)
 {
-	int			step = kind->weight_bytes / kind->group;
+	int			step = kind->weight_bytes / kind->unit_inputs;
 	float		scale = 0.0f;
 	float		factor = 0.0f;
 	int32_t		sum = 0;
@@ -160,13 +160,13 @@ pack_row(const MatrixKind *kind, const MatrixShape *s, int in, int channel,
 		factor = albert_int8_factor(albert_largest_bits(in, row), &scale);
 	for (int i = 0; i < in;)
 	{
-		int			block = i / kind->group / s->block;
-		int			end = (block + 1) * s->block * kind->group;
+		int			block = i / kind->unit_inputs / s->block;
+		int			end = (block + 1) * s->block * kind->unit_inputs;
 		char	   *unit = dst + channel_offset(kind, s, block, channel);
 
 		for (; i < in && i < end; unit += s->panel_unit)
 		{
-			for (int g = 0; g < kind->group && i < in; g++, i++)
+			for (int g = 0; g < kind->unit_inputs && i < in; g++, i++)
 			{
 				if (kind->precision == ALBERT_FP32)
 					*(float *) unit = row[i];
@@ -200,18 +200,18 @@ table_row(const AlbertTable *table, int row, float *out)
 {
 	const MatrixKind *kind = matrix_kind(table->precision);
 	MatrixShape s = matrix_shape(kind, table->rows, table->cols);
-	int			step = kind->weight_bytes / kind->group;
+	int			step = kind->weight_bytes / kind->unit_inputs;
 	float		scale = table->precision == ALBERT_INT8 ? channel_scales(&s, table->data)[row] : 0.0f;
 
 	for (int i = 0; i < table->cols;)
 	{
-		int			block = i / kind->group / s.block;
-		int			end = (block + 1) * s.block * kind->group;
+		int			block = i / kind->unit_inputs / s.block;
+		int			end = (block + 1) * s.block * kind->unit_inputs;
 		const char *unit = (const char *) table->data + channel_offset(kind, &s, block, row);
 
 		for (; i < table->cols && i < end; unit += s.panel_unit)
 		{
-			for (int g = 0; g < kind->group && i < table->cols; g++, i++)
+			for (int g = 0; g < kind->unit_inputs && i < table->cols; g++, i++)
 			{
 				if (table->precision == ALBERT_FP32)
 					out[i] = *(const float *) unit;
@@ -492,7 +492,7 @@ prepare_rows(const MatrixKind *kind, int n, int rows, const float *x, int ldx,
 			 const float *factors, int units, float *dst)
 {
 	uint32_t	slice[MAX_ROWS][SLICE_UNITS * 2];
-	int			slice_inputs = SLICE_UNITS * kind->group;
+	int			slice_inputs = SLICE_UNITS * kind->unit_inputs;
 
 	if (kind->convert == NULL)
 		transpose(rows, n, x, ldx, dst);
@@ -507,7 +507,7 @@ prepare_rows(const MatrixKind *kind, int n, int rows, const float *x, int ldx,
 		for (int i = 0; i < n; i += slice_inputs)
 		{
 			int			inputs = n - i < slice_inputs ? n - i : slice_inputs;
-			int			words = (inputs + kind->group - 1) / kind->group * kind->words;
+			int			words = (inputs + kind->unit_inputs - 1) / kind->unit_inputs * kind->words;
 
 			for (int r = 0; r < rows; r++)
 				kind->convert(inputs, x + (size_t) r * ldx + i, factors[r], slice[r]);
@@ -622,7 +622,7 @@ cut_rows(const MatrixKind *kind, const MatrixShape *s, int m)
 									row_stride(m < rows.most ? m : rows.most),
 									ALBERT_ALIGN / sizeof(float));
 	rows.partial = s->blocks > 1 ? (size_t) s->channels * rows.most : 0;
-	rows.wide = kind->expand != NULL && rows.chunk >= WIDEN_BLOCKS ? (size_t) s->block * kind->group * NR : 0;
+	rows.wide = kind->expand != NULL && rows.chunk >= WIDEN_BLOCKS ? (size_t) s->block * kind->unit_inputs * NR : 0;
 	return rows;
 }
 
@@ -664,8 +664,8 @@ linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, i
 	for (int block = 0; block < s->blocks; block++)
 	{
 		int			units = block_units(s, block);
-		int			i = block * s->block * kind->group;
-		int			inputs = linear->in - i < units * kind->group ? linear->in - i : units * kind->group;
+		int			i = block * s->block * kind->unit_inputs;
+		int			inputs = linear->in - i < units * kind->unit_inputs ? linear->in - i : units * kind->unit_inputs;
 		bool		last = block == s->blocks - 1;
 
 		for (int b = 0; b < n; b++)
@@ -684,7 +684,7 @@ linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, i
 				float	   *tile = block == 0 && !last ? between : sums;
 
 				if (widened)
-					multiply_fp32_rows(rows[b], units * kind->group, prepared + b * cut->prepared,
+					multiply_fp32_rows(rows[b], units * kind->unit_inputs, prepared + b * cut->prepared,
 									   wide, tile);
 				else
 					kind->multiply(rows[b], units, prepared + b * cut->prepared, w, tile);

@@ -27,7 +27,7 @@ typedef struct Binding
 	MemoryContext context;		/* of all the binding's memory, this struct too */
 	AlbertArena arena;
 	AlbertSlot *slot;
-	Mapping		parts[ALBERT_NPARTS];
+	Mapping		mappings[ALBERT_NPARTS];
 	bool		in_use;			/* this transaction is one of the slot's users */
 	dlist_node	node;			/* in bindings or gone_bindings */
 } Binding;
@@ -89,7 +89,7 @@ free_binding(Binding *binding)
 
 	end_use(binding);
 	for (i = 0; i < ALBERT_NPARTS; i++)
-		unmap(&binding->parts[i]);
+		unmap(&binding->mappings[i]);
 	MemoryContextDelete(binding->context);
 }
 
@@ -166,7 +166,7 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 
 		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 		slot = AlbertSlotFind(key);
-		ready = slot != NULL && slot->parts[part].ready;
+		ready = slot != NULL && slot->images[part].ready;
 		loading = !ready && slot != NULL && slot->loader != 0;
 		if (!ready && !loading && have_directory)
 		{
@@ -181,7 +181,7 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 		{
 			claim->slot = slot;
 			claim->generation = pg_atomic_read_u64(&slot->generation);
-			memcpy(claim->parts, slot->parts, sizeof(claim->parts));
+			memcpy(claim->images, slot->images, sizeof(claim->images));
 		}
 		LWLockRelease(&registry->lock);
 		AlbertUnpin(&put_out);
@@ -219,7 +219,7 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 
 /* Map a part; false when its segment has gone meanwhile.  The mapping belongs to the resource owner until it is pinned. */
 static bool
-map_part(const AlbertStorePart *part, Mapping *mapping)
+map_part(const AlbertStoredImage *part, Mapping *mapping)
 {
 	mapping->size = part->size;
 	if (part->handle == DSM_HANDLE_INVALID)
@@ -263,24 +263,24 @@ static Binding *
 make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Binding *existing)
 {
 	Binding    *volatile binding = existing;
-	Mapping		parts[ALBERT_NPARTS];
+	Mapping		mappings[ALBERT_NPARTS];
 	bool		complete = true;
 	int			i;
 
-	memset(parts, 0, sizeof(parts));
+	memset(mappings, 0, sizeof(mappings));
 	if (existing != NULL)
-		memcpy(parts, existing->parts, sizeof(parts));
+		memcpy(mappings, existing->mappings, sizeof(mappings));
 	for (i = 0; i <= (int) part; i++)
 	{
-		if (parts[i].address == NULL)
-			complete &= map_part(&claim->parts[i], &parts[i]);
+		if (mappings[i].address == NULL)
+			complete &= map_part(&claim->images[i], &mappings[i]);
 	}
 	if (!complete)
 	{
 		for (i = 0; i < ALBERT_NPARTS; i++)
 		{
-			if (existing == NULL || existing->parts[i].address == NULL)
-				unmap(&parts[i]);
+			if (existing == NULL || existing->mappings[i].address == NULL)
+				unmap(&mappings[i]);
 		}
 		return NULL;
 	}
@@ -295,8 +295,8 @@ make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Bi
 
 		memset(&model, 0, sizeof(model));
 		memset(&tokenizer, 0, sizeof(tokenizer));
-		if (!AlbertImageBind(parts[ALBERT_PART_TEXT].address, parts[ALBERT_PART_TEXT].size,
-							 parts[ALBERT_PART_WEIGHTS].address, parts[ALBERT_PART_WEIGHTS].size,
+		if (!AlbertImageBind(mappings[ALBERT_PART_TEXT].address, mappings[ALBERT_PART_TEXT].size,
+							 mappings[ALBERT_PART_WEIGHTS].address, mappings[ALBERT_PART_WEIGHTS].size,
 							 &binding->arena, &model, &tokenizer, &status))
 			AlbertReport(&status);
 		binding->shown.model = model;
@@ -312,11 +312,11 @@ make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Bi
 
 	for (i = 0; i < ALBERT_NPARTS; i++)
 	{
-		if (parts[i].segment != NULL)
-			dsm_pin_mapping(parts[i].segment);
-		binding->parts[i] = parts[i];
+		if (mappings[i].segment != NULL)
+			dsm_pin_mapping(mappings[i].segment);
+		binding->mappings[i] = mappings[i];
 	}
-	binding->shown.has_weights = parts[ALBERT_PART_WEIGHTS].address != NULL;
+	binding->shown.has_weights = mappings[ALBERT_PART_WEIGHTS].address != NULL;
 	if (existing == NULL)
 		dlist_push_head(&bindings, &binding->node);
 	return binding;

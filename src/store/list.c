@@ -148,7 +148,7 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 static AlbertModelEntry *
 entry_of_slot(const AlbertSlot *slot, const char *directory)
 {
-	const AlbertStorePart *weights = &slot->parts[ALBERT_PART_WEIGHTS];
+	const AlbertStoredImage *weights = &slot->images[ALBERT_PART_WEIGHTS];
 	AlbertModelEntry *entry = new_entry(slot->key.name,
 										slot->facts.path[0] != '\0' ? slot->facts.path : directory);
 	const AlbertKernels *kernels = AlbertKernelsById(slot->key.kernels);
@@ -166,10 +166,10 @@ entry_of_slot(const AlbertSlot *slot, const char *directory)
 	entry->error = NULL;
 	for (i = 0; i < ALBERT_NPARTS; i++)
 	{
-		if (slot->parts[i].ready)
-			entry->shared_bytes += slot->parts[i].size;
+		if (slot->images[i].ready)
+			entry->shared_bytes += slot->images[i].size;
 	}
-	if (slot->parts[ALBERT_PART_TEXT].ready)
+	if (slot->images[ALBERT_PART_TEXT].ready)
 		entry->loaded_at = slot->loaded_at;
 	if (weights->ready)
 	{
@@ -196,7 +196,7 @@ copy_slots(AlbertSlot *slots)
 	{
 		AlbertSlot *slot = &registry->slots[i];
 
-		if (slot->used && (slot->loader != 0 || slot->parts[ALBERT_PART_TEXT].ready))
+		if (slot->used && (slot->loader != 0 || slot->images[ALBERT_PART_TEXT].ready))
 			memcpy(&slots[n++], slot, sizeof(AlbertSlot));
 	}
 	LWLockRelease(&registry->lock);

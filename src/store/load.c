@@ -103,12 +103,12 @@ publish(LoadState *state, AlbertPart part)
 
 	dsm_pin_segment(segment);
 	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-	if (slot->parts[part].ready)
+	if (slot->images[part].ready)
 		AlbertSlotDrop(slot, part, &old);
 	news = AlbertSlotIsNews(slot, state->fingerprint);
-	slot->parts[part].ready = true;
-	slot->parts[part].handle = dsm_segment_handle(segment);
-	slot->parts[part].size = state->sizes[part];
+	slot->images[part].ready = true;
+	slot->images[part].handle = dsm_segment_handle(segment);
+	slot->images[part].size = state->sizes[part];
 	slot->reserved -= state->sizes[part];
 	slot->facts = state->facts;
 	slot->fingerprint = state->fingerprint;
@@ -117,7 +117,7 @@ publish(LoadState *state, AlbertPart part)
 	AlbertSlotNoteDatabase(slot);
 	state->published[part] = true;
 	state->claim->generation = pg_atomic_read_u64(&slot->generation);
-	memcpy(state->claim->parts, slot->parts, sizeof(slot->parts));
+	memcpy(state->claim->images, slot->images, sizeof(slot->images));
 	LWLockRelease(&registry->lock);
 	ConditionVariableBroadcast(&slot->changed);
 	AlbertUnpin(&old);
@@ -255,7 +255,7 @@ load(LoadState *state, AlbertArena *arena)
 	state->fingerprint = AlbertSourceFingerprint(state->source);
 
 	/* A text part from files that have changed since does not go with these weights. */
-	need_text = !slot->parts[ALBERT_PART_TEXT].ready || slot->fingerprint != state->fingerprint;
+	need_text = !slot->images[ALBERT_PART_TEXT].ready || slot->fingerprint != state->fingerprint;
 	if (need_text)
 		measure(state, ALBERT_PART_TEXT);
 	if (state->part == ALBERT_PART_WEIGHTS)

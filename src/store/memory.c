@@ -102,8 +102,8 @@ slot_bytes(const AlbertSlot *slot)
 
 	for (i = 0; i < ALBERT_NPARTS; i++)
 	{
-		if (slot->parts[i].ready && slot->parts[i].handle != DSM_HANDLE_INVALID)
-			bytes += slot->parts[i].size;
+		if (slot->images[i].ready && slot->images[i].handle != DSM_HANDLE_INVALID)
+			bytes += slot->images[i].size;
 	}
 	return bytes;
 }

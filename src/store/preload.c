@@ -250,10 +250,10 @@ build_all(char *space)
 		}
 		for (j = 0; j < ALBERT_NPARTS; j++)
 		{
-			slot->parts[j].ready = true;
-			slot->parts[j].handle = DSM_HANDLE_INVALID;
-			slot->parts[j].address = dest[j];
-			slot->parts[j].size = model->sizes[j];
+			slot->images[j].ready = true;
+			slot->images[j].handle = DSM_HANDLE_INVALID;
+			slot->images[j].address = dest[j];
+			slot->images[j].size = model->sizes[j];
 		}
 		slot->loaded_at = GetCurrentTimestamp();
 		pg_atomic_write_u64(&slot->last_used, slot->loaded_at);

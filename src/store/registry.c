@@ -261,7 +261,7 @@ AlbertSlotFind(const AlbertKey *key)
 bool
 AlbertSlotIsIdle(const AlbertSlot *slot)
 {
-	const AlbertStorePart *text = &slot->parts[ALBERT_PART_TEXT];
+	const AlbertStoredImage *text = &slot->images[ALBERT_PART_TEXT];
 
 	return slot->used && slot->loader == 0 && text->ready && text->handle != DSM_HANDLE_INVALID &&
 		pg_atomic_read_u32((pg_atomic_uint32 *) &slot->users) == 0;
@@ -303,7 +303,7 @@ empty_slot(void)
 
 		if (!slot->used)
 			return slot;
-		if (slot->loader == 0 && !slot->parts[ALBERT_PART_TEXT].ready &&
+		if (slot->loader == 0 && !slot->images[ALBERT_PART_TEXT].ready &&
 			(best == NULL || used_before(slot, best)))
 			best = slot;
 	}
@@ -352,7 +352,7 @@ AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles)
 	slot->used = true;
 	slot->loader = 0;
 	slot->key = *key;
-	memset(slot->parts, 0, sizeof(slot->parts));
+	memset(slot->images, 0, sizeof(slot->images));
 	memset(&slot->facts, 0, sizeof(slot->facts));
 	slot->fingerprint = 0;
 	slot->reserved = 0;
@@ -392,7 +392,7 @@ AlbertSlotDrop(AlbertSlot *slot, AlbertPart part, AlbertHandles *handles)
 
 	for (i = part; i < ALBERT_NPARTS; i++)
 	{
-		AlbertStorePart *gone = &slot->parts[i];
+		AlbertStoredImage *gone = &slot->images[i];
 
 		if (!gone->ready)
 			continue;

@@ -19,7 +19,7 @@
  * have changed, without reading them.
  *
  * One process loads a slot at a time: the one that has set slot->loader.  Only
- * it may change the slot's parts meanwhile, and a slot with a loader is not
+ * it may change the slot's images meanwhile, and a slot with a loader is not
  * unloaded.  It gives the slot back whatever happens to it (load.c).
  */
 #ifndef ALBERT_STORE_REGISTRY_H
@@ -54,13 +54,13 @@ typedef struct AlbertKey
 	int32		precision;
 } AlbertKey;
 
-typedef struct AlbertStorePart
+typedef struct AlbertStoredImage
 {
 	bool		ready;
 	dsm_handle	handle;			/* DSM_HANDLE_INVALID: preloaded, at address */
 	const void *address;		/* in the main segment: the same in every process */
 	Size		size;
-} AlbertStorePart;
+} AlbertStoredImage;
 
 typedef enum AlbertCounter
 {
@@ -92,7 +92,7 @@ typedef struct AlbertSlot
 	int			loader;			/* process id of who is loading; 0: nobody */
 	Size		reserved;		/* bytes that the loader has still to take */
 	AlbertKey	key;
-	AlbertStorePart parts[ALBERT_NPARTS];	/* weights are ready only when the text is */
+	AlbertStoredImage images[ALBERT_NPARTS];	/* weights are ready only when the text is */
 	uint64		fingerprint;	/* of the files the text part was made from last; 0: of none yet */
 	int			ndatabases;		/* > ALBERT_NDATABASES: more than are noted */
 	Oid			databases[ALBERT_NDATABASES];	/* whose sessions have attached it since it was loaded */
@@ -229,7 +229,7 @@ typedef struct AlbertClaim
 {
 	AlbertSlot *slot;
 	uint64		generation;
-	AlbertStorePart parts[ALBERT_NPARTS];
+	AlbertStoredImage images[ALBERT_NPARTS];
 } AlbertClaim;
 
 /*

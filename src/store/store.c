@@ -39,7 +39,7 @@ find_loaded(AlbertRegistry *registry, const AlbertKey *key)
 
 		if (slot->used && slot->key.path == key->path &&
 			strcmp(slot->key.name, key->name) == 0 &&
-			(slot->loader != 0 || slot->parts[ALBERT_PART_TEXT].ready))
+			(slot->loader != 0 || slot->images[ALBERT_PART_TEXT].ready))
 			return slot;
 	}
 	return NULL;
@@ -66,7 +66,7 @@ AlbertStoreUnload(const char *name)
 		loading = slot != NULL && slot->loader != 0;
 		if (slot != NULL && !loading)
 		{
-			reserved = slot->parts[ALBERT_PART_TEXT].handle == DSM_HANDLE_INVALID;
+			reserved = slot->images[ALBERT_PART_TEXT].handle == DSM_HANDLE_INVALID;
 			AlbertSlotDrop(slot, ALBERT_PART_TEXT, &handles);
 			any = true;
 		}
@@ -105,8 +105,8 @@ unload_ours(AlbertRegistry *registry)
 	{
 		AlbertSlot *slot = &registry->slots[i];
 
-		if (slot->used && slot->loader == 0 && slot->parts[ALBERT_PART_TEXT].ready &&
-			slot->parts[ALBERT_PART_TEXT].handle != DSM_HANDLE_INVALID &&
+		if (slot->used && slot->loader == 0 && slot->images[ALBERT_PART_TEXT].ready &&
+			slot->images[ALBERT_PART_TEXT].handle != DSM_HANDLE_INVALID &&
 			AlbertSlotOnlyOurs(slot))
 			AlbertSlotDrop(slot, ALBERT_PART_TEXT, &handles);
 	}

@@ -107,7 +107,7 @@ build_trie(Builder *builder, const SettingsTokens *added, bool normalized, Secti
 	AlbertTokenizer probe;
 
 	if (keys == NULL)
-		return tok_no_memory(builder->status);
+		return AlbertNoMemory(builder->status);
 	tok_builder_probe(builder, &probe);
 	for (size_t i = added->count; i-- > 0;)
 	{
@@ -132,7 +132,7 @@ write_added(Builder *builder, const SettingsTokens *added)
 	AddedToken *tokens = AlbertArenaArray(builder->arena, added->count, sizeof(AddedToken));
 
 	if (tokens == NULL)
-		return tok_no_memory(builder->status);
+		return AlbertNoMemory(builder->status);
 	for (size_t i = 0; i < added->count; i++)
 		tokens[i] = (AddedToken) {added->items[i].id, added->items[i].flags};
 	builder->sections[SECTION_ADDED] = (AlbertBytes) {tokens, added->count * sizeof(AddedToken)};

@@ -6,12 +6,6 @@
 
 #include <string.h>
 
-static bool
-no_memory(Builder *builder)
-{
-	return AlbertFail(builder->status, ALBERT_NO_MEMORY, "out of memory");
-}
-
 /* Make *items hold at least need items of a size, with room to spare. */
 static bool
 grow(Builder *builder, void **items, size_t used, size_t need, size_t size, size_t *room)
@@ -23,7 +17,7 @@ grow(Builder *builder, void **items, size_t used, size_t need, size_t size, size
 		return true;
 	fresh = AlbertArenaArray(builder->arena, wanted, size);
 	if (fresh == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	if (used > 0)
 		memcpy(fresh, *items, used * size);
 	*items = fresh;
@@ -146,7 +140,7 @@ tok_builder_hash(Builder *builder)
 	mask = size - 1;
 	slots = AlbertArenaArray(builder->arena, size, sizeof(int32_t));
 	if (slots == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	memset(slots, 0xFF, size * sizeof(int32_t));
 	builder->header.hash_size = (int32_t) size;
 	builder->sections[SECTION_HASH] = (AlbertBytes) {slots, size * sizeof(int32_t)};
@@ -202,7 +196,7 @@ lay_out_pieces(Builder *builder)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary is too large");
 	text = AlbertArenaAlloc(builder->arena, bytes);
 	if (offsets == NULL || flags == NULL || scores == NULL || text == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	bytes = 0;
 	for (size_t i = 0; i < n; i++)
 	{
@@ -259,7 +253,7 @@ tok_builder_layout(Builder *builder, AlbertBytes *image)
 
 	out = AlbertArenaAllocZero(builder->arena, size);
 	if (out == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	memcpy(out, header, sizeof(ImageHeader));
 	for (int i = 0; i < SECTION_COUNT; i++)
 		if (builder->sections[i].size > 0)

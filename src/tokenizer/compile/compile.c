@@ -70,7 +70,7 @@ AlbertTokenizerCompile(const AlbertTokenizerFiles *files, int model_max_position
 	bool		good;
 
 	if (builder == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	builder->arena = arena;
 	builder->status = status;
 	builder->header.pad_id = builder->header.unk_id = builder->header.model_unk_id = -1;

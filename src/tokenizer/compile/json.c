@@ -25,12 +25,6 @@ unsupported(Builder *builder, const char *what, const char *name)
 					  "tokenizer.json has the %s \"%s\", which is not supported", what, name);
 }
 
-static bool
-no_memory(Builder *builder)
-{
-	return AlbertFail(builder->status, ALBERT_NO_MEMORY, "out of memory");
-}
-
 /* "type" of a step; NULL when it has none. */
 static const char *
 type_of(const json_t *object)
@@ -55,7 +49,7 @@ copy_string(Builder *builder, const char *text, size_t size)
 
 	if (out == NULL)
 	{
-		no_memory(builder);
+		AlbertNoMemory(builder->status);
 		return NULL;
 	}
 	memcpy(out, text, size);
@@ -130,7 +124,7 @@ read_precompiled(Builder *builder, const json_t *object)
 		return unsupported(builder, "normalizer", "Precompiled, twice");
 	bytes = AlbertArenaAlloc(builder->arena, json_string_length(map));
 	if (bytes == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	if (!decode_base64(json_string_value(map), json_string_length(map), bytes, &size))
 		return malformed(builder, "character map");
 	if (!tok_builder_charsmap(builder, bytes, size, &problem))

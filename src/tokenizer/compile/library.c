@@ -243,7 +243,7 @@ tok_spiece_compare(Builder *builder, const SpieceLibrary *library)
 	uint32_t	random = 1;
 
 	if (scores == NULL)
-		return tok_no_memory(builder->status);
+		return AlbertNoMemory(builder->status);
 	for (int32_t id = 0; id < builder->piece_count; id++)
 		scores[id] = builder->pieces[id].score;
 	tok_builder_probe(builder, &comparison.probe);

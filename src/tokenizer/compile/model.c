@@ -3,18 +3,13 @@
  *	  The models' tables: tries of the pieces, the character map, and the steps
  *	  that all BERT tokenizers have.
  */
+#include "base/bytes.h"
 #include "tokenizer/compile/compile.h"
 
 #include <math.h>
 #include <string.h>
 
 #define UNK_PENALTY		10.0
-
-static bool
-no_memory(Builder *builder)
-{
-	return AlbertFail(builder->status, ALBERT_NO_MEMORY, "out of memory");
-}
 
 /* A trie key with each U+2581 as WORD_MARK. */
 static bool
@@ -25,7 +20,7 @@ with_word_marks(Builder *builder, const Piece *piece, TrieKey *key)
 	size_t		n = 0;
 
 	if (out == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	for (size_t i = 0; i < piece->size;)
 	{
 		if (piece->size - i >= 3 && memcmp(text + i, WORD_MARK_UTF8, 3) == 0)
@@ -53,7 +48,7 @@ tok_builder_unigram(Builder *builder)
 	uint32_t	longest = 0;
 
 	if (keys == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	for (int32_t id = 0; id < builder->piece_count; id++)
 	{
 		if (!with_word_marks(builder, &builder->pieces[id], &keys[id]))
@@ -79,7 +74,7 @@ tok_builder_wordpiece(Builder *builder, const char *prefix, size_t prefix_size)
 	size_t		next_count = 0;
 
 	if (first == NULL || next == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	for (int32_t id = 0; id < builder->piece_count; id++)
 	{
 		const Piece *piece = &builder->pieces[id];
@@ -121,7 +116,7 @@ tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size, co
 	*problem = "The character map's size is wrong.";
 	if (size < 8)
 		return false;
-	units_size = map[0] | (size_t) map[1] << 8 | (size_t) map[2] << 16 | (size_t) map[3] << 24;
+	units_size = AlbertLittleEndian(map, 4);
 	if (units_size == 0 || units_size % 4 != 0 || units_size >= size - 4)
 		return false;
 	text_size = size - 4 - units_size;
@@ -129,10 +124,10 @@ tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size, co
 	text = AlbertArenaAlloc(builder->arena, text_size + 1);
 	*problem = NULL;
 	if (units == NULL || text == NULL)
-		return no_memory(builder);
+		return AlbertNoMemory(builder->status);
 	map += 4;
 	for (size_t i = 0; i < units_size / 4; i++, map += 4)
-		units[i] = map[0] | (uint32_t) map[1] << 8 | (uint32_t) map[2] << 16 | (uint32_t) map[3] << 24;
+		units[i] = (uint32_t) AlbertLittleEndian(map, 4);
 	memcpy(text, map, text_size);
 	text[text_size] = '\0';
 	for (size_t start = 0; start <= text_size;)

@@ -43,15 +43,12 @@ tok_settings_push(SettingsTokens *tokens, const SettingsToken *token, AlbertAren
 {
 	if (tokens->count == tokens->room)
 	{
-		size_t		room = tokens->room * 2 + 16;
-		SettingsToken *items = AlbertArenaArray(arena, room, sizeof(SettingsToken));
+		SettingsToken *items = AlbertArenaGrow(arena, tokens->items, tokens->count, tokens->count + 1,
+											   sizeof(SettingsToken), &tokens->room);
 
 		if (items == NULL)
-			return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-		if (tokens->count > 0)
-			memcpy(items, tokens->items, tokens->count * sizeof(SettingsToken));
+			return AlbertNoMemory(status);
 		tokens->items = items;
-		tokens->room = room;
 	}
 	tokens->items[tokens->count++] = *token;
 	return true;
@@ -64,7 +61,7 @@ copy_string(Reader *reader, const json_t *value, SettingsToken *token)
 	char	   *text = AlbertArenaAlloc(reader->arena, size + 1);
 
 	if (text == NULL)
-		return AlbertFail(reader->status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(reader->status);
 	memcpy(text, json_string_value(value), size);
 	text[size] = '\0';
 	token->text = text;
@@ -262,7 +259,7 @@ read_added_file(Reader *reader, json_t *root)
 
 		json_decref(name);
 		if (!good)
-			return name == NULL ? AlbertFail(reader->status, ALBERT_NO_MEMORY, "out of memory") : false;
+			return name == NULL ? AlbertNoMemory(reader->status) : false;
 		if (!json_is_number(value))
 			return malformed(reader, key, "a token id");
 		if (!read_id(reader, key, json_number_value(value), &token.id))

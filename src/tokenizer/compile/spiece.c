@@ -8,34 +8,16 @@
  * every length is checked against what is left of its message, and the map,
  * which the library follows without looking, before the library sees it.
  */
+#include "base/bytes.h"
 #include "tokenizer/compile/compile.h"
 #include "tokenizer/compile/library.h"
 
 #include <math.h>
 #include <string.h>
 
-#define WIRE_VARINT		0
-#define WIRE_FIXED64	1
-#define WIRE_BYTES		2
-#define WIRE_FIXED32	5
-
 #define MODEL_TYPE_UNIGRAM	1
 #define TYPE_USER_DEFINED	4
 #define COMMA_PENALTY	100.0	/* of pieces that end in a digit and a comma */
-
-typedef struct Message
-{
-	const unsigned char *at;
-	const unsigned char *end;
-} Message;
-
-typedef struct Field
-{
-	uint32_t	number;
-	uint32_t	wire;
-	uint64_t	value;			/* varint, or the bytes' count */
-	Message		bytes;
-} Field;
 
 typedef struct Model
 {
@@ -48,7 +30,7 @@ typedef struct Model
 	bool		remove_extra_whitespaces;
 	bool		escape_whitespaces;
 	bool		has_normalizer;
-	Message		charsmap;
+	AlbertSpan	charsmap;
 } Model;
 
 static bool
@@ -67,69 +49,35 @@ unsupported(Builder *builder, const char *what)
 /* ---- the protocol buffer ---- */
 
 static bool
-read_varint(Message *message, uint64_t *value)
+read_field(Builder *builder, AlbertSpan *message, AlbertField *field)
 {
-	*value = 0;
-	for (int shift = 0; shift < 70 && message->at < message->end; shift += 7)
-	{
-		unsigned char byte = *message->at++;
-
-		if (shift < 64)
-			*value |= (uint64_t) (byte & 0x7F) << shift;
-		if (byte < 0x80)
-			return true;
-	}
-	return false;
+	return AlbertFieldNext(message, field) ||
+		malformed(builder, "A field is malformed, or longer than its message.");
 }
 
 static bool
-read_field(Builder *builder, Message *message, Field *field)
+read_trainer(Model *model, AlbertSpan message)
 {
-	uint64_t	tag;
-	bool		good = read_varint(message, &tag);
-
-	if (!good || tag > UINT32_MAX || tag >> 3 == 0)
-		return malformed(builder, "A field's tag cannot be read.");
-	field->number = (uint32_t) (tag >> 3);
-	field->wire = tag & 7;
-	if (field->wire == WIRE_FIXED64 || field->wire == WIRE_FIXED32)
-		field->value = field->wire == WIRE_FIXED64 ? 8 : 4;
-	else if (field->wire == WIRE_VARINT || field->wire == WIRE_BYTES)
-		good = read_varint(message, &field->value);
-	else
-		return malformed(builder, "A field has a wire type that is not in use.");
-	if (good && field->wire != WIRE_VARINT)
-	{
-		good = field->value <= (uint64_t) (message->end - message->at);
-		field->bytes.at = message->at;
-		field->bytes.end = message->at += good ? field->value : 0;
-	}
-	return good || malformed(builder, "A field is longer than its message.");
-}
-
-static bool
-read_trainer(Model *model, Message message)
-{
-	Field		field;
+	AlbertField field;
 
 	while (message.at < message.end)
 	{
 		if (!read_field(model->builder, &message, &field))
 			return false;
-		if (field.number == 3 && field.wire == WIRE_VARINT)
+		if (field.number == 3 && field.wire == ALBERT_WIRE_VARINT)
 			model->model_type = field.value;
-		else if (field.number == 24 && field.wire == WIRE_VARINT)
+		else if (field.number == 24 && field.wire == ALBERT_WIRE_VARINT)
 			model->whitespace_suffix = field.value != 0;
-		else if (field.number == 35 && field.wire == WIRE_VARINT)
+		else if (field.number == 35 && field.wire == ALBERT_WIRE_VARINT)
 			model->byte_fallback = field.value != 0;
 	}
 	return true;
 }
 
 static bool
-read_normalizer(Model *model, Message message)
+read_normalizer(Model *model, AlbertSpan message)
 {
-	Field		field;
+	AlbertField field;
 
 	if (model->has_normalizer)
 		return malformed(model->builder, "It has two normalizers.");
@@ -138,15 +86,15 @@ read_normalizer(Model *model, Message message)
 	{
 		if (!read_field(model->builder, &message, &field))
 			return false;
-		if (field.number == 2 && field.wire == WIRE_BYTES && model->charsmap.at != NULL)
+		if (field.number == 2 && field.wire == ALBERT_WIRE_BYTES && model->charsmap.at != NULL)
 			return malformed(model->builder, "It has two character maps.");
-		if (field.number == 2 && field.wire == WIRE_BYTES)
+		if (field.number == 2 && field.wire == ALBERT_WIRE_BYTES)
 			model->charsmap = field.bytes;
-		else if (field.number == 3 && field.wire == WIRE_VARINT)
+		else if (field.number == 3 && field.wire == ALBERT_WIRE_VARINT)
 			model->add_dummy_prefix = field.value != 0;
-		else if (field.number == 4 && field.wire == WIRE_VARINT)
+		else if (field.number == 4 && field.wire == ALBERT_WIRE_VARINT)
 			model->remove_extra_whitespaces = field.value != 0;
-		else if (field.number == 5 && field.wire == WIRE_VARINT)
+		else if (field.number == 5 && field.wire == ALBERT_WIRE_VARINT)
 			model->escape_whitespaces = field.value != 0;
 	}
 	return true;
@@ -154,41 +102,41 @@ read_normalizer(Model *model, Message message)
 
 /* Has the denormalizer a character map? */
 static bool
-read_denormalizer(Model *model, Message message)
+read_denormalizer(Model *model, AlbertSpan message)
 {
-	Field		field;
+	AlbertField field;
 
 	while (message.at < message.end)
 	{
 		if (!read_field(model->builder, &message, &field))
 			return false;
-		model->denormalizer |= field.number == 2 && field.wire == WIRE_BYTES && field.value > 0;
+		model->denormalizer |= field.number == 2 && AlbertSpanSize(field.bytes) > 0;
 	}
 	return true;
 }
 
 /* Note which pieces are user-defined: the library has its own way with them. */
 static bool
-read_piece(Model *model, Message message)
+read_piece(Model *model, AlbertSpan message)
 {
 	Builder    *builder = model->builder;
 	uint64_t	type = 0;
-	Field		field;
+	AlbertField field;
 
 	while (message.at < message.end)
 	{
 		if (!read_field(builder, &message, &field))
 			return false;
-		if (field.number == 3 && field.wire == WIRE_VARINT)
+		if (field.number == 3 && field.wire == ALBERT_WIRE_VARINT)
 			type = field.value;
 	}
 	return tok_builder_piece(builder, NULL, 0, 0, type == TYPE_USER_DEFINED ? PIECE_ODD : 0);
 }
 
 static bool
-read_model(Model *model, Message message)
+read_model(Model *model, AlbertSpan message)
 {
-	Field		field;
+	AlbertField field;
 
 	while (message.at < message.end)
 	{
@@ -196,7 +144,7 @@ read_model(Model *model, Message message)
 
 		if (!read_field(model->builder, &message, &field))
 			return false;
-		if (field.wire != WIRE_BYTES)
+		if (field.wire != ALBERT_WIRE_BYTES)
 			continue;
 		if (field.number == 1)
 			good = read_piece(model, field.bytes);
@@ -261,7 +209,7 @@ static bool
 read_charsmap(Model *model)
 {
 	Builder    *builder = model->builder;
-	size_t		size = model->charsmap.end - model->charsmap.at;
+	size_t		size = AlbertSpanSize(model->charsmap);
 	const char *problem;
 
 	if (size == 0)
@@ -295,7 +243,7 @@ take_piece(Builder *builder, int32_t id, const AlbertSpiecePiece *from)
 	bool		comma;
 
 	if (text == NULL)
-		return AlbertFail(builder->status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(builder->status);
 	if (from->size == 0)
 		return malformed(builder, "A piece is empty.");
 	if (tok_utf8_valid(from->text, from->size) < from->size || memchr(from->text, 0, from->size) != NULL)
@@ -372,7 +320,7 @@ tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files)
 		.remove_extra_whitespaces = true,
 		.escape_whitespaces = true,
 	};
-	Message		message = {files->spiece_model.data, NULL};
+	AlbertSpan	message = {files->spiece_model.data, NULL};
 	SpieceLibrary library;
 	bool		good;
 

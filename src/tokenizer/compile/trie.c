@@ -24,7 +24,7 @@ typedef struct TrieBuilder
 	uint32_t   *prev_free;
 	uint8_t    *base_taken;
 	uint32_t	size;
-	uint32_t	room;
+	size_t		room;
 	uint32_t	first_free;		/* NONE: the list is empty */
 } TrieBuilder;
 
@@ -57,7 +57,7 @@ sort_keys(TrieKey *keys, size_t count, AlbertArena *arena, AlbertStatus *status)
 	TrieKey    *to = AlbertArenaArray(arena, count + 1, sizeof(TrieKey));
 
 	if (to == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	for (size_t width = 1; width < count; width *= 2)
 	{
 		TrieKey    *other = from;
@@ -110,28 +110,26 @@ is_free(const TrieBuilder *builder, uint32_t at)
 	return builder->next_free[at] != NONE;
 }
 
+/* One of the arrays, which all have the same room. */
+static void *
+grow(const TrieBuilder *builder, const void *items, size_t size, size_t *room)
+{
+	*room = builder->room;
+	return AlbertArenaGrow(builder->arena, items, builder->size, 64 * BLOCK, size, room);
+}
+
 static bool
 grow_arrays(TrieBuilder *builder)
 {
-	uint32_t	room = builder->room == 0 ? 64 * BLOCK : builder->room * 2;
-	TrieUnit   *units = AlbertArenaArray(builder->arena, room, sizeof(TrieUnit));
-	uint32_t   *next_free = AlbertArenaArray(builder->arena, room, sizeof(uint32_t));
-	uint32_t   *prev_free = AlbertArenaArray(builder->arena, room, sizeof(uint32_t));
-	uint8_t    *base_taken = AlbertArenaArray(builder->arena, room, sizeof(uint8_t));
+	size_t		room = builder->room;
 
-	if (units == NULL || next_free == NULL || prev_free == NULL || base_taken == NULL)
-		return AlbertFail(builder->status, ALBERT_NO_MEMORY, "out of memory");
-	if (builder->size > 0)
-	{
-		memcpy(units, builder->units, builder->size * sizeof(TrieUnit));
-		memcpy(next_free, builder->next_free, builder->size * sizeof(uint32_t));
-		memcpy(prev_free, builder->prev_free, builder->size * sizeof(uint32_t));
-		memcpy(base_taken, builder->base_taken, builder->size);
-	}
-	builder->units = units;
-	builder->next_free = next_free;
-	builder->prev_free = prev_free;
-	builder->base_taken = base_taken;
+	builder->units = grow(builder, builder->units, sizeof(TrieUnit), &room);
+	builder->next_free = grow(builder, builder->next_free, sizeof(uint32_t), &room);
+	builder->prev_free = grow(builder, builder->prev_free, sizeof(uint32_t), &room);
+	builder->base_taken = grow(builder, builder->base_taken, sizeof(uint8_t), &room);
+	if (builder->units == NULL || builder->next_free == NULL || builder->prev_free == NULL ||
+		builder->base_taken == NULL)
+		return AlbertNoMemory(builder->status);
 	builder->room = room;
 	return true;
 }
@@ -275,7 +273,7 @@ tok_build_trie(TrieKey *keys, size_t count, AlbertArena *arena,
 	/* every pending node stands for keys of its own, so there are never more */
 	stack = AlbertArenaArray(arena, count + 1, sizeof(Pending));
 	if (stack == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	take_unit(&builder, 0);
 	builder.base_taken[0] = 1;	/* what a unit without children has */
 	stack[depth++] = (Pending) {.node = 0, .low = 0, .high = (uint32_t) count, .depth = 0};

@@ -212,7 +212,7 @@ tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size
 	if (stage->unmapped == NULL)
 		stage->unmapped = AlbertArenaAllocZero(encoder->arena, UNMAPPED * sizeof(uint32_t));
 	if (stage->unmapped == NULL)
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	while (i < in->count)
 	{
 		unsigned char bytes[LONG_GRAPHEME + 4];

@@ -103,7 +103,7 @@ AlbertTokenizerDecode(const AlbertTokenizer *tokenizer, const int32_t *ids, int 
 	}
 	out.data = AlbertArenaAlloc(arena, room);
 	if (out.data == NULL)
-		return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
+		return AlbertNoMemory(status);
 	for (int i = 0; i < n; i++)
 	{
 		if (skip_special_tokens && AlbertTokenizerIsSpecial(tokenizer, ids[i]))

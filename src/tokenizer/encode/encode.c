@@ -245,7 +245,7 @@ pack(Encoder *encoder, const Layout *layout, AlbertArenaMark mark, size_t n, Alb
 	AlbertArenaRewind(encoder->arena, mark);
 	ids = AlbertArenaAlloc(encoder->arena, tok_output_bytes(offsets, n));
 	if (ids == NULL)
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	memmove(ids, out->ids, (offsets ? 3 : 1) * n * sizeof(int32_t));
 	tokens->n = (int) n;
 	tokens->ids = ids;

@@ -112,7 +112,6 @@ typedef struct Encoder
 } Encoder;
 
 /* memory.c */
-extern bool tok_no_memory(AlbertStatus *status);
 extern bool tok_interrupted(const Encoder *encoder);
 
 extern bool tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more);

@@ -8,12 +8,6 @@
 #include <string.h>
 
 bool
-tok_no_memory(AlbertStatus *status)
-{
-	return AlbertFail(status, ALBERT_NO_MEMORY, "out of memory");
-}
-
-bool
 tok_interrupted(const Encoder *encoder)
 {
 	if (encoder->interrupt == NULL || !*encoder->interrupt)
@@ -25,20 +19,15 @@ tok_interrupted(const Encoder *encoder)
 bool
 tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
 {
-	size_t		room = letters->room * 2;
 	Letter	   *items;
 
 	if (letters->room - letters->count >= more)
 		return true;
-	if (room < letters->count + more)
-		room = letters->count + more;
-	items = AlbertArenaArray(encoder->arena, room, sizeof(Letter));
+	items = AlbertArenaGrow(encoder->arena, letters->items, letters->count, letters->count + more,
+							sizeof(Letter), &letters->room);
 	if (items == NULL)
-		return tok_no_memory(encoder->status);
-	if (letters->count > 0)
-		memcpy(items, letters->items, letters->count * sizeof(Letter));
+		return AlbertNoMemory(encoder->status);
 	letters->items = items;
-	letters->room = room;
 	return true;
 }
 
@@ -54,7 +43,7 @@ tok_allocate_output(Encoder *encoder, Output *out, size_t room, bool offsets)
 {
 	out->ids = AlbertArenaAlloc(encoder->arena, tok_output_bytes(offsets, room));
 	if (out->ids == NULL)
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	out->start = offsets ? out->ids + room : NULL;
 	out->stop = offsets ? out->start + room : NULL;
 	out->room = room;

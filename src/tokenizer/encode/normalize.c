@@ -209,7 +209,7 @@ make_cache(Encoder *encoder, Stage *stage)
 		return true;
 	stage->cache = AlbertArenaAlloc(encoder->arena, sizeof(Cache));
 	if (stage->cache == NULL)
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	memset(stage->cache->entries, 0, sizeof(stage->cache->entries));
 	stage->cache->used = 0;
 	return true;
@@ -296,7 +296,7 @@ order_run(Encoder *encoder, Stage *stage)
 
 	stage->run_codes = AlbertArenaArray(encoder->arena, held->count, sizeof(uint32_t));
 	if (stage->run_codes == NULL)
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	if (held->count <= SHORT_RUN)
 		order_short(held, stage->run_codes);
 	else

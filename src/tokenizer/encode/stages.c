@@ -18,7 +18,7 @@ tok_make_stages(Encoder *encoder, size_t step_count, bool match_added)
 
 	encoder->stages = AlbertArenaAllocZero(encoder->arena, (step_count + 1) * sizeof(Stage));
 	if (encoder->stages == NULL)
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	stage = encoder->stages;
 	for (size_t i = 0; i <= step_count; i += stage[-1].step_count)
 	{
@@ -134,7 +134,7 @@ gather(Encoder *encoder, const Letters *letters, bool last)
 		unsigned char *text = AlbertArenaAlloc(encoder->arena, need * 2);
 
 		if (text == NULL)
-			return tok_no_memory(encoder->status);
+			return AlbertNoMemory(encoder->status);
 		if (word->size > 0)
 			memcpy(text, word->text, word->size);
 		word->text = text;

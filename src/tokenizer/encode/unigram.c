@@ -171,7 +171,7 @@ tok_unigram(Encoder *encoder, Word *word, bool last, size_t *done)
 		ways.score = AlbertArenaArray(encoder->arena, ring, sizeof(double));
 	ways.ring = ring - 1;
 	if (ways.start == NULL || ways.id == NULL || ways.score == NULL)
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	good = search_word(encoder, word, last, &ways);
 	if (good)
 		put_pieces(encoder, word, &ways, ways.settled);

@@ -30,7 +30,7 @@ reserve(Encoder *encoder, size_t more)
 		fresh.stop = AlbertArenaArray(encoder->arena, fresh.room, sizeof(int32_t));
 	}
 	if (fresh.text == NULL || (offsets && (fresh.start == NULL || fresh.stop == NULL)))
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	if (word->size > 0)
 	{
 		memcpy(fresh.text, word->text, word->size);
@@ -196,7 +196,7 @@ tok_plain_words(Encoder *encoder, const char *text, size_t size, int32_t base, b
 	if (size + 1 > sizeof(small))
 		word.text = AlbertArenaAlloc(encoder->arena, size + 1);
 	if (word.text == NULL)
-		return tok_no_memory(encoder->status);
+		return AlbertNoMemory(encoder->status);
 	for (size_t i = 0; i < size && good;)
 	{
 		uint8_t		class = header->ascii_class[in[i]];
