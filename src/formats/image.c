@@ -155,7 +155,6 @@ AlbertImageBuild(AlbertSource *source, AlbertPart part, const AlbertKernels *ker
 				 AlbertPrecision precision, void *dest, size_t size,
 				 const volatile sig_atomic_t *interrupt, AlbertStatus *status)
 {
-	ImageHeader *header = dest;
 	AlbertArenaMark mark;
 	bool		ok;
 
@@ -167,11 +166,7 @@ AlbertImageBuild(AlbertSource *source, AlbertPart part, const AlbertKernels *ker
 		ok = build_weights(source, kernels, precision, dest, size, interrupt, status);
 		AlbertArenaRewind(source->arena, mark);
 	}
-	if (!ok)
-		return false;
-	memcpy(header->magic, IMAGE_MAGIC, sizeof(header->magic));
-	header->version = IMAGE_VERSION;
-	header->part = part;
-	header->size = size;
-	return true;
+	if (ok)
+		AlbertImageHeaderFill(dest, part == ALBERT_PART_TEXT ? ALBERT_IMAGE_TEXT : ALBERT_IMAGE_WEIGHTS, size);
+	return ok;
 }

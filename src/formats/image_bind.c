@@ -13,22 +13,16 @@ bad_image(AlbertStatus *status, const char *what)
 }
 
 static bool
-check_header(const ImageHeader *header, AlbertPart part, size_t least, size_t size,
+check_header(const AlbertImageHeader *header, AlbertImageKind kind, size_t least, size_t size,
 			 AlbertStatus *status)
 {
-	if (((uintptr_t) header & (ALBERT_ALIGN - 1)) != 0)
-		return bad_image(status, "it is not aligned");
-	if (size < least || memcmp(header->magic, IMAGE_MAGIC, sizeof(header->magic)) != 0 || header->part != part)
-		return bad_image(status, "it does not begin as one");
-	if (header->version != IMAGE_VERSION)
-		return bad_image(status, "it is of another version");
-	if (header->size > size || header->size < least)
-		return bad_image(status, "its size is wrong");
-	return true;
+	const char *problem = AlbertImageHeaderProblem(header, kind, least, size);
+
+	return problem == NULL || bad_image(status, problem);
 }
 
 static bool
-inside(const ImageSpan *span, const ImageHeader *header)
+inside(const ImageSpan *span, const AlbertImageHeader *header)
 {
 	return span->offset % ALBERT_ALIGN == 0 && span->offset <= header->size &&
 		span->size <= header->size - span->offset;
@@ -97,7 +91,7 @@ static bool
 bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *model,
 		  AlbertTokenizer *tokenizer, AlbertStatus *status)
 {
-	if (!check_header(&image->header, ALBERT_PART_TEXT, sizeof(TextImage), size, status) ||
+	if (!check_header(&image->header, ALBERT_IMAGE_TEXT, sizeof(TextImage), size, status) ||
 		!check_shape(&image->shape, status) ||
 		!bind_strings(image, arena, model, status))
 		return false;
@@ -159,7 +153,7 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 	Layout		layout;
 	bool		ok;
 
-	if (!check_header(&image->header, ALBERT_PART_WEIGHTS, sizeof(WeightsImage), size, status))
+	if (!check_header(&image->header, ALBERT_IMAGE_WEIGHTS, sizeof(WeightsImage), size, status))
 		return false;
 	if (!bind_kernels(image, model, status))
 		return false;

@@ -15,6 +15,7 @@
 #include <jansson.h>
 #include <sys/types.h>
 
+#include "base/image.h"
 #include "formats/formats.h"
 
 /* ---- limits: far above any real model, low enough that no product overflows ---- */
@@ -366,18 +367,6 @@ struct AlbertSource
 
 /* ---- image layout ---- */
 
-#define IMAGE_MAGIC		"ALBERTIM"
-#define IMAGE_VERSION	5
-
-/* What every image begins with; AlbertImageBuild fills it in, AlbertImageBind checks it. */
-typedef struct ImageHeader
-{
-	char		magic[8];		/* IMAGE_MAGIC */
-	uint32_t	version;		/* IMAGE_VERSION, which another byte order would not read as itself */
-	uint32_t	part;			/* AlbertPart */
-	uint64_t	size;			/* of the whole image */
-} ImageHeader;
-
 typedef struct ImageSpan
 {
 	uint64_t	offset;
@@ -386,7 +375,7 @@ typedef struct ImageSpan
 
 typedef struct TextImage
 {
-	ImageHeader header;
+	AlbertImageHeader header;
 	ModelShape	shape;
 	int64_t		parameters;
 	char		architecture[64];
@@ -402,7 +391,7 @@ typedef struct TextImage
 
 typedef struct WeightsImage
 {
-	ImageHeader header;
+	AlbertImageHeader header;
 	int32_t		kernels_id;
 	int32_t		precision;
 	uint64_t	nmatrices;

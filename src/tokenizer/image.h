@@ -14,11 +14,8 @@
 #ifndef ALBERT_TOKENIZER_IMAGE_H
 #define ALBERT_TOKENIZER_IMAGE_H
 
+#include "base/image.h"
 #include "tokenizer/tokenizer.h"
-
-#define IMAGE_MAGIC			"ALBTOKIM"
-#define IMAGE_VERSION		2
-#define IMAGE_ALIGN			64
 
 #define MAX_PIECES			(1 << 21)
 #define MAX_TEXT			(256 << 20) /* bytes of one text */
@@ -71,12 +68,9 @@ typedef struct SectionPlace
 	uint64_t	size;			/* bytes */
 } SectionPlace;
 
-typedef struct ImageHeader
+typedef struct TokenizerHeader
 {
-	char		magic[8];
-	uint32_t	version;
-	uint32_t	header_size;
-	uint64_t	image_size;
+	AlbertImageHeader base;
 	SectionPlace sections[SECTION_COUNT];
 
 	int32_t		model;			/* ModelKind */
@@ -101,7 +95,7 @@ typedef struct ImageHeader
 	uint8_t		ascii[128];		/* with TOKENIZER_ASCII: what a character becomes; 0: not so simple */
 	uint8_t		ascii_class[128];	/* ASCII_*, by the character as written */
 	uint8_t		added_first[256];	/* may the byte, in the text, start an added token? */
-} ImageHeader;
+} TokenizerHeader;
 
 #define TOKENIZER_ASCII				0x01	/* ascii[] tells all of an ASCII text */
 #define TOKENIZER_TRUNCATE_LEFT		0x02
@@ -225,7 +219,7 @@ typedef struct TemplateItem
 	int32_t		type;
 } TemplateItem;
 
-#define HEADER(tokenizer)	((const ImageHeader *) (tokenizer)->image)
+#define HEADER(tokenizer)	((const TokenizerHeader *) (tokenizer)->image)
 #define TABLE(tokenizer, section, type) ((const type *) (tokenizer)->tables[section])
 #define SECTION_ITEMS(header, section, type) ((size_t) ((header)->sections[section].size / sizeof(type)))
 #define TRIE(tokenizer, section) \

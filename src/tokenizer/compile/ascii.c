@@ -95,7 +95,7 @@ becomes(Builder *builder, const AlbertTokenizer *probe, const char *text, size_t
 bool
 tok_builder_ascii(Builder *builder)
 {
-	ImageHeader *header = &builder->header;
+	TokenizerHeader *header = &builder->header;
 	AlbertTokenizer probe;
 	uint8_t		line_end;
 

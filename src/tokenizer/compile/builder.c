@@ -223,14 +223,14 @@ lay_out_pieces(Builder *builder)
 static size_t
 round_up(size_t size)
 {
-	return (size + IMAGE_ALIGN - 1) & ~(size_t) (IMAGE_ALIGN - 1);
+	return (size + ALBERT_ALIGN - 1) & ~(size_t) (ALBERT_ALIGN - 1);
 }
 
 bool
 tok_builder_layout(Builder *builder, AlbertBytes *image)
 {
-	ImageHeader *header = &builder->header;
-	size_t		size = round_up(sizeof(ImageHeader));
+	TokenizerHeader *header = &builder->header;
+	size_t		size = round_up(sizeof(TokenizerHeader));
 	char	   *out;
 
 	builder->sections[SECTION_STRINGS] = (AlbertBytes) {builder->strings, builder->strings_size};
@@ -239,9 +239,6 @@ tok_builder_layout(Builder *builder, AlbertBytes *image)
 	builder->sections[SECTION_TEMPLATE] = (AlbertBytes) {builder->items, builder->item_count * sizeof(TemplateItem)};
 	if (!lay_out_pieces(builder))
 		return false;
-	memcpy(header->magic, IMAGE_MAGIC, sizeof(header->magic));
-	header->version = IMAGE_VERSION;
-	header->header_size = sizeof(ImageHeader);
 	header->vocab_size = builder->piece_count;
 	for (int i = 0; i < SECTION_COUNT; i++)
 	{
@@ -249,12 +246,12 @@ tok_builder_layout(Builder *builder, AlbertBytes *image)
 		header->sections[i].size = builder->sections[i].size;
 		size = round_up(size + builder->sections[i].size);
 	}
-	header->image_size = size;
+	AlbertImageHeaderFill(&header->base, ALBERT_IMAGE_TOKENIZER, size);
 
 	out = AlbertArenaAllocZero(builder->arena, size);
 	if (out == NULL)
 		return AlbertNoMemory(builder->status);
-	memcpy(out, header, sizeof(ImageHeader));
+	memcpy(out, header, sizeof(TokenizerHeader));
 	for (int i = 0; i < SECTION_COUNT; i++)
 		if (builder->sections[i].size > 0)
 			memcpy(out + header->sections[i].offset, builder->sections[i].data, builder->sections[i].size);

@@ -77,7 +77,7 @@ typedef struct Builder
 {
 	AlbertArena *arena;
 	AlbertStatus *status;
-	ImageHeader header;
+	TokenizerHeader header;
 	AlbertBytes sections[SECTION_COUNT];
 	Piece	   *pieces;
 	int32_t		piece_count;

@@ -347,7 +347,7 @@ check_template(const TemplateItem *items, int32_t count, int seconds)
 static bool
 read_post_processor(Builder *builder, const json_t *object)
 {
-	ImageHeader *header = &builder->header;
+	TokenizerHeader *header = &builder->header;
 	const char *type = type_of(object);
 	bool		good;
 
@@ -382,7 +382,7 @@ read_post_processor(Builder *builder, const json_t *object)
 static bool
 read_decoder(Builder *builder, const json_t *object)
 {
-	ImageHeader *header = &builder->header;
+	TokenizerHeader *header = &builder->header;
 	const char *type = type_of(object);
 	const json_t *prefix = json_object_get(object, "prefix");
 	Operation operation;

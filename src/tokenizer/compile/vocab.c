@@ -53,7 +53,7 @@ drop_doubles(Builder *builder)
 bool
 tok_compile_vocab(Builder *builder, const AlbertTokenizerFiles *files)
 {
-	ImageHeader *header = &builder->header;
+	TokenizerHeader *header = &builder->header;
 	Settings   *settings = &builder->settings;
 	const SettingsToken *unknown = &settings->roles[ROLE_UNK];
 	bool		strip;

@@ -14,7 +14,7 @@ bad_image(AlbertStatus *status, const char *detail)
 }
 
 static bool
-check_ids(const ImageHeader *header)
+check_ids(const TokenizerHeader *header)
 {
 	int32_t		n = header->vocab_size;
 
@@ -24,7 +24,7 @@ check_ids(const ImageHeader *header)
 
 /* Do the sections lie in the image, and have those whose items are counted elsewhere as many? */
 static bool
-check_sections(const ImageHeader *header)
+check_sections(const TokenizerHeader *header)
 {
 	size_t		n = header->vocab_size;
 
@@ -32,8 +32,8 @@ check_sections(const ImageHeader *header)
 	{
 		const SectionPlace *place = &header->sections[i];
 
-		if (place->offset > header->image_size || place->size > header->image_size - place->offset ||
-			place->offset % IMAGE_ALIGN != 0)
+		if (place->offset > header->base.size || place->size > header->base.size - place->offset ||
+			place->offset % ALBERT_ALIGN != 0)
 			return false;
 	}
 	return header->sections[SECTION_PIECE_OFFSETS].size == (n + 1) * sizeof(uint32_t) &&
@@ -71,7 +71,7 @@ check_contents(const AlbertTokenizer *tokenizer)
 }
 
 static bool
-check_strings(const ImageHeader *header, const char *strings)
+check_strings(const TokenizerHeader *header, const char *strings)
 {
 	size_t		size = header->sections[SECTION_STRINGS].size;
 
@@ -82,16 +82,14 @@ check_strings(const ImageHeader *header, const char *strings)
 bool
 AlbertTokenizerBind(const void *image, size_t size, AlbertTokenizer *tokenizer, AlbertStatus *status)
 {
-	const ImageHeader *header = image;
+	const TokenizerHeader *header = image;
 	const char *base = image;
 
 	memset(tokenizer, 0, sizeof(*tokenizer));
-	if (image == NULL || size < sizeof(ImageHeader) || (uintptr_t) image % sizeof(uint64_t) != 0)
-		return bad_image(status, "It is too short or not aligned.");
-	if (memcmp(header->magic, IMAGE_MAGIC, sizeof(header->magic)) != 0 || header->version != IMAGE_VERSION ||
-		header->header_size != sizeof(ImageHeader))
-		return bad_image(status, "It was not made by this version.");
-	if (header->image_size > size || header->vocab_size <= 0 || header->vocab_size > MAX_PIECES ||
+	if (image == NULL ||
+		AlbertImageHeaderProblem(&header->base, ALBERT_IMAGE_TOKENIZER, sizeof(TokenizerHeader), size) != NULL)
+		return bad_image(status, "It does not begin as one of this version.");
+	if (header->vocab_size <= 0 || header->vocab_size > MAX_PIECES ||
 		header->hash_size <= header->vocab_size || (header->hash_size & (header->hash_size - 1)) != 0 ||
 		header->max_length <= 0 || header->template_single < 0 ||
 		header->normalizer_count < 0)
@@ -101,7 +99,7 @@ AlbertTokenizerBind(const void *image, size_t size, AlbertTokenizer *tokenizer, 
 		return bad_image(status, "Its sections do not fit.");
 
 	tokenizer->image = image;
-	tokenizer->image_size = header->image_size;
+	tokenizer->image_size = header->base.size;
 	tokenizer->vocab_size = header->vocab_size;
 	tokenizer->max_length = header->max_length;
 	tokenizer->pad_id = header->pad_id;

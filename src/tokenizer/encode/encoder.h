@@ -98,7 +98,7 @@ typedef struct Output
 typedef struct Encoder
 {
 	const AlbertTokenizer *tokenizer;
-	const ImageHeader *header;
+	const TokenizerHeader *header;
 	AlbertArena *arena;
 	AlbertStatus *status;
 	const volatile sig_atomic_t *interrupt;

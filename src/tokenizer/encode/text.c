@@ -7,7 +7,7 @@
 static bool
 encode_fragment(Encoder *encoder, const char *text, size_t size, int32_t base)
 {
-	const ImageHeader *header = encoder->header;
+	const TokenizerHeader *header = encoder->header;
 	bool		match = header->sections[SECTION_ADDED_NORMALIZED].size > 0;
 	bool		plain;
 

@@ -39,7 +39,7 @@ offer(Ways *ways, size_t at, double score, size_t start, int32_t id)
 
 /* The ways from one position on; the bytes of its character are returned. */
 static inline size_t
-search(const ImageHeader *header, Trie trie, const double *scores, const unsigned char *text, size_t size,
+search(const TokenizerHeader *header, Trie trie, const double *scores, const unsigned char *text, size_t size,
 	   size_t start, Ways *ways, size_t *reached)
 {
 	size_t		length = text[start] == WORD_MARK ? 1 : tok_utf8_length(text[start]);

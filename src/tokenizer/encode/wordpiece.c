@@ -30,7 +30,7 @@ put_piece(Encoder *encoder, const Word *word, int32_t id, size_t from, size_t to
 void
 tok_wordpiece(Encoder *encoder, const Word *word)
 {
-	const ImageHeader *header = encoder->header;
+	const TokenizerHeader *header = encoder->header;
 	size_t		before = encoder->out.count;
 	bool		unknown = word->size > (size_t) header->max_word &&
 		tok_utf8_count((const char *) word->text, word->size) > (size_t) header->max_word;

@@ -156,7 +156,7 @@ tok_take_letters(Encoder *encoder, const Letters *letters, bool last)
 
 /* Is every character of the text as simple as ascii[] has it? */
 static bool
-is_plain(const ImageHeader *header, const unsigned char *text, size_t size)
+is_plain(const TokenizerHeader *header, const unsigned char *text, size_t size)
 {
 	if ((header->flags & TOKENIZER_ASCII) == 0)
 		return false;
@@ -178,7 +178,7 @@ is_plain(const ImageHeader *header, const unsigned char *text, size_t size)
 bool
 tok_plain_words(Encoder *encoder, const char *text, size_t size, int32_t base, bool *plain)
 {
-	const ImageHeader *header = encoder->header;
+	const TokenizerHeader *header = encoder->header;
 	const unsigned char *in = (const unsigned char *) text;
 	bool		unigram = header->model == MODEL_UNIGRAM;
 	unsigned char small[FIRST_ROOM];
