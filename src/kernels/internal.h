@@ -59,7 +59,7 @@ enum
 extern bool albert_cpu_has(unsigned features);
 #endif
 
-/* generic_linear.c, generic_attention.c: the parts that fill the generic set */
+/* generic_math.c, generic_linear.c, generic_attention.c: the parts that fill the generic set */
 extern size_t albert_generic_packed_size(AlbertPrecision precision, int out, int in);
 extern void albert_generic_pack(AlbertPrecision precision, int out, int in,
 								int row0, int nrows, const float *rows, void *dst);
