@@ -43,7 +43,7 @@ check_sections(const TokenizerHeader *header)
 		header->template_single <= SECTION_ITEMS(header, SECTION_TEMPLATE, TemplateItem) &&
 		header->normalizer_count <= SECTION_ITEMS(header, SECTION_STEPS, Step) &&
 		(header->model == MODEL_WORDPIECE || (header->model == MODEL_UNIGRAM && header->longest_piece >= 0 &&
-											  header->longest_piece <= header->image_size)) &&
+											  header->longest_piece <= header->base.size)) &&
 		header->max_word >= 0;
 }
 
@@ -51,7 +51,7 @@ check_sections(const TokenizerHeader *header)
 static bool
 check_contents(const AlbertTokenizer *tokenizer)
 {
-	const ImageHeader *header = HEADER(tokenizer);
+	const TokenizerHeader *header = HEADER(tokenizer);
 	const Step *steps = TABLE(tokenizer, SECTION_STEPS, Step);
 	const AddedToken *added = TABLE(tokenizer, SECTION_ADDED, AddedToken);
 	const TemplateItem *items = TABLE(tokenizer, SECTION_TEMPLATE, TemplateItem);
