@@ -304,7 +304,6 @@ AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *s
 	recall->copy_texts = copy_texts;
 	initStringInfo(&key);
 	appendBinaryStringInfo(&key, (const char *) &job->task, sizeof(job->task));
-	appendBinaryStringInfo(&key, (const char *) &job->binding->slot, sizeof(job->binding->slot));
 	appendBinaryStringInfo(&key, (const char *) &job->binding->generation, sizeof(job->binding->generation));
 	appendBinaryStringInfo(&key, (const char *) &job->overflow, sizeof(job->overflow));
 	for (int i = 0; i < signature->nargs; i++)

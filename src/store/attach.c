@@ -248,7 +248,6 @@ new_binding(const AlbertKey *key, const AlbertClaim *claim)
 	binding->key = *key;
 	binding->slot = claim->slot;
 	binding->shown.name = MemoryContextStrdup(context, key->name);
-	binding->shown.slot = claim->slot - AlbertRegistryGet()->slots;
 	binding->shown.generation = claim->generation;
 	AlbertArenaInitContext(&binding->arena, context);
 	return binding;

@@ -24,7 +24,6 @@
 typedef struct AlbertBinding
 {
 	const char *name;
-	int			slot;			/* the registry's business */
 	uint64		generation;		/* two bindings of one generation are to the same images */
 	bool		has_weights;	/* model's weight pointers are set */
 	AlbertModel model;
