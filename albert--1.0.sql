@@ -615,7 +615,7 @@ COMMENT ON FUNCTION albert_attention(text, integer, integer, text, text) IS
 
 -- ---------------------------------------------------------------------
 -- Long work and fresh columns
--- (src/functions/embed_table.c, src/functions/trigger.c)
+-- (src/functions/embed_table.c, src/functions/trigger.c, src/functions/columns.c)
 -- ---------------------------------------------------------------------
 CREATE PROCEDURE albert_embed_table(relation regclass, source text, target name,
 	model text DEFAULT NULL, task text DEFAULT 'embedding', batch_tokens integer DEFAULT 8192,
@@ -647,3 +647,40 @@ RETURNS trigger
 AS 'MODULE_PATHNAME', 'albert_embedding_trigger'
 LANGUAGE C;
 COMMENT ON FUNCTION albert_embedding_trigger() IS 'keep an embedding column in step with a text column: arguments target, source and, optionally, model';
+
+CREATE FUNCTION albert_stale_trigger()
+RETURNS trigger
+AS 'MODULE_PATHNAME', 'albert_stale_trigger'
+LANGUAGE C;
+COMMENT ON FUNCTION albert_stale_trigger() IS 'empty a column when an update changes what it is made from: arguments target and sources';
+
+CREATE FUNCTION albert_called_models(expression pg_node_tree)
+RETURNS text[]
+AS 'MODULE_PATHNAME', 'albert_called_models'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100;
+COMMENT ON FUNCTION albert_called_models(pg_node_tree) IS 'models that a stored expression names in its calls; NULL when it calls no albert function';
+
+CREATE VIEW albert_columns AS
+SELECT t.tgrelid::regclass AS relation, a.words[1] AS "column",
+	CASE WHEN t.tgfoid = 'albert_embedding_trigger'::regproc THEN 'computed by trigger' ELSE 'emptied by trigger' END AS kind,
+	CASE WHEN t.tgfoid = 'albert_embedding_trigger'::regproc THEN a.words[3] END AS model,
+	array_to_string(CASE WHEN t.tgfoid = 'albert_embedding_trigger'::regproc THEN a.words[2:2] ELSE a.words[2:] END, ', ') AS source,
+	t.tgenabled <> 'D' AS enabled
+FROM pg_catalog.pg_trigger AS t,
+	-- the arguments, each of which ends with a zero byte
+	LATERAL (SELECT array_agg(convert_from(decode(word, 'hex'), getdatabaseencoding()) ORDER BY number) AS words
+		FROM unnest(string_to_array(regexp_replace(encode(t.tgargs, 'hex'), '(..)', '\1 ', 'g'), '00 '))
+			WITH ORDINALITY AS w (word, number)
+		WHERE number <= t.tgnargs) AS a
+WHERE t.tgfoid IN ('albert_embedding_trigger'::regproc, 'albert_stale_trigger'::regproc) AND t.tgnargs >= 2 AND t.tgparentid = 0
+UNION ALL
+SELECT d.adrelid::regclass, a.attname, 'generated', array_to_string(albert_called_models(d.adbin), ', '),
+	pg_get_expr(d.adbin, d.adrelid), true
+FROM pg_catalog.pg_attrdef AS d JOIN pg_catalog.pg_attribute AS a ON a.attrelid = d.adrelid AND a.attnum = d.adnum
+WHERE a.attgenerated <> '' AND albert_called_models(d.adbin) IS NOT NULL;
+GRANT SELECT ON albert_columns TO PUBLIC;
+COMMENT ON VIEW albert_columns IS 'columns of this database that are kept in step with their texts, and how';
+COMMENT ON COLUMN albert_columns.kind IS 'generated, computed by trigger (albert_embedding_trigger) or emptied by trigger (albert_stale_trigger)';
+COMMENT ON COLUMN albert_columns.model IS 'NULL: that of albert.model at the time of the write, or, of a column that is emptied, none';
+COMMENT ON COLUMN albert_columns.source IS 'columns, or the generated column''s expression';
+COMMENT ON COLUMN albert_columns.enabled IS 'false: the trigger is disabled';

@@ -72,14 +72,58 @@ INSERT INTO notes VALUES (41, 'a text');
 DROP TRIGGER zz ON notes;
 SELECT id, body, embedding = albert_embedding(body, 'small') AS fresh FROM notes WHERE id >= 40 ORDER BY id;
 
+-- albert_stale_trigger empties a column, and what has been said of it, when one of its sources changes
+CREATE TABLE posts (id int PRIMARY KEY, title text, body text, "Kind" varchar, embedding real[], problem text, note text);
+CREATE TRIGGER stale BEFORE UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION albert_stale_trigger('embedding', 'title', 'body', 'Kind');
+CREATE TRIGGER stale_problem BEFORE UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION albert_stale_trigger('problem', 'title', 'body', 'Kind');
+INSERT INTO posts SELECT i, 'title ' || i, 'body ' || i, 'kind', ARRAY[i], 'problem', 'note' FROM generate_series(1, 9) i;
+SELECT albert_stats_reset();
+UPDATE posts SET title = title || '!' WHERE id = 1;
+UPDATE posts SET body = NULL WHERE id = 2;
+UPDATE posts SET "Kind" = 'other', embedding = '{0}' WHERE id = 3;
+UPDATE posts SET note = 'other', title = title || '' WHERE id = 4;
+UPDATE posts SET embedding = '{0}', problem = 'other' WHERE id = 5;
+INSERT INTO posts VALUES (6, 'in conflict') ON CONFLICT (id) DO UPDATE SET body = 'another';
+SELECT id, embedding, problem, note FROM posts ORDER BY id;
+-- and so a job has to do what has changed, and no more
+CALL albert_embed_table('posts', $$concat_ws(' ', title, body)$$, 'embedding', model => 'small', errors => 'problem');
+SELECT sum(rows) AS rows FROM albert_stats;
+CALL albert_embed_table('posts', $$concat_ws(' ', title, body)$$, 'embedding', model => 'small', errors => 'problem', options => '{"overflow": "error"}');
+UPDATE posts SET body = repeat('long ', 600) WHERE id = 1;
+CALL albert_embed_table('posts', $$concat_ws(' ', title, body)$$, 'embedding', model => 'small', errors => 'problem', options => '{"overflow": "error"}');
+CALL albert_embed_table('posts', $$concat_ws(' ', title, body)$$, 'embedding', model => 'small', errors => 'problem', options => '{"overflow": "error"}');
+UPDATE posts SET body = 'short' WHERE id = 1;
+CALL albert_embed_table('posts', $$concat_ws(' ', title, body)$$, 'embedding', model => 'small', errors => 'problem', options => '{"overflow": "error"}');
+-- a long text is read only where it has been written
+ALTER TABLE posts ALTER body SET STORAGE EXTERNAL;
+UPDATE posts SET body = repeat('long text ', 2000) || 'a' WHERE id = 7;
+UPDATE posts SET embedding = '{7}', problem = 'there' WHERE id = 7;
+UPDATE posts SET id = 70 WHERE id = 7;
+UPDATE posts SET body = body || '' WHERE id = 70;
+SELECT embedding, problem FROM posts WHERE id = 70;
+UPDATE posts SET body = repeat('long text ', 2000) || 'b' WHERE id = 70;
+SELECT embedding, problem FROM posts WHERE id = 70;
+DROP TABLE posts;
+-- partitions have their own numbers of columns
+CREATE TABLE posts (id int, embedding real[], body text) PARTITION BY LIST (id);
+CREATE TABLE posts_1 (gone int, body text, gone_too int, id int, embedding real[]);
+ALTER TABLE posts_1 DROP gone, DROP gone_too;
+ALTER TABLE posts ATTACH PARTITION posts_1 FOR VALUES IN (1);
+CREATE TRIGGER stale BEFORE UPDATE ON posts FOR EACH ROW EXECUTE FUNCTION albert_stale_trigger('embedding', 'body');
+INSERT INTO posts VALUES (1, '{1}', 'one'), (1, '{2}', 'two');
+UPDATE posts SET body = body || '!' WHERE body = 'two';
+SELECT body, embedding FROM posts ORDER BY body;
+DROP TABLE posts;
+
 -- what it refuses
+CREATE DOMAIN needed_text AS text NOT NULL;
 CREATE TABLE wrong (id int, body text, embedding real[], place point,
-	whole text GENERATED ALWAYS AS (body || ' whole') STORED, twice real[] GENERATED ALWAYS AS (embedding || embedding) STORED);
+	needed text NOT NULL DEFAULT '', always needed_text DEFAULT '', whole text GENERATED ALWAYS AS (body || ' whole') STORED, twice real[] GENERATED ALWAYS AS (embedding || embedding) STORED);
 INSERT INTO wrong VALUES (1, 'one');
-CREATE FUNCTION try(timing text, arguments text, each text DEFAULT 'ROW') RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION try(timing text, arguments text, each text DEFAULT 'ROW', name text DEFAULT 'albert_embedding_trigger') RETURNS text LANGUAGE plpgsql AS $$
 DECLARE detail text; hint text;
 BEGIN
-	EXECUTE format('CREATE TRIGGER bad %s ON wrong FOR EACH %s EXECUTE FUNCTION albert_embedding_trigger(%s)', timing, each, arguments);
+	EXECUTE format('CREATE TRIGGER bad %s ON wrong FOR EACH %s EXECUTE FUNCTION %s(%s)', timing, each, name, arguments);
 	UPDATE wrong SET body = body || 'x';
 	DROP TRIGGER bad ON wrong;
 	RETURN 'nothing wrong';
@@ -100,13 +144,28 @@ SELECT try('BEFORE UPDATE', $$'embedding', 'body', 'small'$$, 'STATEMENT');
 SELECT try('BEFORE UPDATE', $$'embedding', 'body', ''$$);
 SELECT try('BEFORE UPDATE', $$'embedding', 'whole', 'small'$$);
 SELECT try('BEFORE UPDATE', $$'twice', 'body', 'small'$$);
+SELECT try('BEFORE UPDATE', $$'embedding', 'id', 'body'$$, name => 'albert_stale_trigger');
+SELECT try('BEFORE UPDATE', $$'embedding'$$, name => 'albert_stale_trigger');
+SELECT try('BEFORE UPDATE', $$'nothing', 'body'$$, name => 'albert_stale_trigger');
+SELECT try('BEFORE UPDATE', $$'embedding', 'body', 'nothing'$$, name => 'albert_stale_trigger');
+SELECT try('BEFORE UPDATE', $$'embedding', 'whole'$$, name => 'albert_stale_trigger');
+SELECT try('BEFORE UPDATE', $$'twice', 'body'$$, name => 'albert_stale_trigger');
+SELECT try('AFTER UPDATE', $$'embedding', 'body'$$, name => 'albert_stale_trigger');
+SELECT try('BEFORE UPDATE', $$'embedding', 'body'$$, 'STATEMENT', name => 'albert_stale_trigger');
+SELECT try('BEFORE UPDATE', $$'needed', 'body'$$, name => 'albert_stale_trigger');
+SELECT try('BEFORE UPDATE', $$'always', 'body'$$, name => 'albert_stale_trigger');
 \a
 \t off
 SELECT albert_embedding_trigger();
+SELECT albert_stale_trigger();
 -- at the first row of any kind
 CREATE TRIGGER bad BEFORE INSERT OR UPDATE ON wrong FOR EACH ROW EXECUTE FUNCTION albert_embedding_trigger('embedding', 'whole', 'small');
 INSERT INTO wrong VALUES (2, NULL);
+DROP TRIGGER bad ON wrong;
+CREATE TRIGGER bad BEFORE INSERT OR UPDATE ON wrong FOR EACH ROW EXECUTE FUNCTION albert_stale_trigger('embedding', 'body');
+INSERT INTO wrong VALUES (2, NULL);
 DROP TABLE wrong;
+DROP DOMAIN needed_text;
 DROP FUNCTION try;
 
 -- columns of other types get what an assignment would give them, with the checks of domains
@@ -153,3 +212,22 @@ RESET ROLE;
 DROP TABLE notes;
 DROP FUNCTION shout;
 DROP ROLE regress_note_writer;
+
+-- albert_columns: which columns are kept, by what, from what
+CREATE SCHEMA kept;
+SET search_path = kept, public;
+CREATE TABLE one (body text, "Tïtle" text, embedding real[], stale real[], label text,
+	vector real[] GENERATED ALWAYS AS (albert_embedding(body || 'more', 'small')) STORED,
+	sum real GENERATED ALWAYS AS (albert_similarity(body, 'x', model => 'm01_plain') + albert_token_count(body, special_tokens => false, model => 'sm''all')) STORED,
+	other text GENERATED ALWAYS AS (upper(body)) STORED);
+CREATE TRIGGER a BEFORE INSERT OR UPDATE ON one FOR EACH ROW EXECUTE FUNCTION albert_embedding_trigger('embedding', 'Tïtle', 'a\b');
+CREATE TRIGGER b BEFORE UPDATE ON one FOR EACH ROW EXECUTE FUNCTION albert_stale_trigger('stale', 'body', 'Tïtle');
+CREATE TRIGGER c BEFORE INSERT OR UPDATE ON one FOR EACH ROW EXECUTE FUNCTION albert_embedding_trigger('label', 'body');
+CREATE TRIGGER d BEFORE UPDATE ON one FOR EACH ROW EXECUTE FUNCTION albert_stale_trigger();
+ALTER TABLE one DISABLE TRIGGER c;
+CREATE TABLE parts (id int, body text, embedding real[]) PARTITION BY LIST (id);
+CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
+CREATE TRIGGER stale BEFORE UPDATE ON parts FOR EACH ROW EXECUTE FUNCTION albert_stale_trigger('embedding', 'body');
+SELECT * FROM albert_columns ORDER BY relation::text, "column";
+DROP SCHEMA kept CASCADE;
+RESET search_path;

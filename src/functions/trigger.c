@@ -1,7 +1,8 @@
 /*
  * trigger.c
  *	  albert_embedding_trigger(target, source [, model]): keeps an embedding
- *	  column in step with its text.
+ *	  column in step with its text; albert_stale_trigger(target, source ...):
+ *	  empties a column when what it has been made from changes.
  */
 #include "postgres.h"
 
@@ -23,17 +24,22 @@
 #include "functions/functions.h"
 
 static void
-require_row_trigger(FunctionCallInfo fcinfo, const TriggerData *data)
+require_row_trigger(FunctionCallInfo fcinfo, const TriggerData *data, const char *name, bool for_insert)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("albert_embedding_trigger must be called as a trigger")));
+				 errmsg("%s must be called as a trigger", name)));
 	if (!TRIGGER_FIRED_FOR_ROW(data->tg_event) || !TRIGGER_FIRED_BEFORE(data->tg_event) ||
-		!(TRIGGER_FIRED_BY_INSERT(data->tg_event) || TRIGGER_FIRED_BY_UPDATE(data->tg_event)))
+		!(TRIGGER_FIRED_BY_UPDATE(data->tg_event) || (for_insert && TRIGGER_FIRED_BY_INSERT(data->tg_event))))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("albert_embedding_trigger must be fired for each row before INSERT or UPDATE")));
+				 errmsg("%s must be fired for each row before %s", name, for_insert ? "INSERT or UPDATE" : "UPDATE")));
+}
+
+static void
+require_embedding_arguments(const TriggerData *data)
+{
 	if (data->tg_trigger->tgnargs < 2 || data->tg_trigger->tgnargs > 3)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -58,7 +64,7 @@ column_number(const TriggerData *data, int argument)
 
 /* Generated columns are computed when all triggers before the row's change have run: there is nothing in them yet, or the old value. */
 static void
-require_plain_columns(Form_pg_attribute target, Form_pg_attribute source)
+require_plain_columns(const char *trigger, Form_pg_attribute target, Form_pg_attribute source)
 {
 	if (target->attgenerated != '\0')
 		ereport(ERROR,
@@ -68,10 +74,9 @@ require_plain_columns(Form_pg_attribute target, Form_pg_attribute source)
 	if (source->attgenerated != '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("albert_embedding_trigger cannot read the generated column \"%s\"", NameStr(source->attname)),
+				 errmsg("%s cannot read the generated column \"%s\"", trigger, NameStr(source->attname)),
 				 errdetail("Generated columns are computed after the triggers that run before a row is written."),
-				 errhint("Name a column that it is made from, or make \"%s\" a generated column of the same expression.",
-						 NameStr(target->attname))));
+				 errhint("Name the columns that it is made from.")));
 }
 
 /*
@@ -103,14 +108,26 @@ value_text(Datum value, Oid type)
 	return AlbertTextFromDatum(CStringGetTextDatum(OidOutputFunctionCall(output, value)));
 }
 
+/* Is a long value stored where the other is, so that it need not be read? */
+static bool
+is_same_place(Datum a, Datum b)
+{
+	struct varlena *one = (struct varlena *) DatumGetPointer(a);
+	struct varlena *other = (struct varlena *) DatumGetPointer(b);
+
+	return VARATT_IS_EXTERNAL_ONDISK(one) && VARATT_IS_EXTERNAL_ONDISK(other) &&
+		memcmp(one, other, VARSIZE_EXTERNAL(one)) == 0;
+}
+
 /*
- * Is the row's text new?  An inserted row's is, and an updated row's when it is
- * another.  What the target holds plays no part: a value given for a new text
- * need not be its embedding, and a column that is emptied is for a job to fill.
+ * Does an update give a column another value?  What the target holds plays no
+ * part: a value given for a new text need not be its embedding, and a column
+ * that is emptied is for a job to fill.
  */
 static bool
-is_new_text(const TriggerData *data, HeapTuple row, int source)
+is_changed(const TriggerData *data, int source)
 {
+	HeapTuple	row = data->tg_newtuple;
 	TupleDesc	desc = RelationGetDescr(data->tg_relation);
 	Form_pg_attribute column = TupleDescAttr(desc, source - 1);
 	bool		old_null;
@@ -118,12 +135,12 @@ is_new_text(const TriggerData *data, HeapTuple row, int source)
 	Datum		old_value;
 	Datum		new_value;
 
-	if (!TRIGGER_FIRED_BY_UPDATE(data->tg_event))
-		return true;
 	old_value = heap_getattr(data->tg_trigtuple, source, desc, &old_null);
 	new_value = heap_getattr(row, source, desc, &new_null);
 	if (old_null || new_null)
 		return old_null != new_null;
+	if (column->attlen == -1 && is_same_place(old_value, new_value))
+		return false;
 	return !datum_image_eq(old_value, new_value, column->attbyval, column->attlen);
 }
 
@@ -180,13 +197,14 @@ albert_embedding_trigger(PG_FUNCTION_ARGS)
 	bool		isnull;
 	Datum		value;
 
-	require_row_trigger(fcinfo, data);
+	require_row_trigger(fcinfo, data, "albert_embedding_trigger", true);
+	require_embedding_arguments(data);
 	desc = RelationGetDescr(data->tg_relation);
 	target = column_number(data, 0);
 	source = column_number(data, 1);
 	row = TRIGGER_FIRED_BY_UPDATE(data->tg_event) ? data->tg_newtuple : data->tg_trigtuple;
-	require_plain_columns(TupleDescAttr(desc, target - 1), TupleDescAttr(desc, source - 1));
-	if (!is_new_text(data, row, source))
+	require_plain_columns("albert_embedding_trigger", TupleDescAttr(desc, target - 1), TupleDescAttr(desc, source - 1));
+	if (TRIGGER_FIRED_BY_UPDATE(data->tg_event) && !is_changed(data, source))
 		return PointerGetDatum(row);
 	value = heap_getattr(row, source, desc, &isnull);
 	if (!isnull)
@@ -200,4 +218,38 @@ albert_embedding_trigger(PG_FUNCTION_ARGS)
 	value = coerce_embedding(value, isnull, TupleDescAttr(desc, target - 1));
 	row = heap_modify_tuple_by_cols(row, desc, 1, &target, &value, &isnull);
 	return PointerGetDatum(row);
+}
+
+PG_FUNCTION_INFO_V1(albert_stale_trigger);
+Datum
+albert_stale_trigger(PG_FUNCTION_ARGS)
+{
+	TriggerData *data = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	int			target;
+	bool		changed = false;
+	bool		isnull = true;
+	Datum		value = (Datum) 0;
+
+	require_row_trigger(fcinfo, data, "albert_stale_trigger", false);
+	if (data->tg_trigger->tgnargs < 2)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("albert_stale_trigger takes two arguments or more, not %d", data->tg_trigger->tgnargs),
+				 errhint("Its arguments are the target column and the columns that it is made from.")));
+	desc = RelationGetDescr(data->tg_relation);
+	target = column_number(data, 0);
+	for (int i = 1; i < data->tg_trigger->tgnargs; i++)
+	{
+		int			source = column_number(data, i);
+
+		require_plain_columns("albert_stale_trigger", TupleDescAttr(desc, target - 1), TupleDescAttr(desc, source - 1));
+		changed = changed || is_changed(data, source);
+	}
+	if (!changed)
+		return PointerGetDatum(data->tg_newtuple);
+	/* a column's type may refuse what is not seen by the column's own constraint */
+	if (get_typtype(TupleDescAttr(desc, target - 1)->atttypid) == TYPTYPE_DOMAIN)
+		domain_check(value, isnull, TupleDescAttr(desc, target - 1)->atttypid, NULL, NULL);
+	return PointerGetDatum(heap_modify_tuple_by_cols(data->tg_newtuple, desc, 1, &target, &value, &isnull));
 }
