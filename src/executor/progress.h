@@ -1,6 +1,6 @@
 /*
  * progress.h
- *	  What long jobs tell other sessions about themselves.
+ *	  What fills tell other sessions about themselves.
  */
 #ifndef ALBERT_PROGRESS_H
 #define ALBERT_PROGRESS_H

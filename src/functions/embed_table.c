@@ -19,7 +19,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
-#include "executor/job.h"
+#include "executor/fill.h"
 #include "executor/progress.h"
 #include "executor/task.h"
 #include "executor/text.h"
@@ -152,7 +152,7 @@ albert_embed_table(PG_FUNCTION_ARGS)
 {
 	static const char *const names[] = {"relation", "source", "target", "model", "task", "batch_tokens",
 	"options", "condition", "errors"};
-	AlbertTableJob job = {0};
+	AlbertFill fill = {0};
 
 	require_no_transaction_block(fcinfo);
 	require_primary();
@@ -163,21 +163,21 @@ albert_embed_table(PG_FUNCTION_ARGS)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not be null", names[i])));
 	}
-	job.relation = PG_GETARG_OID(0);
-	job.source = lasting_string(fcinfo, 1, false);
-	job.source_is_column = get_attnum(job.relation, job.source) != InvalidAttrNumber;
-	job.target = lasting_string(fcinfo, 2, true);
-	job.condition = lasting_string(fcinfo, 7, false);
-	job.errors = lasting_string(fcinfo, 8, true);
-	job.model = lasting_string(fcinfo, 3, false);
-	job.task = lasting_string(fcinfo, 4, false);
-	job.batch_tokens = AlbertIntOption("batch_tokens", PG_GETARG_DATUM(5), 1, 1000000);
-	job.options = lasting_options(PG_GETARG_JSONB_P(6));
-	job.default_model = job.model == NULL;
-	if (job.default_model)
-		job.model = MemoryContextStrdup(PortalContext, albert_model);
-	job.function = AlbertColumnFunction(get_func_namespace(fcinfo->flinfo->fn_oid), job.task);
-	AlbertTableJobRun(&job);
+	fill.relation = PG_GETARG_OID(0);
+	fill.source = lasting_string(fcinfo, 1, false);
+	fill.source_is_column = get_attnum(fill.relation, fill.source) != InvalidAttrNumber;
+	fill.target = lasting_string(fcinfo, 2, true);
+	fill.condition = lasting_string(fcinfo, 7, false);
+	fill.errors = lasting_string(fcinfo, 8, true);
+	fill.model = lasting_string(fcinfo, 3, false);
+	fill.task = lasting_string(fcinfo, 4, false);
+	fill.batch_tokens = AlbertIntOption("batch_tokens", PG_GETARG_DATUM(5), 1, 1000000);
+	fill.options = lasting_options(PG_GETARG_JSONB_P(6));
+	fill.default_model = fill.model == NULL;
+	if (fill.default_model)
+		fill.model = MemoryContextStrdup(PortalContext, albert_model);
+	fill.function = AlbertColumnFunction(get_func_namespace(fcinfo->flinfo->fn_oid), fill.task);
+	AlbertFillRun(&fill);
 	PG_RETURN_VOID();
 }
 

@@ -1,16 +1,16 @@
 /*
- * job.h
+ * fill.h
  *	  Filling a column of a table by a task, batch by batch, each batch a
  *	  transaction of its own.
  */
-#ifndef ALBERT_JOB_H
-#define ALBERT_JOB_H
+#ifndef ALBERT_FILL_H
+#define ALBERT_FILL_H
 
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
 
-typedef struct AlbertTableJob
+typedef struct AlbertFill
 {
 	Oid			relation;
 	const char *source;			/* a column's name, or an expression over the row, giving the text */
@@ -24,7 +24,7 @@ typedef struct AlbertTableJob
 	List	   *options;		/* of DefElem with strings: arguments of the function by name */
 	Oid			function;		/* albert_TASK(content text, model text) */
 	int			batch_tokens;	/* estimated tokens of a transaction */
-} AlbertTableJob;
+} AlbertFill;
 
 /*
  * Fill target where it is NULL and source is not, and errors is NULL.  Must be
@@ -32,6 +32,6 @@ typedef struct AlbertTableJob
  * Rows locked by others are come back to; rows whose text the task refuses get
  * the reason in errors, or a WARNING, and are left NULL.
  */
-extern void AlbertTableJobRun(const AlbertTableJob *job);
+extern void AlbertFillRun(const AlbertFill *fill);
 
-#endif							/* ALBERT_JOB_H */
+#endif							/* ALBERT_FILL_H */

@@ -1,6 +1,6 @@
 /*
- * job_rest.c
- *	  Rows that a long job leaves out, and what is left to do when a walk has
+ * fill_rest.c
+ *	  Rows that a fill leaves out, and what is left to do when a walk has
  *	  found nothing: rows that others hold, and rows that cannot be had.
  */
 #include "postgres.h"
@@ -13,7 +13,7 @@
 #include "utils/rel.h"
 #include "utils/resowner.h"
 
-#include "executor/job_run.h"
+#include "executor/fill_internal.h"
 
 #define LOOK_ROWS	256			/* rows fetched at a time */
 
@@ -31,13 +31,13 @@ AlbertRowVersion(HeapTuple tuple, TupleDesc desc, RowVersion *version)
 }
 
 LeftRow *
-AlbertLeftFind(TableRun *run, const RowVersion *version)
+AlbertFillLeftFind(FillRun *run, const RowVersion *version)
 {
 	return hash_search(run->left, version, HASH_FIND, NULL);
 }
 
 void
-AlbertLeaveOut(TableRun *run, const RowVersion *version, LeftOut why)
+AlbertLeaveOut(FillRun *run, const RowVersion *version, LeftOut why)
 {
 	LeftRow    *row = hash_search(run->left, version, HASH_ENTER, NULL);
 
@@ -46,7 +46,7 @@ AlbertLeaveOut(TableRun *run, const RowVersion *version, LeftOut why)
 }
 
 static void
-forget_seen(TableRun *run)
+forget_seen(FillRun *run)
 {
 	HASH_SEQ_STATUS scan;
 	LeftRow    *row;
@@ -58,7 +58,7 @@ forget_seen(TableRun *run)
 
 /* Versions of rows that have been changed, filled or deleted since. */
 static void
-drop_unseen(TableRun *run)
+drop_unseen(FillRun *run)
 {
 	HASH_SEQ_STATUS scan;
 	LeftRow    *row;
@@ -85,7 +85,7 @@ finds_row(SPIPlanPtr plan, const RowVersion *version)
 
 /* Lock the row, without waiting; *held says that others have it. */
 static bool
-lock_row(TableRun *run, const RowVersion *version, bool *held)
+lock_row(FillRun *run, const RowVersion *version, bool *held)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -121,7 +121,7 @@ lock_row(TableRun *run, const RowVersion *version, bool *held)
 }
 
 static void
-find_holder(TableRun *run, RowVersion *version)
+find_holder(FillRun *run, RowVersion *version)
 {
 	Relation	leaf = relation_open(run->leaf, NoLock);
 
@@ -130,10 +130,10 @@ find_holder(TableRun *run, RowVersion *version)
 }
 
 /* REST_NONE: the row is left out. */
-static JobRest
-look_at_row(TableRun *run, RowVersion *version, bool give_up)
+static FillRest
+look_at_row(FillRun *run, RowVersion *version, bool give_up)
 {
-	LeftRow    *row = AlbertLeftFind(run, version);
+	LeftRow    *row = AlbertFillLeftFind(run, version);
 	bool		held;
 
 	if (row != NULL)
@@ -155,10 +155,10 @@ look_at_row(TableRun *run, RowVersion *version, bool give_up)
 	return REST_NONE;
 }
 
-JobRest
-AlbertRestLook(TableRun *run, bool give_up)
+FillRest
+AlbertFillRestLook(FillRun *run, bool give_up)
 {
-	JobRest		rest = REST_NONE;
+	FillRest		rest = REST_NONE;
 	Portal		portal;
 	uint64		n;
 
@@ -190,7 +190,7 @@ AlbertRestLook(TableRun *run, bool give_up)
 /* ---------- what is said of them ---------- */
 
 void
-AlbertRestReport(TableRun *run)
+AlbertFillRestReport(FillRun *run)
 {
 	HASH_SEQ_STATUS scan;
 	LeftRow    *row;
@@ -203,7 +203,7 @@ AlbertRestReport(TableRun *run)
 		ereport(WARNING,
 				(errmsg_plural("%lld row of table \"%s\" left out: column \"%s\" has the reason",
 							   "%lld rows of table \"%s\" left out: column \"%s\" has the reasons",
-							   run->noted, (long long) run->noted, run->leaf_name, run->job->errors)));
+							   run->noted, (long long) run->noted, run->leaf_name, run->fill->errors)));
 	if (n[LEFT_NULL] > 0)
 		ereport(WARNING,
 				(errmsg_plural("%lu row of table \"%s\" left out: its value is NULL",

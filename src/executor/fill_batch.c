@@ -1,6 +1,6 @@
 /*
- * job_batch.c
- *	  A batch of a long job: rows locked, computed together and written, in
+ * fill_batch.c
+ *	  A batch of a fill: rows locked, computed together and written, in
  *	  one transaction.
  */
 #include "postgres.h"
@@ -16,19 +16,19 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
-#include "executor/job_run.h"
+#include "executor/fill_internal.h"
 
 #define FETCH_ROWS		16		/* rows fetched and locked at a time */
 
 /* ---------- taking rows ---------- */
 
 static void
-take_row(TableRun *run, const RowVersion *version, Datum source, int *tokens)
+take_row(FillRun *run, const RowVersion *version, Datum source, int *tokens)
 {
 	BatchRow   *row = &run->rows[run->nrows];
 	MemoryContext old;
 
-	if (AlbertLeftFind(run, version) != NULL)
+	if (AlbertFillLeftFind(run, version) != NULL)
 		return;
 	memset(row, 0, sizeof(*row));
 	row->version = *version;
@@ -42,7 +42,7 @@ take_row(TableRun *run, const RowVersion *version, Datum source, int *tokens)
 
 /* The statement's rows in the order of the table: a TID range scan, from where the last batch ended. */
 static Portal
-open_walk(TableRun *run, ItemPointer from)
+open_walk(FillRun *run, ItemPointer from)
 {
 	Datum		argument = PointerGetDatum(from);
 	int			nest = NewGUCNestLevel();
@@ -62,7 +62,7 @@ open_walk(TableRun *run, ItemPointer from)
 }
 
 bool
-AlbertBatchFetch(TableRun *run)
+AlbertFillBatchFetch(FillRun *run)
 {
 	ItemPointerData from = run->position;
 	Portal		portal = open_walk(run, &from);
@@ -70,7 +70,7 @@ AlbertBatchFetch(TableRun *run)
 	bool		more = true;
 
 	run->nrows = 0;
-	while (more && tokens < run->job->batch_tokens && run->nrows + FETCH_ROWS <= ALBERT_JOB_ROWS)
+	while (more && tokens < run->fill->batch_tokens && run->nrows + FETCH_ROWS <= ALBERT_FILL_ROWS)
 	{
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		more = SPI_processed > 0;
@@ -94,11 +94,11 @@ AlbertBatchFetch(TableRun *run)
 
 /* The arguments of a row's call; what is not given is left at its default. */
 static void
-call_arguments(TableRun *run, Datum source, NullableDatum *args)
+call_arguments(FillRun *run, Datum source, NullableDatum *args)
 {
 	for (int i = 0; i < ALBERT_MAX_ARGS; i++)
 		args[i].isnull = true;
-	args[run->signature->model].value = CStringGetTextDatum(run->job->model);
+	args[run->signature->model].value = CStringGetTextDatum(run->fill->model);
 	args[run->signature->model].isnull = false;
 	args[run->signature->text].value = source;
 	args[run->signature->text].isnull = false;
@@ -123,7 +123,7 @@ option_argument(const AlbertSignature *signature, const char *name)
 }
 
 static void
-reject_option(const TableRun *run, const char *name)
+reject_option(const FillRun *run, const char *name)
 {
 	const AlbertSignature *signature = run->signature;
 	StringInfoData names;
@@ -136,7 +136,7 @@ reject_option(const TableRun *run, const char *name)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("task \"%s\" has no option \"%s\"", run->job->task, name),
+			 errmsg("task \"%s\" has no option \"%s\"", run->fill->task, name),
 			 names.len > 0 ? errhint("Its options are: %s.", names.data) : errhint("It has no options.")));
 }
 
@@ -163,11 +163,11 @@ option_value(DefElem *option, Oid type)
 }
 
 static void
-option_arguments(TableRun *run, NullableDatum *args)
+option_arguments(FillRun *run, NullableDatum *args)
 {
 	ListCell   *cell;
 
-	foreach(cell, run->job->options)
+	foreach(cell, run->fill->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
 		int			i = option_argument(run->signature, option->defname);
@@ -181,7 +181,7 @@ option_arguments(TableRun *run, NullableDatum *args)
 
 /* A named model follows no setting, as its function does not. */
 static void
-start_task(TableRun *run, AlbertJob *job)
+start_task(FillRun *run, AlbertJob *job)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->batch_context);
 	NullableDatum args[ALBERT_MAX_ARGS];
@@ -190,7 +190,7 @@ start_task(TableRun *run, AlbertJob *job)
 	call_arguments(run, (Datum) 0, args);
 	option_arguments(run, args);
 	AlbertJobStart(job, run->signature, args);
-	if (run->job->default_model && (overflow < 0 || args[overflow].isnull))
+	if (run->fill->default_model && (overflow < 0 || args[overflow].isnull))
 		job->overflow = albert_overflow;
 	MemoryContextSwitchTo(old);
 }
@@ -213,7 +213,7 @@ model_digest(const char *model)
 
 /* A model that has been loaded anew since the last batch must be the same one: values of two are not to be mixed. */
 static void
-require_same_model(TableRun *run, const AlbertBinding *binding)
+require_same_model(FillRun *run, const AlbertBinding *binding)
 {
 	MemoryContext old;
 	const char *digest;
@@ -236,18 +236,18 @@ require_same_model(TableRun *run, const AlbertBinding *binding)
 }
 
 void
-AlbertBatchRequire(TableRun *run)
+AlbertFillBatchRequire(FillRun *run)
 {
 	AlbertJob	job;
 
-	AlbertLeafRequireFunction(run);
+	AlbertFillLeafRequireFunction(run);
 	start_task(run, &job);
 	require_same_model(run, job.binding);
 }
 
 /* Fill the items of rows [from, to) and run them as one. */
 static void
-run_rows(TableRun *run, AlbertJob *job, int from, int to)
+run_rows(FillRun *run, AlbertJob *job, int from, int to)
 {
 	NullableDatum args[ALBERT_MAX_ARGS];
 	AlbertItem *items = palloc0((to - from) * sizeof(AlbertItem));
@@ -266,7 +266,7 @@ run_rows(TableRun *run, AlbertJob *job, int from, int to)
 
 /* run_rows in a subtransaction; false, with the error in *error, when it raised a row's error. */
 static bool
-try_rows(TableRun *run, AlbertJob *job, int from, int to, ErrorData **error)
+try_rows(FillRun *run, AlbertJob *job, int from, int to, ErrorData **error)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -300,7 +300,7 @@ try_rows(TableRun *run, AlbertJob *job, int from, int to, ErrorData **error)
 
 /* Set a column of a row.  False when it is NULL then all the same, in the version that *version is now. */
 static bool
-set_column(JobStatement *statement, RowVersion *version, Datum value)
+set_column(FillStatement *statement, RowVersion *version, Datum value)
 {
 	Datum		values[2] = {PointerGetDatum(&version->tid), value};
 	bool		is_null = true;
@@ -320,12 +320,12 @@ set_column(JobStatement *statement, RowVersion *version, Datum value)
 
 /* Put the reason why a row is left out into the errors column, where it is nothing to do any more; false if it is not there. */
 static bool
-note_reason(TableRun *run, BatchRow *row, const char *reason)
+note_reason(FillRun *run, BatchRow *row, const char *reason)
 {
 	MemoryContext old;
 	Datum		text;
 
-	if (run->job->errors == NULL)
+	if (run->fill->errors == NULL)
 		return false;
 	old = MemoryContextSwitchTo(run->batch_context);
 	text = CStringGetTextDatum(reason);
@@ -338,7 +338,7 @@ note_reason(TableRun *run, BatchRow *row, const char *reason)
 }
 
 static void
-report_row(TableRun *run, BatchRow *row, const ErrorData *error)
+report_row(FillRun *run, BatchRow *row, const ErrorData *error)
 {
 	ItemPointerData tid = row->version.tid;
 
@@ -358,7 +358,7 @@ report_row(TableRun *run, BatchRow *row, const ErrorData *error)
  * model that is not there or cannot do the task is no row's fault, and ends it.
  */
 static void
-compute_batch(TableRun *run)
+compute_batch(FillRun *run)
 {
 	ErrorData  *error = NULL;
 	AlbertJob	job;
@@ -378,7 +378,7 @@ compute_batch(TableRun *run)
 /* ---------- writing ---------- */
 
 static void
-update_row(TableRun *run, BatchRow *row)
+update_row(FillRun *run, BatchRow *row)
 {
 	if (row->item.isnull && note_reason(run, row, "the value is NULL"))
 		return;
@@ -393,7 +393,7 @@ update_row(TableRun *run, BatchRow *row)
 }
 
 void
-AlbertBatchRun(TableRun *run)
+AlbertFillBatchRun(FillRun *run)
 {
 	if (run->nrows == 0)
 		return;

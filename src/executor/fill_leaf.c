@@ -1,6 +1,6 @@
 /*
- * job_leaf.c
- *	  The table that a long job is at: locked and looked at anew in each of
+ * fill_leaf.c
+ *	  The table that a fill is at: locked and looked at anew in each of
  *	  its transactions.
  */
 #include "postgres.h"
@@ -26,7 +26,7 @@
 #include "utils/syscache.h"
 
 #include "compat.h"
-#include "executor/job_run.h"
+#include "executor/fill_internal.h"
 
 #define LOCK_WAIT_MS	200
 
@@ -52,45 +52,45 @@ require_column(Oid table, const char *column, bool to_write)
 
 /* A column that takes no value ends the call; only domains and casts have a say about single values. */
 static void
-require_type(Oid table, const AlbertTableJob *job)
+require_type(Oid table, const AlbertFill *fill)
 {
-	Oid			result = get_func_rettype(job->function);
-	Oid			type = get_atttype(table, get_attnum(table, job->target));
+	Oid			result = get_func_rettype(fill->function);
+	Oid			type = get_atttype(table, get_attnum(table, fill->target));
 
 	if (!can_coerce_type(1, &result, &type, COERCION_ASSIGNMENT))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" is of type %s but albert_%s makes values of type %s",
-						job->target, format_type_be(type), job->task, format_type_be(result))));
+						fill->target, format_type_be(type), fill->task, format_type_be(result))));
 }
 
 static void
-require_errors(Oid table, const AlbertTableJob *job)
+require_errors(Oid table, const AlbertFill *fill)
 {
 	Oid			text = TEXTOID;
 	Oid			type;
 
-	require_column(table, job->errors, true);
-	type = get_atttype(table, get_attnum(table, job->errors));
+	require_column(table, fill->errors, true);
+	type = get_atttype(table, get_attnum(table, fill->errors));
 	if (!can_coerce_type(1, &text, &type, COERCION_ASSIGNMENT))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" is of type %s but errors are of type text", job->errors, format_type_be(type))));
-	if (strcmp(job->errors, job->target) == 0)
+				 errmsg("column \"%s\" is of type %s but errors are of type text", fill->errors, format_type_be(type))));
+	if (strcmp(fill->errors, fill->target) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("errors and target must be different columns")));
 }
 
 static void
-require_columns(Oid table, const AlbertTableJob *job)
+require_columns(Oid table, const AlbertFill *fill)
 {
-	if (job->source_is_column)
-		require_column(table, job->source, false);
-	require_column(table, job->target, true);
-	require_type(table, job);
-	if (job->errors != NULL)
-		require_errors(table, job);
+	if (fill->source_is_column)
+		require_column(table, fill->source, false);
+	require_column(table, fill->target, true);
+	require_type(table, fill);
+	if (fill->errors != NULL)
+		require_errors(table, fill);
 }
 
 /* Are the table's rows on other servers, in Citus's shards? */
@@ -110,7 +110,7 @@ is_distributed(Oid table)
 }
 
 void
-AlbertLeafRequire(Oid table, const AlbertTableJob *job)
+AlbertFillLeafRequire(Oid table, const AlbertFill *fill)
 {
 	char	   *name = get_rel_name(table);
 	char		kind = get_rel_relkind(table);
@@ -132,20 +132,20 @@ AlbertLeafRequire(Oid table, const AlbertTableJob *job)
 				 errdetail("Its rows are in shards, where they must be locked."),
 				 errhint("Run it on each shard: SELECT * FROM run_command_on_shards('%s', "
 						 "$$CALL albert_embed_table('%%s', %s, '%s', model => '%s')$$).",
-						 name, quote_literal_cstr(job->source), job->target, job->model)));
-	require_columns(table, job);
+						 name, quote_literal_cstr(fill->source), fill->target, fill->model)));
+	require_columns(table, fill);
 }
 
 /* ---------- of each transaction ---------- */
 
 /* What is in a lock's way is waited for, and named. */
 static bool
-lock_table(TableRun *run, Oid table, LOCKMODE mode)
+lock_table(FillRun *run, Oid table, LOCKMODE mode)
 {
 	while (!ConditionalLockRelationOid(table, mode))
 	{
 		AlbertTableHolder(table, &run->table_wait.holder);
-		if (!AlbertJobWait(run, &run->table_wait, LOCK_WAIT_MS))
+		if (!AlbertFillWait(run, &run->table_wait, LOCK_WAIT_MS))
 			return false;
 	}
 	run->table_wait.seconds = 0;
@@ -158,7 +158,7 @@ lock_table(TableRun *run, Oid table, LOCKMODE mode)
  * too, from the top down, lest each waits for the other.
  */
 static bool
-lock_leaf(TableRun *run)
+lock_leaf(FillRun *run)
 {
 	List	   *ancestors = get_rel_relispartition(run->leaf) ? get_partition_ancestors(run->leaf) : NIL;
 
@@ -172,9 +172,9 @@ lock_leaf(TableRun *run)
 }
 
 void
-AlbertLeafRequireFunction(TableRun *run)
+AlbertFillLeafRequireFunction(FillRun *run)
 {
-	Oid			function = run->job->function;
+	Oid			function = run->fill->function;
 	MemoryContext old = MemoryContextSwitchTo(run->batch_context);
 
 	run->signature = AlbertSignatureOf(function);
@@ -182,7 +182,7 @@ AlbertLeafRequireFunction(TableRun *run)
 	if (run->signature == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
-				 errmsg("function albert_%s does not exist any more", run->job->task)));
+				 errmsg("function albert_%s does not exist any more", run->fill->task)));
 	AlbertRequireExecute(function);
 }
 
@@ -211,7 +211,7 @@ is_below(Oid table, Oid above)
 
 /* Keep a statement as it is, or make its plan when it is another. */
 static void
-set_statement(TableRun *run, JobStatement *statement, char *query, int nargs, Oid *types)
+set_statement(FillRun *run, FillStatement *statement, char *query, int nargs, Oid *types)
 {
 	if (statement->query != NULL && strcmp(statement->query, query) == 0)
 		return;
@@ -230,7 +230,7 @@ set_statement(TableRun *run, JobStatement *statement, char *query, int nargs, Oi
 
 /* A statement that sets a column of a row, and tells whether it is NULL then. */
 static void
-set_update(TableRun *run, JobStatement *statement, const char *table, const char *is_leaf,
+set_update(FillRun *run, FillStatement *statement, const char *table, const char *is_leaf,
 		   const char *column, Oid type)
 {
 	Oid			values[2] = {TIDOID, type};
@@ -247,20 +247,20 @@ set_update(TableRun *run, JobStatement *statement, const char *table, const char
  * time; so each says which table it means as well.
  */
 static void
-set_statements(TableRun *run)
+set_statements(FillRun *run)
 {
 	const char *table = AlbertRowTable(run, run->leaf);
 	Oid			places[2] = {TIDOID, XIDOID};
 	const char *is_leaf = psprintf("tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid", run->leaf);
-	const char *to_do = psprintf("%s AND %s", is_leaf, AlbertRowToDo(run->job));
+	const char *to_do = psprintf("%s AND %s", is_leaf, AlbertRowToDo(run->fill));
 
 	set_statement(run, &run->select,
 				  psprintf("SELECT ctid, xmin, %s FROM %s "
 						   "WHERE ctid OPERATOR(pg_catalog.>) $1 AND %s FOR NO KEY UPDATE SKIP LOCKED",
-						   AlbertRowSource(run->job), table, to_do), 1, places);
-	set_update(run, &run->update, table, is_leaf, run->job->target, get_func_rettype(run->job->function));
-	if (run->job->errors != NULL)
-		set_update(run, &run->note, table, is_leaf, run->job->errors, TEXTOID);
+						   AlbertRowSource(run->fill), table, to_do), 1, places);
+	set_update(run, &run->update, table, is_leaf, run->fill->target, get_func_rettype(run->fill->function));
+	if (run->fill->errors != NULL)
+		set_update(run, &run->note, table, is_leaf, run->fill->errors, TEXTOID);
 	set_statement(run, &run->pending,
 				  psprintf("SELECT ctid, xmin FROM %s WHERE %s", table, to_do), 0, NULL);
 	set_statement(run, &run->probe,
@@ -276,7 +276,7 @@ set_statements(TableRun *run)
 
 /* New storage (TRUNCATE, CLUSTER, ALTER TABLE, ...) has other rows in its places. */
 static void
-forget_places(TableRun *run)
+forget_places(FillRun *run)
 {
 	HASHCTL		control = {0};
 
@@ -290,9 +290,9 @@ forget_places(TableRun *run)
 }
 
 static bool
-enter_locked(TableRun *run)
+enter_locked(FillRun *run)
 {
-	Oid			table = run->job->relation;
+	Oid			table = run->fill->relation;
 	Relation	leaf;
 	bool		usable;
 
@@ -307,8 +307,8 @@ enter_locked(TableRun *run)
 		(run->leaf == table || is_below(run->leaf, table));
 	if (usable)
 	{
-		AlbertLeafRequireFunction(run);
-		require_columns(run->leaf, run->job);
+		AlbertFillLeafRequireFunction(run);
+		require_columns(run->leaf, run->fill);
 		set_statements(run);
 		run->leaf_name = MemoryContextStrdup(run->context, RelationGetRelationName(leaf));
 		if (run->left == NULL || run->file != leaf->rd_rel->relfilenode)
@@ -320,7 +320,7 @@ enter_locked(TableRun *run)
 }
 
 bool
-AlbertLeafEnter(TableRun *run)
+AlbertFillLeafEnter(FillRun *run)
 {
 	if (!lock_leaf(run))
 	{
@@ -336,17 +336,17 @@ AlbertLeafEnter(TableRun *run)
 }
 
 void
-AlbertLeafBegin(TableRun *run, Oid leaf)
+AlbertFillLeafBegin(FillRun *run, Oid leaf)
 {
 	run->leaf = leaf;
 	run->leaf_name = NULL;
 	run->noted = 0;
-	memset(&run->table_wait, 0, sizeof(JobWait));
-	memset(&run->row_wait, 0, sizeof(JobWait));
+	memset(&run->table_wait, 0, sizeof(FillWait));
+	memset(&run->row_wait, 0, sizeof(FillWait));
 }
 
 void
-AlbertLeafEnd(TableRun *run)
+AlbertFillLeafEnd(FillRun *run)
 {
 	if (run->left != NULL)
 		hash_destroy(run->left);

@@ -1,5 +1,5 @@
 /*
- * job.c
+ * fill.c
  *	  Long work on a table.
  *
  * The table is walked in the order of its pages (a TID range from where the
@@ -21,7 +21,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
-#include "executor/job_run.h"
+#include "executor/fill_internal.h"
 
 #define NOTICE_SECONDS		10
 #define WAIT_NOTICE_SECONDS	5	/* first told who is waited for */
@@ -33,7 +33,7 @@
 /* ---------- transactions ---------- */
 
 void
-AlbertJobCommit(TableRun *run)
+AlbertFillCommit(FillRun *run)
 {
 	SPI_commit();
 	SPI_start_transaction();
@@ -44,7 +44,7 @@ AlbertJobCommit(TableRun *run)
 }
 
 static void
-tell_waiting(TableRun *run, JobWait *wait)
+tell_waiting(FillRun *run, FillWait *wait)
 {
 	char	   *name = get_rel_name(run->leaf);
 
@@ -63,7 +63,7 @@ tell_waiting(TableRun *run, JobWait *wait)
  * is, for ever if lock_timeout is 0.  A prepared transaction may never end.
  */
 static bool
-waited_enough(TableRun *run, JobWait *wait)
+waited_enough(FillRun *run, FillWait *wait)
 {
 	if (LockTimeout > 0)
 		return wait->seconds * 1000 >= LockTimeout;
@@ -73,7 +73,7 @@ waited_enough(TableRun *run, JobWait *wait)
 }
 
 bool
-AlbertJobWait(TableRun *run, JobWait *wait, int milliseconds)
+AlbertFillWait(FillRun *run, FillWait *wait, int milliseconds)
 {
 	TimestampTz start;
 
@@ -82,7 +82,7 @@ AlbertJobWait(TableRun *run, JobWait *wait, int milliseconds)
 	tell_waiting(run, wait);
 	if (waited_enough(run, wait))
 		return false;
-	AlbertJobCommit(run);
+	AlbertFillCommit(run);
 	start = GetCurrentTimestamp();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
 					 AlbertWaitEvent("AlbertTableJobLock"));
@@ -95,7 +95,7 @@ AlbertJobWait(TableRun *run, JobWait *wait, int milliseconds)
 /* ---------- passes ---------- */
 
 static void
-show_progress(TableRun *run)
+show_progress(FillRun *run)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	double		seconds = (now - run->progress.started_at) / 1e6;
@@ -117,7 +117,7 @@ show_progress(TableRun *run)
 
 /* One pass over the table, counting the rows found to do; false when the table has gone. */
 static bool
-walk_leaf(TableRun *run, int64 *found)
+walk_leaf(FillRun *run, int64 *found)
 {
 	bool		more = true;
 
@@ -125,24 +125,24 @@ walk_leaf(TableRun *run, int64 *found)
 	ItemPointerSet(&run->position, 0, 0);
 	while (more)
 	{
-		if (!AlbertLeafEnter(run))
+		if (!AlbertFillLeafEnter(run))
 			return false;
-		more = AlbertBatchFetch(run);
-		AlbertBatchRun(run);
+		more = AlbertFillBatchFetch(run);
+		AlbertFillBatchRun(run);
 		*found += run->nrows;
 		if (run->nrows > 0)
 			show_progress(run);
-		AlbertJobCommit(run);
+		AlbertFillCommit(run);
 	}
 	return true;
 }
 
 /* After a pass that took so long and found nothing: is the table finished?  Waits if it is to be walked again. */
 static bool
-is_finished(TableRun *run, TimestampTz pass_start)
+is_finished(FillRun *run, TimestampTz pass_start)
 {
 	int64		pass_ms;
-	JobRest		rest = AlbertRestLook(run, false);
+	FillRest		rest = AlbertFillRestLook(run, false);
 
 	if (rest == REST_FREE)
 		return false;
@@ -150,16 +150,16 @@ is_finished(TableRun *run, TimestampTz pass_start)
 	{
 		/* looking takes no more than a part of the time */
 		pass_ms = (GetCurrentTimestamp() - pass_start) / 1000;
-		if (AlbertJobWait(run, &run->row_wait, (int) Max(LEAST_WAIT_MS, Min(4 * pass_ms, MOST_WAIT_MS))))
+		if (AlbertFillWait(run, &run->row_wait, (int) Max(LEAST_WAIT_MS, Min(4 * pass_ms, MOST_WAIT_MS))))
 			return false;
-		rest = AlbertRestLook(run, true);
+		rest = AlbertFillRestLook(run, true);
 	}
 	return rest == REST_NONE;
 }
 
 /* Passes until one finds nothing and nothing is left but for rows left out; false when the table has gone. */
 static bool
-walk_until_finished(TableRun *run)
+walk_until_finished(FillRun *run)
 {
 	for (;;)
 	{
@@ -170,30 +170,30 @@ walk_until_finished(TableRun *run)
 			return false;
 		if (found > 0)
 			continue;
-		if (!AlbertLeafEnter(run))
+		if (!AlbertFillLeafEnter(run))
 			return false;
 		if (is_finished(run, start))
 			return true;
-		AlbertJobCommit(run);
+		AlbertFillCommit(run);
 	}
 }
 
 static void
-fill_leaf(TableRun *run, Oid leaf)
+fill_leaf(FillRun *run, Oid leaf)
 {
-	AlbertLeafBegin(run, leaf);
+	AlbertFillLeafBegin(run, leaf);
 	if (walk_until_finished(run))
 	{
-		AlbertRestReport(run);
+		AlbertFillRestReport(run);
 		run->left_out += hash_get_num_entries(run->left);
 	}
 	else if (run->leaf_name != NULL)
 		ereport(WARNING,
 				(errmsg("table \"%s\" is no longer part of table \"%s\": its other rows are left as they are",
 						run->leaf_name, run->table_name)));
-	AlbertLeafEnd(run);
+	AlbertFillLeafEnd(run);
 	show_progress(run);
-	AlbertJobCommit(run);
+	AlbertFillCommit(run);
 }
 
 /* ---------- the tables of a call ---------- */
@@ -212,9 +212,9 @@ report_foreign(Oid table)
 
 /* The tables to walk that are not among those before: the relation itself, or the leaves below it. */
 static List *
-find_leaves(TableRun *run, List *before)
+find_leaves(FillRun *run, List *before)
 {
-	List	   *all = list_difference_oid(find_all_inheritors(run->job->relation, NoLock, NULL), before);
+	List	   *all = list_difference_oid(find_all_inheritors(run->fill->relation, NoLock, NULL), before);
 	MemoryContext old = MemoryContextSwitchTo(run->context);
 	List	   *leaves = list_copy(all);
 
@@ -223,25 +223,25 @@ find_leaves(TableRun *run, List *before)
 }
 
 static void
-count_leaf(TableRun *run, Oid leaf)
+count_leaf(FillRun *run, Oid leaf)
 {
 	bool		isnull;
 
-	AlbertLeafBegin(run, leaf);
-	if (AlbertLeafEnter(run))
+	AlbertFillLeafBegin(run, leaf);
+	if (AlbertFillLeafEnter(run))
 	{
 		if (SPI_execute_plan(run->count.plan, NULL, NULL, true, 0) != SPI_OK_SELECT)
 			elog(ERROR, "counting rows failed: %s", SPI_result_code_string(SPI_result));
 		run->progress.rows_total += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 																SPI_tuptable->tupdesc, 1, &isnull));
 	}
-	AlbertLeafEnd(run);
-	AlbertJobCommit(run);
+	AlbertFillLeafEnd(run);
+	AlbertFillCommit(run);
 }
 
 /* Partitions that appear meanwhile have their turn as well. */
 static void
-fill_table(TableRun *run)
+fill_table(FillRun *run)
 {
 	List	   *done = NIL;
 	List	   *leaves;
@@ -268,43 +268,43 @@ fill_table(TableRun *run)
 /* ---------- a call ---------- */
 
 static void
-begin_run(TableRun *run, const AlbertTableJob *job)
+begin_run(FillRun *run, const AlbertFill *fill)
 {
 	MemoryContext old;
 
 	memset(run, 0, sizeof(*run));
-	run->job = job;
-	run->context = AllocSetContextCreate(PortalContext, "albert table job", ALLOCSET_DEFAULT_SIZES);
-	run->batch_context = AllocSetContextCreate(run->context, "albert table job batch",
+	run->fill = fill;
+	run->context = AllocSetContextCreate(PortalContext, "albert fill", ALLOCSET_DEFAULT_SIZES);
+	run->batch_context = AllocSetContextCreate(run->context, "albert fill batch",
 											   ALLOCSET_DEFAULT_SIZES);
-	AlbertLeafRequire(job->relation, job);
+	AlbertFillLeafRequire(fill->relation, fill);
 	old = MemoryContextSwitchTo(run->context);
-	run->table_name = pstrdup(get_rel_name(job->relation));
-	run->rows = palloc(ALBERT_JOB_ROWS * sizeof(BatchRow));
+	run->table_name = pstrdup(get_rel_name(fill->relation));
+	run->rows = palloc(ALBERT_FILL_ROWS * sizeof(BatchRow));
 	MemoryContextSwitchTo(old);
 	AlbertExpressionRequire(run);
-	AlbertBatchRequire(run);
+	AlbertFillBatchRequire(run);
 
 	run->progress.pid = MyProcPid;
 	run->progress.database = MyDatabaseId;
 	run->progress.role = GetSessionUserId();
-	run->progress.relation = job->relation;
-	strlcpy(run->progress.model, job->model, NAMEDATALEN);
-	strlcpy(run->progress.task, job->task, NAMEDATALEN);
+	run->progress.relation = fill->relation;
+	strlcpy(run->progress.model, fill->model, NAMEDATALEN);
+	strlcpy(run->progress.task, fill->task, NAMEDATALEN);
 	run->progress.started_at = run->last_notice = GetCurrentTimestamp();
 }
 
 void
-AlbertTableJobRun(const AlbertTableJob *job)
+AlbertFillRun(const AlbertFill *fill)
 {
-	TableRun	run;
+	FillRun	run;
 
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	begin_run(&run, job);
+	begin_run(&run, fill);
 	PG_TRY();
 	{
-		AlbertJobCommit(&run);
+		AlbertFillCommit(&run);
 		fill_table(&run);
 	}
 	PG_FINALLY();

@@ -1,11 +1,11 @@
 /*
- * job_expression.c
- *	  Expressions over the row that a call of a long job gives.
+ * fill_expression.c
+ *	  Expressions over the row that a call of a fill gives.
  *
- * They become parts of the job's statements, which run with the privileges of
+ * They become parts of the fill's statements, which run with the privileges of
  * who calls.  Here it is seen that such a text is one expression and nothing
  * else, so that it means the same in each of them, and that it may be
- * evaluated as often as the job likes.
+ * evaluated as often as the fill likes.
  */
 #include "postgres.h"
 
@@ -17,7 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/plancache.h"
 
-#include "executor/job_run.h"
+#include "executor/fill_internal.h"
 
 /* The place of an error is one in the expression, not in the call. */
 static void
@@ -86,19 +86,19 @@ require_stable(SPIPlanPtr plan)
 }
 
 void
-AlbertExpressionRequire(const TableRun *run)
+AlbertExpressionRequire(const FillRun *run)
 {
-	const AlbertTableJob *job = run->job;
+	const AlbertFill *fill = run->fill;
 	SPIPlanPtr	plan;
 
-	if (job->source_is_column && job->condition == NULL)
+	if (fill->source_is_column && fill->condition == NULL)
 		return;
-	if (!job->source_is_column)
-		require_one_value("source", job->source);
-	if (job->condition != NULL)
-		require_one_value("condition", job->condition);
-	plan = SPI_prepare(psprintf("SELECT %s FROM %s WHERE %s", AlbertRowSource(job),
-								AlbertRowTable(run, job->relation), AlbertRowToDo(job)), 0, NULL);
+	if (!fill->source_is_column)
+		require_one_value("source", fill->source);
+	if (fill->condition != NULL)
+		require_one_value("condition", fill->condition);
+	plan = SPI_prepare(psprintf("SELECT %s FROM %s WHERE %s", AlbertRowSource(fill),
+								AlbertRowTable(run, fill->relation), AlbertRowToDo(fill)), 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	require_stable(plan);
@@ -106,7 +106,7 @@ AlbertExpressionRequire(const TableRun *run)
 }
 
 char *
-AlbertRowTable(const TableRun *run, Oid table)
+AlbertRowTable(const FillRun *run, Oid table)
 {
 	return psprintf("ONLY %s AS %s",
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)),
@@ -115,23 +115,23 @@ AlbertRowTable(const TableRun *run, Oid table)
 
 /* As text also where it is asked for being NULL: a row that has a NULL in it is a text. */
 char *
-AlbertRowSource(const AlbertTableJob *job)
+AlbertRowSource(const AlbertFill *fill)
 {
 	/* a comment at the end ends with its line */
-	return job->source_is_column ? psprintf("%s::pg_catalog.text", quote_identifier(job->source))
-		: psprintf("(%s\n)::pg_catalog.text", job->source);
+	return fill->source_is_column ? psprintf("%s::pg_catalog.text", quote_identifier(fill->source))
+		: psprintf("(%s\n)::pg_catalog.text", fill->source);
 }
 
 char *
-AlbertRowToDo(const AlbertTableJob *job)
+AlbertRowToDo(const AlbertFill *fill)
 {
 	StringInfoData terms;
 
 	initStringInfo(&terms);
-	appendStringInfo(&terms, "%s IS NULL AND %s IS NOT NULL", quote_identifier(job->target), AlbertRowSource(job));
-	if (job->errors != NULL)
-		appendStringInfo(&terms, " AND %s IS NULL", quote_identifier(job->errors));
-	if (job->condition != NULL)
-		appendStringInfo(&terms, " AND (%s\n)", job->condition);
+	appendStringInfo(&terms, "%s IS NULL AND %s IS NOT NULL", quote_identifier(fill->target), AlbertRowSource(fill));
+	if (fill->errors != NULL)
+		appendStringInfo(&terms, " AND %s IS NULL", quote_identifier(fill->errors));
+	if (fill->condition != NULL)
+		appendStringInfo(&terms, " AND (%s\n)", fill->condition);
 	return terms.data;
 }
