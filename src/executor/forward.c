@@ -69,6 +69,8 @@ AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
 	{
 		if (is_texts_fault(status.code))
 		{
+			if (job->raises)
+				AlbertReport(&status);
 			*AlbertItemStatus(item) = status;
 			return false;
 		}

@@ -30,6 +30,7 @@ typedef struct AlbertJob
 	const AlbertTask *task;
 	const AlbertBinding *binding;
 	int			overflow;		/* AlbertOverflow: the setting's for the default model, an option's for a named one */
+	bool		raises;			/* the items are one row's: the first that gets a status raises it at once */
 	AlbertArena *arena;			/* reset when the run ends */
 	AlbertCounts counts;
 	union

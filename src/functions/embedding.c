@@ -406,8 +406,8 @@ albert_embeddings(PG_FUNCTION_ARGS)
 	AlbertJobStart(&job, signature, fcinfo->args);
 	if (n == 0)
 		PG_RETURN_DATUM(PointerGetDatum(construct_empty_array(FLOAT4OID)));
+	job.raises = true;
 	AlbertTaskRun(&job, items, n);
-	AlbertItemsRaise(items, n);
 	PG_RETURN_DATUM(matrix_of(items, n));
 }
 
