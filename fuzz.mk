@@ -46,7 +46,7 @@ $(FUZZ_DIR)/%.o: test/fuzz/%.c $(UNIT_DIR)/flags
 	@mkdir -p $(@D)
 	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -c -o $@ $<
 
-$(FUZZ_DIR)/fuzz_%: test/fuzz/fuzz_%.c test/fuzz/fuzz_directory.h $(UNIT_DIR)/flags $(FUZZ_MAIN) $(UNIT_OBJS)
+$(FUZZ_DIR)/fuzz_%: test/fuzz/fuzz_%.c $(UNIT_DIR)/flags $(FUZZ_MAIN) $(UNIT_OBJS) | $(SENTENCEPIECE_MODULE:%=$(UNIT_DIR)/%)
 	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) $(FUZZ_LIBRARY) -MF $@.d -MT $@ -o $@ $< $(FUZZ_MAIN) $(UNIT_OBJS) -ljansson -lutf8proc -lm -ldl
 
 -include $(wildcard $(FUZZ_DIR)/*.d)

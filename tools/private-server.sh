@@ -8,6 +8,8 @@
 # programs beside symbolic links to everything else is a whole installation.
 # In the server of a Python wheel the programs find their shared libraries that
 # way too, so these are linked at the same place.
+#
+# ALBERT_VALGRIND: a directory; the copy's server runs under valgrind and what that says goes there.
 set -eu
 
 root=$1
@@ -30,4 +32,15 @@ done
 rm -rf "$root$pkglibdir"/albert.so "$root$pkglibdir"/albert_sentencepiece.so "$root$sharedir"/extension/albert--*.sql "$root$sharedir"/extension/albert.control "$root$sharedir/albert"
 
 $MAKE -s install PG_CONFIG="$PG_CONFIG" DESTDIR="$root" >&2
+if [ -n "${ALBERT_VALGRIND:-}" ]; then
+	mv "$root$bindir/postgres" "$root$bindir/postgres.real"
+	cat >"$root$bindir/postgres" <<WRAPPER
+#!/bin/sh
+case \${1:-} in
+	-V | --version | --boot | --single | --check | --describe-config | -C) exec "\$0.real" "\$@" ;;
+esac
+exec valgrind --quiet --error-limit=no --num-callers=40 --fullpath-after= --log-file=$ALBERT_VALGRIND/valgrind.%p "\$0.real" "\$@"
+WRAPPER
+	chmod 755 "$root$bindir/postgres"
+fi
 echo "$root$bindir"

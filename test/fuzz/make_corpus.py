@@ -81,12 +81,14 @@ def state(transposed=False):
 
 def archive(pkl, compression=zipfile.ZIP_STORED):
     b = io.BytesIO()
-    with zipfile.ZipFile(b, "w", compression) as z:
-        z.writestr("archive/data.pkl", pkl)
-        z.writestr("archive/byteorder", "little")
+    with zipfile.ZipFile(b, "w") as z:
+        # ZipInfo's time is the same every day
+        add = lambda name, data: z.writestr(zipfile.ZipInfo(name), data, compression)
+        add("archive/data.pkl", pkl)
+        add("archive/byteorder", "little")
         for i, (n, s) in enumerate(T):
-            z.writestr("archive/data/%d" % i, bytes(count(s) * 4))
-        z.writestr("archive/version", "3\n")
+            add("archive/data/%d" % i, bytes(count(s) * 4))
+        add("archive/version", "3\n")
     return b.getvalue()
 
 
@@ -175,3 +177,65 @@ for name, parts in (
     ("mean", (modules[:2], {"word_embedding_dimension": 4, "pooling_mode": "mean"}, {}, {"prompts": {}, "default_prompt_name": None}, {"max_seq_length": None})),
 ):
     write("modules", name, b"\x1e".join([json.dumps(p).encode() for p in parts] + [dense]))
+
+# --- tokenizers: a small vocabulary as each of the three files
+pieces = ["<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"]
+words = ["\u2581", "\u2581the", "\u2581cafe", "\u2581un", "aff", "able", "s", "'", "a", "b", "c", "e", "t", "h", "3", ".", "14", "\u2581ab", "\u2581abc", "\u4e2d"] + list("dfgijklmnopqruvwxyz0")
+
+
+def piece(text, score, kind):
+    return field(1, field(1, text.encode()) + b"\x15" + struct.pack("<f", score) + field(3, kind))
+
+
+def spiece(normalizer=b""):
+    b = b"".join(piece(p, 0.0, {"<unk>": 2}.get(p, 3)) for p in pieces)
+    b += b"".join(piece(w, -1.0 - i / 4, 1) for i, w in enumerate(words))
+    trainer = field(3, 1) + field(4, len(pieces) + len(words)) + field(40, 1) + field(41, 2) + field(42, 3) + field(43, 0)
+    return b + field(2, trainer) + field(3, field(1, b"identity") + normalizer + field(3, 1) + field(4, 1) + field(5, 1))
+
+
+write("spiece", "small", spiece())
+# a map of characters: a double array that knows nothing but its root, and no replacement
+write("spiece", "charsmap", spiece(field(2, struct.pack("<I", 1024) + bytes(1024) + b"\0")))
+write("spiece", "empty", field(2, field(3, 1)))
+
+RS = b"\x1e"
+tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cafe", "un", "##aff", "##able", "'", "s", "a", "##b", "##c", "3", ".", "14", "\u4e2d", "[unused1]"]
+bert_config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "strip_accents": None, "tokenize_chinese_chars": True, "model_max_length": 512,
+               "added_tokens_decoder": {"4": {"content": "[MASK]", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False, "special": True}}}
+special = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": {"content": "[MASK]", "lstrip": True, "normalized": False}}
+text = "The caf\u00e9's abc, [MASK] \u4e2d 3.14".encode()
+write("vocab", "bert", RS.join(["\n".join(tokens).encode(), json.dumps(bert_config).encode(), json.dumps(special).encode(), json.dumps({"new": len(tokens)}).encode(), text]))
+write("vocab", "plain", RS.join(["\n".join(tokens).encode() + b"\n", b"{}", b"", b"", text]))
+
+
+def added(names, texts):
+    return [{"id": texts.index(n), "content": n, "single_word": False, "lstrip": n == "[MASK]", "rstrip": False, "normalized": False, "special": True} for n in names]
+
+
+def template(texts):
+    part = lambda i: {"SpecialToken": {"id": i, "type_id": 0}}
+    return {"type": "TemplateProcessing", "single": [part("[CLS]"), {"Sequence": {"id": "A", "type_id": 0}}, part("[SEP]")],
+            "pair": [part("[CLS]"), {"Sequence": {"id": "A", "type_id": 0}}, part("[SEP]"), {"Sequence": {"id": "B", "type_id": 1}}, {"SpecialToken": {"id": "[SEP]", "type_id": 1}}],
+            "special_tokens": {t: {"id": t, "ids": [texts.index(t)], "tokens": [t]} for t in ("[CLS]", "[SEP]")}}
+
+
+everything = pieces + words
+unigram = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added(pieces, everything),
+           "normalizer": {"type": "Sequence", "normalizers": [{"type": "Replace", "pattern": {"String": "``"}, "content": '"'}, {"type": "Replace", "pattern": {"String": "''"}, "content": '"'},
+                                                             {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"}, {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}]},
+           "pre_tokenizer": {"type": "Sequence", "pretokenizers": [{"type": "WhitespaceSplit"}, {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True}]},
+           "post_processor": template(everything), "decoder": {"type": "Metaspace", "replacement": "\u2581", "prepend_scheme": "always", "split": True},
+           "model": {"type": "Unigram", "unk_id": 1, "vocab": [[p, 0.0] for p in pieces] + [[w, -1.0 - i / 4] for i, w in enumerate(words)], "byte_fallback": False}}
+wordpiece = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": added(tokens[:5], tokens),
+             "normalizer": {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None, "lowercase": True}, "pre_tokenizer": {"type": "BertPreTokenizer"},
+             "post_processor": template(tokens), "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": True},
+             "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "max_input_chars_per_word": 100, "vocab": {t: i for i, t in enumerate(tokens)}}}
+albert_config = {"tokenizer_class": "AlbertTokenizer", "do_lower_case": True, "keep_accents": False, "remove_space": True, "model_max_length": 512, "mask_token": "[MASK]"}
+for name, root, settings in (("unigram", unigram, albert_config), ("wordpiece", wordpiece, bert_config)):
+    write("tokenizer_json", name, RS.join([json.dumps(root, ensure_ascii=False).encode(), json.dumps(settings).encode(), json.dumps(special).encode(), b"", text]))
+
+for i, line in enumerate((text, "  a\u0301b \u00a0 ``x'' [MASK][MASK] <pad> \u200b\ufffd", "ab" * 300, "\U0001f600\u0130\u01c5\ufb01 \u1e9b\u0323", "The [mask]\x00\t\r\n", "")):
+    line = line if isinstance(line, bytes) else line.encode()
+    write("text", str(i), line + RS + text)
+write("text", "malformed", b"a\xc3\xed\xa0\x80\xf8b" + RS + b"\xff")
