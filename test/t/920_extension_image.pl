@@ -22,7 +22,10 @@ sub image
 	my ($libdir, $sharedir, $model) = @_;
 
 	make_path($libdir, "$sharedir/extension", "$sharedir/albert");
-	copy("$lib/albert.so", "$libdir/albert.so") or die "albert.so: $!";
+	for my $module ('albert.so', 'albert_sentencepiece.so')
+	{
+		copy("$lib/$module", "$libdir/$module") or die "$module: $!";
+	}
 	copy($_, "$sharedir/extension/") or die "$_: $!" for glob("$share/extension/albert*");
 	system_or_bail('cp', '-RL', "$share/albert/albert-mini", "$sharedir/albert/$model");
 }
