@@ -112,7 +112,7 @@ typedef struct FillRun
 	int			nrows;
 } FillRun;
 
-/* fill.c */
+/* fill_wait.c */
 
 /* Commit, and begin the next transaction. */
 extern void AlbertFillCommit(FillRun *run);
