@@ -52,6 +52,24 @@ is_texts_fault(AlbertCode code)
 	return code == ALBERT_INPUT || code == ALBERT_TOO_LONG || code == ALBERT_UNSUPPORTED || code == ALBERT_NOT_FOUND;
 }
 
+/* A token for padding may have been added to the tokenizer without an embedding. */
+static bool
+check_embeddings(const AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens)
+{
+	int			vocab_size = job->binding->model.config->vocab_size;
+
+	if (job->binding->tokenizer.vocab_size <= vocab_size || job->task->part != ALBERT_PART_WEIGHTS)
+		return true;
+	for (int i = 0; i < tokens->n; i++)
+	{
+		if (tokens->ids[i] >= vocab_size)
+			return AlbertFail(AlbertItemStatus(item), ALBERT_INPUT,
+							  "the text holds the token for padding, which has no embedding in model \"%s\"",
+							  job->binding->name);
+	}
+	return true;
+}
+
 bool
 AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
 				   const AlbertEncodeOptions *options, AlbertTokens *tokens)
@@ -78,7 +96,7 @@ AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
 		encode.interrupt = run.interrupt;
 		AlbertArenaRewind(job->arena, mark);
 	}
-	return true;
+	return check_embeddings(job, item, tokens);
 }
 
 /* ---------- sequences ---------- */

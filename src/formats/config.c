@@ -336,6 +336,16 @@ AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *st
 	return true;
 }
 
+/* Old directories have it here rather than in tokenizer_config.json. */
+static bool
+read_tokenizer_class(AlbertSource *source, const json_t *root, ConfigFile *config, AlbertStatus *status)
+{
+	const char *name = json_string_value(json_object_get(root, "tokenizer_class"));
+
+	config->tokenizer_class = name == NULL ? NULL : AlbertNameJoin(source, name, "");
+	return name == NULL || config->tokenizer_class != NULL || AlbertNoMemory(status);
+}
+
 static bool
 read_members(AlbertSource *source, const json_t *root, const char *name, ConfigFile *config,
 			 AlbertStatus *status)
@@ -352,6 +362,7 @@ read_members(AlbertSource *source, const json_t *root, const char *name, ConfigF
 		AlbertJsonBool(root, "tie_word_embeddings", true, &config->tie_word_embeddings,
 					   name, status) &&
 		AlbertConfigCheck(&config->config, name, status) &&
+		read_tokenizer_class(source, root, config, status) &&
 		AlbertLabelsRead(source, root, name, config, status);
 }
 

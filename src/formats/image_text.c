@@ -36,6 +36,9 @@ check_vocabulary(const AlbertSource *source, AlbertStatus *status)
 		return false;
 	if (tokenizer.vocab_size <= source->shape.config.vocab_size)
 		return true;
+	/* a token for padding, which no text needs, may have been added without an embedding */
+	if (tokenizer.vocab_size == source->shape.config.vocab_size + 1 && tokenizer.pad_id == source->shape.config.vocab_size)
+		return true;
 	AlbertFail(status, ALBERT_FORMAT, "the tokenizer has more pieces than the model has embeddings");
 	return AlbertDetail(status, "The tokenizer has %d pieces, vocab_size is %d.",
 						tokenizer.vocab_size, source->shape.config.vocab_size);
@@ -45,7 +48,10 @@ check_vocabulary(const AlbertSource *source, AlbertStatus *status)
 static bool
 compile_tokenizer(AlbertSource *source, AlbertStatus *status)
 {
-	AlbertTokenizerFiles files = {.sentencepiece = NULL};	/* beside this library */
+	AlbertTokenizerFiles files = {
+		.tokenizer_class = source->config.tokenizer_class,
+		.sentencepiece = NULL	/* beside this library */
+	};
 
 	if (source->tokenizer.data != NULL)
 		return true;

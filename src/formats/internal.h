@@ -196,6 +196,7 @@ typedef struct ConfigFile
 {
 	AlbertConfig config;
 	char		architecture[64];
+	const char *tokenizer_class;	/* NULL: not said */
 	ClassifierKind classifier;
 	bool		tie_word_embeddings;
 	int			nlabels;		/* as the reference counts them: 2 when nothing is said */

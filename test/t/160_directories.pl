@@ -20,6 +20,8 @@ my $models = make_models(
 	sentence_f32 => SMALL . ',dense=40,seed=5,dtype=F32',
 	unpooled_prompt => SMALL . ',dense=12,seed=4',
 	score => SMALL . ',head=score,seed=3',
+	plain => SMALL . ',seed=7',
+	padded => SMALL . ',seed=7',
 	wordpiece => SMALL . ',tokenizer=wordpiece,seed=6');
 
 # Write a JSON file of a model with some members changed.
@@ -35,6 +37,10 @@ sub change_json
 }
 
 change_json('unpooled_prompt/1_Pooling/config.json', include_prompt => JSON::PP::false);
+# a token for padding behind the model's embeddings
+my $vocab_size = decode_json(slurp_file("$models/padded/config.json"))->{vocab_size};
+change_json('padded/added_tokens.json', '[PAD]' => $vocab_size);
+change_json('padded/special_tokens_map.json', pad_token => '[PAD]');
 my $node = albert_node('directories', conf => "albert.model_path = '$models'\n");
 
 sub answer
@@ -182,6 +188,12 @@ for my $text ('the capital of france', '', 'city ' x 100)
 	cmp_ok(abs(1 - sqrt sum map { $_**2 } @$whole), '<', 1e-6, 'windows: a vector');
 	cmp_ok(max(map { abs($whole->[$_] - $plain->[$_]) } 0 .. $#$whole), '>', 1e-4, 'windows: not that of all tokens');
 }
+
+# ---- a token without an embedding ----
+is(answer(q(albert_embedding('the city', 'padded') = albert_embedding('the city', 'plain'))), 't', 'a token for padding that does not occur');
+is(answer("$vocab_size = ANY (albert_encode('the [PAD]', 'padded'))"), 't', 'the tokenizer knows it');
+my ($code, undef, $err) = $node->psql('postgres', q(SELECT albert_embedding(text, 'padded') FROM (VALUES ('the city'), ('the [PAD] city')) v (text)));
+like($err, qr/the text holds the token for padding, which has no embedding in model "padded"/, 'a text with it is refused');
 
 # ---- a cross-encoder's default prompt and length ----
 {

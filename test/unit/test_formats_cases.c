@@ -475,6 +475,67 @@ test_foreign_formats(void)
 	}
 }
 
+/* tokenizer_class of tokenizer_config.json (and of config.json, where the first has none); json: with a tokenizer.json. */
+static void
+check_class(const char *name, const char *class, const char *old_class, bool json, bool good)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_case(&c, name);
+	if (class != NULL)
+		write_text(c.directory, "tokenizer_config.json", text("{\"tokenizer_class\": \"%s\"}", class));
+	if (old_class != NULL)
+		set_config(&c, "tokenizer_class", json_string(old_class));
+	if (json && symlink(text("%.*stokenizer.json", (int) (strrchr(spiece, '/') + 1 - spiece), spiece), text("%s/tokenizer.json", c.directory)) != 0)
+		abort();
+	if (!good)
+	{
+		refuse(&c, ALBERT_UNSUPPORTED, class != NULL ? class : old_class);
+		return;
+	}
+	accept(&c, &l);
+	end_case(&c, &l);
+}
+
+static void
+test_tokenizer_class(void)
+{
+	check_class("class_none", NULL, NULL, false, true);
+	check_class("class_albert", "AlbertTokenizer", NULL, false, true);
+	check_class("class_fast", "AlbertTokenizerFast", NULL, false, true);
+	check_class("class_japanese", "BertJapaneseTokenizer", NULL, false, false);
+	check_class("class_japanese_json", "BertJapaneseTokenizer", NULL, true, false);
+	check_class("class_old", NULL, "BertJapaneseTokenizer", false, false);
+	check_class("class_newer_first", "AlbertTokenizer", "BertJapaneseTokenizer", false, true);
+	check_class("class_of_json", "XLMRobertaTokenizer", NULL, true, true);
+	check_class("class_of_json_alone", "XLMRobertaTokenizerFast", NULL, false, false);
+	check_class("class_any_json", "PreTrainedTokenizerFast", NULL, true, true);
+	check_class("class_own", "MyTokenizerFast", NULL, true, false);
+}
+
+/* A token behind the last embedding may be there for padding only. */
+static void
+test_token_without_embedding(void)
+{
+	Case		c;
+	Loaded		l;
+
+	begin_case(&c, "pad_behind");
+	write_text(c.directory, "added_tokens.json", "{\"[PAD]\": 1000}");
+	write_text(c.directory, "special_tokens_map.json", "{\"pad_token\": \"[PAD]\"}");
+	if (accept(&c, &l))
+		CHECK(l.tokenizer.pad_id == 1000, "pad is %d", l.tokenizer.pad_id);
+	end_case(&c, &l);
+	begin_case(&c, "pad_and_another");
+	write_text(c.directory, "added_tokens.json", "{\"[PAD]\": 1000, \"[ONE]\": 1001}");
+	write_text(c.directory, "special_tokens_map.json", "{\"pad_token\": \"[PAD]\"}");
+	refuse(&c, ALBERT_FORMAT, "more pieces");
+	begin_case(&c, "token_behind");
+	write_text(c.directory, "added_tokens.json", "{\"[ONE]\": 1000}");
+	refuse(&c, ALBERT_FORMAT, "more pieces");
+}
+
 /* Exports in a directory of their own beside config.json. */
 static void
 test_exports(void)
@@ -757,6 +818,8 @@ main(void)
 	test_types();
 	test_strange_files();
 	test_foreign_formats();
+	test_tokenizer_class();
+	test_token_without_embedding();
 	test_exports();
 	test_parts();
 	test_shrinking();

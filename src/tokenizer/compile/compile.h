@@ -66,7 +66,8 @@ typedef struct Settings
 	bool		keep_accents;
 	int			strip_accents;	/* -1: as do_lower_case */
 	bool		tokenize_chinese_chars;
-	bool		bert_class;		/* tokenizer_class is BertTokenizer's */
+	SettingsToken class_name;	/* tokenizer_class; text NULL: not said */
+	bool		bert_class;		/* it is BertTokenizer's */
 	bool		clean_up_spaces;
 	bool		truncate_left;
 	double		model_max_length;	/* 0: not said */

@@ -232,8 +232,8 @@ read_config(Reader *reader, const json_t *root)
 		settings->truncate_left = strcmp(side, "left") == 0;
 	}
 	value = json_object_get(root, "tokenizer_class");
-	settings->bert_class = json_is_string(value) && (strcmp(json_string_value(value), "BertTokenizer") == 0 ||
-													 strcmp(json_string_value(value), "BertTokenizerFast") == 0);
+	if (json_is_string(value) && !copy_string(reader, value, &settings->class_name))
+		return false;
 	value = json_object_get(root, "sp_model_kwargs");
 	if (json_is_true(json_object_get(value, "enable_sampling")))
 		return AlbertFail(reader->status, ALBERT_UNSUPPORTED,
@@ -242,6 +242,54 @@ read_config(Reader *reader, const json_t *root)
 		return AlbertFail(reader->status, ALBERT_UNSUPPORTED, "\"split_special_tokens\" in %s is not supported",
 						  reader->file);
 	return true;
+}
+
+/*
+ * Classes of transformers whose tokenizers are made here, without "Fast".  A
+ * tokenizer.json says all of the later ones.  Others may have files that look
+ * like BERT's and cut words by a dictionary, or by code of their own.
+ */
+static bool
+is_known_class(const char *name, bool has_json)
+{
+	static const char *const by_any_file[] = {"AlbertTokenizer", "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"};
+	static const char *const by_json[] = {
+		"PreTrainedTokenizer", "TokenizersBackend", "XLMRobertaTokenizer", "MPNetTokenizer", "CamembertTokenizer",
+		"DebertaV2Tokenizer", "XLNetTokenizer", "T5Tokenizer"
+	};
+	size_t		size = strlen(name);
+
+	if (size > 4 && strcmp(name + size - 4, "Fast") == 0)
+		size -= 4;
+	for (size_t i = 0; i < sizeof(by_any_file) / sizeof(by_any_file[0]); i++)
+		if (strlen(by_any_file[i]) == size && memcmp(by_any_file[i], name, size) == 0)
+			return true;
+	for (size_t i = 0; has_json && i < sizeof(by_json) / sizeof(by_json[0]); i++)
+		if (strlen(by_json[i]) == size && memcmp(by_json[i], name, size) == 0)
+			return true;
+	return false;
+}
+
+static bool
+settle_class(Reader *reader, const AlbertTokenizerFiles *files)
+{
+	const char *name = reader->settings->class_name.text;
+	const char *file = "tokenizer_config.json";
+
+	if (name == NULL)
+	{
+		name = files->tokenizer_class;
+		file = "config.json";
+	}
+	if (name == NULL)
+		return true;
+	reader->settings->bert_class = strcmp(name, "BertTokenizer") == 0 || strcmp(name, "BertTokenizerFast") == 0;
+	if (is_known_class(name, files->tokenizer_json.data != NULL))
+		return true;
+	AlbertFail(reader->status, ALBERT_UNSUPPORTED, "unsupported \"tokenizer_class\" in file \"%s\": \"%.100s\"", file, name);
+	return AlbertDetail(reader->status, files->tokenizer_json.data != NULL
+						? "Its words are not made as tokenizer.json says, or are not known to be."
+						: "Without a tokenizer.json, the tokenizers of ALBERT and BERT are supported.");
 }
 
 /* added_tokens.json: ids by tokens. */
@@ -425,7 +473,8 @@ tok_settings_read(const AlbertTokenizerFiles *files, AlbertArena *arena, Setting
 
 	for (int role = 0; role < ROLE_COUNT; role++)
 		reader.role_flags[role] = settings->roles[role].flags;
-	if (!read_file(&reader, "tokenizer_config.json", files->tokenizer_config_json, read_config_file))
+	if (!read_file(&reader, "tokenizer_config.json", files->tokenizer_config_json, read_config_file) ||
+		!settle_class(&reader, files))
 		return false;
 	if (!settings->settled &&
 		(!read_file(&reader, "special_tokens_map.json", files->special_tokens_map_json, read_special_file) ||
