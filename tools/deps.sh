@@ -141,7 +141,7 @@ try_pgvector_server()
 
 try_debhelper()
 {
-	dh --version && dpkg-buildpackage --version && command -v pg_buildext
+	command -v dh && dpkg-buildpackage --version && command -v pg_buildext
 }
 
 # ---- trying it all ----

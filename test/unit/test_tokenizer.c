@@ -123,8 +123,20 @@ typedef struct Models
 {
 	Subject		small;
 	Subject		real;
+	Subject		wordpiece;
 	int			records;
 } Models;
+
+/* The tokenizer of a model of the reference data; manifest.json says the same. */
+static Subject *
+subject_of(Models *models, const char *model)
+{
+	if (model != NULL && strstr(model, "real30k") != NULL)
+		return &models->real;
+	if (model != NULL && strstr(model, "_bert") != NULL && strstr(model, "unigram") == NULL)
+		return &models->wordpiece;
+	return &models->small;
+}
 
 static void
 check_record(json_t *record, void *context)
@@ -134,7 +146,7 @@ check_record(json_t *record, void *context)
 	const char *model = record_string(record, "model");
 	const char *text = record_string(record, "text");
 	const json_t *kwargs = json_object_get(record, "tokenizer_kwargs");
-	Subject    *subject = model != NULL && strstr(model, "real30k") != NULL ? &models->real : &models->small;
+	Subject    *subject = subject_of(models, model);
 	AlbertTokens *tokens = &subject->tokens;
 	int			max_length = (int) json_integer_value(json_object_get(kwargs, "max_length"));
 
@@ -154,13 +166,10 @@ check_question(json_t *record, void *context)
 {
 	Models	   *models = context;
 	const json_t *input = json_object_get(record, "input");
-	Subject    *subject = &models->small;
+	Subject    *subject = subject_of(models, record_string(record, "model"));
 	AlbertTokens *tokens = &subject->tokens;
 	const char *id = record_string(record, "id");
-	const char *model = record_string(record, "model");
 
-	if (model != NULL && strstr(model, "real30k") != NULL)
-		subject = &models->real;
 	if (record_string(input, "question") == NULL || record_string(input, "context") == NULL)
 		return;
 	models->records++;
@@ -179,7 +188,7 @@ static void
 check_choices(json_t *record, void *context)
 {
 	Models	   *models = context;
-	Subject    *subject = &models->small;
+	Subject    *subject = subject_of(models, record_string(record, "model"));
 	const json_t *choices = json_object_get(record, "choices");
 
 	models->records++;
@@ -208,7 +217,8 @@ open_directory(const char *name, bool json, Subject *subject)
 	read_tokenizer_files(path, &files);
 	if (!json)
 		files.files.tokenizer_json.data = NULL;
-	good = files.files.spiece_model.data != NULL && subject_open(subject, &files.files, 512);
+	good = (files.files.spiece_model.data != NULL || files.files.vocab_txt.data != NULL) &&
+		subject_open(subject, &files.files, 512);
 	free_tokenizer_files(&files);
 	return good;
 }
@@ -257,10 +267,11 @@ test_reference(bool json)
 
 	memset(&models, 0, sizeof(models));
 	snprintf(goldens, sizeof(goldens), "%s/goldens", unit_reference());
-	if (!open_directory("real30k", json, &models.real) || !open_directory("small", json, &models.small))
+	if (!open_directory("real30k", json, &models.real) || !open_directory("small", json, &models.small) ||
+		!open_directory("wordpiece", json, &models.wordpiece))
 	{
-		CHECK(false, "the reference's tokenizers cannot be opened: %s%s", models.real.status.message,
-			  models.small.status.message);
+		CHECK(false, "the reference's tokenizers cannot be opened: %s%s%s", models.real.status.message,
+			  models.small.status.message, models.wordpiece.status.message);
 		return;
 	}
 	check_binding(&models.real);
@@ -276,6 +287,7 @@ test_reference(bool json)
 		   json ? "tokenizer.json" : "spiece.model", n, models.records);
 	subject_close(&models.real);
 	subject_close(&models.small);
+	subject_close(&models.wordpiece);
 }
 
 /* ---- without the reference: a small model of our own ---- */
