@@ -6,7 +6,8 @@ SENTENCEPIECE_SRCS = $(source)/src/tokenizer/sentencepiece/module.cc $(source)/s
 SENTENCEPIECE_CXX = $(if $(shell command -v $(firstword $(CXX)) 2>/dev/null),$(CXX),g++)
 
 all: $(SENTENCEPIECE_MODULE)
-$(SENTENCEPIECE_MODULE): $(SENTENCEPIECE_SRCS)
+# as for the objects: what changes with the flags is made anew, and in the build directory
+$(SENTENCEPIECE_MODULE): $(SENTENCEPIECE_SRCS) build/flags
 	$(SENTENCEPIECE_CXX) -std=c++17 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -I$(source)/src -shared -o $@ $< -lsentencepiece
 
 .PHONY: install-sentencepiece uninstall-sentencepiece
