@@ -8,7 +8,7 @@ SENTENCEPIECE_CXX = $(if $(shell command -v $(firstword $(CXX)) 2>/dev/null),$(C
 all: $(SENTENCEPIECE_MODULE)
 # as for the objects: what changes with the flags is made anew, and in the build directory
 $(SENTENCEPIECE_MODULE): $(SENTENCEPIECE_SRCS) build/flags
-	$(SENTENCEPIECE_CXX) -std=c++17 -O2 -g -fPIC -fvisibility=hidden -Wall -Wextra -I$(source)/src -shared -o $@ $< -lsentencepiece
+	$(SENTENCEPIECE_CXX) -std=c++17 $(filter -O% -g,$(CFLAGS)) -fPIC -fvisibility=hidden -Wall -Wextra -I$(source)/src -shared -o $@ $< -lsentencepiece
 
 .PHONY: install-sentencepiece uninstall-sentencepiece
 install: install-sentencepiece
