@@ -54,6 +54,13 @@ FROM albert_token_embeddings(:long, 'small', overflow => 'window');
 SELECT max(abs(a - b)) < 1e-5 AS mean_of_tokens
 FROM (SELECT avg(v) AS a, i FROM albert_token_embeddings(:long, 'small', overflow => 'window'), unnest(embedding) WITH ORDINALITY AS e (v, i) GROUP BY i) x
 JOIN unnest(albert_embedding(:long, 'small', overflow => 'window')) WITH ORDINALITY AS y (b, i) USING (i);
+-- and once in the other poolings: the maximum is over all of them, the root of their number divides
+SELECT bool_and(a = b) AS maximum_of_tokens
+FROM (SELECT max(v) AS a, i FROM albert_token_embeddings(:long, 'small', overflow => 'window'), unnest(embedding) WITH ORDINALITY AS e (v, i) GROUP BY i) x
+JOIN unnest(albert_embedding(:long, 'small', pooling => 'max', overflow => 'window')) WITH ORDINALITY AS y (b, i) USING (i);
+SELECT max(abs(a - b)) < 1e-4 AS mean_sqrt_len
+FROM (SELECT sum(v) / sqrt(count(*)) AS a, i FROM albert_token_embeddings(:long, 'small', overflow => 'window'), unnest(embedding) WITH ORDINALITY AS e (v, i) GROUP BY i) x
+JOIN unnest(albert_embedding(:long, 'small', pooling => 'mean_sqrt_len', overflow => 'window')) WITH ORDINALITY AS y (b, i) USING (i);
 -- a word of 3,000 letters is cut where it must be
 SELECT count(*) = albert_token_count(repeat('x', 3000)) AS all_there FROM albert_token_embeddings(repeat('x', 3000), 'small', overflow => 'window');
 

@@ -109,13 +109,29 @@ extern int	AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with
  * One vector a text.  hidden must hold every row of every text (or just the
  * first rows when pooling is only CLS and/or POOLER: then hidden->n equals
  * ntexts).  pooling is a mask of AlbertPooling bits; several are concatenated.
+ * skip: how many of each text's rows only CLS and POOLER see; NULL: none.
  * Then the model's Dense modules (only when with_dense), then L2 normalisation
  * when normalize.
  */
-extern bool AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
+extern bool AlbertPool(const AlbertModel *model, const AlbertBatch *batch, const int32_t *skip,
 					   const AlbertRows *hidden, uint32_t pooling,
 					   bool with_dense, bool normalize,
 					   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status);
+
+/*
+ * A long text's vector from those of its windows (by AlbertPool, without Dense
+ * modules): as of one text of all their tokens.  CLS and POOLER, which every
+ * window has, are averaged by the windows' tokens.  sums has room for a
+ * vector; before the first window all of it is 0 and *total, too.  Add every
+ * window with the number of its tokens that were pooled, then end.
+ */
+extern void AlbertPoolAdd(uint32_t pooling, int hidden_size, const float *window, int tokens,
+						  double *sums, int64_t *total);
+extern void AlbertPoolEnd(uint32_t pooling, int hidden_size, const double *sums, int64_t total, float *vector);
+
+/* The model's Dense modules on vectors of AlbertPool; the vectors themselves when it has none. */
+extern bool AlbertPoolDense(const AlbertModel *model, const AlbertRows *vectors, const AlbertRun *run,
+							AlbertRows *result, AlbertStatus *status);
 
 /*
  * Most bytes that AlbertEncode has allocated at a time for a batch of that

@@ -57,16 +57,16 @@ scale_sum(const double *sum, double divisor, int width, float *out)
 		out[j] = (float) (sum[j] / divisor);
 }
 
-/* The poolings of one text side by side, in the order of their bits. */
+/* The poolings of one text side by side, in the order of their bits; first is its first token's row. */
 static void
-pool_text(uint32_t pooling, const float *rows, int n, int ld, int width,
+pool_text(uint32_t pooling, const float *first, const float *rows, int n, int ld, int width,
 		  const float *pooler_row, double *sum, float *out)
 {
 	if (pooling & POOL_SUMS)
 		pool_sum(rows, n, ld, width, sum);
 	if (pooling & ALBERT_POOL_CLS)
 	{
-		memcpy(out, rows, width * sizeof(float));
+		memcpy(out, first, width * sizeof(float));
 		out += width;
 	}
 	if (pooling & ALBERT_POOL_MAX)
@@ -123,7 +123,7 @@ run_pooler(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows 
 }
 
 static bool
-pool_texts(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows *hidden,
+pool_texts(const AlbertModel *model, const AlbertBatch *batch, const int32_t *skip, const AlbertRows *hidden,
 		   uint32_t pooling, const AlbertRun *run, AlbertRows *out, AlbertStatus *status)
 {
 	bool		only_first = (pooling & ~POOL_FIRST) == 0 && hidden->n == batch->ntexts;
@@ -140,10 +140,12 @@ pool_texts(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows 
 	{
 		int			row = only_first ? i : batch->text_start[i];
 		int			n = only_first ? 1 : batch->text_start[i + 1] - batch->text_start[i];
+		int			skipped = only_first || skip == NULL ? 0 : skip[i];
+		const float *first = hidden->data + (size_t) row * hidden->ld;
 
 		if (!AlbertPoll(run, status))
 			return false;
-		pool_text(pooling, hidden->data + (size_t) row * hidden->ld, n, hidden->ld, hidden->width,
+		pool_text(pooling, first, first + (size_t) skipped * hidden->ld, n - skipped, hidden->ld, hidden->width,
 				  pooled.data == NULL ? NULL : pooled.data + (size_t) i * pooled.ld,
 				  sum, out->data + (size_t) i * out->ld);
 	}
@@ -186,7 +188,24 @@ check_pooling(const AlbertBatch *batch, const AlbertRows *hidden, uint32_t pooli
 }
 
 bool
-AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
+AlbertPoolDense(const AlbertModel *model, const AlbertRows *vectors, const AlbertRun *run,
+				AlbertRows *result, AlbertStatus *status)
+{
+	*result = *vectors;
+	for (int i = 0; i < model->ndense; i++)
+	{
+		AlbertRows	next;
+
+		if (!AlbertLinearRows(model, &model->dense[i].linear, model->dense[i].activation,
+							  result, run, &next, status))
+			return false;
+		*result = next;
+	}
+	return true;
+}
+
+bool
+AlbertPool(const AlbertModel *model, const AlbertBatch *batch, const int32_t *skip,
 		   const AlbertRows *hidden, uint32_t pooling,
 		   bool with_dense, bool normalize,
 		   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status)
@@ -202,17 +221,9 @@ AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
 	mark = AlbertArenaGetMark(run->arena);
 	if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width * count_poolings(pooling),
 					   &current, status) ||
-		!pool_texts(model, batch, hidden, pooling, run, &current, status))
+		!pool_texts(model, batch, skip, hidden, pooling, run, &current, status) ||
+		(with_dense && !AlbertPoolDense(model, &current, run, &current, status)))
 		return false;
-	for (int i = 0; with_dense && i < model->ndense; i++)
-	{
-		AlbertRows	next;
-
-		if (!AlbertLinearRows(model, &model->dense[i].linear, model->dense[i].activation,
-							  &current, run, &next, status))
-			return false;
-		current = next;
-	}
 	for (int i = 0; i < batch->ntexts; i++)
 	{
 		float	   *row = vectors->data + (size_t) i * vectors->ld;
@@ -223,4 +234,46 @@ AlbertPool(const AlbertModel *model, const AlbertBatch *batch,
 	}
 	AlbertArenaRewind(run->arena, mark);
 	return true;
+}
+
+/* ---- windows of a long text ---- */
+
+static const uint32_t in_order[] = {
+	ALBERT_POOL_CLS, ALBERT_POOL_MAX, ALBERT_POOL_MEAN, ALBERT_POOL_MEAN_SQRT_LEN, ALBERT_POOL_POOLER
+};
+
+void
+AlbertPoolAdd(uint32_t pooling, int hidden_size, const float *window, int tokens, double *sums, int64_t *total)
+{
+	for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++)
+	{
+		double		weight = in_order[i] == ALBERT_POOL_MEAN_SQRT_LEN ? sqrt(tokens) : tokens;
+
+		if ((pooling & in_order[i]) == 0)
+			continue;
+		for (int j = 0; j < hidden_size; j++)
+		{
+			if (in_order[i] != ALBERT_POOL_MAX)
+				sums[j] += window[j] * weight;
+			else if (*total == 0 || window[j] > sums[j])
+				sums[j] = window[j];
+		}
+		sums += hidden_size;
+		window += hidden_size;
+	}
+	*total += tokens;
+}
+
+void
+AlbertPoolEnd(uint32_t pooling, int hidden_size, const double *sums, int64_t total, float *vector)
+{
+	for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++)
+	{
+		if ((pooling & in_order[i]) == 0)
+			continue;
+		scale_sum(sums, in_order[i] == ALBERT_POOL_MAX ? 1 : in_order[i] == ALBERT_POOL_MEAN_SQRT_LEN ? sqrt(total) : total,
+				  hidden_size, vector);
+		sums += hidden_size;
+		vector += hidden_size;
+	}
 }

@@ -340,19 +340,28 @@ AlbertForwardFirstRows(AlbertForward *forward)
 }
 
 void
+AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, int from, int to)
+{
+	int			before = first < from ? 1 : 0;
+	int32_t    *wanted;
+
+	if (from - before == 0 && to == sequence->tokens.n)
+		return;
+	sequence->nwanted = before + to - from;
+	sequence->wanted = wanted = AlbertJobAlloc(forward->job, sequence->nwanted, sizeof(int32_t));
+	wanted[0] = first;
+	for (int i = before; i < sequence->nwanted; i++)
+		wanted[i] = from + i - before;
+}
+
+void
 AlbertForwardOwnRows(AlbertForward *forward)
 {
 	for (int s = 0; s < forward->nsequences; s++)
 	{
 		AlbertSequence *sequence = &forward->sequences[s];
-		int32_t    *wanted;
 
-		if (sequence->own_from == 0 && sequence->own_to == sequence->tokens.n)
-			continue;
-		sequence->nwanted = sequence->own_to - sequence->own_from;
-		sequence->wanted = wanted = AlbertJobAlloc(forward->job, sequence->nwanted, sizeof(int32_t));
-		for (int i = 0; i < sequence->nwanted; i++)
-			wanted[i] = sequence->own_from + i;
+		AlbertForwardWant(forward, sequence, sequence->own_from, sequence->own_from, sequence->own_to);
 	}
 }
 

@@ -90,6 +90,9 @@ extern void AlbertForwardFirstRows(AlbertForward *forward);
 /* Only the rows that are a sequence's own: of a text in windows every token counts once. */
 extern void AlbertForwardOwnRows(AlbertForward *forward);
 
+/* Of one sequence only the rows [from, to), and first, where that is before them. */
+extern void AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, int from, int to);
+
 /*
  * From consume, for such a run: the model's head (sentence order or
  * classifier) on the pooled first rows, one row of logits a sequence.

@@ -182,41 +182,73 @@ result_floats(const AlbertItem *item, int *n)
 	return floats_of(item->result, n);
 }
 
-/*
- * A text's windows add up to their mean, each weighted by the tokens that are
- * its own, of the total: for mean pooling that is the mean over all of them.
- */
-static void
-add_window(AlbertItem *item, const AlbertSequence *sequence, int total, const float *vector, int width)
+#define FIRST_TOKEN	(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)
+
+/* The run: the long text whose windows are coming in, as AlbertPoolAdd has it. */
+typedef struct PoolState
 {
-	int			own = sequence->own_to - sequence->own_from;
-	float	   *sum;
-	int			n;
+	double	   *sums;
+	int64_t		total;
+} PoolState;
 
-	if (sequence->window == 0)
-	{
-		item->result = AlbertFloatArray(vector, width);
-		item->isnull = false;
-		if (sequence->last)
-			return;
-	}
-	sum = result_floats(item, &n);
-	for (int i = 0; i < width; i++)
-		sum[i] = (sequence->window == 0 ? 0 : sum[i]) + vector[i] * own;
-	for (int i = 0; i < width && sequence->last; i++)
-		sum[i] /= total;
-}
-
-/* The batch as pooling is to see it: the rows that were wanted of each text. */
+/* The sequences as pooling is to see them: their wanted rows, of which some are the first token's alone. */
 static AlbertBatch
-batch_of_rows(AlbertJob *job, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
+batch_of_rows(AlbertJob *job, const AlbertSequence *sequences, int n, const AlbertRows *hidden, int32_t *skip)
 {
 	int32_t    *text_start = AlbertJobAlloc(job, n + 1, sizeof(int32_t));
 
 	for (int s = 0; s < n; s++)
+	{
 		text_start[s] = sequences[s].row;
+		skip[s] = sequences[s].nrows - (sequences[s].own_to - sequences[s].own_from);
+	}
 	text_start[n] = hidden->n;
 	return (AlbertBatch) {.ntexts = n, .ntokens = hidden->n, .text_start = text_start};
+}
+
+static bool
+pool_batch(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, const AlbertRows *hidden,
+		   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status)
+{
+	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
+	const AlbertModel *model = &job->binding->model;
+
+	/* as a whole, whatever the windows: else what does not fit is found after the first only */
+	return AlbertPoolWidth(model, options->pooling, options->with_dense, status) != 0 &&
+		AlbertPool(model, rows, skip, hidden, options->pooling, false, false, run, vectors, status);
+}
+
+/* Vectors of whole texts in front, those of windows put together; returns how many. */
+static int
+join_windows(AlbertForward *forward, const AlbertSequence *sequences, int n, AlbertRows *vectors)
+{
+	uint32		pooling = ((const EmbeddingOptions *) &forward->job->options)->pooling;
+	int			hidden_size = forward->job->binding->model.config->hidden_size;
+	PoolState  *state = forward->state;
+	int			done = 0;
+
+	for (int s = 0; s < n; s++)
+	{
+		float	   *vector = vectors->data + (size_t) s * vectors->ld;
+		float	   *target = vectors->data + (size_t) done * vectors->ld;
+
+		if (sequences[s].window == 0 && sequences[s].last)
+			memmove(target, vector, vectors->width * sizeof(float));
+		else
+		{
+			if (sequences[s].window == 0)
+			{
+				memset(state->sums, 0, vectors->width * sizeof(double));
+				state->total = 0;
+			}
+			AlbertPoolAdd(pooling, hidden_size, vector, sequences[s].own_to - sequences[s].own_from,
+						  state->sums, &state->total);
+			if (sequences[s].last)
+				AlbertPoolEnd(pooling, hidden_size, state->sums, state->total, target);
+		}
+		done += sequences[s].last ? 1 : 0;
+	}
+	return done;
 }
 
 static void
@@ -224,23 +256,31 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
 			 const AlbertBatch *batch, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
-	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
-	int			prompt_tokens = *(const int *) forward->state;
-	AlbertBatch rows = batch_of_rows(job, sequences, n, hidden);
+	int32_t    *skip = AlbertJobAlloc(job, n, sizeof(int32_t));
+	AlbertBatch rows = batch_of_rows(job, sequences, n, hidden, skip);
 	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
 	AlbertRun	run = AlbertJobRun(job);
 	AlbertRows	vectors;
 	AlbertStatus status;
+	int			text = 0;
 
-	while (!AlbertPool(&job->binding->model, &rows, hidden, options->pooling, options->with_dense,
-					   false, &run, &vectors, &status))
+	while (!pool_batch(job, &rows, skip, hidden, &run, &vectors, &status))
 	{
 		AlbertRetry(&run, &status);
 		AlbertArenaRewind(job->arena, mark);
 	}
+	vectors.n = join_windows(forward, sequences, n, &vectors);
+	if (((const EmbeddingOptions *) &job->options)->with_dense && vectors.n > 0)
+		vectors = AlbertRunHead(job, AlbertPoolDense, &vectors);
 	for (int s = 0; s < n; s++)
-		add_window(&forward->items[sequences[s].item], &sequences[s], sequences[s].whole->n - prompt_tokens,
-				   vectors.data + (size_t) s * vectors.ld, vectors.width);
+	{
+		AlbertItem *item = &forward->items[sequences[s].item];
+
+		if (!sequences[s].last)
+			continue;
+		item->result = AlbertFloatArray(vectors.data + (size_t) text++ * vectors.ld, vectors.width);
+		item->isnull = false;
+	}
 }
 
 static void
@@ -279,30 +319,23 @@ excluded_tokens(AlbertJob *job, const EmbeddingOptions *options, int max_length)
 static void
 want_rows(AlbertForward *forward, uint32 pooling, int prompt_tokens)
 {
-	bool		first = (pooling & (ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) != 0;
-	bool		only_first = (pooling & ~(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)) == 0;
+	bool		only_first = (pooling & ~FIRST_TOKEN) == 0;
 
-	if (only_first)
-		AlbertForwardFirstRows(forward);
-	else if (!first)
-		AlbertForwardOwnRows(forward);
-	for (int s = 0; s < forward->nsequences && prompt_tokens > 0; s++)
+	for (int s = 0; s < forward->nsequences; s++)
 	{
 		AlbertSequence *sequence = &forward->sequences[s];
-		int			end = only_first ? prompt_tokens + 1 : first ? sequence->tokens.n : sequence->own_to;
-		int32_t    *wanted;
+		int			first = sequence->window == 0 ? prompt_tokens : 0;
 
-		if (sequence->window > 0)
-			continue;
-		if (sequence->own_to <= prompt_tokens)
+		if (sequence->own_to <= first)
 			ereport(ERROR,
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("the prompt's %d tokens leave none of the text to be pooled", prompt_tokens)));
-		sequence->own_from = prompt_tokens;
-		sequence->nwanted = end - prompt_tokens;
-		sequence->wanted = wanted = AlbertJobAlloc(forward->job, sequence->nwanted, sizeof(int32_t));
-		for (int i = 0; i < sequence->nwanted; i++)
-			wanted[i] = prompt_tokens + i;
+		sequence->own_from = Max(sequence->own_from, first);
+		if (only_first)
+			AlbertForwardWant(forward, sequence, first, first, first + 1);
+		else
+			AlbertForwardWant(forward, sequence, (pooling & FIRST_TOKEN) != 0 ? first : sequence->own_from,
+							  sequence->own_from, sequence->own_to);
 	}
 }
 
@@ -314,13 +347,15 @@ AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 		.max_length = job->binding->model.pooling != 0 ? job->binding->model.max_seq_length : 0
 	};
 	int			prompt_tokens = excluded_tokens(job, options, forward_options.max_length);
+	int			parts = __builtin_popcount(options->pooling);
+	PoolState	state = {.sums = AlbertJobAlloc(job, (size_t) parts * job->binding->model.config->hidden_size, sizeof(double))};
 	AlbertForward forward;
 
 	if (options->prompt.data != NULL)
 		AlbertPrependPrompt(job, &options->prompt, items, n);
 	AlbertForwardTokenize(&forward, job, items, n, &forward_options);
 	want_rows(&forward, options->pooling, prompt_tokens);
-	forward.state = &prompt_tokens;
+	forward.state = &state;
 	forward.consume = consume_pool;
 	AlbertForwardRun(&forward);
 	for (int i = 0; i < n; i++)

@@ -19,6 +19,8 @@ my $models = make_models(
 	sentence => SMALL . ',dense=12,seed=4',
 	sentence_f32 => SMALL . ',dense=40,seed=5,dtype=F32',
 	unpooled_prompt => SMALL . ',dense=12,seed=4',
+	windows => SMALL . ',dense=12,seed=4,max_position_embeddings=24',
+	first_and_mean => SMALL . ',dense=12,seed=4,max_position_embeddings=24',
 	score => SMALL . ',head=score,seed=3',
 	plain => SMALL . ',seed=7',
 	padded => SMALL . ',seed=7',
@@ -37,6 +39,9 @@ sub change_json
 }
 
 change_json('unpooled_prompt/1_Pooling/config.json', include_prompt => JSON::PP::false);
+change_json('windows/config_sentence_transformers.json', prompts => {}, default_prompt_name => undef);
+change_json('first_and_mean/config_sentence_transformers.json', prompts => {}, default_prompt_name => undef);
+change_json('first_and_mean/1_Pooling/config.json', pooling_mode_cls_token => JSON::PP::true, pooling_mode_max_tokens => JSON::PP::false);
 # a token for padding behind the model's embeddings
 my $vocab_size = decode_json(slurp_file("$models/padded/config.json"))->{vocab_size};
 change_json('padded/added_tokens.json', '[PAD]' => $vocab_size);
@@ -187,6 +192,27 @@ for my $text ('the capital of france', '', 'city ' x 100)
 
 	cmp_ok(abs(1 - sqrt sum map { $_**2 } @$whole), '<', 1e-6, 'windows: a vector');
 	cmp_ok(max(map { abs($whole->[$_] - $plain->[$_]) } 0 .. $#$whole), '>', 1e-4, 'windows: not that of all tokens');
+}
+
+# ---- windows: pooled as one text of all tokens, then the Dense module, once ----
+{
+	my $text = join ' ', ('the capital of france', 'one city and another city') x 9;
+	my @rows = numbers(answer("embedding FROM albert_token_embeddings('$text', 'windows', overflow => 'window')"));
+	my ($got) = numbers(answer("albert_embedding('$text', 'windows', overflow => 'window')"));
+
+	cmp_ok(scalar(@rows), '>', 40, 'several windows');
+	is(scalar(@rows), answer("albert_token_count('$text', 'windows')"), 'of every token one row');
+	close_to('maximum and mean in windows', $got, sentence_vector('windows', @rows), 1e-6);
+
+	# beside the first token's vector, which every window has, tokens that two windows share count once all the same
+	my $dense = tensors("$models/first_and_mean/2_Dense/model.safetensors");
+	my ($first) = numbers(answer("albert_embedding('$text', 'first_and_mean', pooling => 'cls', overflow => 'window')"));
+	my ($mean) = numbers(answer("albert_embedding('$text', 'first_and_mean', pooling => 'mean', overflow => 'window')"));
+	my @vector = map { tanh($_) } @{ linear($dense, 'linear', [ @$first, @$mean ]) };
+	my $length = sqrt sum map { $_ * $_ } @vector;
+
+	($got) = numbers(answer("albert_embedding('$text', 'first_and_mean', overflow => 'window')"));
+	close_to('first token and mean in windows', $got, [ map { $_ / $length } @vector ], 1e-6);
 }
 
 # ---- a token without an embedding ----

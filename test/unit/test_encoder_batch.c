@@ -95,7 +95,7 @@ all_heads(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows *
 	return AlbertHeadMlm(model, hidden, run, mlm, status) &&
 		AlbertHeadQuestionAnswering(model, hidden, run, qa, status) &&
 		AlbertHeadClassifier(model, hidden, run, labels, status) &&
-		AlbertPool(model, batch, hidden, EVERY_POOLING, false, true, run, vector, status);
+		AlbertPool(model, batch, NULL, hidden, EVERY_POOLING, false, true, run, vector, status);
 }
 
 static void
@@ -543,7 +543,7 @@ test_pooling(const AlbertModel *model)
 	hidden.data = malloc((size_t) hidden.n * hidden.ld * sizeof(float));
 	for (int i = 0; i < hidden.n * hidden.ld; i++)
 		hidden.data[i] = synthetic_random(&seed) - 0.5f;
-	ok = AlbertPool(model, &batch, &hidden, EVERY_POOLING, false, false, &run, &out, &status);
+	ok = AlbertPool(model, &batch, NULL, &hidden, EVERY_POOLING, false, false, &run, &out, &status);
 	CHECK(ok && out.n == 2 && out.width == 5 * width, "every pooling: %s", ok ? "" : status.message);
 	for (int t = 0; ok && t < 2; t++)
 	{
@@ -577,23 +577,67 @@ test_pooling(const AlbertModel *model)
 	first.data = hidden.data;
 	first.ld = hidden.ld;
 	first.n = 2;				/* rows 0 and 1: the first rows of these two texts */
-	ok = AlbertPool(model, &batch, &first, ALBERT_POOL_CLS | ALBERT_POOL_POOLER, false, false,
+	ok = AlbertPool(model, &batch, NULL, &first, ALBERT_POOL_CLS | ALBERT_POOL_POOLER, false, false,
 					&run, &pooled, &status);
 	CHECK(ok && pooled.width == 2 * width, "first rows: %s", ok ? "" : status.message);
 	for (int t = 0; ok && t < 2; t++)
 		CHECK(same_rows(row_of(&pooled, t), row_of(&out, t), width) &&
 			  same_rows(row_of(&pooled, t) + width, row_of(&out, t) + 4 * width, width),
 			  "pooling first rows of text %d differs", t);
-	CHECK(!AlbertPool(model, &batch, &first, ALBERT_POOL_MEAN, false, false, &run, &again, &status) &&
+	CHECK(!AlbertPool(model, &batch, NULL, &first, ALBERT_POOL_MEAN, false, false, &run, &again, &status) &&
 		  status.code == ALBERT_INTERNAL, "mean of first rows only");
 
+	/* the second text in two windows of 1 and 3 tokens: as whole, but for its first token, which each window has one of */
+	{
+		int32_t		halves[3] = {1, 2, 5};
+		AlbertBatch windows = {.ntexts = 2,.ntokens = 4,.text_start = halves};
+		AlbertRows	parts;
+		double	   *sums = calloc(5 * width, sizeof(double));
+		float	   *joined = malloc(5 * width * sizeof(float));
+		int64_t		total = 0;
+
+		for (int i = 0; i < 3; i++)
+			halves[i]--;
+		first.data = row_of(&hidden, 1);
+		first.n = 4;
+		ok = AlbertPool(model, &windows, NULL, &first, EVERY_POOLING, false, false, &run, &parts, &status);
+		CHECK(ok, "windows: %s", ok ? "" : status.message);
+		for (int t = 0; ok && t < 2; t++)
+			AlbertPoolAdd(EVERY_POOLING, width, row_of(&parts, t), halves[t + 1] - halves[t], sums, &total);
+		AlbertPoolEnd(EVERY_POOLING, width, sums, total, joined);
+		for (int j = 0; ok && j < 5 * width; j++)
+		{
+			bool		firsts = j < width || j >= 4 * width;
+
+			expected[j % width] = firsts ? (row_of(&parts, 0)[j] + 3.0 * row_of(&parts, 1)[j]) / 4 : row_of(&out, 1)[j];
+			CHECK(fabs(joined[j] - expected[j % width]) < 1e-5 && (total == 4), "windows, value %d of pooling %d: %g, not %g",
+				  j % width, j / width, joined[j], expected[j % width]);
+		}
+		CHECK(memcmp(joined + width, row_of(&out, 1) + width, width * sizeof(float)) == 0, "the maximum over windows");
+		free(sums);
+		free(joined);
+	}
+
+	/* of a text's rows, the first for cls alone */
+	{
+		int32_t		skip[2] = {0, 1};
+		AlbertRows	parts;
+
+		ok = AlbertPool(model, &batch, skip, &hidden, ALBERT_POOL_CLS | ALBERT_POOL_MEAN, false, false, &run, &parts, &status);
+		CHECK(ok && same_rows(row_of(&parts, 1), row_of(&hidden, 1), width), "the first row");
+		for (int j = 0; ok && j < width; j++)
+			expected[j] = ((double) row_of(&hidden, 2)[j] + row_of(&hidden, 3)[j] + row_of(&hidden, 4)[j]) / 3;
+		if (ok)
+			check_vector("mean without the first row", row_of(&parts, 1) + width, expected, width);
+	}
+
 	/* dense: tanh of a linear map; then length 1 */
-	ok = AlbertPool(model, &batch, &hidden, ALBERT_POOL_MEAN, true, true, &run, &dense, &status);
+	ok = AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN, true, true, &run, &dense, &status);
 	CHECK(ok && dense.width == model->dense[0].linear.out, "dense: %s", ok ? "" : status.message);
 	for (int j = 0; ok && j < dense.width; j++)
 		norm += (double) dense.data[j] * dense.data[j];
 	CHECK(fabs(norm - 1) < 1e-6, "normalized length %g", sqrt(norm));
-	if (ok && AlbertPool(model, &batch, &hidden, ALBERT_POOL_MEAN, true, false, &run, &again, &status))
+	if (ok && AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN, true, false, &run, &again, &status))
 	{
 		norm = 0;
 		for (int j = 0; j < again.width; j++)
@@ -606,22 +650,22 @@ test_pooling(const AlbertModel *model)
 							   AlbertArenaAlloc(&arena, model->kernels->linear_scratch(&model->dense[0].linear, 1)));
 		CHECK(same_rows(dense.data, again.data, dense.width), "dense module differs from its linear map");
 	}
-	CHECK(!AlbertPool(model, &batch, &hidden, ALBERT_POOL_MEAN | ALBERT_POOL_CLS, true, false,
+	CHECK(!AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN | ALBERT_POOL_CLS, true, false,
 					  &run, &again, &status) && status.code == ALBERT_UNSUPPORTED,
 		  "two poolings into a dense module of one");
-	CHECK(!AlbertPool(model, &batch, &hidden, 0, false, false, &run, &again, &status) &&
-		  !AlbertPool(model, &batch, &hidden, 1 << 9, false, false, &run, &again, &status),
+	CHECK(!AlbertPool(model, &batch, NULL, &hidden, 0, false, false, &run, &again, &status) &&
+		  !AlbertPool(model, &batch, NULL, &hidden, 1 << 9, false, false, &run, &again, &status),
 		  "unknown pooling accepted");
 
 	/* a vector of length 0 stays 0, as torch's normalize has it */
 	memset(hidden.data, 0, (size_t) hidden.n * hidden.ld * sizeof(float));
-	ok = AlbertPool(model, &batch, &hidden, ALBERT_POOL_MEAN, false, true, &run, &again, &status);
+	ok = AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN, false, true, &run, &again, &status);
 	for (int j = 0; j < width; j++)
 		expected[j] = 0;
 	if (ok)
 		check_vector("of zeros", again.data, expected, width);
 	hidden.data[0] = 1e-14f;	/* below eps: divided by 1e-12 */
-	ok = AlbertPool(model, &batch, &hidden, ALBERT_POOL_MEAN, false, true, &run, &again, &status);
+	ok = AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN, false, true, &run, &again, &status);
 	CHECK(ok && fabs(again.data[0] - 1e-2) < 1e-8, "tiny vector becomes %g", ok ? again.data[0] : NAN);
 	free(hidden.data);
 	AlbertArenaFree(&arena);
@@ -678,7 +722,7 @@ everything(const AlbertModel *model, const AlbertBatch *batch, const AlbertRun *
 	all.wanted = NULL;
 	return AlbertEncode(model, &all, run, &hidden, status) &&
 		all_heads(model, &all, &hidden, run, &out, &out, &out, &out, status) &&
-		AlbertPool(model, &all, &hidden, ALBERT_POOL_MEAN, true, true, run, &out, status);
+		AlbertPool(model, &all, NULL, &hidden, ALBERT_POOL_MEAN, true, true, run, &out, status);
 }
 
 static void
