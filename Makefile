@@ -57,7 +57,7 @@ MODULE_big = albert
 DATA = albert--1.0.sql
 
 sources = $(patsubst $(source)/%,%,$(sort $(wildcard $(1:%=$(source)/%))))
-BELOW_SRCS := $(call sources,$(foreach dir,base kernels encoder tokenizer formats,src/$(dir)/*.c src/$(dir)/*/*.c))
+BELOW_SRCS := $(call sources,$(foreach dir,base kernels training encoder tokenizer formats,src/$(dir)/*.c src/$(dir)/*/*.c))
 ABOVE_SRCS := $(call sources,src/*.c $(foreach dir,store executor functions,src/$(dir)/*.c src/$(dir)/*/*.c))
 OBJS = $(BELOW_SRCS:.c=.o) $(ABOVE_SRCS:.c=.o)
 

@@ -1,0 +1,554 @@
+/*
+ * fit.c
+ *	  The loss of a linear model over vectors, its gradient, and the fit.
+ *
+ * Vectors are taken relative to their mean, which changes the intercepts and
+ * nothing else, since these are not penalised: then coefficients and
+ * intercepts hardly hang together.  Their covariance, with the second
+ * derivative of the loss where all outputs are alike and the penalty, is the
+ * preconditioner: an identity link is done after one step, the others after
+ * some twenty.
+ *
+ * Parameters lie in tiles of ALBERT_LANES outputs: tile, then value of the
+ * vector, then output; after a tile's values come its intercepts.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/doubles.h"
+#include "training/training.h"
+
+#define BLOCK_ROWS		32		/* rows computed together */
+#define MAX_ITERATIONS	1000
+#define JITTER			1e-10	/* of the mean variance, added to it: the factorisation never fails by rounding */
+
+struct AlbertFitter
+{
+	const AlbertTraining *training;
+	const AlbertDoubles *doubles;
+	int			ntiles;
+	int			ld;				/* doubles from one row of a block to the next, intercept included */
+	double	   *mean;			/* width values, then 0 */
+	double	   *covariance;		/* lower triangle; (width, ld) */
+	double		variance;
+	double	   *factor;			/* of the preconditioner for factor_C */
+	double		factor_C;
+	double		curvature;		/* of the loss where all outputs are alike */
+
+	/* scratch of a block */
+	double	   *x;				/* (BLOCK_ROWS, ld), centred, 1 behind the values */
+	double	   *z;				/* (BLOCK_ROWS, ntiles * ALBERT_LANES): outputs, then their errors */
+
+	/* the fit under way */
+	double		C;
+	double		total;			/* of the fit's weights */
+	const int32_t *folds;
+	int32_t		left_out;
+};
+
+static bool
+interrupted(const AlbertTraining *training)
+{
+	return training->interrupt != NULL && *training->interrupt;
+}
+
+/* ---------- the loss of one row ---------- */
+
+static void
+softmax(double *z, int n)
+{
+	double		max = z[0];
+	double		sum = 0;
+
+	for (int i = 1; i < n; i++)
+		max = z[i] > max ? z[i] : max;
+	for (int i = 0; i < n; i++)
+		sum += z[i] = exp(z[i] - max);
+	for (int i = 0; i < n; i++)
+		z[i] /= sum;
+}
+
+static double
+sigmoid(double z)
+{
+	return z >= 0 ? 1 / (1 + exp(-z)) : exp(z) / (1 + exp(z));
+}
+
+/* log(1 + exp(z)) */
+static double
+softplus(double z)
+{
+	return z > 0 ? z + log1p(exp(-z)) : log1p(exp(z));
+}
+
+/* The loss of a row's outputs z, in whose place their errors, the loss's derivatives, are put. */
+static double
+row_loss(const AlbertTraining *training, int row, double *z)
+{
+	int			n = training->noutputs;
+	const float *targets = training->targets + (training->targets == NULL ? 0 : (size_t) row * n);
+	double		loss = 0;
+
+	if (training->link == ALBERT_LINK_SOFTMAX)
+	{
+		int			right = training->classes[row];
+		double		max = z[0];
+		double		own = z[right];
+		double		sum = 0;
+
+		for (int i = 1; i < n; i++)
+			max = z[i] > max ? z[i] : max;
+		for (int i = 0; i < n; i++)
+			sum += z[i] = exp(z[i] - max);
+		for (int i = 0; i < n; i++)
+			z[i] /= sum;
+		z[right] -= 1;
+		return log(sum) + max - own;
+	}
+	for (int i = 0; i < n; i++)
+	{
+		double		error = z[i] - targets[i];
+
+		if (training->link == ALBERT_LINK_IDENTITY)
+		{
+			loss += 0.5 * error * error;
+			z[i] = error;
+			continue;
+		}
+		loss += softplus(z[i]) - targets[i] * z[i];
+		z[i] = sigmoid(z[i]) - targets[i];
+	}
+	return loss;
+}
+
+/* ---------- the loss of all, and its gradient ---------- */
+
+/* A row's vector relative to the mean, and the 1 that the intercepts are for. */
+static void
+centre(const AlbertFitter *fitter, int row, double *x)
+{
+	const AlbertTraining *training = fitter->training;
+	const float *vector = training->vectors + (size_t) training->vector[row] * training->width;
+
+	for (int j = 0; j < training->width; j++)
+		x[j] = vector[j] - fitter->mean[j];
+	x[training->width] = 1;
+}
+
+static bool
+takes_part(const AlbertFitter *fitter, int row)
+{
+	return fitter->training->weights[row] > 0 &&
+		(fitter->folds == NULL || fitter->folds[row] != fitter->left_out);
+}
+
+/* The next rows that take part, from *next on, centred in x. */
+static int
+next_block(const AlbertFitter *fitter, int *next, int *rows)
+{
+	int			n = 0;
+
+	for (; *next < fitter->training->nrows && n < BLOCK_ROWS; (*next)++)
+	{
+		if (!takes_part(fitter, *next))
+			continue;
+		centre(fitter, *next, fitter->x + (size_t) n * fitter->ld);
+		rows[n++] = *next;
+	}
+	return n;
+}
+
+/* Half the squares of the coefficients over C, and its gradient. */
+static double
+penalty(const AlbertFitter *fitter, const double *w, double *gradient)
+{
+	size_t		tile = (size_t) (fitter->training->width + 1) * ALBERT_LANES;
+	size_t		penalised = (size_t) fitter->training->width * ALBERT_LANES;
+	double		factor = 1 / (fitter->C * fitter->total);
+	double		sum = 0;
+
+	for (int t = 0; t < fitter->ntiles; t++)
+	{
+		for (size_t i = 0; i < penalised; i++)
+		{
+			sum += w[t * tile + i] * w[t * tile + i];
+			gradient[t * tile + i] = factor * w[t * tile + i];
+		}
+		memset(gradient + t * tile + penalised, 0, ALBERT_LANES * sizeof(double));
+	}
+	return 0.5 * factor * sum;
+}
+
+/* Everything is divided by the sum of the weights. */
+static bool
+evaluate(void *context, const double *w, double *value, double *gradient)
+{
+	AlbertFitter *fitter = context;
+	const AlbertTraining *training = fitter->training;
+	int			width = training->width + 1;
+	int			ldz = fitter->ntiles * ALBERT_LANES;
+	double		loss = 0;
+	int			rows[BLOCK_ROWS];
+	int			next = 0;
+	int			n;
+
+	*value = penalty(fitter, w, gradient);
+	while ((n = next_block(fitter, &next, rows)) > 0)
+	{
+		if (interrupted(training))
+			return false;
+		for (int t = 0; t < fitter->ntiles; t++)
+			fitter->doubles->product(n, width, fitter->x, fitter->ld, w + (size_t) t * width * ALBERT_LANES,
+									 fitter->z + t * ALBERT_LANES, ldz);
+		for (int i = 0; i < n; i++)
+		{
+			double	   *z = fitter->z + (size_t) i * ldz;
+			double		weight = training->weights[rows[i]] / fitter->total;
+
+			loss += weight * row_loss(training, rows[i], z);
+			for (int output = 0; output < training->noutputs; output++)
+				z[output] *= weight;
+			for (int output = training->noutputs; output < ldz; output++)
+				z[output] = 0;
+		}
+		for (int t = 0; t < fitter->ntiles; t++)
+			fitter->doubles->accumulate(n, width, fitter->x, fitter->ld, fitter->z + t * ALBERT_LANES, ldz,
+										gradient + (size_t) t * width * ALBERT_LANES);
+	}
+	*value += loss;
+	return true;
+}
+
+/* ---------- the preconditioner ---------- */
+
+static void
+precondition(void *context, double *v)
+{
+	AlbertFitter *fitter = context;
+	int			width = fitter->training->width;
+
+	for (int t = 0; t < fitter->ntiles; t++)
+	{
+		double	   *tile = v + (size_t) t * (width + 1) * ALBERT_LANES;
+
+		fitter->doubles->solve(width, fitter->factor, fitter->ld, tile);
+		for (int lane = 0; lane < ALBERT_LANES; lane++)
+			tile[(size_t) width * ALBERT_LANES + lane] /= fitter->curvature;
+	}
+}
+
+/* Factor what the second derivatives are where all outputs are alike. */
+static bool
+factorise(AlbertFitter *fitter, double C, AlbertStatus *status)
+{
+	int			width = fitter->training->width;
+	double		diagonal = 1 / (C * fitter->total) + JITTER * (fitter->variance / width + 1e-300);
+
+	if (fitter->factor_C == C)
+		return true;
+	fitter->factor_C = 0;
+	for (int i = 0; i < width; i++)
+	{
+		double	   *row = fitter->factor + (size_t) i * fitter->ld;
+
+		for (int j = 0; j <= i; j++)
+			row[j] = fitter->curvature * fitter->covariance[(size_t) i * fitter->ld + j];
+		row[i] += diagonal;
+	}
+	for (int i = 0; i < width; i++)
+	{
+		if (interrupted(fitter->training))
+			return AlbertFail(status, ALBERT_CANCELLED, "training was cancelled");
+		if (!fitter->doubles->cholesky_row(i, fitter->factor, fitter->ld))
+			return AlbertFail(status, ALBERT_INPUT, "the vectors' covariance cannot be factored");
+	}
+	fitter->factor_C = C;
+	return true;
+}
+
+/* The weighted mean of the rows' vectors; everything must be finite. */
+static bool
+find_mean(AlbertFitter *fitter, AlbertStatus *status)
+{
+	const AlbertTraining *training = fitter->training;
+	double		total = 0;
+
+	for (int row = 0; row < training->nrows; row++)
+	{
+		const float *vector = training->vectors + (size_t) training->vector[row] * training->width;
+		double		weight = training->weights[row];
+
+		if (!(weight >= 0 && weight <= 1e300))
+			return AlbertFail(status, ALBERT_INPUT, "a weight is negative or not finite");
+		total += weight;
+		for (int j = 0; j < training->width; j++)
+			fitter->mean[j] += weight * vector[j];
+	}
+	if (!(total > 0 && total <= 1e300))
+		return AlbertFail(status, ALBERT_INPUT, "the weights of all rows are 0");
+	for (int j = 0; j < training->width; j++)
+	{
+		fitter->mean[j] /= total;
+		if (!isfinite(fitter->mean[j]))
+			return AlbertFail(status, ALBERT_INPUT, "a vector has a value that is not finite");
+	}
+	fitter->total = total;
+	return true;
+}
+
+/* Copy columns of the block's rows, times the rows' weights, into a tile. */
+static void
+take_columns(const AlbertFitter *fitter, int n, const int *rows, int column)
+{
+	const AlbertTraining *training = fitter->training;
+
+	for (int i = 0; i < n; i++)
+	{
+		const double *x = fitter->x + (size_t) i * fitter->ld + column;
+		double		weight = training->weights[rows[i]] / fitter->total;
+
+		for (int lane = 0; lane < ALBERT_LANES; lane++)
+			fitter->z[(size_t) i * ALBERT_LANES + lane] = column + lane < training->width ? weight * x[lane] : 0;
+	}
+}
+
+static bool
+find_covariance(AlbertFitter *fitter, AlbertStatus *status)
+{
+	const AlbertTraining *training = fitter->training;
+	int			width = training->width;
+	int			ntiles = (width + ALBERT_LANES - 1) / ALBERT_LANES;
+	AlbertArenaMark mark = AlbertArenaGetMark(training->arena);
+	size_t		tile = (size_t) width * ALBERT_LANES;
+	double	   *sums = AlbertArenaArray(training->arena, ntiles * tile, sizeof(double));
+	int			rows[BLOCK_ROWS];
+	int			next = 0;
+	int			n;
+
+	if (sums == NULL)
+		return AlbertNoMemory(status);
+	memset(sums, 0, ntiles * tile * sizeof(double));
+	fitter->folds = NULL;
+	while ((n = next_block(fitter, &next, rows)) > 0)
+	{
+		if (interrupted(training))
+			return AlbertFail(status, ALBERT_CANCELLED, "training was cancelled");
+		for (int t = 0; t < ntiles; t++)
+		{
+			/* the triangle: columns up to the tile's last */
+			int			columns = (t + 1) * ALBERT_LANES < width ? (t + 1) * ALBERT_LANES : width;
+
+			take_columns(fitter, n, rows, t * ALBERT_LANES);
+			fitter->doubles->accumulate(n, columns, fitter->x, fitter->ld, fitter->z, ALBERT_LANES,
+										sums + t * tile);
+		}
+	}
+	for (int i = 0; i < width; i++)
+	{
+		for (int j = 0; j <= i; j++)
+			fitter->covariance[(size_t) i * fitter->ld + j] =
+				sums[i / ALBERT_LANES * tile + (size_t) j * ALBERT_LANES + i % ALBERT_LANES];
+		fitter->variance += fitter->covariance[(size_t) i * fitter->ld + i];
+	}
+	AlbertArenaRewind(training->arena, mark);
+	return true;
+}
+
+bool
+AlbertFitterMake(const AlbertTraining *training, AlbertFitter **result, AlbertStatus *status)
+{
+	AlbertArena *arena = training->arena;
+	AlbertFitter *fitter = AlbertArenaAllocZero(arena, sizeof(AlbertFitter));
+	size_t		matrix;
+	int			columns;
+
+	if (fitter == NULL)
+		return AlbertNoMemory(status);
+	fitter->training = training;
+	fitter->doubles = AlbertDoublesFind();
+	fitter->ntiles = (training->noutputs + ALBERT_LANES - 1) / ALBERT_LANES;
+	fitter->ld = (training->width + ALBERT_LANES) / ALBERT_LANES * ALBERT_LANES;
+	columns = fitter->ntiles * ALBERT_LANES;
+	matrix = (size_t) training->width * fitter->ld * sizeof(double);
+	fitter->mean = AlbertArenaAllocZero(arena, fitter->ld * sizeof(double));
+	fitter->covariance = AlbertArenaAlloc(arena, matrix);
+	fitter->factor = AlbertArenaAlloc(arena, matrix);
+	fitter->x = AlbertArenaAllocZero(arena, (size_t) BLOCK_ROWS * fitter->ld * sizeof(double));
+	fitter->z = AlbertArenaArray(arena, (size_t) BLOCK_ROWS * columns, sizeof(double));
+	if (fitter->mean == NULL || fitter->covariance == NULL || fitter->factor == NULL ||
+		fitter->x == NULL || fitter->z == NULL)
+		return AlbertNoMemory(status);
+	fitter->curvature = training->link == ALBERT_LINK_IDENTITY ? 1
+		: training->link == ALBERT_LINK_SIGMOID ? 0.25 : 1.0 / training->noutputs;
+	*result = fitter;
+	return find_mean(fitter, status) && find_covariance(fitter, status);
+}
+
+double
+AlbertFitterVariance(const AlbertFitter *fitter)
+{
+	return fitter->variance;
+}
+
+/* ---------- one fit ---------- */
+
+/* A fit's coefficients and intercepts to the tiles' order and the centred vectors. */
+static void
+to_tiles(const AlbertFitter *fitter, const AlbertFit *fit, double *w)
+{
+	int			width = fitter->training->width;
+
+	for (int output = 0; output < fitter->training->noutputs; output++)
+	{
+		double	   *tile = w + (size_t) output / ALBERT_LANES * (width + 1) * ALBERT_LANES + output % ALBERT_LANES;
+		const double *from = fit->coefficients + (size_t) output * width;
+		double		intercept = fit->intercepts[output];
+
+		for (int j = 0; j < width; j++)
+		{
+			tile[(size_t) j * ALBERT_LANES] = from[j];
+			intercept += from[j] * fitter->mean[j];
+		}
+		tile[(size_t) width * ALBERT_LANES] = intercept;
+	}
+}
+
+static void
+from_tiles(const AlbertFitter *fitter, const double *w, AlbertFit *fit)
+{
+	int			width = fitter->training->width;
+
+	for (int output = 0; output < fitter->training->noutputs; output++)
+	{
+		const double *tile = w + (size_t) output / ALBERT_LANES * (width + 1) * ALBERT_LANES + output % ALBERT_LANES;
+		double	   *to = fit->coefficients + (size_t) output * width;
+		double		intercept = tile[(size_t) width * ALBERT_LANES];
+
+		for (int j = 0; j < width; j++)
+		{
+			to[j] = tile[(size_t) j * ALBERT_LANES];
+			intercept -= to[j] * fitter->mean[j];
+		}
+		fit->intercepts[output] = intercept;
+	}
+}
+
+static bool
+make_fit(const AlbertFitter *fitter, AlbertFit *fit, AlbertStatus *status)
+{
+	const AlbertTraining *training = fitter->training;
+	size_t		n = (size_t) training->noutputs * training->width;
+
+	if (fit->coefficients != NULL)
+		return true;
+	fit->coefficients = AlbertArenaArray(training->arena, n, sizeof(double));
+	fit->intercepts = AlbertArenaArray(training->arena, training->noutputs, sizeof(double));
+	if (fit->coefficients == NULL || fit->intercepts == NULL)
+		return AlbertNoMemory(status);
+	memset(fit->coefficients, 0, n * sizeof(double));
+	memset(fit->intercepts, 0, training->noutputs * sizeof(double));
+	return true;
+}
+
+/* The greatest element of the gradient without any coefficients: what tolerances are shares of. */
+static bool
+first_gradient(AlbertFitter *fitter, const double *zero, double *gradient, size_t n, double *most)
+{
+	double		value;
+
+	*most = 0;
+	if (!evaluate(fitter, zero, &value, gradient))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		*most = fmax(*most, fabs(gradient[i]));
+	return true;
+}
+
+bool
+AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t left_out,
+				double tolerance, AlbertFit *fit, AlbertStatus *status)
+{
+	const AlbertTraining *training = fitter->training;
+	AlbertObjective objective = {
+		.n = (size_t) fitter->ntiles * (training->width + 1) * ALBERT_LANES,
+		.context = fitter,
+		.evaluate = evaluate,
+		.precondition = precondition
+	};
+	AlbertArenaMark mark;
+	double	   *w;
+	double	   *gradient;
+	double		most;
+
+	if (!make_fit(fitter, fit, status))
+		return false;
+	mark = AlbertArenaGetMark(training->arena);
+	w = AlbertArenaAllocZero(training->arena, objective.n * sizeof(double));
+	gradient = AlbertArenaArray(training->arena, objective.n, sizeof(double));
+	if (w == NULL || gradient == NULL)
+		return AlbertNoMemory(status);
+	fitter->C = C;
+	fitter->folds = folds;
+	fitter->left_out = left_out;
+	fitter->total = 0;
+	for (int row = 0; row < training->nrows; row++)
+		fitter->total += takes_part(fitter, row) ? training->weights[row] : 0;
+	if (!(fitter->total > 0))
+		return AlbertFail(status, ALBERT_INPUT, "the weights of all rows are 0");
+	if (!factorise(fitter, C, status))
+		return false;
+	if (!first_gradient(fitter, w, gradient, objective.n, &most))
+		return AlbertFail(status, ALBERT_CANCELLED, "training was cancelled");
+	to_tiles(fitter, fit, w);
+	if (!AlbertMinimise(&objective, w, tolerance * most, MAX_ITERATIONS, training->arena,
+						&fit->iterations, &fit->converged, status))
+		return false;
+	from_tiles(fitter, w, fit);
+	AlbertArenaRewind(training->arena, mark);
+	return true;
+}
+
+/* ---------- what a fit says ---------- */
+
+void
+AlbertFitPredict(const AlbertTraining *training, const AlbertFit *fit, int row, double *outputs)
+{
+	const float *vector = training->vectors + (size_t) training->vector[row] * training->width;
+
+	for (int output = 0; output < training->noutputs; output++)
+	{
+		const double *coefficients = fit->coefficients + (size_t) output * training->width;
+		double		sum = fit->intercepts[output];
+
+		for (int j = 0; j < training->width; j++)
+			sum += coefficients[j] * vector[j];
+		outputs[output] = training->link == ALBERT_LINK_SIGMOID ? sigmoid(sum) : sum;
+	}
+	if (training->link == ALBERT_LINK_SOFTMAX)
+		softmax(outputs, training->noutputs);
+}
+
+/* As scikit-learn's log_loss: a probability is at least the least that its type can tell from 0. */
+static double
+log_loss(double probability)
+{
+	return -log(fmin(fmax(probability, 2.220446049250313e-16), 1));
+}
+
+double
+AlbertRowLoss(const AlbertTraining *training, int row, const double *outputs)
+{
+	int			n = training->noutputs;
+	double		loss = 0;
+
+	if (training->link == ALBERT_LINK_SOFTMAX)
+		return log_loss(outputs[training->classes[row]]);
+	for (int i = 0; i < n; i++)
+	{
+		double		target = training->targets[(size_t) row * n + i];
+
+		loss += training->link == ALBERT_LINK_IDENTITY ? (outputs[i] - target) * (outputs[i] - target)
+			: log_loss(target != 0 ? outputs[i] : 1 - outputs[i]);
+	}
+	return loss / n;
+}

@@ -1,0 +1,149 @@
+/*
+ * training.h
+ *	  Linear models over vectors: multinomial logistic regression, one
+ *	  logistic regression a label, ridge regression.
+ *
+ * All three minimise
+ *
+ *		C sum_i weight_i loss_i + 1/2 sum of squared coefficients
+ *
+ * with intercepts that are not penalised: scikit-learn's LogisticRegression of
+ * the same C, and its Ridge of alpha = 1 / C.  Sums run over the rows in the
+ * order that is given, in double precision and without regard to the
+ * processor, so the same rows in the same order give the same bits; whoever
+ * wants them whatever the order sorts the rows first.
+ *
+ * Memory comes from the arena in AlbertTraining, which the caller rewinds; the
+ * interrupt flag is polled often.
+ */
+#ifndef ALBERT_TRAINING_H
+#define ALBERT_TRAINING_H
+
+#include <signal.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+
+typedef enum AlbertLink
+{
+	ALBERT_LINK_SOFTMAX,		/* one of the outputs is right */
+	ALBERT_LINK_SIGMOID,		/* each output is right or wrong by itself: targets are 0 or 1 */
+	ALBERT_LINK_IDENTITY		/* outputs are numbers */
+} AlbertLink;
+
+typedef struct AlbertTraining
+{
+	AlbertLink	link;
+	int			nvectors;
+	int			width;
+	const float *vectors;		/* (nvectors, width) */
+	int			nrows;
+	const int32_t *vector;		/* nrows: which vector a row has */
+	const int32_t *classes;		/* nrows: the output that is right, for ALBERT_LINK_SOFTMAX */
+	const float *targets;		/* (nrows, noutputs), for the other links */
+	const double *weights;		/* nrows, not negative, not all 0 */
+	int			noutputs;
+	AlbertArena *arena;
+	const volatile sig_atomic_t *interrupt; /* may be NULL */
+} AlbertTraining;
+
+typedef struct AlbertFit
+{
+	double	   *coefficients;	/* (noutputs, width) */
+	double	   *intercepts;		/* noutputs */
+	int			iterations;
+	bool		converged;
+} AlbertFit;
+
+/* What rows share between fits: opaque. */
+typedef struct AlbertFitter AlbertFitter;
+
+/*
+ * Prepare for fits.  Fails with ALBERT_CANCELLED, ALBERT_NO_MEMORY, or
+ * ALBERT_INPUT for a value that is not finite or weights that are all 0.
+ */
+extern bool AlbertFitterMake(const AlbertTraining *training, AlbertFitter **fitter, AlbertStatus *status);
+
+/* How far a vector's values are from their means: the sum of their variances. */
+extern double AlbertFitterVariance(const AlbertFitter *fitter);
+
+/*
+ * Fit the rows, in this order, whose fold is not left_out (folds NULL: all).
+ * *fit, unless it has no coefficients yet, is where to begin; the nearer, the
+ * sooner it ends.  tolerance is of the gradient, as a share of what it is
+ * without any coefficients.
+ */
+extern bool AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t left_out,
+							double tolerance, AlbertFit *fit, AlbertStatus *status);
+
+/* What a fit says of the row's vector: probabilities or numbers, noutputs of them. */
+extern void AlbertFitPredict(const AlbertTraining *training, const AlbertFit *fit, int row, double *outputs);
+
+/* The loss of a row whose outputs were predicted: minus the logarithm of what was right, or the squared error. */
+extern double AlbertRowLoss(const AlbertTraining *training, int row, const double *outputs);
+
+/*
+ * A fold from 0 to nfolds - 1 for each row: rows of a vector in one fold, the
+ * vectors of a stratum (by its rows' first stratum) spread evenly, in their
+ * order.
+ */
+extern bool AlbertFoldsMake(int nrows, const int32_t *vector, int nvectors, const int32_t *strata, int nstrata,
+							int nfolds, AlbertArena *arena, int32_t **folds, AlbertStatus *status);
+
+/* What cross-validation found. */
+typedef struct AlbertValidation
+{
+	double		C;				/* of the least loss */
+	double		loss;			/* mean of the rows' losses, by weight */
+	double	   *outputs;		/* (nrows, noutputs): each row's by the fit that left out its fold */
+	int			tried;			/* how many C */
+} AlbertValidation;
+
+/*
+ * Fit with each fold left out.  Cs ascend; the first after which the loss has
+ * grown again is the last that is tried.  folds may be -1 for rows that are
+ * in every fit and not predicted (their outputs are NaN).
+ */
+extern bool AlbertCrossValidate(AlbertFitter *fitter, const AlbertTraining *training, const int32_t *folds, int nfolds,
+								const double *Cs, int nCs, AlbertValidation *best, AlbertStatus *status);
+
+/* ---------- lbfgs.c ---------- */
+
+typedef struct AlbertObjective
+{
+	size_t		n;				/* parameters */
+	void	   *context;
+	/* value and gradient at x; false: interrupted */
+	bool		(*evaluate) (void *context, const double *x, double *value, double *gradient);
+	/* v times something near the inverse of the second derivatives, in place */
+	void		(*precondition) (void *context, double *v);
+} AlbertObjective;
+
+/*
+ * Minimise a convex function from x, by the limited-memory method of Broyden,
+ * Fletcher, Goldfarb and Shanno, until no element of the gradient is greater
+ * than the tolerance or the value can no longer be lowered.
+ */
+extern bool AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, int max_iterations,
+						   AlbertArena *arena, int *iterations, bool *converged, AlbertStatus *status);
+
+/* ---------- metrics.c ---------- */
+
+/* Bounds of a share of n that was found, with 95% confidence: Wilson's. */
+extern void AlbertShareInterval(double share, double n, double *low, double *high);
+
+typedef struct AlbertClassMetrics
+{
+	double		precision;		/* NaN: nothing was predicted to be of the class */
+	double		recall;			/* NaN: the class has no rows */
+	double		f1;				/* 0 where either is missing or 0 */
+	int64_t		rows;			/* of the class */
+	int64_t		predicted;		/* to be of the class */
+	int64_t		right;			/* both */
+} AlbertClassMetrics;
+
+/* From counts (true class, predicted class). */
+extern void AlbertClassMetricsOf(const int64_t *confusion, int nclasses, AlbertClassMetrics *metrics);
+
+#endif							/* ALBERT_TRAINING_H */

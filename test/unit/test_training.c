@@ -1,0 +1,339 @@
+/*
+ * test_training.c
+ *	  Linear models: fits beside scikit-learn's, the same bits whatever the
+ *	  processor's vectors, folds, metrics, interrupts and memory.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/doubles.h"
+#include "training/training.h"
+#include "unit.h"
+
+typedef struct Expected
+{
+	const char *name;
+	int			link;
+	int			nrows;
+	int			width;
+	int			noutputs;
+	double		C;
+	int			balanced;
+	int			seed;
+	double		coefficients[64];
+	double		intercepts[8];
+	double		scores[16];		/* of the first three rows */
+} Expected;
+
+#include "training_expected.h"
+
+#define NEXPECTED	((int) (sizeof(expected) / sizeof(expected[0])))
+
+static uint64_t state;
+
+static float
+next_number(void)
+{
+	state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return (float) ((double) (state >> 40) / (1 << 23) - 1);
+}
+
+static int
+best(const double *z, int n)
+{
+	int			at = 0;
+
+	for (int i = 1; i < n; i++)
+		at = z[i] > z[at] ? i : at;
+	return at;
+}
+
+/* The rows that make_training_expected.py makes. */
+static void
+make_rows(AlbertTraining *training, AlbertArena *arena, int link, int n, int width, int k, int seed)
+{
+	double	   *a = AlbertArenaArray(arena, k * width, sizeof(double));
+	float	   *x = AlbertArenaArray(arena, n * width, sizeof(float));
+	float	   *targets = AlbertArenaArray(arena, n * k, sizeof(float));
+	int32_t    *classes = AlbertArenaArray(arena, n, sizeof(int32_t));
+	int32_t    *vector = AlbertArenaArray(arena, n, sizeof(int32_t));
+	double	   *weights = AlbertArenaArray(arena, n, sizeof(double));
+
+	state = seed;
+	for (int i = 0; i < k * width; i++)
+		a[i] = (double) next_number() * 3;
+	for (int row = 0; row < n; row++)
+	{
+		double		z[64];
+
+		for (int j = 0; j < width; j++)
+			x[row * width + j] = next_number() + (j == 0 ? 0.5f : 0);
+		for (int c = 0; c < k; c++)
+		{
+			z[c] = (double) next_number() * 2 - (c == 1);
+			for (int j = 0; j < width; j++)
+				z[c] += a[c * width + j] * x[row * width + j];
+			targets[row * k + c] = link == ALBERT_LINK_SIGMOID ? z[c] > 0 : (float) z[c];
+		}
+		classes[row] = best(z, k);
+		vector[row] = row;
+		weights[row] = 1;
+	}
+	*training = (AlbertTraining) {
+		.link = link, .nvectors = n, .width = width, .vectors = x, .nrows = n, .vector = vector,
+		.classes = classes, .targets = link == ALBERT_LINK_SOFTMAX ? NULL : targets, .weights = weights,
+		.noutputs = k, .arena = arena
+	};
+}
+
+static void
+balance(AlbertTraining *training)
+{
+	double	   *weights = (double *) training->weights;
+
+	for (int row = 0; row < training->nrows; row++)
+	{
+		int			same = 0;
+
+		for (int other = 0; other < training->nrows; other++)
+			same += training->classes[other] == training->classes[row];
+		weights[row] = (double) training->nrows / (training->noutputs * same);
+	}
+}
+
+static double
+difference(const double *a, const double *b, int n)
+{
+	double		most = 0;
+
+	for (int i = 0; i < n; i++)
+		most = fmax(most, isnan(a[i]) ? INFINITY : fabs(a[i] - b[i]));
+	return most;
+}
+
+static void
+test_expected(void)
+{
+	for (int i = 0; i < NEXPECTED; i++)
+	{
+		const Expected *e = &expected[i];
+		AlbertArena arena;
+		AlbertTraining training;
+		AlbertFitter *fitter;
+		AlbertFit	fit = {0};
+		AlbertStatus status;
+		double		scores[16];
+		double		d;
+
+		AlbertArenaInitMalloc(&arena);
+		make_rows(&training, &arena, e->link, e->nrows, e->width, e->noutputs, e->seed);
+		if (e->balanced)
+			balance(&training);
+		CHECK(AlbertFitterMake(&training, &fitter, &status) &&
+			  AlbertFitterFit(fitter, e->C, NULL, 0, 1e-8, &fit, &status), "%s: a fit", e->name);
+		CHECK(fit.converged && fit.iterations < 60, "%s: %d iterations", e->name, fit.iterations);
+		d = difference(fit.coefficients, e->coefficients, e->width * e->noutputs);
+		CHECK(d < 1e-4, "%s: coefficients differ by %g", e->name, d);
+		d = difference(fit.intercepts, e->intercepts, e->noutputs);
+		CHECK(d < 1e-4, "%s: intercepts differ by %g", e->name, d);
+		for (int row = 0; row < 3; row++)
+			AlbertFitPredict(&training, &fit, row, scores + row * e->noutputs);
+		d = difference(scores, e->scores, 3 * e->noutputs);
+		CHECK(d < 1e-4, "%s: scores differ by %g", e->name, d);
+		AlbertArenaFree(&arena);
+	}
+}
+
+/* Every width of vectors computes the same bits. */
+static void
+test_doubles(void)
+{
+	const AlbertDoubles *plain = NULL;
+	AlbertArena arena;
+	enum {ROWS = 31, WIDTH = 45, LD = 48};
+	double	   *x;
+	double	   *w;
+	double	   *results[2];
+	size_t		size = (ROWS + WIDTH) * ALBERT_LANES + LD * LD + LD * ALBERT_LANES;
+	int			n = 0;
+
+	while (AlbertDoublesAt(n) != NULL)
+		plain = AlbertDoublesAt(n++);
+	AlbertArenaInitMalloc(&arena);
+	x = AlbertArenaArray(&arena, ROWS * LD, sizeof(double));
+	w = AlbertArenaArray(&arena, WIDTH * ALBERT_LANES, sizeof(double));
+	state = 9;
+	for (int i = 0; i < ROWS * LD; i++)
+		x[i] = next_number();
+	for (int i = 0; i < WIDTH * ALBERT_LANES; i++)
+		w[i] = next_number();
+	for (int set = 0; set < n; set++)
+	{
+		const AlbertDoubles *doubles = set == 0 ? plain : AlbertDoublesAt(set - 1);
+		double	   *result = results[set > 0] = AlbertArenaAllocZero(&arena, size * sizeof(double));
+		double	   *g = result + ROWS * ALBERT_LANES;
+		double	   *matrix = g + WIDTH * ALBERT_LANES;
+		double	   *v = matrix + LD * LD;
+		double		wrong = 0;
+
+		doubles->product(ROWS, WIDTH, x, LD, w, result, ALBERT_LANES);
+		doubles->accumulate(ROWS, WIDTH, x, LD, result, ALBERT_LANES, g);
+		for (int i = 0; i < LD; i++)
+			for (int j = 0; j < LD; j++)
+				for (int row = 0; row < ROWS; row++)
+					matrix[i * LD + j] += x[row * LD + i] * x[row * LD + j] + (row == 0 && i == j);
+		memcpy(v, g, WIDTH * ALBERT_LANES * sizeof(double));
+		for (int i = 0; i < LD; i++)
+			CHECK(doubles->cholesky_row(i, matrix, LD), "row %d of a positive definite matrix", i);
+		doubles->solve(LD, matrix, LD, v);
+		for (int i = 0; i < WIDTH; i++)
+		{
+			double		sum = 0;
+
+			for (int j = 0; j < LD; j++)
+				for (int row = 0; row < ROWS; row++)
+					sum += (x[row * LD + i] * x[row * LD + j] + (row == 0 && i == j)) * v[j * ALBERT_LANES];
+			wrong = fmax(wrong, fabs(sum - g[i * ALBERT_LANES]));
+		}
+		CHECK(wrong < 1e-8, "set %d: a solution is off by %g", set, wrong);
+		if (set > 0)
+			CHECK(memcmp(results[0], result, size * sizeof(double)) == 0, "set %d gives other bits", set);
+	}
+	x[0] = -1;
+	CHECK(!plain->cholesky_row(0, x, LD), "a matrix that is not positive definite");
+	AlbertArenaFree(&arena);
+}
+
+static void
+test_validation(void)
+{
+	static const double Cs[] = {1e-4, 1e-2, 1, 1e2, 1e4, 1e6, 1e8, 1e10};
+	AlbertArena arena;
+	AlbertTraining training;
+	AlbertFitter *fitter;
+	AlbertValidation found = {0};
+	AlbertStatus status;
+	AlbertFit	fit = {0};
+	int32_t    *folds;
+	int			counts[5][3] = {{0}};
+	int			right = 0;
+	double		outputs[3];
+
+	AlbertArenaInitMalloc(&arena);
+	make_rows(&training, &arena, ALBERT_LINK_SOFTMAX, 310, 6, 3, 3);
+	/* every third row is another one's twin */
+	for (int row = 2; row < training.nrows; row += 3)
+		((int32_t *) training.vector)[row] = row - 1;
+	CHECK(AlbertFoldsMake(training.nrows, training.vector, training.nvectors, training.classes, 3, 5, &arena,
+						  &folds, &status), "folds");
+	for (int row = 0; row < training.nrows; row++)
+	{
+		counts[folds[row]][training.classes[row]]++;
+		CHECK(row % 3 != 2 || folds[row] == folds[row - 1], "row %d and its twin in one fold", row);
+	}
+	for (int fold = 1; fold < 5; fold++)
+		for (int c = 0; c < 3; c++)
+			CHECK(abs(counts[fold][c] - counts[0][c]) <= 12, "class %d: %d rows in fold %d, %d in the first", c,
+				  counts[fold][c], fold, counts[0][c]);
+
+	CHECK(AlbertFitterMake(&training, &fitter, &status) &&
+		  AlbertCrossValidate(fitter, &training, folds, 5, Cs, 8, &found, &status), "validation");
+	CHECK(found.C > 1e-3 && found.C < 1e5 && found.tried < 8, "C %g after %d", found.C, found.tried);
+	for (int row = 0; row < training.nrows; row++)
+		right += best(found.outputs + row * 3, 3) == training.classes[row];
+	CHECK(right > 160 && right < 310, "%d of 310 right", right);
+
+	/* what was said of a row comes from a fit that has not seen it */
+	CHECK(AlbertFitterFit(fitter, found.C, folds, folds[7], 1e-8, &fit, &status), "a fit without a fold");
+	AlbertFitPredict(&training, &fit, 7, outputs);
+	CHECK(difference(outputs, found.outputs + 7 * 3, 3) < 0.02, "a row's outputs by the fit that left it out");
+	AlbertArenaFree(&arena);
+}
+
+/* More values than rows, all vectors the same, classes that a plane separates: fits end all the same. */
+static void
+test_degenerate(void)
+{
+	AlbertArena arena;
+	AlbertTraining training;
+	AlbertFitter *fitter;
+	AlbertStatus status;
+	double		outputs[8];
+
+	for (int which = 0; which < 3; which++)
+	{
+		AlbertFit	fit = {0};
+
+		AlbertArenaInitMalloc(&arena);
+		make_rows(&training, &arena, ALBERT_LINK_SOFTMAX, 24, 100, 3, 6);
+		for (int i = 0; which == 1 && i < 24 * 100; i++)
+			((float *) training.vectors)[i] = 0.25;
+		for (int row = 0; which == 2 && row < 24; row++)
+			((float *) training.vectors)[row * 100] = 1e6f * training.classes[row];
+		CHECK(AlbertFitterMake(&training, &fitter, &status) &&
+			  AlbertFitterFit(fitter, 1e8, NULL, 0, 1e-8, &fit, &status), "case %d", which);
+		AlbertFitPredict(&training, &fit, 0, outputs);
+		CHECK(fabs(outputs[0] + outputs[1] + outputs[2] - 1) < 1e-9, "case %d: probabilities", which);
+		CHECK(which == 1 || best(outputs, 3) == training.classes[0], "case %d: the first row's class", which);
+		AlbertArenaFree(&arena);
+	}
+}
+
+static void
+test_refusals(void)
+{
+	AlbertArena arena;
+	AlbertTraining training;
+	AlbertFitter *fitter;
+	AlbertStatus status;
+	AlbertFit	fit = {0};
+	volatile sig_atomic_t interrupt = 0;
+
+	AlbertArenaInitMalloc(&arena);
+	make_rows(&training, &arena, ALBERT_LINK_SOFTMAX, 100, 6, 3, 3);
+	training.interrupt = &interrupt;
+	CHECK(AlbertFitterMake(&training, &fitter, &status), "a fitter");
+	interrupt = 1;
+	CHECK(!AlbertFitterFit(fitter, 1, NULL, 0, 1e-8, &fit, &status) && status.code == ALBERT_CANCELLED, "cancelled");
+	CHECK(!AlbertFitterMake(&training, &fitter, &status) && status.code == ALBERT_CANCELLED, "cancelled at once");
+	interrupt = 0;
+	((float *) training.vectors)[8] = NAN;
+	CHECK(!AlbertFitterMake(&training, &fitter, &status) && status.code == ALBERT_INPUT, "a value that is no number");
+	((float *) training.vectors)[8] = 0;
+	((double *) training.weights)[8] = -1;
+	CHECK(!AlbertFitterMake(&training, &fitter, &status) && status.code == ALBERT_INPUT, "a negative weight");
+	memset((double *) training.weights, 0, 100 * sizeof(double));
+	CHECK(!AlbertFitterMake(&training, &fitter, &status) && status.code == ALBERT_INPUT, "no weights");
+	AlbertArenaFree(&arena);
+}
+
+static void
+test_metrics(void)
+{
+	static const int64_t confusion[] = {5, 1, 0, 2, 7, 0, 0, 1, 0};
+	AlbertClassMetrics m[3];
+	double		low;
+	double		high;
+
+	AlbertClassMetricsOf(confusion, 3, m);
+	CHECK(m[0].precision == 5.0 / 7 && m[0].recall == 5.0 / 6 && fabs(m[0].f1 - 10.0 / 13) < 1e-15, "first class");
+	CHECK(m[1].rows == 9 && m[1].predicted == 9 && m[1].right == 7, "counts of the second");
+	CHECK(isnan(m[2].precision) && m[2].recall == 0 && m[2].f1 == 0, "a class that is never predicted");
+	/* statsmodels.stats.proportion.proportion_confint(8, 10, method='wilson') */
+	AlbertShareInterval(0.8, 10, &low, &high);
+	CHECK(fabs(low - 0.490162) < 1e-6 && fabs(high - 0.943318) < 1e-6, "interval %g .. %g", low, high);
+	AlbertShareInterval(1, 20, &low, &high);
+	CHECK(fabs(high - 1) < 1e-12 && low > 0.83 && low < 0.84, "interval of all: %g .. %g", low, high);
+}
+
+int
+main(void)
+{
+	test_expected();
+	test_doubles();
+	test_validation();
+	test_degenerate();
+	test_refusals();
+	test_metrics();
+	return unit_report();
+}
