@@ -3,7 +3,7 @@
 #   make             build
 #   make install     install the extension and its default model into the server
 #   make uninstall   remove both
-#   make demo        the quick start, in a temporary cluster
+#   make demo        the quick start, in a temporary cluster; MODEL=minilm shows search by meaning with all-MiniLM-L6-v2
 #   make check       every test, in temporary clusters; TESTS="unit sql/x.sql" runs some
 #   make check-versions  the same for this server and for PostgreSQL 16 and 18 with pgvector; VERSIONS="own 18" are some
 #   make installcheck  the tests of the installed extension, against the running server
@@ -26,7 +26,7 @@ source := $(or $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST)))),.)
 ifneq ($(filter $(SCRIPTED_GOALS),$(MAKECMDGOALS)),)
 
 .PHONY: $(MAKECMDGOALS)
-export PG_CONFIG TESTS
+export PG_CONFIG TESTS MODEL
 
 deps:
 	@sh $(source)/tools/deps.sh test tools
