@@ -38,11 +38,11 @@ AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task)
 	if (!AlbertItemFill(&item, signature, fcinfo->args))
 		PG_RETURN_NULL();
 	AlbertJobStart(&job, signature, fcinfo->args);
+	job.raises = true;
 	AlbertRecallBegin(&recall, &job, signature, fcinfo->args, false);
 	row = AlbertRecallAsk(&recall, &item);
 	AlbertRecallRun(&recall);
 	AlbertRecallResult(&recall, row, &item);
-	AlbertItemsRaise(&item, 1);
 	fcinfo->isnull = item.isnull;
 	return item.result;
 }
@@ -59,8 +59,8 @@ AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task)
 	if (!AlbertItemFill(&item, signature, fcinfo->args))
 		return (Datum) 0;
 	AlbertJobStart(&job, signature, fcinfo->args);
+	job.raises = true;
 	item.rows = (ReturnSetInfo *) fcinfo->resultinfo;
 	AlbertTaskRun(&job, &item, 1);
-	AlbertItemsRaise(&item, 1);
 	return (Datum) 0;
 }

@@ -77,7 +77,7 @@ static bool
 is_finished(FillRun *run, TimestampTz pass_start)
 {
 	int64		pass_ms;
-	FillRest		rest = AlbertFillRestLook(run, false);
+	FillRest	rest = AlbertFillRestLook(run, false);
 
 	if (rest == REST_FREE)
 		return false;
@@ -122,7 +122,7 @@ fill_leaf(FillRun *run, Oid leaf)
 		AlbertFillRestReport(run);
 		run->left_out += hash_get_num_entries(run->left);
 	}
-	else if (run->leaf_name != NULL)
+	else if (run->leaf_name[0] != '\0')
 		ereport(WARNING,
 				(errmsg("table \"%s\" is no longer part of table \"%s\": its other rows are left as they are",
 						run->leaf_name, run->table_name)));
@@ -210,8 +210,6 @@ begin_run(FillRun *run, const AlbertFill *fill)
 	memset(run, 0, sizeof(*run));
 	run->fill = fill;
 	run->context = AllocSetContextCreate(PortalContext, "albert fill", ALLOCSET_DEFAULT_SIZES);
-	run->batch_context = AllocSetContextCreate(run->context, "albert fill batch",
-											   ALLOCSET_DEFAULT_SIZES);
 	AlbertFillLeafRequire(fill->relation, fill);
 	old = MemoryContextSwitchTo(run->context);
 	run->table_name = pstrdup(get_rel_name(fill->relation));
@@ -232,7 +230,7 @@ begin_run(FillRun *run, const AlbertFill *fill)
 void
 AlbertFillRun(const AlbertFill *fill)
 {
-	FillRun	run;
+	FillRun		run;
 
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

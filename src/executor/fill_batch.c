@@ -5,18 +5,17 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
+#include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
 #include "nodes/value.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "executor/fill_internal.h"
+#include "executor/text.h"
 
 #define FETCH_ROWS		16		/* rows fetched and locked at a time */
 
@@ -26,15 +25,11 @@ static void
 take_row(FillRun *run, const RowVersion *version, Datum source, int *tokens)
 {
 	BatchRow   *row = &run->rows[run->nrows];
-	MemoryContext old;
 
 	if (AlbertFillLeftFind(run, version) != NULL)
 		return;
-	memset(row, 0, sizeof(*row));
 	row->version = *version;
-	old = MemoryContextSwitchTo(run->batch_context);
 	row->source = PointerGetDatum(DatumGetTextPCopy(source));
-	MemoryContextSwitchTo(old);
 	row->tokens = AlbertEstimateTokens(VARSIZE_ANY_EXHDR(DatumGetPointer(row->source)));
 	*tokens += row->tokens;
 	run->nrows++;
@@ -183,7 +178,6 @@ option_arguments(FillRun *run, NullableDatum *args)
 static void
 start_task(FillRun *run, AlbertJob *job)
 {
-	MemoryContext old = MemoryContextSwitchTo(run->batch_context);
 	NullableDatum args[ALBERT_MAX_ARGS];
 	int			overflow = option_argument(run->signature, "overflow");
 
@@ -192,7 +186,6 @@ start_task(FillRun *run, AlbertJob *job)
 	AlbertJobStart(job, run->signature, args);
 	if (run->fill->default_model && (overflow < 0 || args[overflow].isnull))
 		job->overflow = albert_overflow;
-	MemoryContextSwitchTo(old);
 }
 
 /* The digest of the model's files; NULL where only its tokenizer is loaded. */
@@ -215,14 +208,11 @@ model_digest(const char *model)
 static void
 require_same_model(FillRun *run, const AlbertBinding *binding)
 {
-	MemoryContext old;
 	const char *digest;
 
 	if (binding->generation == run->generation)
 		return;
-	old = MemoryContextSwitchTo(run->batch_context);
 	digest = model_digest(binding->name);
-	MemoryContextSwitchTo(old);
 	if (run->digest != NULL && digest != NULL && strcmp(digest, run->digest) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -245,58 +235,42 @@ AlbertFillBatchRequire(FillRun *run)
 	require_same_model(run, job.binding);
 }
 
-/* Fill the items of rows [from, to) and run them as one. */
+/* A row's texts; with a status where they are no texts to the tokenizer. */
 static void
-run_rows(FillRun *run, AlbertJob *job, int from, int to)
+fill_item(FillRun *run, const AlbertJob *job, BatchRow *row, NullableDatum *args, AlbertItem *item)
 {
+	AlbertStatus status;
+
+	if (AlbertTextIsConvertible(row->source))
+	{
+		args[run->signature->text].value = row->source;
+		(void) AlbertItemFill(item, run->signature, args);
+		return;
+	}
+	AlbertFail(&status, ALBERT_INPUT, "text has a character that cannot be converted from encoding \"%s\" to \"UTF8\"",
+			   GetDatabaseEncodingName());
+	item->text.data = "";
+	AlbertItemFail(job, item, &status);
+}
+
+/* The results of the batch's rows. */
+static AlbertItem *
+compute_batch(FillRun *run)
+{
+	AlbertItem *items = palloc0(run->nrows * sizeof(AlbertItem));
 	NullableDatum args[ALBERT_MAX_ARGS];
-	AlbertItem *items = palloc0((to - from) * sizeof(AlbertItem));
+	AlbertJob	job;
 
+	start_task(run, &job);
+	require_same_model(run, job.binding);
 	call_arguments(run, (Datum) 0, args);
-	for (int i = from; i < to; i++)
-	{
-		args[run->signature->text].value = run->rows[i].source;
-		(void) AlbertItemFill(&items[i - from], run->signature, args);
-	}
-	AlbertTaskRun(job, items, to - from);
-	AlbertItemsRaise(items, to - from);
-	for (int i = from; i < to; i++)
-		run->rows[i].item = items[i - from];
+	for (int i = 0; i < run->nrows; i++)
+		fill_item(run, &job, &run->rows[i], args, &items[i]);
+	AlbertTaskRun(&job, items, run->nrows);
+	return items;
 }
 
-/* run_rows in a subtransaction; false, with the error in *error, when it raised a row's error. */
-static bool
-try_rows(FillRun *run, AlbertJob *job, int from, int to, ErrorData **error)
-{
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool done = false;
-
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(run->batch_context);
-	PG_TRY();
-	{
-		run_rows(run, job, from, to);
-		ReleaseCurrentSubTransaction();
-		done = true;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(run->batch_context);
-		*error = CopyErrorData();
-		FlushErrorState();
-		/* first, whatever the error: else the session is left in an aborted block */
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(old);
-		CurrentResourceOwner = owner;
-		if (AlbertErrorBlame((*error)->sqlerrcode) != ALBERT_BLAME_ROW)
-			ReThrowError(*error);
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	return done;
-}
+/* ---------- writing ---------- */
 
 /* Set a column of a row.  False when it is NULL then all the same, in the version that *version is now. */
 static bool
@@ -322,67 +296,39 @@ set_column(FillStatement *statement, RowVersion *version, Datum value)
 static bool
 note_reason(FillRun *run, BatchRow *row, const char *reason)
 {
-	MemoryContext old;
-	Datum		text;
-
-	if (run->fill->errors == NULL)
-		return false;
-	old = MemoryContextSwitchTo(run->batch_context);
-	text = CStringGetTextDatum(reason);
-	MemoryContextSwitchTo(old);
-	if (!set_column(&run->note, &row->version, text))
+	if (run->fill->errors == NULL || !set_column(&run->note, &row->version, CStringGetTextDatum(reason)))
 		return false;
 	run->noted++;
 	run->left_out++;
 	return true;
 }
 
+/* A model that cannot do the task is no row's fault, and ends it. */
 static void
-report_row(FillRun *run, BatchRow *row, const ErrorData *error)
+report_row(FillRun *run, BatchRow *row, const AlbertStatus *status)
 {
 	ItemPointerData tid = row->version.tid;
+	char	   *reason;
 
-	row->failed = true;
-	if (note_reason(run, row, error->message))
+	if (status->code != ALBERT_INPUT && status->code != ALBERT_TOO_LONG)
+		AlbertReport(status);
+	reason = AlbertCleanText(status->message);
+	if (note_reason(run, row, reason))
 		return;
 	AlbertLeaveOut(run, &row->version, LEFT_REFUSED);
 	ereport(WARNING,
-			(errcode(error->sqlerrcode),
+			(errcode(AlbertStatusSqlState(status)),
 			 errmsg("row (%u,%u) of table \"%s\" left out: %s",
 					ItemPointerGetBlockNumber(&tid), ItemPointerGetOffsetNumber(&tid),
-					run->leaf_name, error->message)));
+					run->leaf_name, reason)));
 }
 
-/*
- * All rows at once; when that fails, one by one, to find the row at fault.  A
- * model that is not there or cannot do the task is no row's fault, and ends it.
- */
 static void
-compute_batch(FillRun *run)
+update_row(FillRun *run, BatchRow *row, const AlbertItem *item)
 {
-	ErrorData  *error = NULL;
-	AlbertJob	job;
-
-	start_task(run, &job);
-	require_same_model(run, job.binding);
-	if (try_rows(run, &job, 0, run->nrows, &error))
+	if (item->isnull && note_reason(run, row, "the value is NULL"))
 		return;
-	for (int i = 0; i < run->nrows; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (!try_rows(run, &job, i, i + 1, &error))
-			report_row(run, &run->rows[i], error);
-	}
-}
-
-/* ---------- writing ---------- */
-
-static void
-update_row(FillRun *run, BatchRow *row)
-{
-	if (row->item.isnull && note_reason(run, row, "the value is NULL"))
-		return;
-	if (row->item.isnull || !set_column(&run->update, &row->version, row->item.result))
+	if (item->isnull || !set_column(&run->update, &row->version, item->result))
 	{
 		/* it would be found again for ever */
 		AlbertLeaveOut(run, &row->version, LEFT_NULL);
@@ -395,12 +341,16 @@ update_row(FillRun *run, BatchRow *row)
 void
 AlbertFillBatchRun(FillRun *run)
 {
+	AlbertItem *items;
+
 	if (run->nrows == 0)
 		return;
-	compute_batch(run);
+	items = compute_batch(run);
 	for (int i = 0; i < run->nrows; i++)
 	{
-		if (!run->rows[i].failed)
-			update_row(run, &run->rows[i]);
+		if (items[i].status != NULL)
+			report_row(run, &run->rows[i], items[i].status);
+		else
+			update_row(run, &run->rows[i], &items[i]);
 	}
 }

@@ -53,10 +53,8 @@ typedef struct LeftRow
 typedef struct BatchRow
 {
 	RowVersion	version;
-	Datum		source;			/* text, in the batch's context */
+	Datum		source;			/* text */
 	int			tokens;
-	AlbertItem	item;
-	bool		failed;
 } BatchRow;
 
 /* A statement and its plan, which is good as long as the statement is the same. */
@@ -78,15 +76,14 @@ typedef struct FillRun
 {
 	const AlbertFill *fill;
 	const char *table_name;		/* when the call began; for messages */
-	MemoryContext context;		/* lives for the whole run */
-	MemoryContext batch_context;	/* reset with each transaction */
+	MemoryContext context;		/* lives for the whole run; what is current lives as long as a transaction */
 	AlbertProgress progress;
 	TimestampTz last_notice;
 	int64		left_out;		/* rows of the tables that are finished, and those with a reason in the errors column */
 
 	/* the table being walked: the fill's, or one of its partitions */
 	Oid			leaf;
-	const char *leaf_name;		/* when last seen; NULL: not yet */
+	char		leaf_name[NAMEDATALEN]; /* when last seen; "": not yet */
 	Oid			file;			/* its storage: places are places in that */
 	ItemPointerData position;	/* where the walk has come to */
 	HTAB	   *left;			/* of LeftRow */
@@ -96,11 +93,10 @@ typedef struct FillRun
 	int64		noted;
 	FillStatement pending;
 	FillStatement probe;
-	FillStatement look;
 	FillStatement count;
 
-	FillWait		table_wait;		/* for a lock of the leaf */
-	FillWait		row_wait;		/* for its rows */
+	FillWait	table_wait;		/* for a lock of the leaf */
+	FillWait	row_wait;		/* for its rows */
 
 	/* the model as it was loaded first, and which load that was */
 	const char *digest;
@@ -108,13 +104,13 @@ typedef struct FillRun
 
 	/* of this transaction */
 	AlbertSignature *signature;
-	BatchRow   *rows;
+	BatchRow   *rows;			/* room for ALBERT_FILL_ROWS */
 	int			nrows;
 } FillRun;
 
 /* fill_wait.c */
 
-/* Commit, and begin the next transaction. */
+/* Commit, and begin the next transaction; all that was palloc'd in the last one is gone. */
 extern void AlbertFillCommit(FillRun *run);
 
 /*

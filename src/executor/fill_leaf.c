@@ -138,13 +138,34 @@ AlbertFillLeafRequire(Oid table, const AlbertFill *fill)
 
 /* ---------- of each transaction ---------- */
 
-/* What is in a lock's way is waited for, and named. */
-static bool
-lock_table(FillRun *run, Oid table, LOCKMODE mode)
+/*
+ * The lock that an update takes.  An update of a partition also looks at what
+ * it is a partition of; who drops or detaches it locks that first, so we do,
+ * too, from the top down, lest each waits for the other.  The table that
+ * somebody else has locked; invalid when there is none.
+ */
+static Oid
+lock_unless_held(FillRun *run)
 {
-	while (!ConditionalLockRelationOid(table, mode))
+	List	   *ancestors = get_rel_relispartition(run->leaf) ? get_partition_ancestors(run->leaf) : NIL;
+
+	for (int i = list_length(ancestors) - 1; i >= 0; i--)
 	{
-		AlbertTableHolder(table, &run->table_wait.holder);
+		if (!ConditionalLockRelationOid(list_nth_oid(ancestors, i), AccessShareLock))
+			return list_nth_oid(ancestors, i);
+	}
+	return ConditionalLockRelationOid(run->leaf, RowExclusiveLock) ? InvalidOid : run->leaf;
+}
+
+/* Waiting ends the transaction, and so all locks, and what was known of ancestors: each try is a whole one. */
+static bool
+lock_leaf(FillRun *run)
+{
+	Oid			held;
+
+	while (OidIsValid(held = lock_unless_held(run)))
+	{
+		AlbertTableHolder(held, &run->table_wait.holder);
 		if (!AlbertFillWait(run, &run->table_wait, LOCK_WAIT_MS))
 			return false;
 	}
@@ -152,33 +173,12 @@ lock_table(FillRun *run, Oid table, LOCKMODE mode)
 	return true;
 }
 
-/*
- * The lock that an update takes.  An update of a partition also looks at what
- * it is a partition of; who drops or detaches it locks that first, so we do,
- * too, from the top down, lest each waits for the other.
- */
-static bool
-lock_leaf(FillRun *run)
-{
-	List	   *ancestors = get_rel_relispartition(run->leaf) ? get_partition_ancestors(run->leaf) : NIL;
-
-	for (int i = list_length(ancestors) - 1; i >= 0; i--)
-	{
-		if (!lock_table(run, list_nth_oid(ancestors, i), AccessShareLock))
-			return false;
-	}
-	list_free(ancestors);
-	return lock_table(run, run->leaf, RowExclusiveLock);
-}
-
 void
 AlbertFillLeafRequireFunction(FillRun *run)
 {
 	Oid			function = run->fill->function;
-	MemoryContext old = MemoryContextSwitchTo(run->batch_context);
 
 	run->signature = AlbertSignatureOf(function);
-	MemoryContextSwitchTo(old);
 	if (run->signature == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
@@ -250,26 +250,22 @@ static void
 set_statements(FillRun *run)
 {
 	const char *table = AlbertRowTable(run, run->leaf);
-	Oid			places[2] = {TIDOID, XIDOID};
+	Oid			place = TIDOID;
 	const char *is_leaf = psprintf("tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid", run->leaf);
 	const char *to_do = psprintf("%s AND %s", is_leaf, AlbertRowToDo(run->fill));
 
 	set_statement(run, &run->select,
 				  psprintf("SELECT ctid, xmin, %s FROM %s "
 						   "WHERE ctid OPERATOR(pg_catalog.>) $1 AND %s FOR NO KEY UPDATE SKIP LOCKED",
-						   AlbertRowSource(run->fill), table, to_do), 1, places);
+						   AlbertRowSource(run->fill), table, to_do), 1, &place);
 	set_update(run, &run->update, table, is_leaf, run->fill->target, get_func_rettype(run->fill->function));
 	if (run->fill->errors != NULL)
 		set_update(run, &run->note, table, is_leaf, run->fill->errors, TEXTOID);
 	set_statement(run, &run->pending,
 				  psprintf("SELECT ctid, xmin FROM %s WHERE %s", table, to_do), 0, NULL);
 	set_statement(run, &run->probe,
-				  psprintf("SELECT FROM %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s FOR NO KEY UPDATE NOWAIT",
-						   table, to_do), 1, places);
-	set_statement(run, &run->look,
-				  psprintf("SELECT FROM %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND "
-						   "xmin OPERATOR(pg_catalog.=) $2 AND %s",
-						   table, to_do), 2, places);
+				  psprintf("SELECT FROM %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s FOR NO KEY UPDATE SKIP LOCKED",
+						   table, to_do), 1, &place);
 	set_statement(run, &run->count,
 				  psprintf("SELECT pg_catalog.count(*) FROM %s WHERE %s", table, to_do), 0, NULL);
 }
@@ -310,7 +306,7 @@ enter_locked(FillRun *run)
 		AlbertFillLeafRequireFunction(run);
 		require_columns(run->leaf, run->fill);
 		set_statements(run);
-		run->leaf_name = MemoryContextStrdup(run->context, RelationGetRelationName(leaf));
+		strlcpy(run->leaf_name, RelationGetRelationName(leaf), NAMEDATALEN);
 		if (run->left == NULL || run->file != leaf->rd_rel->relfilenode)
 			forget_places(run);
 		run->file = leaf->rd_rel->relfilenode;
@@ -339,7 +335,7 @@ void
 AlbertFillLeafBegin(FillRun *run, Oid leaf)
 {
 	run->leaf = leaf;
-	run->leaf_name = NULL;
+	run->leaf_name[0] = '\0';
 	run->noted = 0;
 	memset(&run->table_wait, 0, sizeof(FillWait));
 	memset(&run->row_wait, 0, sizeof(FillWait));

@@ -6,12 +6,12 @@
 #include "postgres.h"
 
 #include "access/relation.h"
+#include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
+#include "utils/snapmgr.h"
 
 #include "executor/fill_internal.h"
 
@@ -73,60 +73,41 @@ drop_unseen(FillRun *run)
 
 /* ---------- what is left ---------- */
 
-static bool
-finds_row(SPIPlanPtr plan, const RowVersion *version)
-{
-	Datum		values[2] = {PointerGetDatum(&version->tid), TransactionIdGetDatum(version->xmin)};
-
-	if (SPI_execute_plan(plan, values, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "looking at a row failed: %s", SPI_result_code_string(SPI_result));
-	return SPI_processed > 0;
-}
-
-/* Lock the row, without waiting; *held says that others have it. */
-static bool
-lock_row(FillRun *run, const RowVersion *version, bool *held)
-{
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	volatile bool locked = false;
-
-	*held = false;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(run->batch_context);
-	PG_TRY();
-	{
-		locked = finds_row(run->probe.plan, version);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(run->batch_context);
-		error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(old);
-		CurrentResourceOwner = owner;
-		if (error->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE)
-			ReThrowError(error);
-		FreeErrorData(error);
-		*held = true;
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	return locked;
-}
-
-static void
-find_holder(FillRun *run, RowVersion *version)
+/*
+ * Lock the row, without waiting.  A statement that skips locked rows does not
+ * tell those from rows that it may not have.
+ */
+static TM_Result
+lock_row(FillRun *run, RowVersion *version)
 {
 	Relation	leaf = relation_open(run->leaf, NoLock);
+	TupleTableSlot *slot = table_slot_create(leaf, NULL);
+	TM_FailureData failure;
+	TM_Result	result;
 
-	AlbertRowHolder(leaf, &version->tid, &run->row_wait.holder);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	result = table_tuple_lock(leaf, &version->tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
+							  LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure);
+	PopActiveSnapshot();
+	if (result == TM_WouldBlock)
+		AlbertRowHolder(leaf, &version->tid, &run->row_wait.holder);
+	ExecDropSingleTupleTableSlot(slot);
 	relation_close(leaf, NoLock);
+	return result;
+}
+
+/* Would the fill take this row, which nobody else has locked? */
+static bool
+is_to_be_had(FillRun *run, const RowVersion *version)
+{
+	Datum		tid = PointerGetDatum(&version->tid);
+	bool		found;
+
+	if (SPI_execute_plan(run->probe.plan, &tid, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "looking at a row failed: %s", SPI_result_code_string(SPI_result));
+	found = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	return found;
 }
 
 /* REST_NONE: the row is left out. */
@@ -134,31 +115,27 @@ static FillRest
 look_at_row(FillRun *run, RowVersion *version, bool give_up)
 {
 	LeftRow    *row = AlbertFillLeftFind(run, version);
-	bool		held;
+	TM_Result	lock;
 
 	if (row != NULL)
 	{
 		row->seen = true;
 		return REST_NONE;
 	}
-	if (lock_row(run, version, &held))
-		return REST_FREE;
-	if (held && !give_up)
-	{
-		find_holder(run, version);
+	lock = lock_row(run, version);
+	if (lock == TM_WouldBlock && !give_up)
 		return REST_HELD;
-	}
-	/* it can be seen still, but not by who would lock it? */
-	if (!held && !finds_row(run->look.plan, version))
+	/* it has been changed since it was seen, or nothing keeps it from being done now? */
+	if (lock != TM_WouldBlock && (lock != TM_Ok || is_to_be_had(run, version)))
 		return REST_FREE;
-	AlbertLeaveOut(run, version, held ? LEFT_HELD : LEFT_HIDDEN);
+	AlbertLeaveOut(run, version, lock == TM_WouldBlock ? LEFT_HELD : LEFT_HIDDEN);
 	return REST_NONE;
 }
 
 FillRest
 AlbertFillRestLook(FillRun *run, bool give_up)
 {
-	FillRest		rest = REST_NONE;
+	FillRest	rest = REST_NONE;
 	Portal		portal;
 	uint64		n;
 

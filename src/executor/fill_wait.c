@@ -26,9 +26,12 @@ AlbertFillCommit(FillRun *run)
 {
 	SPI_commit();
 	SPI_start_transaction();
+	/* its memory lasts as long as the connection, and grows with each statement */
+	SPI_finish();
+	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
 	/* rows that others change are looked at as they are then, whatever the session's default */
 	XactIsoLevel = XACT_READ_COMMITTED;
-	MemoryContextReset(run->batch_context);
 	CHECK_FOR_INTERRUPTS();
 }
 

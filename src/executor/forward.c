@@ -57,15 +57,17 @@ static bool
 check_embeddings(const AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens)
 {
 	int			vocab_size = job->binding->model.config->vocab_size;
+	AlbertStatus status;
 
 	if (job->binding->tokenizer.vocab_size <= vocab_size || job->task->part != ALBERT_PART_WEIGHTS)
 		return true;
 	for (int i = 0; i < tokens->n; i++)
 	{
-		if (tokens->ids[i] >= vocab_size)
-			return AlbertFail(AlbertItemStatus(item), ALBERT_INPUT,
-							  "the text holds the token for padding, which has no embedding in model \"%s\"",
-							  job->binding->name);
+		if (tokens->ids[i] < vocab_size)
+			continue;
+		AlbertFail(&status, ALBERT_INPUT, "the text holds the token for padding, which has no embedding in model \"%s\"",
+				   job->binding->name);
+		return AlbertItemFail(job, item, &status);
 	}
 	return true;
 }
@@ -80,18 +82,15 @@ AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
 	AlbertStatus status;
 
 	CHECK_FOR_INTERRUPTS();
+	if (item->status != NULL)
+		return false;
 	encode.interrupt = run.interrupt;
 	while (!AlbertTokenizerEncode(&job->binding->tokenizer, &item->text,
 								  item->pair.data == NULL ? NULL : &item->pair,
 								  &encode, job->arena, tokens, &status))
 	{
 		if (is_texts_fault(status.code))
-		{
-			if (job->raises)
-				AlbertReport(&status);
-			*AlbertItemStatus(item) = status;
-			return false;
-		}
+			return AlbertItemFail(job, item, &status);
 		AlbertRetry(&run, &status);
 		encode.interrupt = run.interrupt;
 		AlbertArenaRewind(job->arena, mark);

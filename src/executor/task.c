@@ -353,36 +353,14 @@ AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n)
 	AlbertStoreCount(job->binding, &job->counts);
 }
 
-AlbertBlame
-AlbertErrorBlame(int sqlstate)
+bool
+AlbertItemFail(const AlbertJob *job, AlbertItem *item, const AlbertStatus *status)
 {
-	switch (ERRCODE_TO_CATEGORY(sqlstate))
-	{
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
-			return ALBERT_BLAME_ROW;
-		case ERRCODE_FEATURE_NOT_SUPPORTED:
-			return ALBERT_BLAME_MODEL;
-		default:
-			return ALBERT_BLAME_SERVER;
-	}
-}
-
-AlbertStatus *
-AlbertItemStatus(AlbertItem *item)
-{
-	item->status = palloc0(sizeof(AlbertStatus));
-	return item->status;
-}
-
-void
-AlbertItemsRaise(const AlbertItem *items, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (items[i].status != NULL)
-			AlbertReport(items[i].status);
-	}
+	if (job->raises)
+		AlbertReport(status);
+	item->status = palloc(sizeof(AlbertStatus));
+	*item->status = *status;
+	return false;
 }
 
 int

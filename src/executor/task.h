@@ -30,7 +30,7 @@ typedef struct AlbertJob
 	const AlbertTask *task;
 	const AlbertBinding *binding;
 	int			overflow;		/* AlbertOverflow: the setting's for the default model, an option's for a named one */
-	bool		raises;			/* the items are one row's: the first that gets a status raises it at once */
+	bool		raises;			/* the items are one row's: the first that is to get a status raises it instead */
 	AlbertArena *arena;			/* reset when the run ends */
 	AlbertCounts counts;
 	union
@@ -48,7 +48,7 @@ typedef struct AlbertItem
 	ReturnSetInfo *rows;		/* set-returning tasks put their rows here */
 	Datum		result;			/* scalar tasks: in the memory context current at the run */
 	bool		isnull;
-	AlbertStatus *status;		/* NULL, or why this row's texts have no result */
+	AlbertStatus *status;		/* NULL, or why this row's texts have no result; with one before the run they are left alone */
 } AlbertItem;
 
 struct AlbertTask
@@ -134,32 +134,13 @@ extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
 
 /*
  * Compute n rows, in batches of albert.batch_tokens, and count them in
- * albert_stats.  Rows whose texts are at fault have a status then.
+ * albert_stats.  Rows whose texts are at fault have a status then, unless the
+ * job raises it.
  */
 extern void AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n);
 
-/* A status for an item, to be filled in by AlbertFail. */
-extern AlbertStatus *AlbertItemStatus(AlbertItem *item);
-
-/* Raise the first status among n items, if there is one. */
-extern void AlbertItemsRaise(const AlbertItem *items, int n);
-
-/*
- * What an error that AlbertItemFill or AlbertTaskRun has raised is due to, by
- * its SQLSTATE.  Errors of AlbertJobStart are due to the call, whatever their
- * SQLSTATE, and are not to be asked for here.
- */
-typedef enum AlbertBlame
-{
-	/* this row's text, other rows being none the worse: class 22 (data exception), 54 (program limit) */
-	ALBERT_BLAME_ROW,
-	/* the model, so that any row of the job raises it: class 0A (feature not supported) */
-	ALBERT_BLAME_MODEL,
-	/* neither: cancellation, memory, damaged storage, ... */
-	ALBERT_BLAME_SERVER
-} AlbertBlame;
-
-extern AlbertBlame AlbertErrorBlame(int sqlstate);
+/* The item's texts are at fault: keep a copy of the status, or raise it.  Returns false. */
+extern bool AlbertItemFail(const AlbertJob *job, AlbertItem *item, const AlbertStatus *status);
 
 /* The same for a task that is known. */
 extern AlbertSignature *AlbertSignatureFor(Oid function, const AlbertTask *task);

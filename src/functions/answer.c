@@ -428,21 +428,26 @@ window_lengths(const AlbertJob *job, AlbertItem *item, int question, Lengths *le
 	const AnswerOptions *options = (const AnswerOptions *) &job->options;
 	int			max_length = job->binding->tokenizer.max_length;
 	int			capacity;
+	AlbertStatus status;
 
 	lengths->max_seq_len = Min(options->max_seq_len, max_length);
 	lengths->doc_stride = options->doc_stride >= 0 ? options->doc_stride
 		: Min(lengths->max_seq_len / 2, 128);
 	capacity = lengths->max_seq_len - question - 3;
 	if (capacity < 1)
-		return AlbertFail(AlbertItemStatus(item), ALBERT_INPUT,
-						  "question has %d tokens, which leaves no room for the context in %d",
-						  question, lengths->max_seq_len);
+	{
+		AlbertFail(&status, ALBERT_INPUT, "question has %d tokens, which leaves no room for the context in %d",
+				   question, lengths->max_seq_len);
+		return AlbertItemFail(job, item, &status);
+	}
 	if (lengths->doc_stride >= capacity)
 	{
 		if (options->doc_stride >= 0)
-			return AlbertFail(AlbertItemStatus(item), ALBERT_INPUT,
-							  "doc_stride must be less than the %d tokens of context in a window, not %d",
-							  capacity, lengths->doc_stride);
+		{
+			AlbertFail(&status, ALBERT_INPUT, "doc_stride must be less than the %d tokens of context in a window, not %d",
+					   capacity, lengths->doc_stride);
+			return AlbertItemFail(job, item, &status);
+		}
 		lengths->doc_stride = capacity / 2;
 	}
 	return true;

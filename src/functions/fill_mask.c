@@ -81,23 +81,24 @@ require_mask(AlbertForward *forward, const Masks *masks)
 	{
 		const AlbertSequence *sequence = &forward->sequences[s];
 		int			item = sequence->item;
-		AlbertStatus *status;
+		AlbertStatus status;
 
 		if (sequence->window > 0 || masks->first[item] != masks->first[item + 1])
 			continue;
-		status = AlbertItemStatus(&forward->items[item]);
 		if (sequence->tokens.ncut > 0)
 		{
-			AlbertFail(status, ALBERT_INPUT, "text has no mask in its first %d tokens", tokenizer->max_length);
-			AlbertDetail(status, "%d tokens were cut off because the model's length is %d.",
+			AlbertFail(&status, ALBERT_INPUT, "text has no mask in its first %d tokens", tokenizer->max_length);
+			AlbertDetail(&status, "%d tokens were cut off because the model's length is %d.",
 						 sequence->tokens.ncut, tokenizer->max_length);
-			AlbertHint(status, "The whole text is looked at with overflow => 'window' or, for the default model, the setting albert.overflow.");
+			AlbertHint(&status, "The whole text is looked at with overflow => 'window' "
+					   "or, for the default model, the setting albert.overflow.");
 		}
 		else
 		{
-			AlbertFail(status, ALBERT_INPUT, "text has no mask");
-			AlbertHint(status, "Write %s where a word is to be predicted.", tokenizer->mask_token);
+			AlbertFail(&status, ALBERT_INPUT, "text has no mask");
+			AlbertHint(&status, "Write %s where a word is to be predicted.", tokenizer->mask_token);
 		}
+		AlbertItemFail(forward->job, &forward->items[item], &status);
 	}
 }
 

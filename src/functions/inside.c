@@ -18,14 +18,15 @@ ignore_hidden(AlbertForward *forward, const AlbertSequence *sequences, int n,
 {
 }
 
-/* One text's tokens, which returns how many, and the traced run over them. */
+/* One text's tokens, which returns how many, 0 when it has a status, and the traced run over them. */
 static int
 tokenize_one(AlbertJob *job, AlbertItem *item, AlbertForward *forward)
 {
 	AlbertForwardOptions options = {0};
 
 	AlbertForwardTokenize(forward, job, item, 1, &options);
-	AlbertItemsRaise(item, 1);
+	if (item->status != NULL)
+		return 0;
 	forward->nsequences = 1;
 	return forward->sequences[0].tokens.n;
 }
@@ -94,7 +95,8 @@ run_layers(AlbertJob *job, AlbertItem *items, int n)
 
 		moves.distances = AlbertJobAlloc(job, moves.max, sizeof(double));
 		moves.cosines = AlbertJobAlloc(job, moves.max, sizeof(double));
-		tokenize_one(job, &items[i], &forward);
+		if (tokenize_one(job, &items[i], &forward) == 0)
+			continue;
 		run_traced(&forward, &trace);
 		for (int layer = 0; layer < moves.nlayers; layer++)
 		{
@@ -201,6 +203,8 @@ run_attention(AlbertJob *job, AlbertItem *items, int n)
 		int			len;
 
 		len = tokenize_one(job, &items[i], &forward);
+		if (len == 0)
+			continue;
 		map.probs = AlbertJobAlloc(job, (size_t) len * len, sizeof(float));
 		run_traced(&forward, &trace);
 		put_attention(job, &items[i], &forward.sequences[0].tokens, &map);

@@ -180,8 +180,8 @@ embed(const AlbertText *text, const char *model)
 				 errhint("Leave the model out to use the one that albert.model names.")));
 
 	AlbertJobStartTask(&job, &albert_embedding_task, model);
+	job.raises = true;
 	AlbertTaskRun(&job, &item, 1);
-	AlbertItemsRaise(&item, 1);
 	return item.result;
 }
 

@@ -294,11 +294,7 @@ extern void AlbertBindingsInit(void);
 
 /* ---- report.c ---- */
 
-/* The text with what the database's encoding cannot hold replaced; palloc'd. */
-extern char *AlbertCleanText(const char *text);
-
 /* As AlbertReport, for what was wrong with a model's files. */
 extern void AlbertReportLoad(const AlbertStatus *status) pg_attribute_noreturn();
-extern int	AlbertStatusSqlState(const AlbertStatus *status);
 
 #endif							/* ALBERT_STORE_REGISTRY_H */

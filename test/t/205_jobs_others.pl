@@ -257,6 +257,19 @@ $holder->query(q{PREPARE TRANSACTION 'forgotten'});
 like(ends(q{SET lock_timeout = '1s'; } . fill('docs')), qr/ERROR:  could not obtain lock on table "docs"\nDETAIL:  Prepared transaction "forgotten" holds the lock\./, '... or a prepared transaction');
 $node->safe_psql('postgres', q{ROLLBACK PREPARED 'forgotten'});
 
+# ---- memory ----
+
+# A batch leaves nothing behind.  Eight rows have one each: a trigger notes what the session has allocated.
+make_table('docs', 0);
+$node->safe_psql('postgres', q{
+	CREATE TABLE memory (id int, bytes bigint);
+	CREATE FUNCTION note_memory() RETURNS trigger LANGUAGE plpgsql AS
+		'BEGIN INSERT INTO memory SELECT new.id, sum(used_bytes) FROM pg_backend_memory_contexts; RETURN new; END';
+	CREATE TRIGGER memory BEFORE UPDATE ON docs FOR EACH ROW WHEN (new.id % 512 = 0) EXECUTE FUNCTION note_memory();
+	INSERT INTO docs SELECT i, 'x' FROM generate_series(1, 8192) i});
+like(ends(fill('docs')), qr/NOTICE:  8192 rows done, 0 left out/, 'many small batches');
+cmp_ok(value('SELECT max(bytes) - min(bytes) FROM memory WHERE id >= 1024'), '<', 64 * 1024, '... take no more memory than a few');
+
 # ---- rows left out are told by their version, not by their place ----
 
 # Row 5 is refused for its length, and changed while the job is busy with others.
