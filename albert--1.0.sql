@@ -21,7 +21,13 @@ CREATE FUNCTION albert_models(
     OUT sha256 text,
     OUT path text,
     OUT loaded_at timestamptz,
-    OUT error text)
+    OUT error text,
+    OUT origin text,
+    OUT owner text,
+    OUT description jsonb,
+    OUT file_bytes bigint,
+    OUT transactions integer,
+    OUT last_used timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'albert_models'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 10000 ROWS 20;
@@ -82,6 +88,74 @@ AS 'MODULE_PATHNAME', 'albert_stats_reset'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 100;
 COMMENT ON FUNCTION albert_stats_reset() IS 'set the counts of albert_stats to zero';
 REVOKE ALL ON FUNCTION albert_stats_reset() FROM PUBLIC;
+
+-- ---------------------------------------------------------------------
+-- Models as objects of the database: tables in this schema, whose name dumps
+-- put before all others, so that models are restored before what is computed
+-- with them (src/store/object.h, src/functions/objects.c)
+-- ---------------------------------------------------------------------
+CREATE SCHEMA "!albert";
+GRANT USAGE ON SCHEMA "!albert" TO PUBLIC;
+GRANT CREATE ON SCHEMA "!albert" TO @extowner@ WITH GRANT OPTION;
+COMMENT ON SCHEMA "!albert" IS 'models of the database, a table each; CREATE is the right to make models, SELECT to use one';
+
+CREATE FUNCTION albert_import_file(model text, path text, part bytea, "offset" bigint DEFAULT -1)
+RETURNS bigint
+AS 'MODULE_PATHNAME', 'albert_import_file'
+LANGUAGE C VOLATILE STRICT COST 1000;
+COMMENT ON FUNCTION albert_import_file(text, text, bytea, bigint) IS
+'append to a file of a model that is being imported; how many bytes the file has then';
+
+CREATE FUNCTION albert_import_directory(model text, directory text)
+RETURNS integer
+AS 'MODULE_PATHNAME', 'albert_import_directory'
+LANGUAGE C VOLATILE STRICT COST 100000;
+COMMENT ON FUNCTION albert_import_directory(text, text) IS
+'import the files of a directory on the server; how many they are';
+
+CREATE PROCEDURE albert_create_model(model text, directory text DEFAULT NULL, "precision" text DEFAULT NULL)
+LANGUAGE C
+AS 'MODULE_PATHNAME', 'albert_create_model';
+COMMENT ON PROCEDURE albert_create_model(text, text, text) IS
+'make a model of the database of imported files, or of a directory of albert.model_path';
+
+CREATE FUNCTION albert_replace_model(model text, by text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'albert_replace_model'
+LANGUAGE C VOLATILE STRICT COST 100000;
+COMMENT ON FUNCTION albert_replace_model(text, text) IS
+'give a model of the database the files of another, or of an import, which then is no more';
+
+CREATE FUNCTION albert_rename_model(model text, new_name text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'albert_rename_model'
+LANGUAGE C VOLATILE STRICT COST 1000;
+COMMENT ON FUNCTION albert_rename_model(text, text) IS 'rename a model of the database';
+
+CREATE FUNCTION albert_drop_model(model text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'albert_drop_model'
+LANGUAGE C VOLATILE STRICT COST 1000;
+COMMENT ON FUNCTION albert_drop_model(text) IS 'drop a model of the database, or an import';
+
+CREATE FUNCTION albert_export_directory(model text, directory text)
+RETURNS void
+AS 'MODULE_PATHNAME', 'albert_export_directory'
+LANGUAGE C VOLATILE STRICT COST 100000;
+COMMENT ON FUNCTION albert_export_directory(text, text) IS
+'write the files of a model of the database to a new directory on the server';
+
+CREATE FUNCTION albert_grant(model text, role name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'albert_grant'
+LANGUAGE C VOLATILE STRICT COST 1000;
+COMMENT ON FUNCTION albert_grant(text, name) IS 'let a role, or public, use a model of the database';
+
+CREATE FUNCTION albert_revoke(model text, role name)
+RETURNS void
+AS 'MODULE_PATHNAME', 'albert_revoke'
+LANGUAGE C VOLATILE STRICT COST 1000;
+COMMENT ON FUNCTION albert_revoke(text, name) IS 'take back what albert_grant has given';
 
 -- ---------------------------------------------------------------------
 -- The functions over texts.  Each exists for the default model (STABLE) and

@@ -14,6 +14,7 @@
 #include "nodes/plannodes.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
+#include "utils/acl.h"
 #include "utils/guc.h"
 #include "utils/tuplestore.h"
 #include "utils/wait_event.h"
@@ -124,11 +125,20 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 }
 #endif
 
-/* 16: one check of privileges for all kinds of objects. */
+/* 16: one check of privileges, and one of the owner, for all kinds of objects. */
 #if PG_VERSION_NUM >= 160000
 #define AlbertFunctionAclCheck(function, role, mode) object_aclcheck(ProcedureRelationId, function, role, mode)
 #else
 #define AlbertFunctionAclCheck(function, role, mode) pg_proc_aclcheck(function, role, mode)
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#define AlbertClassOwnerCheck(relation, role) object_ownercheck(RelationRelationId, relation, role)
+#define AlbertMayCreateIn(schema, role) \
+	(object_aclcheck(NamespaceRelationId, schema, role, ACL_CREATE) == ACLCHECK_OK)
+#else
+#define AlbertClassOwnerCheck(relation, role) pg_class_ownercheck(relation, role)
+#define AlbertMayCreateIn(schema, role) (pg_namespace_aclcheck(schema, role, ACL_CREATE) == ACLCHECK_OK)
 #endif
 
 /* 17: an extension's waits have names of their own in pg_stat_activity. */

@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -44,7 +45,7 @@ put_text(Datum *value, bool *isnull, const char *text)
 	*value = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
 
-#define MODEL_COLUMNS	14
+#define MODEL_COLUMNS	20
 
 Datum
 albert_models(PG_FUNCTION_ARGS)
@@ -77,6 +78,16 @@ albert_models(PG_FUNCTION_ARGS)
 		values[12] = TimestampTzGetDatum(entry->loaded_at);
 		nulls[12] = entry->loaded_at == 0;
 		put_text(&values[13], &nulls[13], entry->error);
+		values[14] = CStringGetTextDatum(entry->origin);
+		put_text(&values[15], &nulls[15], entry->owner);
+		nulls[16] = entry->description == NULL;
+		if (!nulls[16])
+			values[16] = DirectFunctionCall1(jsonb_in, CStringGetDatum(entry->description));
+		values[17] = Int64GetDatum(entry->file_bytes);
+		nulls[17] = entry->file_bytes < 0;
+		values[18] = Int32GetDatum(entry->users);
+		values[19] = TimestampTzGetDatum(entry->last_used);
+		nulls[19] = entry->last_used == 0;
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

@@ -10,6 +10,7 @@
 
 #include "access/xact.h"
 #include "lib/ilist.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -23,6 +24,7 @@ typedef struct Mapping
 typedef struct Binding
 {
 	AlbertBinding shown;		/* what callers see; comes first */
+	char		name[ALBERT_NAME_LEN];	/* that it was asked for by last */
 	AlbertKey	key;
 	MemoryContext context;		/* of all the binding's memory, this struct too */
 	AlbertArena arena;
@@ -39,7 +41,9 @@ static MemoryContext store_context = NULL;
 
 /* The last answer, and what it was the answer to. */
 static Binding *last_binding = NULL;
-static uint64 last_epoch = 0;
+static uint64 last_settings = 0;
+static uint64 last_objects = 0;
+static Oid	last_user = InvalidOid;
 
 /* The registry's count of changes when the table was last looked through. */
 static uint64 seen_changes = 0;
@@ -151,10 +155,11 @@ end_of_transaction(XactEvent event, void *arg)
  * loader, and must call AlbertSlotLoad.
  */
 static bool
-claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *directory)
+claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
 {
+	const AlbertKey *key = &request->key;
 	AlbertRegistry *registry = AlbertRegistryGet();
-	bool		have_directory = false;
+	bool		have_files = false;
 	static uint32 wait_event = 0;
 
 	for (;;)
@@ -168,7 +173,7 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 		slot = AlbertSlotFind(key);
 		ready = slot != NULL && slot->images[part].ready;
 		loading = !ready && slot != NULL && slot->loader != 0;
-		if (!ready && !loading && have_directory)
+		if (!ready && !loading && have_files)
 		{
 			if (slot == NULL)
 				slot = AlbertSlotNew(key, &put_out);
@@ -196,7 +201,7 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 		ConditionVariableCancelSleep();
 		if (ready)
 			return true;
-		if (have_directory)
+		if (have_files)
 		{
 			if (slot == NULL)
 				ereport(ERROR,
@@ -209,9 +214,8 @@ claim_slot(const AlbertKey *key, AlbertPart part, AlbertClaim *claim, char *dire
 		}
 
 		/* Files are looked at without the lock, and only when nobody has loaded them. */
-		if (!AlbertModelDirectory(key->name, directory))
-			AlbertModelMissing(key->name);
-		have_directory = true;
+		AlbertRequestFiles(request);
+		have_files = true;
 	}
 }
 
@@ -247,7 +251,7 @@ new_binding(const AlbertKey *key, const AlbertClaim *claim)
 	binding->context = context;
 	binding->key = *key;
 	binding->slot = claim->slot;
-	binding->shown.name = MemoryContextStrdup(context, key->name);
+	binding->shown.name = binding->name;
 	binding->shown.generation = claim->generation;
 	AlbertArenaInitContext(&binding->arena, context);
 	return binding;
@@ -342,37 +346,73 @@ serves(const Binding *binding, AlbertPart part)
 	return is_current(binding) && (part == ALBERT_PART_TEXT || binding->shown.has_weights);
 }
 
-static Binding *
-attach(const char *name, AlbertPart part)
+/*
+ * A lock on a model's table, so that a load has not to wait for whoever changes
+ * the table, who may be waiting for the load.  False when it has been changed.
+ */
+static bool
+lock_object(const AlbertRequest *request)
 {
-	const AlbertKernels *kernels;
-	char		directory[ALBERT_PATH_LEN];
-	AlbertKey	key;
-	AlbertClaim claim;
-	Binding    *binding;
+	AlbertRequest now;
 
-	AlbertKeyMake(name, &key, &kernels);
-	if (store_context == NULL)
-		store_context = AllocSetContextCreate(TopMemoryContext, "albert store",
-											  ALLOCSET_SMALL_SIZES);
+	LockRelationOid(request->object.relation, AccessShareLock);
+	AlbertRequestMake(request->name, &now);
+	if (memcmp(&now.key, &request->key, sizeof(AlbertKey)) == 0 &&
+		now.object.relation == request->object.relation)
+		return true;
+	UnlockRelationOid(request->object.relation, AccessShareLock);
+	return false;
+}
+
+static Binding *
+attach_request(AlbertRequest *request, AlbertPart part)
+{
+	Binding    *binding;
+	AlbertClaim claim;
 
 	do
 	{
 		CHECK_FOR_INTERRUPTS();
-		binding = find_binding(&key);
+		binding = find_binding(&request->key);
 		if (binding != NULL && serves(binding, part))
 			return binding;
 
-		if (!claim_slot(&key, part, &claim, directory))
-			AlbertSlotLoad(&claim, part, kernels, directory);
+		if (!claim_slot(request, part, &claim))
+			AlbertSlotLoad(&claim, part, request);
 
 		if (binding != NULL && binding->shown.generation != claim.generation)
 		{
 			forget(binding);
 			binding = NULL;
 		}
-		binding = make_binding(&key, part, &claim, binding);
+		binding = make_binding(&request->key, part, &claim, binding);
 	} while (binding == NULL);
+	return binding;
+}
+
+static Binding *
+attach(const char *name, AlbertPart part)
+{
+	AlbertRequest request;
+	Binding    *binding;
+
+	if (store_context == NULL)
+		store_context = AllocSetContextCreate(TopMemoryContext, "albert store",
+											  ALLOCSET_SMALL_SIZES);
+	for (;;)
+	{
+		AlbertRequestMake(name, &request);
+		binding = find_binding(&request.key);
+		if (binding != NULL && serves(binding, part))
+			break;
+		if (request.is_object && !lock_object(&request))
+			continue;
+		binding = attach_request(&request, part);
+		if (request.is_object)
+			UnlockRelationOid(request.object.relation, AccessShareLock);
+		break;
+	}
+	strcpy(binding->name, request.name);
 	return binding;
 }
 
@@ -383,8 +423,9 @@ AlbertStoreAttach(const char *name, AlbertPart part)
 
 	if (name == NULL || name[0] == '\0')
 		name = albert_model;
-	if (last_binding != NULL && last_epoch == albert_settings_epoch &&
-		strcmp(last_binding->shown.name, name) == 0 && serves(last_binding, part))
+	if (last_binding != NULL && last_settings == albert_settings_epoch &&
+		last_objects == albert_objects_epoch && last_user == GetUserId() &&
+		strcmp(last_binding->name, name) == 0 && serves(last_binding, part))
 	{
 		begin_use(last_binding);
 		return &last_binding->shown;
@@ -393,7 +434,9 @@ AlbertStoreAttach(const char *name, AlbertPart part)
 	binding = attach(name, part);
 	begin_use(binding);
 	last_binding = binding;
-	last_epoch = albert_settings_epoch;
+	last_settings = albert_settings_epoch;
+	last_objects = albert_objects_epoch;
+	last_user = GetUserId();
 	return &binding->shown;
 }
 

@@ -12,7 +12,10 @@
  */
 #include "store/registry.h"
 
+#include "catalog/pg_constraint.h"
+#include "catalog/pg_foreign_data_wrapper.h"
 #include "storage/sinval.h"
+#include "utils/inval.h"
 #include "utils/syscache.h"
 
 /* A hash that no entry of a catalog cache needs to have: their listeners look at which cache it is. */
@@ -41,4 +44,12 @@ AlbertForgetPlans(void)
 	messages[2].rc.relId = InvalidOid;
 
 	SendSharedInvalidMessages(messages, lengthof(messages));
+}
+
+void
+AlbertForgetPlansAtCommit(void)
+{
+	CacheInvalidateCatalog(ForeignDataWrapperRelationId);
+	CacheInvalidateCatalog(ConstraintRelationId);
+	CacheInvalidateRelcacheAll();
 }

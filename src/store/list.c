@@ -2,7 +2,7 @@
  * list.c
  *	  What models there are and what they have done, for the views.
  */
-#include "store/registry.h"
+#include "store/object.h"
 
 #include <sys/stat.h>
 
@@ -38,7 +38,9 @@ new_entry(const char *name, const char *path)
 	AlbertModelEntry *entry = palloc0(sizeof(AlbertModelEntry));
 
 	entry->name = AlbertCleanText(name);
-	if (AlbertMaySeePaths())
+	entry->origin = "directory";
+	entry->file_bytes = -1;
+	if (path[0] != '\0' && AlbertMaySeePaths())
 		entry->path = AlbertCleanText(path);
 	return entry;
 }
@@ -145,16 +147,14 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 	MemoryContextDelete(context);
 }
 
-static AlbertModelEntry *
-entry_of_slot(const AlbertSlot *slot, const char *directory)
+static void
+fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *directory)
 {
 	const AlbertStoredImage *weights = &slot->images[ALBERT_PART_WEIGHTS];
-	AlbertModelEntry *entry = new_entry(slot->key.name,
-										slot->facts.path[0] != '\0' ? slot->facts.path : directory);
 	const AlbertKernels *kernels = AlbertKernelsById(slot->key.kernels);
 	int			i;
 
-	if (slot->facts.path[0] != '\0')
+	if (slot->facts.architecture[0] != '\0')
 		fill_facts(entry, &slot->facts);
 	else if (directory[0] != '\0')
 		fill_from_directory(entry, directory);
@@ -178,7 +178,102 @@ entry_of_slot(const AlbertSlot *slot, const char *directory)
 		if (slot->facts.has_digest)
 			entry->digest = hex(slot->facts.digest, ALBERT_SHA256_LEN);
 	}
+	entry->users = pg_atomic_read_u32((pg_atomic_uint32 *) &slot->users);
+	entry->last_used = pg_atomic_read_u64((pg_atomic_uint64 *) &slot->last_used);
+}
+
+static AlbertModelEntry *
+entry_of_slot(const AlbertSlot *slot, const char *directory)
+{
+	AlbertModelEntry *entry = new_entry(slot->facts.name[0] != '\0' ? slot->facts.name : slot->key.name,
+										slot->facts.path[0] != '\0' ? slot->facts.path : directory);
+
+	fill_from_slot(entry, slot, directory);
 	return entry;
+}
+
+/* ---- models of the database ---- */
+
+/* Its slots are taken off the copy; of several precisions, the one that the model's name stands for. */
+static void
+fill_from_slots(AlbertModelEntry *entry, const AlbertObject *object, AlbertSlot *slots, int nslots)
+{
+	int			precision = object->precision >= 0 ? object->precision : albert_precision;
+
+	for (int i = 0; i < nslots; i++)
+	{
+		if (memcmp(slots[i].key.identity, object->identity, ALBERT_SHA256_LEN) != 0)
+			continue;
+		if (slots[i].key.precision == precision)
+			fill_from_slot(entry, &slots[i], "");
+		slots[i].used = false;
+	}
+}
+
+static void
+fill_from_table(AlbertModelEntry *entry, Oid relation, AlbertSlot *slots, int nslots)
+{
+	char	   *description;
+	List	   *files = AlbertObjectFiles(relation, &description);
+	AlbertObject object;
+	ListCell   *cell;
+
+	entry->origin = "database";
+	entry->file_bytes = 0;
+	foreach(cell, files)
+		entry->file_bytes += ((const AlbertObjectFile *) lfirst(cell))->bytes;
+	entry->state = files == NIL && description == NULL ? "restoring" : "importing";
+	if (description == NULL)
+		return;
+	AlbertObjectParse(entry->name, description, false, &object);
+	entry->state = "available";
+	if (object.directory[0] != '\0')
+		entry->origin = "pinned directory";
+	entry->digest = hex(object.digest, ALBERT_SHA256_LEN);
+	entry->description = AlbertCleanText(description);
+	fill_from_slots(entry, &object, slots, nslots);
+}
+
+/* A name that the user may not use is listed without more, to be taken off again: no directory has it either. */
+static AlbertModelEntry *
+entry_of_table(const char *name, AlbertSlot *slots, int nslots)
+{
+	Oid			relation = AlbertObjectRelation(name);
+	AlbertModelEntry *entry = new_entry(name, "");
+	MemoryContext context = CurrentMemoryContext;
+
+	if (!OidIsValid(relation) || !AlbertObjectIsVisible(relation))
+		return entry;
+	entry->owner = GetUserNameFromId(AlbertObjectOwner(relation), true);
+	PG_TRY();
+	{
+		fill_from_table(entry, relation, slots, nslots);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+			error->sqlerrcode != ERRCODE_DATA_CORRUPTED && error->sqlerrcode != ERRCODE_WRONG_OBJECT_TYPE)
+			PG_RE_THROW();
+		FlushErrorState();
+		fill_broken(entry, error->message);
+	}
+	PG_END_TRY();
+	return entry;
+}
+
+static List *
+list_objects(AlbertSlot *slots, int nslots)
+{
+	List	   *entries = NIL;
+	ListCell   *cell;
+
+	foreach(cell, AlbertObjectNames())
+		entries = lappend(entries, entry_of_table(lfirst(cell), slots, nslots));
+	return entries;
 }
 
 /* ---- the list ---- */
@@ -311,17 +406,23 @@ AlbertStoreList(void)
 	AlbertSlot *slots = palloc(sizeof(AlbertSlot) * ALBERT_NSLOTS);
 	int			nslots = copy_slots(slots);
 	uint64		path_hash = AlbertPathHash();
-	List	   *entries = NIL;
+	List	   *entries = list_objects(slots, nslots);
 	ListCell   *cell;
 	int			i;
 
 	foreach(cell, AlbertModelDirectories())
 		entries = list_directory(entries, lfirst(cell), path_hash, slots, nslots);
 
-	/* Loaded through another database's path, or their directories are gone. */
+	foreach(cell, entries)
+	{
+		if (((AlbertModelEntry *) lfirst(cell))->state == NULL)
+			entries = foreach_delete_current(entries, cell);
+	}
+
+	/* Loaded through another database's path or from its tables, or their directories are gone. */
 	for (i = 0; i < nslots; i++)
 	{
-		if (slots[i].used)
+		if (slots[i].used && (slots[i].key.name[0] != '\0' || AlbertMaySeePaths()))
 			entries = lappend(entries, entry_of_slot(&slots[i], ""));
 	}
 	list_sort(entries, compare_entries);
@@ -367,7 +468,7 @@ AlbertStoreCounts(void)
 
 		LWLockAcquire(&registry->lock, LW_SHARED);
 		used = slot->used;
-		memcpy(name, slot->key.name, sizeof(name));
+		memcpy(name, slot->key.name[0] != '\0' ? slot->key.name : slot->facts.name, sizeof(name));
 		for (j = 0; j < ALBERT_NCOUNTERS; j++)
 			values[j] = pg_atomic_read_u64(&slot->counters[j]);
 		LWLockRelease(&registry->lock);

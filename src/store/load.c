@@ -7,7 +7,7 @@
  * back in the end.  When an error or its own end stops it, load_failed frees
  * what it made and wakes up those who wait, one of whom tries again.
  */
-#include "store/registry.h"
+#include "store/object.h"
 
 #include <sys/stat.h>
 
@@ -28,9 +28,9 @@ typedef struct LoadState
 {
 	AlbertSlot *slot;
 	AlbertPart	part;
+	const AlbertRequest *request;
 	const AlbertKernels *kernels;
 	const char *name;
-	const char *directory;
 	bool		first;			/* the slot has never held anything */
 	bool		tell_directory;
 	uint64		fingerprint;
@@ -121,7 +121,7 @@ publish(LoadState *state, AlbertPart part)
 	LWLockRelease(&registry->lock);
 	ConditionVariableBroadcast(&slot->changed);
 	AlbertUnpin(&old);
-	if (news)
+	if (news && !state->request->is_object)
 		AlbertForgetPlans();
 }
 
@@ -220,12 +220,50 @@ load_part(LoadState *state, AlbertPart part)
 	state->segments[part] = AlbertMemoryCreate(state->name, state->sizes[part]);
 	pause_for_test(part);
 	build(state, part);
-	if (part == ALBERT_PART_WEIGHTS)
+	if (part == ALBERT_PART_WEIGHTS && !state->facts.has_digest)
 	{
 		AlbertDigest(state->source, state->facts.digest);
 		state->facts.has_digest = true;
 	}
 	publish(state, part);
+}
+
+/* The source of a model of the database, and that it is what it should be. */
+static void
+open_object(LoadState *state, AlbertArena *arena)
+{
+	const AlbertRequest *request = state->request;
+	AlbertStatus status;
+	bool		ok;
+
+	if (request->directory[0] != '\0')
+		ok = AlbertSourceOpen(request->directory, arena, &state->source, &status);
+	else
+		ok = AlbertObjectOpen(request->object.relation, state->name, arena, &state->source, &status);
+	if (!ok)
+		AlbertReportLoad(&status);
+	AlbertSourceFacts(state->source, request->directory, &state->facts);
+	AlbertDigest(state->source, state->facts.digest);
+	if (memcmp(state->facts.digest, request->object.digest, ALBERT_SHA256_LEN) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the files of model \"%s\" are not those that it was made of", state->name),
+				 errdetail("Their SHA-256 is another one than that of its description."),
+				 request->directory[0] != '\0' ?
+				 errhint("Put the old files back, or drop the model and make it anew.") : 0));
+	state->facts.has_digest = true;
+	memcpy(&state->fingerprint, request->object.identity, sizeof(state->fingerprint));
+}
+
+static void
+open_directory(LoadState *state, AlbertArena *arena)
+{
+	AlbertStatus status;
+
+	if (!AlbertSourceOpen(state->request->directory, arena, &state->source, &status))
+		AlbertReportLoad(&status);
+	AlbertSourceFacts(state->source, state->request->directory, &state->facts);
+	state->fingerprint = AlbertSourceFingerprint(state->source);
 }
 
 static void
@@ -243,16 +281,16 @@ static void
 load(LoadState *state, AlbertArena *arena)
 {
 	AlbertSlot *slot = state->slot;
-	AlbertStatus status;
 	bool		need_text;
 
 	state->tell_directory = AlbertMaySeePaths();
 	ereport(DEBUG1,
 			(errmsg_internal("albert loads model \"%s\"", state->name)));
-	if (!AlbertSourceOpen(state->directory, arena, &state->source, &status))
-		AlbertReportLoad(&status);
-	AlbertSourceFacts(state->source, state->directory, &state->facts);
-	state->fingerprint = AlbertSourceFingerprint(state->source);
+	if (state->request->is_object)
+		open_object(state, arena);
+	else
+		open_directory(state, arena);
+	strlcpy(state->facts.name, state->name, sizeof(state->facts.name));
 
 	/* A text part from files that have changed since does not go with these weights. */
 	need_text = !slot->images[ALBERT_PART_TEXT].ready || slot->fingerprint != state->fingerprint;
@@ -273,23 +311,21 @@ load_context(void *arg)
 {
 	const LoadState *state = arg;
 
-	if (state->tell_directory)
-		errcontext("loading model \"%s\" from directory \"%s\"", state->name, state->directory);
+	if (state->tell_directory && state->request->directory[0] != '\0')
+		errcontext("loading model \"%s\" from directory \"%s\"", state->name, state->request->directory);
 	else
 		errcontext("loading model \"%s\"", state->name);
 }
 
 /* Nothing that can fail comes before PG_ENSURE_ERROR_CLEANUP: the slot is already marked. */
 void
-AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertKernels *kernels,
-			   const char *directory)
+AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertRequest *request)
 {
 	AlbertSlot *slot = claim->slot;
 	MemoryContext old = CurrentMemoryContext;
 	TimestampTz start = GetCurrentTimestamp();
 	ErrorContextCallback callback;
 	LoadState	state;
-	char		name[ALBERT_NAME_LEN];
 	Size		outside = 0;
 	int			i;
 
@@ -297,10 +333,9 @@ AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertKernels *kernels
 	state.slot = slot;
 	state.claim = claim;
 	state.part = part;
-	state.kernels = kernels;
-	strlcpy(name, slot->key.name, sizeof(name));
-	state.name = name;
-	state.directory = directory;
+	state.request = request;
+	state.kernels = request->kernels;
+	state.name = request->name;
 	state.first = slot->loaded_at == 0;
 
 	callback.callback = load_context;
@@ -339,5 +374,5 @@ AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertKernels *kernels
 
 	/* Whoever else waits for the model does not wait for this client to take a warning. */
 	if (outside > 0)
-		AlbertMemoryWarn(name, outside);
+		AlbertMemoryWarn(request->name, outside);
 }

@@ -81,6 +81,7 @@ static void
 reserve(const char *name)
 {
 	Reserved	model;
+	AlbertRequest request;
 	const AlbertKernels *kernels;
 	AlbertStatus status;
 	int			i;
@@ -112,7 +113,8 @@ reserve(const char *name)
 		warn(name, &status);
 		return;
 	}
-	AlbertKeyMake(name, &model.key, &kernels);
+	AlbertRequestMake(name, &request);
+	model.key = request.key;
 	for (i = 0; i < nreserved; i++)
 	{
 		if (memcmp(&reserved[i].key, &model.key, sizeof(AlbertKey)) == 0)
@@ -207,6 +209,7 @@ build(const Reserved *model, AlbertSlot *slot, char *const *dest, AlbertStatus *
 		if (ok)
 		{
 			AlbertSourceFacts(source, model->directory, &slot->facts);
+			strlcpy(slot->facts.name, model->key.name, sizeof(slot->facts.name));
 			ok = take_digest(source, slot->facts.digest, status);
 			slot->facts.has_digest = true;
 			slot->fingerprint = AlbertSourceFingerprint(source);

@@ -3,8 +3,9 @@
  *	  The part of shared memory that tells which models are loaded and where;
  *	  what the files of src/store share and nobody else needs.
  *
- * A slot is a model: a name, found through one value of albert.model_path,
- * packed for one kernel set in one precision.  Its images lie in pinned
+ * A slot is a model, packed for one kernel set in one precision: a name, found
+ * through one value of albert.model_path, or, of a model of a database, what its
+ * files and options are, so that databases share it.  Its images lie in pinned
  * dynamic shared memory segments, or in the main segment when they were
  * preloaded.  Everything in a slot but the atomics is guarded by the
  * registry's lock, which is held for a few instructions only: never while a
@@ -48,11 +49,33 @@
 /* What makes two models different; all bytes count, so zero it before filling in. */
 typedef struct AlbertKey
 {
-	char		name[ALBERT_NAME_LEN];
+	char		name[ALBERT_NAME_LEN];	/* "": a model of a database */
 	uint64		path;			/* hash of albert.model_path as resolved */
+	uint8		identity[ALBERT_SHA256_LEN];	/* of a model of a database, which has no name and path */
 	int32		kernels;		/* AlbertKernels.id */
 	int32		precision;
 } AlbertKey;
+
+/* A model of this database, as its table says (object.h). */
+typedef struct AlbertObject
+{
+	Oid			relation;
+	uint8		digest[ALBERT_SHA256_LEN];	/* of its files */
+	uint8		identity[ALBERT_SHA256_LEN];	/* of its files and options */
+	char		directory[ALBERT_NAME_LEN]; /* that has its files; "": its table has them */
+	int			precision;		/* AlbertPrecision; -1: that of the server */
+} AlbertObject;
+
+/* What a name stands for in this session. */
+typedef struct AlbertRequest
+{
+	char		name[ALBERT_NAME_LEN];
+	AlbertKey	key;
+	const AlbertKernels *kernels;
+	bool		is_object;		/* a model of the database; else a directory */
+	AlbertObject object;
+	char		directory[ALBERT_PATH_LEN]; /* where its files are; "": not looked for, or in a table */
+} AlbertRequest;
 
 typedef struct AlbertStoredImage
 {
@@ -76,12 +99,13 @@ typedef enum AlbertCounter
 /* What the view tells, without attaching. */
 typedef struct AlbertFacts
 {
+	char		name[ALBERT_NAME_LEN];	/* that it was loaded by */
 	char		architecture[64];
 	uint32		heads;
 	int32		layers;
 	int32		hidden_size;
 	int64		parameters;
-	char		path[ALBERT_PATH_LEN];	/* the model's directory */
+	char		path[ALBERT_PATH_LEN];	/* the model's directory; "": it is in a database */
 	bool		has_digest;
 	uint8		digest[ALBERT_SHA256_LEN];
 } AlbertFacts;
@@ -193,13 +217,27 @@ extern bool AlbertSlotOnlyOurs(const AlbertSlot *slot);
 
 /* ---- settings.c ---- */
 
-/* The key of a model under this session's settings; raises for a bad name or settings that do not go together. */
-extern void AlbertKeyMake(const char *name, AlbertKey *key, const AlbertKernels **kernels);
+/*
+ * What a name stands for under this session's settings: a model of the database
+ * that the current user may use, or else a directory, which need not exist.
+ * Raises for a bad name or settings that do not go together.
+ */
+extern void AlbertRequestMake(const char *name, AlbertRequest *request);
 
-/* Moves whenever a setting changes that AlbertKeyMake looks at. */
+/* Find the request's directory, if its files are in one; raises when it is not there. */
+extern void AlbertRequestFiles(AlbertRequest *request);
+
+/* Moves whenever a setting changes that AlbertRequestMake looks at. */
 extern uint64 albert_settings_epoch;
 
+/* Moves when names may stand for other models of the database, or privileges may have changed (object.c). */
+extern uint64 albert_objects_epoch;
+extern void AlbertObjectsInit(void);
+
 extern void AlbertSettingsInit(void);
+
+/* Raises for a name that no model can have. */
+extern void AlbertModelNameCheck(const char *name);
 
 /* What AlbertKey.path is under this session's albert.model_path. */
 extern uint64 AlbertPathHash(void);
@@ -238,8 +276,7 @@ typedef struct AlbertClaim
  * last, whatever happens to the slot afterwards.  The new segments are mapped
  * here and belong to the resource owner.
  */
-extern void AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertKernels *kernels,
-						   const char *directory);
+extern void AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertRequest *request);
 
 /* A hash of which files they are, how large, and when they were changed last. */
 extern uint64 AlbertSourceFingerprint(const AlbertSource *source);
@@ -274,6 +311,9 @@ extern void AlbertMemoryWarn(const char *name, Size bytes);
  * anew.  Raises no error.
  */
 extern void AlbertForgetPlans(void);
+
+/* The same when the transaction commits, and in this session with the next command: a name of the database's. */
+extern void AlbertForgetPlansAtCommit(void);
 
 /* ---- digest.c ---- */
 

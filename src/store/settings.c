@@ -3,7 +3,7 @@
  *	  The settings that say which models there are and how they are packed;
  *	  from a model's name to its key in the registry and to its directory.
  */
-#include "store/registry.h"
+#include "store/object.h"
 
 #include <sys/stat.h>
 
@@ -22,7 +22,7 @@ int			albert_precision = ALBERT_FP32;
 int			albert_shared_memory_limit = -1;
 
 /*
- * What AlbertKeyMake needs of the settings, worked out again only after one of
+ * What AlbertRequestMake needs of the settings, worked out again only after one of
  * them has changed.  Until the epoch is 1 there is nothing.
  */
 uint64		albert_settings_epoch = 1;
@@ -176,7 +176,7 @@ resolve_settings(void)
 }
 
 void
-AlbertKeyMake(const char *name, AlbertKey *key, const AlbertKernels **kernels)
+AlbertModelNameCheck(const char *name)
 {
 	if (name[0] == '\0')
 		ereport(ERROR,
@@ -188,14 +188,57 @@ AlbertKeyMake(const char *name, AlbertKey *key, const AlbertKernels **kernels)
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("invalid model name: \"%s\"", name),
 				 errdetail_internal("%s", AlbertModelNameRule())));
+}
+
+void
+AlbertRequestMake(const char *name, AlbertRequest *request)
+{
+	AlbertKey  *key = &request->key;
+
+	AlbertModelNameCheck(name);
 	if (resolved_epoch != albert_settings_epoch)
 		resolve_settings();
-	memset(key, 0, sizeof(*key));
-	strcpy(key->name, name);
-	key->path = resolved_path;
-	key->kernels = resolved_kernels->id;
+	memset(request, 0, sizeof(*request));
+	strcpy(request->name, name);
+	request->kernels = resolved_kernels;
 	key->precision = albert_precision;
-	*kernels = resolved_kernels;
+	request->is_object = AlbertObjectFind(name, &request->object);
+	if (!request->is_object)
+	{
+		strcpy(key->name, name);
+		key->path = resolved_path;
+	}
+	else
+	{
+		memcpy(key->identity, request->object.identity, ALBERT_SHA256_LEN);
+		if (request->object.precision >= 0 && request->object.precision != albert_precision)
+		{
+			AlbertStatus status;
+
+			key->precision = request->object.precision;
+			request->kernels = AlbertKernelsFind(albert_kernel, key->precision, &status);
+			if (request->kernels == NULL)
+				AlbertReport(&status);
+		}
+	}
+	key->kernels = request->kernels->id;
+}
+
+void
+AlbertRequestFiles(AlbertRequest *request)
+{
+	if (!request->is_object)
+	{
+		if (!AlbertModelDirectory(request->name, request->directory))
+			AlbertModelMissing(request->name);
+	}
+	else if (request->object.directory[0] != '\0' &&
+			 !AlbertModelDirectory(request->object.directory, request->directory))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_FILE),
+				 errmsg("the directory of model \"%s\" is not there", request->name),
+				 errdetail("The model was made of the directory \"%s\" of albert.model_path.",
+						   request->object.directory)));
 }
 
 /* ---- the settings themselves ---- */

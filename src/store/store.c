@@ -19,11 +19,8 @@ static bool extension_dropped = false;
 void
 AlbertStoreLoad(const char *name)
 {
-	const AlbertKernels *kernels;
-	AlbertKey	key;
-
 	/* An empty name is not the default model here. */
-	AlbertKeyMake(name, &key, &kernels);
+	AlbertModelNameCheck(name);
 	AlbertStoreAttach(name, ALBERT_PART_WEIGHTS);
 }
 
@@ -39,6 +36,7 @@ find_loaded(AlbertRegistry *registry, const AlbertKey *key)
 
 		if (slot->used && slot->key.path == key->path &&
 			strcmp(slot->key.name, key->name) == 0 &&
+			memcmp(slot->key.identity, key->identity, ALBERT_SHA256_LEN) == 0 &&
 			(slot->loader != 0 || slot->images[ALBERT_PART_TEXT].ready))
 			return slot;
 	}
@@ -49,11 +47,10 @@ bool
 AlbertStoreUnload(const char *name)
 {
 	AlbertRegistry *registry = AlbertRegistryGet();
-	const AlbertKernels *kernels;
-	AlbertKey	key;
+	AlbertRequest request;
 	bool		any = false;
 
-	AlbertKeyMake(name, &key, &kernels);
+	AlbertRequestMake(name, &request);
 	for (;;)
 	{
 		AlbertHandles handles = {0};
@@ -62,7 +59,7 @@ AlbertStoreUnload(const char *name)
 		bool		reserved = false;
 
 		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-		slot = find_loaded(registry, &key);
+		slot = find_loaded(registry, &request.key);
 		loading = slot != NULL && slot->loader != 0;
 		if (slot != NULL && !loading)
 		{
@@ -156,6 +153,7 @@ AlbertStoreInit(void)
 	AlbertSettingsInit();
 	AlbertPreloadInit();
 	AlbertBindingsInit();
+	AlbertObjectsInit();
 	next_object_access_hook = object_access_hook;
 	object_access_hook = watch_drop;
 	RegisterXactCallback(end_of_transaction, NULL);

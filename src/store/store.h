@@ -68,7 +68,13 @@ extern bool AlbertStoreUnload(const char *name);
 typedef struct AlbertModelEntry
 {
 	const char *name;
-	const char *state;			/* available, loading, tokenizer, loaded, broken */
+	const char *state;			/* available, loading, tokenizer, loaded, broken, importing */
+	const char *origin;			/* directory, database, directory of a model of the database */
+	const char *owner;			/* NULL: a directory */
+	const char *description;	/* of a model of the database, as JSON; NULL: none */
+	int64		file_bytes;		/* of a model of the database, as far as they are in it; -1: a directory */
+	int			users;			/* transactions that have computed with it and go on */
+	TimestampTz last_used;		/* 0: never */
 	const char *architecture;	/* NULL: not known (broken) */
 	uint32		heads;
 	int64		parameters;

@@ -1,0 +1,447 @@
+/*
+ * objects.c
+ *	  Models as objects of the database: importing, creating, replacing,
+ *	  renaming, dropping, exporting and granting them.
+ */
+#include "postgres.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/table.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "storage/fd.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "store/object.h"
+
+PG_FUNCTION_INFO_V1(albert_import_file);
+PG_FUNCTION_INFO_V1(albert_import_directory);
+PG_FUNCTION_INFO_V1(albert_create_model);
+PG_FUNCTION_INFO_V1(albert_replace_model);
+PG_FUNCTION_INFO_V1(albert_rename_model);
+PG_FUNCTION_INFO_V1(albert_drop_model);
+PG_FUNCTION_INFO_V1(albert_export_directory);
+PG_FUNCTION_INFO_V1(albert_grant);
+PG_FUNCTION_INFO_V1(albert_revoke);
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int i)
+{
+	return text_to_cstring(PG_GETARG_TEXT_PP(i));
+}
+
+/* ---- whose model it is ---- */
+
+/* The table of a model, or of an import, that belongs to the current user. */
+static Oid
+own_table(const char *name)
+{
+	Oid			relation;
+
+	AlbertModelNameCheck(name);
+	relation = AlbertObjectRelation(name);
+	if (!OidIsValid(relation) || !AlbertObjectIsVisible(relation))
+		AlbertModelMissing(name);
+	if (!AlbertObjectIsOwn(relation))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of model \"%s\"", name)));
+	return relation;
+}
+
+static void
+require_role(Oid role, const char *what)
+{
+	if (!superuser() && !has_privs_of_role(GetUserId(), role))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to %s", what),
+				 errdetail("Only members of the role \"%s\" may do this.", GetUserNameFromId(role, false))));
+}
+
+/* ---- importing ---- */
+
+static const AlbertObjectFile *
+find_file(Relation table, const char *path)
+{
+	char	   *description;
+	ListCell   *cell;
+
+	foreach(cell, AlbertObjectFiles(RelationGetRelid(table), &description))
+	{
+		const AlbertObjectFile *file = lfirst(cell);
+
+		if (strcmp(file->path, path) == 0)
+			return file;
+	}
+	return NULL;
+}
+
+/*
+ * albert_import_file(model, path, part, "offset" = -1): the bytes that the file
+ * has then.  A part that is there already, whole, is left as it is, so that a
+ * client which does not know whether its last call arrived may repeat it.
+ */
+Datum
+albert_import_file(PG_FUNCTION_ARGS)
+{
+	char	   *path = text_argument(fcinfo, 1);
+	bytea	   *part = PG_GETARG_BYTEA_PP(2);
+	int64		offset = PG_GETARG_INT64(3);
+	int64		size = VARSIZE_ANY_EXHDR(part);
+	Relation	table = AlbertImportBegin(text_argument(fcinfo, 0));
+	const AlbertObjectFile *file = find_file(table, path);
+	int64		end = file == NULL ? 0 : file->end;
+
+	if (offset >= 0 && file != NULL && offset + size <= end)
+	{
+		table_close(table, NoLock);
+		PG_RETURN_INT64(end);
+	}
+	if (offset >= 0 && offset != end)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the part of file \"%s\" does not continue it", path),
+				 errdetail("The file has %lld bytes so far, and the part begins at %lld.",
+						   (long long) end, (long long) offset)));
+	if (file == NULL || size > 0)
+		AlbertImportAppend(table, path, end, VARDATA_ANY(part), size);
+	table_close(table, NoLock);
+	PG_RETURN_INT64(end + size);
+}
+
+static void
+import_one(Relation table, const char *file, const char *path, char *buffer)
+{
+	int			fd = OpenTransientFile(file, O_RDONLY | PG_BINARY);
+	int64		offset = 0;
+	ssize_t		got;
+
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not open file \"%s\": %m", file)));
+	do
+	{
+		got = read(fd, buffer, ALBERT_PART_BYTES);
+		if (got < 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not read file \"%s\": %m", file)));
+		if (got > 0 || offset == 0)
+			AlbertImportAppend(table, path, offset, buffer, got);
+		offset += got;
+	} while (got > 0);
+	CloseTransientFile(fd);
+}
+
+/* Files below a directory; links lead where they lead, hidden files are left out. */
+static int
+import_below(Relation table, const char *directory, const char *base, char *buffer)
+{
+	DIR		   *dir = AllocateDir(directory);
+	struct dirent *entry;
+	int			n = 0;
+
+	while ((entry = ReadDir(dir, directory)) != NULL)
+	{
+		char	   *file = psprintf("%s/%s", directory, entry->d_name);
+		char	   *path = base[0] == '\0' ? pstrdup(entry->d_name) : psprintf("%s/%s", base, entry->d_name);
+		struct stat st;
+
+		CHECK_FOR_INTERRUPTS();
+		if (entry->d_name[0] == '.')
+			continue;
+		if (stat(file, &st) != 0)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not stat file \"%s\": %m", file)));
+		if (S_ISDIR(st.st_mode))
+			n += import_below(table, file, path, buffer);
+		else if (S_ISREG(st.st_mode))
+		{
+			import_one(table, file, path, buffer);
+			n++;
+		}
+	}
+	FreeDir(dir);
+	return n;
+}
+
+/* albert_import_directory(model, directory): how many files. */
+Datum
+albert_import_directory(PG_FUNCTION_ARGS)
+{
+	char	   *directory = text_argument(fcinfo, 1);
+	Relation	table;
+	int			n;
+
+	require_role(ROLE_PG_READ_SERVER_FILES, "read files of the server");
+	if (!is_absolute_path(directory))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" is not an absolute directory name", directory)));
+	canonicalize_path(directory);
+	table = AlbertImportBegin(text_argument(fcinfo, 0));
+	n = import_below(table, directory, "", palloc(ALBERT_PART_BYTES));
+	table_close(table, NoLock);
+	PG_RETURN_INT32(n);
+}
+
+/* ---- creating ---- */
+
+/* The options among the arguments, by their names: members of a JSON object. */
+static char *
+options_json(FunctionCallInfo fcinfo, int first)
+{
+	static const char *const names[] = {
+		"directory", "precision"
+	};
+	StringInfoData json;
+
+	initStringInfo(&json);
+	for (int i = 0; i < lengthof(names); i++)
+	{
+		if (PG_ARGISNULL(first + i))
+			continue;
+		if (json.len > 0)
+			appendStringInfoString(&json, ", ");
+		escape_json(&json, names[i]);
+		appendStringInfoString(&json, ": ");
+		if (get_fn_expr_argtype(fcinfo->flinfo, first + i) == TEXTOID)
+			escape_json(&json, text_argument(fcinfo, first + i));
+		else
+			appendStringInfoString(&json, OidOutputFunctionCall(
+				get_fn_expr_argtype(fcinfo->flinfo, first + i) == BOOLOID ? F_BOOLOUT : F_INT4OUT,
+				PG_GETARG_DATUM(first + i)));
+	}
+	return json.data;
+}
+
+/* CALL albert_create_model(model, directory, options...) */
+Datum
+albert_create_model(PG_FUNCTION_ARGS)
+{
+	char	   *name;
+	char	   *directory = PG_ARGISNULL(1) ? NULL : text_argument(fcinfo, 1);
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("the model must not be null")));
+	name = text_argument(fcinfo, 0);
+	AlbertModelNameCheck(name);
+	if (directory == NULL)
+		(void) own_table(name);
+	else
+	{
+		AlbertModelNameCheck(directory);
+		if (OidIsValid(AlbertObjectRelation(name)))
+			(void) own_table(name);
+	}
+	AlbertImportEnd(AlbertImportBegin(name), directory, options_json(fcinfo, 1));
+	PG_RETURN_VOID();
+}
+
+/* ---- changing ---- */
+
+Datum
+albert_drop_model(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0);
+	Oid			relation = own_table(name);
+
+	AlbertObjectChanged(relation);
+	AlbertObjectCommand("DROP TABLE %s", AlbertObjectQuoted(name));
+	PG_RETURN_VOID();
+}
+
+Datum
+albert_rename_model(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0);
+	char	   *new_name = text_argument(fcinfo, 1);
+	Oid			relation = own_table(name);
+
+	AlbertModelNameCheck(new_name);
+	if (OidIsValid(AlbertObjectRelation(new_name)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("the name \"%s\" is not available for a model", new_name)));
+	AlbertObjectCommand("ALTER TABLE %s RENAME TO %s", AlbertObjectQuoted(name), quote_identifier(new_name));
+	AlbertObjectChanged(relation);
+	PG_RETURN_VOID();
+}
+
+static void
+change_grant(FunctionCallInfo fcinfo, const char *format)
+{
+	char	   *name = text_argument(fcinfo, 0);
+	char	   *role = NameStr(*PG_GETARG_NAME(1));
+
+	(void) own_table(name);
+	AlbertObjectCommand(format, AlbertObjectQuoted(name),
+						strcmp(role, "public") == 0 ? "PUBLIC" : quote_identifier(role));
+}
+
+Datum
+albert_grant(PG_FUNCTION_ARGS)
+{
+	change_grant(fcinfo, "GRANT SELECT ON TABLE %s TO %s");
+	PG_RETURN_VOID();
+}
+
+Datum
+albert_revoke(PG_FUNCTION_ARGS)
+{
+	change_grant(fcinfo, "REVOKE SELECT ON TABLE %s FROM %s");
+	PG_RETURN_VOID();
+}
+
+/* albert_export_directory(model, directory): a directory on the server, made by this. */
+Datum
+albert_export_directory(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0);
+	char	   *directory = text_argument(fcinfo, 1);
+	AlbertObject object;
+
+	require_role(ROLE_PG_WRITE_SERVER_FILES, "write files of the server");
+	AlbertModelNameCheck(name);
+	if (!AlbertObjectFind(name, &object))
+		AlbertModelMissing(name);
+	if (object.directory[0] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("model \"%s\" has its files in a directory", name)));
+	if (!is_absolute_path(directory))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" is not an absolute directory name", directory)));
+	canonicalize_path(directory);
+	if (MakePGDirectory(directory) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create directory \"%s\": %m", directory)));
+	AlbertObjectExport(object.relation, name, directory);
+	PG_RETURN_VOID();
+}
+
+/* ---- replacing ---- */
+
+/* Tell what holds results of the old model; schema: the extension's. */
+static void
+tell_dependents(const char *name, const char *schema)
+{
+	StringInfoData query;
+	Oid			types[] = {TEXTOID};
+	Datum		values[] = {CStringGetTextDatum(name)};
+
+	initStringInfo(&query);
+	appendStringInfo(&query,
+					 "SELECT string_agg(what, ', ' ORDER BY what) FROM ("
+					 "SELECT format('column %%s.%%I', relation, \"column\") AS what FROM %s.albert_columns "
+					 "WHERE $1 = ANY (string_to_array(model, ', ')) "
+					 "UNION ALL SELECT format('index %%s', indexrelid::regclass) FROM pg_index "
+					 "WHERE $1 = ANY (%s.albert_called_models(indexprs)) OR $1 = ANY (%s.albert_called_models(indpred))) AS d",
+					 quote_identifier(schema), quote_identifier(schema), quote_identifier(schema));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute_with_args(query.data, 1, types, values, NULL, false, 1) == SPI_OK_SELECT && SPI_processed == 1)
+	{
+		char	   *list = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+
+		if (list != NULL)
+			ereport(NOTICE,
+					(errmsg("results of the replaced model \"%s\" are kept", name),
+					 errdetail("In %s.", list),
+					 errhint("Compute generated columns anew by UPDATE, and indexes by REINDEX.")));
+	}
+	SPI_finish();
+}
+
+/* The privileges of a table for another one. */
+static void
+copy_grants(Oid from, const char *to)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(from)};
+	List	   *commands = NIL;
+	MemoryContext context = CurrentMemoryContext;
+	ListCell   *cell;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute_with_args("SELECT pg_catalog.format('GRANT %s ON TABLE %%s TO %s %s', privilege_type, "
+							  "CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END, "
+							  "CASE WHEN is_grantable THEN 'WITH GRANT OPTION' END) "
+							  "FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) "
+							  "WHERE c.oid = $1 AND grantee <> c.relowner", 1, types, values, NULL, false, 0) == SPI_OK_SELECT)
+	{
+		for (uint64 i = 0; i < SPI_processed; i++)
+		{
+			MemoryContext old = MemoryContextSwitchTo(context);
+
+			commands = lappend(commands, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
+			MemoryContextSwitchTo(old);
+		}
+	}
+	SPI_finish();
+	foreach(cell, commands)
+	{
+		char	   *rest = strstr(lfirst(cell), "%s");
+
+		/* the only place for a name that is not quoted already */
+		*rest = '\0';
+		AlbertObjectCommand("%s%s%s", (char *) lfirst(cell), to, rest + 2);
+	}
+}
+
+/*
+ * albert_replace_model(model, by): the files of "by", an import or a model,
+ * under the name of another, whose owner, privileges and, of an import, options
+ * it gets.
+ */
+Datum
+albert_replace_model(PG_FUNCTION_ARGS)
+{
+	char	   *name = text_argument(fcinfo, 0);
+	char	   *by = text_argument(fcinfo, 1);
+	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
+	char	   *quoted = AlbertObjectQuoted(by);
+	Oid			old = own_table(name);
+	Oid			new = own_table(by);
+	char	   *description;
+	AlbertObject object;
+
+	if (old == new)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a model cannot be replaced by itself")));
+	LockRelationOid(old, ShareRowExclusiveLock);
+	list_free_deep(AlbertObjectFiles(old, &description));
+	if (description == NULL)
+		AlbertModelMissing(name);
+	if (!AlbertObjectRead(new, by, &object))
+		AlbertImportEnd(AlbertImportBegin(by), NULL, AlbertObjectOptions(description));
+	copy_grants(old, quoted);
+	AlbertObjectCommand("ALTER TABLE %s OWNER TO %s", quoted,
+						quote_identifier(GetUserNameFromId(AlbertObjectOwner(old), false)));
+	AlbertObjectCommand("DROP TABLE %s", AlbertObjectQuoted(name));
+	AlbertObjectCommand("ALTER TABLE %s RENAME TO %s", quoted, quote_identifier(name));
+	AlbertObjectChanged(new);
+	tell_dependents(name, schema);
+	PG_RETURN_VOID();
+}

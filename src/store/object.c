@@ -1,0 +1,406 @@
+/*
+ * object.c
+ *	  From a name to a model of the database: its table, its description, and
+ *	  whether the current user may have it.
+ */
+#include "store/object.h"
+
+#include <jansson.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "common/cryptohash.h"
+#include "storage/bufmgr.h"
+#include "storage/latch.h"
+#include "storage/lmgr.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+uint64		albert_objects_epoch = 1;
+
+/* What has been read of this database's descriptions, by table. */
+typedef struct KnownObject
+{
+	bool		valid;
+	AlbertObject object;
+} KnownObject;
+
+static List *known_objects = NIL;
+
+/* ---- tables and privileges ---- */
+
+Oid
+AlbertObjectRelation(const char *name)
+{
+	Oid			schema;
+
+	if (!OidIsValid(MyDatabaseId) || !IsTransactionState())
+		return InvalidOid;
+	schema = get_namespace_oid(ALBERT_SCHEMA, true);
+	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+}
+
+bool
+AlbertObjectIsOwn(Oid relation)
+{
+	return AlbertClassOwnerCheck(relation, GetUserId());
+}
+
+bool
+AlbertObjectIsVisible(Oid relation)
+{
+	/* dropped meanwhile: not visible */
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relation)) &&
+		(pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK || AlbertObjectIsOwn(relation));
+}
+
+Oid
+AlbertObjectOwner(Oid relation)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relation));
+	Oid			owner = HeapTupleIsValid(tuple) ? ((Form_pg_class) GETSTRUCT(tuple))->relowner : InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
+	return owner;
+}
+
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+	return strcmp(lfirst(a), lfirst(b));
+}
+
+List *
+AlbertObjectNames(void)
+{
+	Oid			schema = get_namespace_oid(ALBERT_SCHEMA, true);
+	List	   *names = NIL;
+	Relation	pg_class;
+	SysScanDesc scan;
+	ScanKeyData key;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(schema))
+		return NIL;
+	pg_class = table_open(RelationRelationId, AccessShareLock);
+	ScanKeyInit(&key, Anum_pg_class_relnamespace, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(schema));
+	scan = systable_beginscan(pg_class, InvalidOid, false, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+
+		if (form->relkind == RELKIND_RELATION && AlbertModelNameIsValid(NameStr(form->relname)))
+			names = lappend(names, pstrdup(NameStr(form->relname)));
+	}
+	systable_endscan(scan);
+	table_close(pg_class, AccessShareLock);
+	list_sort(names, compare_names);
+	return names;
+}
+
+/* ---- descriptions ---- */
+
+/* The identity of files that are used with options: the files' digest where there are none. */
+static bool
+make_identity(AlbertObject *object, const char *options)
+{
+	pg_cryptohash_ctx *hash;
+	bool		ok;
+
+	memcpy(object->identity, object->digest, ALBERT_SHA256_LEN);
+	if (strcmp(options, "{}") == 0)
+		return true;
+	hash = pg_cryptohash_create(PG_SHA256);
+	if (hash == NULL)
+		return false;
+	ok = pg_cryptohash_init(hash) >= 0 &&
+		pg_cryptohash_update(hash, object->digest, ALBERT_SHA256_LEN) >= 0 &&
+		pg_cryptohash_update(hash, (const uint8 *) options, strlen(options)) >= 0 &&
+		pg_cryptohash_final(hash, object->identity, ALBERT_SHA256_LEN) >= 0;
+	pg_cryptohash_free(hash);
+	return ok;
+}
+
+static bool
+parse_digest(const char *text, uint8 *digest)
+{
+	if (text == NULL || strlen(text) != 2 * ALBERT_SHA256_LEN ||
+		strspn(text, "0123456789abcdef") != 2 * ALBERT_SHA256_LEN)
+		return false;
+	for (int i = 0; i < ALBERT_SHA256_LEN; i++)
+	{
+		char		byte[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+		digest[i] = strtol(byte, NULL, 16);
+	}
+	return true;
+}
+
+static int
+precision_by_name(const char *name)
+{
+	for (int i = ALBERT_FP32; i <= ALBERT_INT8; i++)
+	{
+		if (strcmp(name, AlbertPrecisionName(i)) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* NULL, or what is wrong.  Raises no error: what the JSON library holds is freed. */
+static const char *
+parse_members(json_t *root, AlbertObject *object)
+{
+	const char *directory = json_string_value(json_object_get(root, "directory"));
+	const char *precision = json_string_value(json_object_get(root, "precision"));
+	char	   *options;
+	bool		ok;
+
+	if (!parse_digest(json_string_value(json_object_get(root, "sha256")), object->digest))
+		return "It has no \"sha256\".";
+	if (directory != NULL && !AlbertModelNameIsValid(directory))
+		return "\"directory\" is not a model's name.";
+	if (directory != NULL)
+		strcpy(object->directory, directory);
+	object->precision = -1;
+	if (precision != NULL)
+	{
+		object->precision = precision_by_name(precision);
+		if (object->precision < 0)
+			return "\"precision\" is none of fp32, bf16 and int8.";
+	}
+	json_object_del(root, "sha256");
+	json_object_del(root, "directory");
+	json_object_del(root, "precision");
+	options = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
+	ok = options != NULL && make_identity(object, options);
+	free(options);
+	return ok ? NULL : "Out of memory.";
+}
+
+void
+AlbertObjectParse(const char *name, const char *description, bool fresh, AlbertObject *object)
+{
+	json_t	   *root = json_loads(description, JSON_REJECT_DUPLICATES, NULL);
+	const char *error = "It is not a JSON object.";
+
+	memset(object, 0, sizeof(*object));
+	if (json_is_object(root))
+		error = parse_members(root, object);
+	json_decref(root);
+	if (error == NULL)
+		return;
+	if (fresh)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid option for model \"%s\"", name),
+				 errdetail("%s", error)));
+	ereport(ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("the description of model \"%s\" is malformed", name),
+			 errdetail("%s", error)));
+}
+
+char *
+AlbertObjectOptions(const char *description)
+{
+	json_t	   *root = json_loads(description, 0, NULL);
+	char	   *dump;
+	char	   *options;
+
+	json_object_del(root, "sha256");
+	json_object_del(root, "directory");
+	dump = json_dumps(root, JSON_SORT_KEYS);
+	json_decref(root);
+	if (dump == NULL)
+		return pstrdup("");
+	/* without its braces */
+	dump[strlen(dump) - 1] = '\0';
+	options = MemoryContextStrdup(CurrentMemoryContext, dump + 1);
+	free(dump);
+	return options;
+}
+
+static KnownObject *
+find_known(Oid relation)
+{
+	ListCell   *cell;
+
+	foreach(cell, known_objects)
+	{
+		KnownObject *known = lfirst(cell);
+
+		if (known->object.relation == relation)
+			return known;
+	}
+	return NULL;
+}
+
+static void
+remember(const AlbertObject *object)
+{
+	KnownObject *known = find_known(object->relation);
+
+	if (known == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+		known = palloc0(sizeof(KnownObject));
+		known_objects = lappend(known_objects, known);
+		MemoryContextSwitchTo(old);
+	}
+	known->object = *object;
+	known->valid = true;
+}
+
+bool
+AlbertObjectRead(Oid relation, const char *name, AlbertObject *object)
+{
+	const KnownObject *known = find_known(relation);
+	uint64		epoch = albert_objects_epoch;
+	char	   *description;
+
+	if (known != NULL && known->valid)
+	{
+		*object = known->object;
+		return true;
+	}
+	list_free_deep(AlbertObjectFiles(relation, &description));
+	if (description == NULL)
+		return false;
+	AlbertObjectParse(name, description, false, object);
+	pfree(description);
+	object->relation = relation;
+	/* not what has changed while it was read */
+	if (epoch == albert_objects_epoch)
+		remember(object);
+	return true;
+}
+
+/* ---- waiting for a restore ---- */
+
+/* How long to wait for a restore that seems to have stopped, in steps. */
+#define PATIENCE	(3 * 1000)	/* ms */
+#define STEP		50
+
+static uint32 restore_wait = 0;
+
+/* Is some other session of this database writing, and not waiting as we do? */
+static bool
+others_write(void)
+{
+	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
+	{
+		const PGPROC *proc = &ProcGlobal->allProcs[i];
+
+		if (proc != MyProc && proc->pid != 0 && proc->databaseId == MyDatabaseId &&
+			TransactionIdIsValid(proc->xid) && proc->wait_event_info != restore_wait)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_empty(Oid relation)
+{
+	char	   *description;
+	List	   *files = AlbertObjectFiles(relation, &description);
+
+	return files == NIL && description == NULL;
+}
+
+/*
+ * A table without rows is one that a restore has made and not filled yet: an
+ * import makes it with its first part.  So whoever fills it is waited for, and
+ * whoever may come to it as long as others restore something.
+ */
+static bool
+wait_for_restore(Oid relation, const char *name, AlbertObject *object)
+{
+	int			patience = PATIENCE;
+
+	if (restore_wait == 0)
+		restore_wait = AlbertWaitEvent("AlbertModelRestore");
+	for (;;)
+	{
+		LOCKTAG		tag;
+
+		SET_LOCKTAG_RELATION(tag, MyDatabaseId, relation);
+		WaitForLockers(tag, ShareLock, false);
+		if (AlbertObjectRead(relation, name, object))
+			return true;
+		if (!is_empty(relation))
+			return false;
+		patience = others_write() ? PATIENCE : patience - STEP;
+		if (patience <= 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("model \"%s\" has not been restored yet", name),
+					 errdetail("Its table in the schema \"%s\" is empty.", ALBERT_SCHEMA),
+					 errhint("Restore the data of that schema before what is computed with it: pg_restore --data-only --schema='%s', then the rest.",
+							 ALBERT_SCHEMA)));
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, STEP, restore_wait);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+}
+
+bool
+AlbertObjectFind(const char *name, AlbertObject *object)
+{
+	Oid			relation = AlbertObjectRelation(name);
+
+	if (!OidIsValid(relation) || get_rel_relkind(relation) != RELKIND_RELATION)
+		return false;
+	if (AlbertObjectRead(relation, name, object))
+	{
+		if (!AlbertObjectIsVisible(relation))
+			AlbertModelMissing(name);
+		return true;
+	}
+	return AlbertObjectIsVisible(relation) && is_empty(relation) && wait_for_restore(relation, name, object);
+}
+
+/* ---- invalidation ---- */
+
+static void
+relation_changed(Datum arg, Oid relation)
+{
+	ListCell   *cell;
+
+	foreach(cell, known_objects)
+	{
+		KnownObject *known = lfirst(cell);
+
+		if (OidIsValid(relation) && known->object.relation != relation)
+			continue;
+		known->valid = false;
+		albert_objects_epoch++;
+	}
+}
+
+static void
+names_changed(Datum arg, int cache, uint32 hash)
+{
+	albert_objects_epoch++;
+}
+
+void
+AlbertObjectsInit(void)
+{
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(RELNAMENSP, names_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACENAME, names_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, names_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, names_changed, (Datum) 0);
+}

@@ -1,0 +1,114 @@
+/*
+ * object.h
+ *	  Models as objects of a database.
+ *
+ * A model of the database is a table of its name in the schema "!albert", with
+ * the columns path, "offset" and data: parts of files, of at most 1 MB each.
+ * One row, whose path is empty and which is written last, is the model's
+ * description, a JSON object: the SHA-256 of the files and the model's options.
+ * A table without it is an import that is not finished.  A table whose
+ * description names a directory has no files of its own.
+ *
+ * So a model has what tables have: an owner and privileges (who may SELECT may
+ * use it), a place in dumps, on standbys and in backups; and the schema's name
+ * sorts before all usual ones, so that dumps restore models first.
+ *
+ * Model tables are read as catalogs are, whatever the session's search_path or
+ * role; nothing of them is executed.
+ */
+#ifndef ALBERT_OBJECT_H
+#define ALBERT_OBJECT_H
+
+#include "store/registry.h"
+
+#define ALBERT_SCHEMA		"!albert"
+#define ALBERT_PART_BYTES	(1024 * 1024)
+
+/* A file in a model table. */
+typedef struct AlbertObjectFile
+{
+	char	   *path;
+	int64		bytes;			/* of all its parts */
+	int64		end;			/* of its last part; equal to bytes when none is missing */
+} AlbertObjectFile;
+
+/* The table of that name in the schema; InvalidOid when there is none.  Whoever asks. */
+extern Oid	AlbertObjectRelation(const char *name);
+
+/* May the current user use the model of a table, and what of it belongs to the table's owner? */
+extern bool AlbertObjectIsVisible(Oid relation);
+extern bool AlbertObjectIsOwn(Oid relation);
+
+/*
+ * The model of that name in this database.  False: there is none.  Raises the
+ * error of a missing model when the current user may not use it.  While a
+ * restore is filling its table this waits.
+ */
+extern bool AlbertObjectFind(const char *name, AlbertObject *object);
+
+/* Likewise by its table, without a look at privileges; false: it has no description. */
+extern bool AlbertObjectRead(Oid relation, const char *name, AlbertObject *object);
+
+/* What a description says.  fresh: the options have just been given, so that what is wrong is the caller's error. */
+extern void AlbertObjectParse(const char *name, const char *description, bool fresh, AlbertObject *object);
+
+/* The options in a description, as members of a JSON object; without the digest and the directory.  palloc'd. */
+extern char *AlbertObjectOptions(const char *description);
+
+/* The owner of a model's table. */
+extern Oid	AlbertObjectOwner(Oid relation);
+
+/* The model tables of this database that the current user may use or owns: a list of names, sorted. */
+extern List *AlbertObjectNames(void);
+
+/* ---- object_files.c ---- */
+
+/*
+ * The files in a table: a list of AlbertObjectFile in the order of their paths.
+ * *description becomes the description as a palloc'd string, or NULL.
+ */
+extern List *AlbertObjectFiles(Oid relation, char **description);
+
+/*
+ * Copy a table's files below a directory, which exists.  A file that lacks a
+ * part, and a path that leads elsewhere, is an error.
+ */
+extern void AlbertObjectExport(Oid relation, const char *name, const char *directory);
+
+/* Open the files of a model table, or of the directory it names, as a source. */
+extern bool AlbertObjectOpen(Oid relation, const char *name, AlbertArena *arena,
+							 AlbertSource **source, AlbertStatus *status);
+
+/* A relative path that stays below where it begins? */
+extern bool AlbertObjectPathIsValid(const char *path);
+
+/* ---- object_write.c ---- */
+
+/*
+ * Open a model table for writing, making it if there is none: locked against
+ * other writers, and checked to be the current user's and without description.
+ */
+extern Relation AlbertImportBegin(const char *name);
+
+/* Append to a file, in parts; to be called with a table from AlbertImportBegin. */
+extern void AlbertImportAppend(Relation table, const char *path, int64 offset, const char *data, Size size);
+
+/*
+ * The end of an import: check the files as a load does and write the
+ * description, with options ("" or members of a JSON object, '"precision": "int8"').
+ * directory: that of albert.model_path which has the files, with the member
+ * "directory" among the options, or NULL.  The table is closed.  Then the model
+ * is there, and loaded.
+ */
+extern void AlbertImportEnd(Relation table, const char *directory, const char *options);
+
+/* A name has begun to stand for another model, or for none: when the transaction commits, other sessions follow. */
+extern void AlbertObjectChanged(Oid relation);
+
+/* Run a SQL command as the current user, with nothing but pg_catalog in the search path. */
+extern void AlbertObjectCommand(const char *format,...) pg_attribute_printf(1, 2);
+
+/* A model's table, quoted for SQL. */
+extern char *AlbertObjectQuoted(const char *name);
+
+#endif							/* ALBERT_OBJECT_H */

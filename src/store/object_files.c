@@ -1,0 +1,359 @@
+/*
+ * object_files.c
+ *	  Reading model tables: which files there are, and the files themselves.
+ *
+ * Whoever may have written to a table, its owner can do with it what owners
+ * can: so its shape, every path and every place is checked.  Tables are scanned
+ * from end to end, which does not need the index that a restore makes last; a
+ * gigabyte of files has a thousand rows.
+ */
+#include "store/object.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/detoast.h"
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/relation.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/tablespace.h"
+#include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+#define MAX_PATH	512
+#define MAX_DEPTH	4
+
+bool
+AlbertObjectPathIsValid(const char *path)
+{
+	int			depth = 1;
+	const char *c;
+
+	if (strlen(path) >= MAX_PATH)
+		return false;
+	for (;;)
+	{
+		size_t		size = strcspn(path, "/");
+
+		if (size == 0 || size > 255 || (size <= 2 && strncmp(path, "..", size) == 0))
+			return false;
+		for (c = path; c < path + size; c++)
+		{
+			if ((unsigned char) *c < ' ' || *c == '\\')
+				return false;
+		}
+		if (path[size] == '\0')
+			return true;
+		if (++depth > MAX_DEPTH)
+			return false;
+		path += size + 1;
+	}
+}
+
+/* ---- scanning ---- */
+
+typedef struct TableScan
+{
+	Relation	table;			/* NULL: there is none */
+	SysScanDesc scan;
+	char	   *path;			/* of the row that next_row has come to */
+	int64		offset;
+	Datum		data;
+} TableScan;
+
+static bool
+has_columns(Relation table)
+{
+	static const Oid types[] = {TEXTOID, INT8OID, BYTEAOID};
+	TupleDesc	desc = RelationGetDescr(table);
+
+	if (table->rd_rel->relkind != RELKIND_RELATION || desc->natts < lengthof(types))
+		return false;
+	for (int i = 0; i < lengthof(types); i++)
+	{
+		if (TupleDescAttr(desc, i)->attisdropped || TupleDescAttr(desc, i)->atttypid != types[i])
+			return false;
+	}
+	return true;
+}
+
+static void
+begin_scan(TableScan *scan, Oid relation)
+{
+	memset(scan, 0, sizeof(*scan));
+	scan->table = try_relation_open(relation, AccessShareLock);
+	if (scan->table == NULL)
+		return;
+	if (!has_columns(scan->table))
+	{
+		char	   *name = pstrdup(RelationGetRelationName(scan->table));
+
+		/* so that the error can be caught */
+		relation_close(scan->table, AccessShareLock);
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("relation \"%s\" in the schema \"%s\" has not the form of a model's table",
+						name, ALBERT_SCHEMA),
+				 errhint("Tables of that schema belong to albert.")));
+	}
+	scan->scan = systable_beginscan(scan->table, InvalidOid, false, NULL, 0, NULL);
+}
+
+static bool
+next_row(TableScan *scan)
+{
+	HeapTuple	tuple;
+
+	if (scan->path != NULL)
+		pfree(scan->path);
+	scan->path = NULL;
+	while (scan->scan != NULL && HeapTupleIsValid(tuple = systable_getnext(scan->scan)))
+	{
+		TupleDesc	desc = RelationGetDescr(scan->table);
+		bool		nulls[3];
+		Datum		path = heap_getattr(tuple, 1, desc, &nulls[0]);
+		Datum		offset = heap_getattr(tuple, 2, desc, &nulls[1]);
+
+		scan->data = heap_getattr(tuple, 3, desc, &nulls[2]);
+		if (nulls[0] || nulls[1] || nulls[2])
+			continue;
+		scan->path = TextDatumGetCString(path);
+		scan->offset = DatumGetInt64(offset);
+		CHECK_FOR_INTERRUPTS();
+		return true;
+	}
+	return false;
+}
+
+static void
+end_scan(TableScan *scan)
+{
+	if (scan->scan != NULL)
+		systable_endscan(scan->scan);
+	if (scan->table != NULL)
+		relation_close(scan->table, AccessShareLock);
+}
+
+/* ---- the list of files ---- */
+
+static AlbertObjectFile *
+file_of(List **files, const char *path)
+{
+	AlbertObjectFile *file;
+
+	/* parts of a file mostly lie together */
+	for (int i = list_length(*files) - 1; i >= 0; i--)
+	{
+		file = list_nth(*files, i);
+		if (strcmp(file->path, path) == 0)
+			return file;
+	}
+	file = palloc0(sizeof(AlbertObjectFile));
+	file->path = pstrdup(path);
+	*files = lappend(*files, file);
+	return file;
+}
+
+static int
+compare_files(const ListCell *a, const ListCell *b)
+{
+	return strcmp(((AlbertObjectFile *) lfirst(a))->path, ((AlbertObjectFile *) lfirst(b))->path);
+}
+
+List *
+AlbertObjectFiles(Oid relation, char **description)
+{
+	List	   *files = NIL;
+	TableScan	scan;
+
+	*description = NULL;
+	begin_scan(&scan, relation);
+	while (next_row(&scan))
+	{
+		int64		size = toast_raw_datum_size(scan.data) - VARHDRSZ;
+
+		if (scan.path[0] == '\0')
+		{
+			if (*description == NULL)
+				*description = TextDatumGetCString(scan.data);
+		}
+		else
+		{
+			AlbertObjectFile *file = file_of(&files, scan.path);
+
+			file->bytes += size;
+			if (scan.offset >= 0 && scan.offset <= PG_INT64_MAX - size)
+				file->end = Max(file->end, scan.offset + size);
+		}
+	}
+	end_scan(&scan);
+	list_sort(files, compare_files);
+	return files;
+}
+
+/* ---- copying them ---- */
+
+static void
+require_whole(Oid relation, const char *name)
+{
+	char	   *description;
+	List	   *files = AlbertObjectFiles(relation, &description);
+	ListCell   *cell;
+
+	foreach(cell, files)
+	{
+		const AlbertObjectFile *file = lfirst(cell);
+
+		if (!AlbertObjectPathIsValid(file->path))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("model \"%s\" has a file of the invalid name \"%s\"", name, file->path)));
+		if (file->bytes != file->end)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("file \"%s\" of model \"%s\" is not whole", file->path, name),
+					 errdetail("It should have %lld bytes, and its parts have %lld.",
+							   (long long) file->end, (long long) file->bytes)));
+	}
+}
+
+static void
+make_parents(char *path, const char *file)
+{
+	char	   *slash;
+
+	for (slash = strchr(file, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
+	{
+		*slash = '\0';
+		if (MakePGDirectory(path) != 0 && errno != EEXIST)
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not create directory \"%s\": %m", path)));
+		*slash = '/';
+	}
+}
+
+static int
+open_file(const char *directory, const char *name)
+{
+	char	   *path = psprintf("%s/%s", directory, name);
+	int			fd;
+
+	make_parents(path, path + strlen(directory) + 1);
+	/* not where somebody has put a link */
+	fd = OpenTransientFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW | PG_BINARY);
+	if (fd < 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not create file \"%s\": %m", path)));
+	pfree(path);
+	return fd;
+}
+
+static void
+close_file(int fd, const char *name)
+{
+	if (CloseTransientFile(fd) != 0)
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not close file \"%s\": %m", name)));
+}
+
+static void
+write_part(int fd, const char *name, int64 offset, Datum data)
+{
+	struct varlena *value = detoast_attr((struct varlena *) DatumGetPointer(data));
+	const char *from = VARDATA_ANY(value);
+	Size		left = VARSIZE_ANY_EXHDR(value);
+
+	while (left > 0)
+	{
+		ssize_t		done;
+
+		errno = 0;
+		done = pwrite(fd, from, left, offset);
+		if (done < 0 && errno == EINTR)
+			continue;
+		if (done <= 0)
+		{
+			if (errno == 0)
+				errno = ENOSPC;
+			ereport(ERROR,
+					(errcode_for_file_access(),
+					 errmsg("could not write file \"%s\": %m", name)));
+		}
+		from += done;
+		offset += done;
+		left -= done;
+	}
+	if ((Pointer) value != DatumGetPointer(data))
+		pfree(value);
+}
+
+void
+AlbertObjectExport(Oid relation, const char *name, const char *directory)
+{
+	char		open[MAX_PATH] = "";
+	TableScan	scan;
+	int			fd = -1;
+
+	require_whole(relation, name);
+	begin_scan(&scan, relation);
+	while (next_row(&scan))
+	{
+		/* the scan before may have seen other rows than this one */
+		if (scan.path[0] == '\0' || scan.offset < 0 || !AlbertObjectPathIsValid(scan.path))
+			continue;
+		if (strcmp(open, scan.path) != 0)
+		{
+			if (fd >= 0)
+				close_file(fd, open);
+			fd = open_file(directory, scan.path);
+			strlcpy(open, scan.path, sizeof(open));
+		}
+		write_part(fd, open, scan.offset, scan.data);
+	}
+	if (fd >= 0)
+		close_file(fd, open);
+	end_scan(&scan);
+}
+
+/* ---- as a source ---- */
+
+static void
+remove_directory(int code, Datum directory)
+{
+	PathNameDeleteTemporaryDir(DatumGetCString(directory));
+}
+
+/*
+ * The files are copied into a temporary directory, which has gone again when
+ * this returns: the source keeps its files open.  Should the process be killed
+ * meanwhile, the server removes the directory with its other temporary files.
+ */
+bool
+AlbertObjectOpen(Oid relation, const char *name, AlbertArena *arena,
+				 AlbertSource **source, AlbertStatus *status)
+{
+	static uint32 number = 0;
+	char		base[MAXPGPATH];
+	char	   *directory;
+	bool		ok;
+
+	PrepareTempTablespaces();
+	TempTablespacePath(base, GetNextTempTableSpace());
+	directory = psprintf("%s/%s%d.albert.%u", base, PG_TEMP_FILE_PREFIX, MyProcPid, number++);
+	PG_ENSURE_ERROR_CLEANUP(remove_directory, CStringGetDatum(directory));
+	{
+		PathNameCreateTemporaryDir(base, directory);
+		AlbertObjectExport(relation, name, directory);
+		ok = AlbertSourceOpen(directory, arena, source, status);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(remove_directory, CStringGetDatum(directory));
+	remove_directory(0, CStringGetDatum(directory));
+	return ok;
+}
