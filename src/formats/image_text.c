@@ -63,6 +63,7 @@ compile_tokenizer(AlbertSource *source, AlbertStatus *status)
 							&files.special_tokens_map_json, status) &&
 		read_tokenizer_file(source, TOKENIZER_ADDED_TOKENS_JSON,
 							&files.added_tokens_json, status) &&
+		read_tokenizer_file(source, TOKENIZER_ALBERT_JSON, &files.albert_json, status) &&
 		AlbertTokenizerCompile(&files, source->shape.config.max_position_embeddings,
 							   source->arena, &source->tokenizer, status) &&
 		check_vocabulary(source, status);

@@ -40,7 +40,8 @@ open_tokenizer(AlbertSource *source, const char *base, AlbertStatus *status)
 		{"tokenizer.json", TOKENIZER_JSON},
 		{"tokenizer_config.json", TOKENIZER_CONFIG_JSON},
 		{"special_tokens_map.json", TOKENIZER_SPECIAL_TOKENS_MAP_JSON},
-		{"added_tokens.json", TOKENIZER_ADDED_TOKENS_JSON}
+		{"added_tokens.json", TOKENIZER_ADDED_TOKENS_JSON},
+		{"albert.json", TOKENIZER_ALBERT_JSON}
 	};
 
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)

@@ -38,6 +38,7 @@ typedef struct AlbertTokenizerFiles
 	AlbertBytes tokenizer_config_json;
 	AlbertBytes special_tokens_map_json;
 	AlbertBytes added_tokens_json;
+	AlbertBytes albert_json;	/* corrections of tokenizer_config.json */
 	const char *tokenizer_class;	/* config.json's, where tokenizer_config.json says none; NULL: neither does */
 	const char *sentencepiece;	/* path of the module that reads a spiece.model; NULL: it lies beside this code's file */
 } AlbertTokenizerFiles;

@@ -205,8 +205,8 @@ bert_config = {"tokenizer_class": "BertTokenizer", "do_lower_case": True, "strip
                "added_tokens_decoder": {"4": {"content": "[MASK]", "lstrip": True, "rstrip": False, "normalized": False, "single_word": False, "special": True}}}
 special = {"unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": {"content": "[MASK]", "lstrip": True, "normalized": False}}
 text = "The caf\u00e9's abc, [MASK] \u4e2d 3.14".encode()
-write("vocab", "bert", RS.join(["\n".join(tokens).encode(), json.dumps(bert_config).encode(), json.dumps(special).encode(), json.dumps({"new": len(tokens)}).encode(), text]))
-write("vocab", "plain", RS.join(["\n".join(tokens).encode() + b"\n", b"{}", b"", b"", text]))
+write("vocab", "bert", RS.join(["\n".join(tokens).encode(), json.dumps(bert_config).encode(), json.dumps(special).encode(), json.dumps({"new": len(tokens)}).encode(), b"{\"strip_accents\": false}", text]))
+write("vocab", "plain", RS.join(["\n".join(tokens).encode() + b"\n", b"{}", b"", b"", b"", text]))
 
 
 def added(names, texts):

@@ -23,6 +23,8 @@ my $models = make_models(
 	first_and_mean => SMALL . ',dense=12,seed=4,max_position_embeddings=24',
 	score => SMALL . ',head=score,seed=3',
 	plain => SMALL . ',seed=7',
+	corrected => SMALL . ',tokenizer=wordpiece,seed=6',
+	corrected_albert => SMALL . ',seed=7',
 	padded => SMALL . ',seed=7',
 	wordpiece => SMALL . ',tokenizer=wordpiece,seed=6');
 
@@ -220,6 +222,47 @@ is(answer(q(albert_embedding('the city', 'padded') = albert_embedding('the city'
 is(answer("$vocab_size = ANY (albert_encode('the [PAD]', 'padded'))"), 't', 'the tokenizer knows it');
 my ($code, undef, $err) = $node->psql('postgres', q(SELECT albert_embedding(text, 'padded') FROM (VALUES ('the city'), ('the [PAD] city')) v (text)));
 like($err, qr/the text holds the token for padding, which has no embedding in model "padded"/, 'a text with it is refused');
+
+# ---- albert.json corrects what the tokenizer's files say ----
+{
+	my $text = q(U&'Caf\00e9 CITY');
+
+	is(answer("array_to_string(albert_tokenize($text, 'corrected'), ' ')"), 'c ##a ##f ##e city', 'as the files say');
+	is(answer("cardinality(albert_tokenize(U&'\\00e9', 'corrected_albert')) = cardinality(albert_tokenize('e', 'corrected_albert'))"), 't', 'accents are dropped');
+	my $kept = answer(q(array_agg(sha256) FROM albert_models WHERE name LIKE 'corrected%'));
+	$node->safe_psql('postgres', q(SELECT albert_unload(name) FROM albert_models WHERE name LIKE 'corrected%'));
+	change_json('corrected/albert.json', strip_accents => JSON::PP::false, do_lower_case => JSON::PP::false, model_max_length => 7);
+	change_json('corrected_albert/albert.json', keep_accents => JSON::PP::true);
+	is(answer("array_to_string(albert_tokenize($text, 'corrected'), ' ')"), '[UNK] [UNK]', 'as albert.json says');
+	is(answer("count(*) FROM albert_token_embeddings('the cat the cat the cat', 'corrected')"), 7, 'a length');
+	is(answer("albert_tokenize(U&'\\00e9', 'corrected_albert') <> albert_tokenize('e', 'corrected_albert')"), 't', 'accents are kept');
+	isnt(answer(q(array_agg(sha256) FROM albert_models WHERE name LIKE 'corrected%')), $kept, 'it is of the model');
+
+	for my $case ([ '{"keep_accent": true}', qr/unknown setting "keep_accent" in file "albert.json"/ ],
+		[ '{"do_lower_case": 1}', qr/"do_lower_case" in albert.json is not true or false/ ],
+		[ '[]', qr/albert.json is not a JSON object/ ],
+		[ '{', qr/albert.json is not valid JSON/ ])
+	{
+		my ($json, $wanted) = @$case;
+
+		$node->safe_psql('postgres', q(SELECT albert_unload('corrected')));
+		open my $out, '>', "$models/corrected/albert.json" or die;
+		print $out $json;
+		close $out;
+		my (undef, undef, $error) = $node->psql('postgres', q(SELECT albert_tokenize('a', 'corrected')));
+		like($error, $wanted, "albert.json with $json");
+	}
+	open my $out, '>', "$models/corrected/albert.json" or die;
+	print $out '{"strip_accents": true}';
+	close $out;
+	open $out, '>', "$models/corrected/tokenizer.json" or die;
+	print $out '{"model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##", "vocab": {"[PAD]": 0, "[UNK]": 1, "[CLS]": 2, "[SEP]": 3, "[MASK]": 4, "a": 5}}}';
+	close $out;
+	my (undef, undef, $error) = $node->psql('postgres', q(SELECT albert_tokenize('a', 'corrected')));
+	like($error, qr/"strip_accents" in file "albert.json" has no effect beside a tokenizer.json/, 'beside a tokenizer.json');
+	$node->safe_psql('postgres', q(SELECT albert_unload(name) FROM albert_models WHERE name LIKE 'corrected%'));
+	change_json('corrected_albert/albert.json', keep_accents => JSON::PP::false);
+}
 
 # ---- a cross-encoder's default prompt and length ----
 {

@@ -5,7 +5,7 @@
  *	  tokenizer.json, which the reference merges in this way: a list of added
  *	  tokens in the first settles them; else the second overrides the first, and
  *	  the last two add to it.  (A fast tokenizer has those of its own file in any
- *	  case.)
+ *	  case.)  albert.json, which is ours, corrects what they say.
  */
 #include "tokenizer/compile/compile.h"
 
@@ -28,6 +28,7 @@ typedef struct Reader
 	const char *file;			/* for messages */
 	AlbertArena *arena;
 	AlbertStatus *status;
+	bool		has_json;		/* there is a tokenizer.json */
 	uint32_t	role_flags[ROLE_COUNT]; /* of a role's token that is given as a plain string */
 	Settings   *settings;
 } Reader;
@@ -195,15 +196,15 @@ read_decoder(Reader *reader, json_t *decoder)
 	return true;
 }
 
+/* How a text is made ready and how long it may be. */
 static bool
-read_config(Reader *reader, const json_t *root)
+read_switches(Reader *reader, const json_t *root)
 {
 	Settings   *settings = reader->settings;
 	const json_t *value;
 	bool		strip_accents = false;
 
-	if (!read_roles(reader, root, false) || !read_additional(reader, root) ||
-		!read_bool(reader, root, "do_lower_case", &settings->do_lower_case) ||
+	if (!read_bool(reader, root, "do_lower_case", &settings->do_lower_case) ||
 		!read_bool(reader, root, "keep_accents", &settings->keep_accents) ||
 		!read_bool(reader, root, "tokenize_chinese_chars", &settings->tokenize_chinese_chars) ||
 		!read_bool(reader, root, "clean_up_tokenization_spaces", &settings->clean_up_spaces))
@@ -231,6 +232,17 @@ read_config(Reader *reader, const json_t *root)
 			return malformed(reader, "truncation_side", "left or right");
 		settings->truncate_left = strcmp(side, "left") == 0;
 	}
+	return true;
+}
+
+static bool
+read_config(Reader *reader, const json_t *root)
+{
+	Settings   *settings = reader->settings;
+	const json_t *value;
+
+	if (!read_roles(reader, root, false) || !read_additional(reader, root) || !read_switches(reader, root))
+		return false;
 	value = json_object_get(root, "tokenizer_class");
 	if (json_is_string(value) && !copy_string(reader, value, &settings->class_name))
 		return false;
@@ -405,6 +417,53 @@ read_list_file(Reader *reader, json_t *root)
 	return read_added_list(reader, root);
 }
 
+/*
+ * albert.json: what the directory's files should have said of the switches.  A
+ * key that has no effect would be taken for one that has, so it is refused.
+ */
+static bool
+read_corrections(Reader *reader, json_t *root)
+{
+	static const struct
+	{
+		const char *key;
+		bool		in_json;	/* has an effect beside a tokenizer.json */
+	}			switches[] =
+	{
+		{"do_lower_case", false},
+		{"keep_accents", false},
+		{"strip_accents", false},
+		{"tokenize_chinese_chars", false},
+		{"clean_up_tokenization_spaces", true},
+		{"model_max_length", true},
+		{"truncation_side", true}
+	};
+	const char *key;
+	json_t	   *value;
+
+	if (!json_is_object(root))
+		return AlbertFail(reader->status, ALBERT_FORMAT, "%s is not a JSON object", reader->file);
+	json_object_foreach(root, key, value)
+	{
+		size_t		i = 0;
+
+		while (i < sizeof(switches) / sizeof(switches[0]) && strcmp(switches[i].key, key) != 0)
+			i++;
+		if (i == sizeof(switches) / sizeof(switches[0]))
+		{
+			AlbertFail(reader->status, ALBERT_FORMAT, "unknown setting \"%.100s\" in file \"%s\"", key, reader->file);
+			return AlbertDetail(reader->status, "It corrects do_lower_case, keep_accents, strip_accents, tokenize_chinese_chars, "
+								"clean_up_tokenization_spaces, model_max_length and truncation_side.");
+		}
+		if (reader->has_json && !switches[i].in_json)
+		{
+			AlbertFail(reader->status, ALBERT_UNSUPPORTED, "\"%s\" in file \"%s\" has no effect beside a tokenizer.json", key, reader->file);
+			return AlbertDetail(reader->status, "How texts are made ready is said by that file alone.");
+		}
+	}
+	return read_switches(reader, root);
+}
+
 /* End of the JSON string that starts at p (on its quote); NULL when there is none. */
 static const char *
 skip_string(const char *p, const char *end)
@@ -469,12 +528,13 @@ find_list(AlbertBytes bytes, const char *key)
 bool
 tok_settings_read(const AlbertTokenizerFiles *files, AlbertArena *arena, Settings *settings, AlbertStatus *status)
 {
-	Reader		reader = {.arena = arena, .status = status, .settings = settings};
+	Reader		reader = {.arena = arena, .status = status, .settings = settings, .has_json = files->tokenizer_json.data != NULL};
 
 	for (int role = 0; role < ROLE_COUNT; role++)
 		reader.role_flags[role] = settings->roles[role].flags;
 	if (!read_file(&reader, "tokenizer_config.json", files->tokenizer_config_json, read_config_file) ||
-		!settle_class(&reader, files))
+		!settle_class(&reader, files) ||
+		!read_file(&reader, "albert.json", files->albert_json, read_corrections))
 		return false;
 	if (!settings->settled &&
 		(!read_file(&reader, "special_tokens_map.json", files->special_tokens_map_json, read_special_file) ||
