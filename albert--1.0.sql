@@ -688,6 +688,26 @@ COMMENT ON FUNCTION albert_attention(text, integer, integer, text, text) IS
 
 
 -- ---------------------------------------------------------------------
+-- Rows that are alike
+-- (src/functions/similar.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_similar_pairs(relation regclass, "column" name, min_similarity real, key name DEFAULT '',
+	OUT a text, OUT b text, OUT similarity real)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'albert_similar_pairs'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000000 ROWS 1000;
+COMMENT ON FUNCTION albert_similar_pairs(regclass, name, real, name)
+IS 'pairs of rows, by their keys, whose embeddings are at least that similar; key: the primary key unless another column is named';
+
+CREATE FUNCTION albert_clusters(relation regclass, "column" name, k integer, key name DEFAULT '',
+	OUT key text, OUT cluster integer, OUT similarity real)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'albert_clusters'
+LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000000 ROWS 1000;
+COMMENT ON FUNCTION albert_clusters(regclass, name, integer, name)
+IS 'rows, by their keys, in at most k groups of similar embeddings, the largest first, and how similar each is to its group''s mean';
+
+-- ---------------------------------------------------------------------
 -- Long work and fresh columns
 -- (src/functions/embed_table.c, src/functions/trigger.c, src/functions/columns.c)
 -- ---------------------------------------------------------------------

@@ -118,6 +118,9 @@ extern Datum *AlbertTextsOption(const char *name, Datum array, int *n);
 /* An integer option within bounds, else an error that names it. */
 extern int	AlbertIntOption(const char *name, Datum value, int least, int most);
 
+/* For work below that asks whether to stop: handles the interrupts there are, and raises an error if it has to. */
+extern bool AlbertStopped(void);
+
 /* A row for a set-returning task; nulls may be NULL. */
 extern void AlbertPutRow(AlbertItem *item, Datum *values, bool *nulls);
 

@@ -143,3 +143,10 @@ AlbertPutRow(AlbertItem *item, Datum *values, bool *nulls)
 	tuplestore_putvalues(item->rows->setResult, item->rows->setDesc, values,
 						 nulls == NULL ? none : nulls);
 }
+
+bool
+AlbertStopped(void)
+{
+	CHECK_FOR_INTERRUPTS();
+	return false;
+}

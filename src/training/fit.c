@@ -49,7 +49,7 @@ struct AlbertFitter
 static bool
 interrupted(const AlbertTraining *training)
 {
-	return training->interrupt != NULL && *training->interrupt;
+	return training->stopped != NULL && training->stopped();
 }
 
 /* ---------- the loss of one row ---------- */

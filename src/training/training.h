@@ -13,13 +13,11 @@
  * processor, so the same rows in the same order give the same bits; whoever
  * wants them whatever the order sorts the rows first.
  *
- * Memory comes from the arena in AlbertTraining, which the caller rewinds; the
- * interrupt flag is polled often.
+ * Memory comes from the arena in AlbertTraining, which the caller rewinds.
  */
 #ifndef ALBERT_TRAINING_H
 #define ALBERT_TRAINING_H
 
-#include <signal.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -45,7 +43,7 @@ typedef struct AlbertTraining
 	const double *weights;		/* nrows, not negative, not all 0 */
 	int			noutputs;
 	AlbertArena *arena;
-	const volatile sig_atomic_t *interrupt; /* may be NULL */
+	bool		(*stopped) (void);	/* asked often: true ends the work with ALBERT_CANCELLED; may be NULL */
 } AlbertTraining;
 
 typedef struct AlbertFit

@@ -8,6 +8,7 @@
 
 #include "kernels/doubles.h"
 #include "training/training.h"
+#include "training/vectors.h"
 #include "unit.h"
 
 typedef struct Expected
@@ -30,6 +31,13 @@ typedef struct Expected
 #define NEXPECTED	((int) (sizeof(expected) / sizeof(expected[0])))
 
 static uint64_t state;
+static bool stop = false;
+
+static bool
+asked(void)
+{
+	return stop;
+}
 
 static float
 next_number(void)
@@ -287,16 +295,15 @@ test_refusals(void)
 	AlbertFitter *fitter;
 	AlbertStatus status;
 	AlbertFit	fit = {0};
-	volatile sig_atomic_t interrupt = 0;
 
 	AlbertArenaInitMalloc(&arena);
 	make_rows(&training, &arena, ALBERT_LINK_SOFTMAX, 100, 6, 3, 3);
-	training.interrupt = &interrupt;
+	training.stopped = asked;
 	CHECK(AlbertFitterMake(&training, &fitter, &status), "a fitter");
-	interrupt = 1;
+	stop = true;
 	CHECK(!AlbertFitterFit(fitter, 1, NULL, 0, 1e-8, &fit, &status) && status.code == ALBERT_CANCELLED, "cancelled");
 	CHECK(!AlbertFitterMake(&training, &fitter, &status) && status.code == ALBERT_CANCELLED, "cancelled at once");
-	interrupt = 0;
+	stop = false;
 	((float *) training.vectors)[8] = NAN;
 	CHECK(!AlbertFitterMake(&training, &fitter, &status) && status.code == ALBERT_INPUT, "a value that is no number");
 	((float *) training.vectors)[8] = 0;
@@ -326,6 +333,104 @@ test_metrics(void)
 	CHECK(fabs(high - 1) < 1e-12 && low > 0.83 && low < 0.84, "interval of all: %g .. %g", low, high);
 }
 
+/* ---------- vectors ---------- */
+
+typedef struct Seen
+{
+	int			n;
+	int			wrong;
+	AlbertVectors *vectors;
+} Seen;
+
+static double
+cosine(const AlbertVectors *vectors, int a, int b)
+{
+	double		dot[3] = {0};
+
+	for (int j = 0; j < vectors->width; j++)
+	{
+		double		x = vectors->values[a * vectors->width + j];
+		double		y = vectors->values[b * vectors->width + j];
+
+		dot[0] += x * y;
+		dot[1] += x * x;
+		dot[2] += y * y;
+	}
+	return dot[0] / sqrt(dot[1] * dot[2]);
+}
+
+static void
+count_pair(void *context, int a, int b)
+{
+	Seen	   *seen = context;
+	double		similarity = cosine(seen->vectors, a, b);
+
+	seen->n += similarity >= 0.6;
+	seen->wrong += a >= b || similarity < 0.599;
+}
+
+static void
+test_pairs(void)
+{
+	AlbertArena arena;
+	AlbertTraining rows;
+	AlbertVectors vectors;
+	AlbertStatus status;
+	const AlbertKernels *kernels;
+	int			near = 0;
+
+	AlbertArenaInitMalloc(&arena);
+	make_rows(&rows, &arena, ALBERT_LINK_IDENTITY, 1300, 21, 1, 8);
+	vectors = (AlbertVectors) {.n = 1300, .width = 21, .values = rows.vectors, .arena = &arena, .stopped = asked};
+	for (int a = 0; a < vectors.n; a++)
+		for (int b = a + 1; b < vectors.n; b++)
+			near += cosine(&vectors, a, b) >= 0.6;
+	CHECK(near > 100, "only %d pairs", near);
+	for (int i = 0; (kernels = AlbertKernelsAt(i)) != NULL; i++)
+	{
+		Seen		seen = {.vectors = &vectors};
+
+		if (!kernels->usable() || !kernels->has_precision(ALBERT_FP32))
+			continue;
+		CHECK(AlbertNearPairs(&vectors, 0.6, kernels, count_pair, &seen, &status), "%s: pairs", kernels->name);
+		CHECK(seen.n == near && seen.wrong == 0, "%s: %d pairs of %d, %d wrong", kernels->name, seen.n, near, seen.wrong);
+		stop = true;
+		CHECK(!AlbertNearPairs(&vectors, 0.6, kernels, count_pair, &seen, &status) && status.code == ALBERT_CANCELLED,
+			  "%s: cancelled", kernels->name);
+		stop = false;
+	}
+	AlbertArenaFree(&arena);
+}
+
+static void
+test_clusters(void)
+{
+	enum {N = 330, WIDTH = 11, K = 10};
+	AlbertArena arena;
+	float		values[N * WIDTH];
+	int32_t		clusters[N];
+	double		similarities[N];
+	AlbertVectors vectors = {.n = N, .width = WIDTH, .values = values, .arena = &arena};
+	AlbertStatus status;
+	int			n;
+	int			pure = 0;
+
+	AlbertArenaInitMalloc(&arena);
+	state = 3;
+	for (int i = 0; i < N; i++)
+		for (int j = 0; j < WIDTH; j++)
+			values[i * WIDTH + j] = (1 + i % 4) * ((j == i % K) + 0.1f * next_number());
+	CHECK(AlbertClusterVectors(&vectors, K, clusters, similarities, &n, &status) && n <= K, "clusters");
+	for (int i = K; i < N; i++)
+		pure += clusters[i] == clusters[i - K] && similarities[i] > 0.5 && similarities[i] <= 1 + 1e-9;
+	CHECK(n >= K - 3 && pure > N - K - 3 * N / K, "%d clusters, %d rows in that of another of their direction", n, pure);
+	for (int i = 0; i < N * WIDTH; i++)
+		values[i] = i % WIDTH == (i / WIDTH >= 300);
+	CHECK(AlbertClusterVectors(&vectors, K, clusters, similarities, &n, &status) && n == 2, "two directions: %d clusters", n);
+	CHECK(clusters[0] == 0 && clusters[N - 1] == 1, "the larger first");
+	AlbertArenaFree(&arena);
+}
+
 int
 main(void)
 {
@@ -335,5 +440,7 @@ main(void)
 	test_degenerate();
 	test_refusals();
 	test_metrics();
+	test_pairs();
+	test_clusters();
 	return unit_report();
 }

@@ -1,0 +1,112 @@
+/*
+ * pairs.c
+ *	  Vectors that are alike, found by products of blocks of them.
+ */
+#include <math.h>
+#include <string.h>
+
+#include "training/vectors.h"
+
+#define LEFT_ROWS		1024	/* packed as a matrix of weights */
+#define RIGHT_ROWS		96		/* multiplied with it at a time */
+#define ROUNDING		6e-8	/* of a sum of as many products as a vector is wide, for each */
+
+typedef struct Blocks
+{
+	const AlbertVectors *vectors;
+	const AlbertKernels *kernels;
+	int			ld;
+	float	   *rows;			/* (RIGHT_ROWS, ld), of length 1 */
+	float	   *left;			/* (1, width): for packing */
+	void	   *packed;
+	size_t		packed_size;
+	float	   *products;		/* (RIGHT_ROWS, LEFT_ROWS) */
+	void	   *scratch;
+} Blocks;
+
+static void
+unit_row(const AlbertVectors *vectors, int i, float *to)
+{
+	const float *from = vectors->values + (size_t) i * vectors->width;
+	double		square = 0;
+
+	for (int j = 0; j < vectors->width; j++)
+		square += (double) from[j] * from[j];
+	for (int j = 0; j < vectors->width; j++)
+		to[j] = square > 0 ? (float) (from[j] / sqrt(square)) : 0;
+}
+
+static AlbertLinear
+linear_of(const Blocks *blocks, int rows)
+{
+	return (AlbertLinear) {
+		.in = blocks->vectors->width, .out = rows, .precision = ALBERT_FP32, .weight = blocks->packed
+	};
+}
+
+static bool
+make_blocks(Blocks *blocks, AlbertStatus *status)
+{
+	AlbertArena *arena = blocks->vectors->arena;
+	int			width = blocks->vectors->width;
+	AlbertLinear linear = linear_of(blocks, LEFT_ROWS);
+
+	blocks->ld = (width + 15) / 16 * 16;
+	blocks->packed_size = blocks->kernels->packed_size(ALBERT_FP32, LEFT_ROWS, width);
+	blocks->rows = AlbertArenaAllocZero(arena, (size_t) RIGHT_ROWS * blocks->ld * sizeof(float));
+	blocks->left = AlbertArenaArray(arena, width, sizeof(float));
+	blocks->packed = AlbertArenaAlloc(arena, blocks->packed_size);
+	blocks->products = AlbertArenaArray(arena, (size_t) RIGHT_ROWS * LEFT_ROWS, sizeof(float));
+	blocks->scratch = AlbertArenaAlloc(arena, blocks->kernels->linear_scratch(&linear, RIGHT_ROWS));
+	if (blocks->rows == NULL || blocks->left == NULL || blocks->packed == NULL || blocks->products == NULL ||
+		blocks->scratch == NULL)
+		return AlbertNoMemory(status);
+	return true;
+}
+
+bool
+AlbertNearPairs(const AlbertVectors *vectors, double least, const AlbertKernels *kernels,
+				AlbertPairFound found, void *context, AlbertStatus *status)
+{
+	Blocks		blocks = {.vectors = vectors, .kernels = kernels};
+	float		bound = (float) (least - ROUNDING * (vectors->width + 8));
+
+	if (vectors->n == 0)
+		return true;
+	if (!make_blocks(&blocks, status))
+		return false;
+	for (int a = 0; a < vectors->n; a += LEFT_ROWS)
+	{
+		int			nleft = vectors->n - a < LEFT_ROWS ? vectors->n - a : LEFT_ROWS;
+		AlbertLinear linear = linear_of(&blocks, nleft);
+
+		memset(blocks.packed, 0, blocks.packed_size);
+		for (int i = 0; i < nleft; i++)
+		{
+			unit_row(vectors, a + i, blocks.left);
+			kernels->pack(ALBERT_FP32, nleft, vectors->width, i, 1, blocks.left, blocks.packed);
+		}
+		for (int b = a; b < vectors->n; b += RIGHT_ROWS)
+		{
+			int			nright = vectors->n - b < RIGHT_ROWS ? vectors->n - b : RIGHT_ROWS;
+
+			if (vectors->stopped != NULL && vectors->stopped())
+				return AlbertFail(status, ALBERT_CANCELLED, "the search was cancelled");
+			for (int i = 0; i < nright; i++)
+				unit_row(vectors, b + i, blocks.rows + (size_t) i * blocks.ld);
+			kernels->linear(&linear, nright, blocks.rows, blocks.ld, ALBERT_ACT_NONE, NULL, 0,
+							blocks.products, LEFT_ROWS, blocks.scratch);
+			for (int i = 0; i < nright; i++)
+			{
+				const float *row = blocks.products + (size_t) i * LEFT_ROWS;
+
+				for (int l = 0; l < nleft && a + l < b + i; l++)
+				{
+					if (row[l] >= bound)
+						found(context, a + l, b + i);
+				}
+			}
+		}
+	}
+	return true;
+}

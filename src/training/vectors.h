@@ -1,0 +1,45 @@
+/*
+ * vectors.h
+ *	  What can be found among many vectors: those that are alike, and groups.
+ *
+ * Vectors are compared by their directions: by the cosine of the angle between
+ * them.  Memory beside the vectors is that of a block of them, and a few
+ * numbers a vector.
+ */
+#ifndef ALBERT_VECTORS_H
+#define ALBERT_VECTORS_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/status.h"
+#include "kernels/kernels.h"
+
+typedef struct AlbertVectors
+{
+	int			n;
+	int			width;
+	const float *values;		/* (n, width), finite */
+	AlbertArena *arena;
+	bool		(*stopped) (void);	/* asked often: true ends the work with ALBERT_CANCELLED; may be NULL */
+} AlbertVectors;
+
+/*
+ * Call found for every pair a < b that may be at least that similar: all that
+ * are, and some that are less by the rounding of single precision.
+ */
+typedef void (*AlbertPairFound) (void *context, int a, int b);
+extern bool AlbertNearPairs(const AlbertVectors *vectors, double least, const AlbertKernels *kernels,
+							AlbertPairFound found, void *context, AlbertStatus *status);
+
+/*
+ * Groups of vectors that are near each other, by k-means from the centres that
+ * k-means++ chooses: the same for the same vectors in the same order, on every
+ * processor.  clusters[i] is from 0, the largest group first; similarities[i]
+ * to the mean of its group.  *nclusters is less than k where there are fewer
+ * distinct directions.
+ */
+extern bool AlbertClusterVectors(const AlbertVectors *vectors, int k, int32_t *clusters, double *similarities,
+								 int *nclusters, AlbertStatus *status);
+
+#endif							/* ALBERT_VECTORS_H */
