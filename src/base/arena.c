@@ -160,21 +160,27 @@ AlbertArenaArray(AlbertArena *arena, size_t count, size_t size)
 	return AlbertArenaAlloc(arena, count * size);
 }
 
-void *
-AlbertArenaGrow(AlbertArena *arena, const void *items, size_t used, size_t wanted, size_t size, size_t *room)
+bool
+AlbertArenaReserve(AlbertArena *arena, void *items, size_t used, size_t more, size_t size, size_t *room)
 {
+	void	  **array = items;
 	size_t		fresh_room = *room * 2 < 16 ? 16 : *room * 2;
 	void	   *fresh;
 
-	if (fresh_room < wanted)
-		fresh_room = wanted;
+	if (more <= *room - used)
+		return true;
+	if (more > SIZE_MAX - used)
+		return false;
+	if (fresh_room < used + more)
+		fresh_room = used + more;
 	fresh = AlbertArenaArray(arena, fresh_room, size);
 	if (fresh == NULL)
-		return NULL;
+		return false;
 	if (used > 0)
-		memcpy(fresh, items, used * size);
+		memcpy(fresh, *array, used * size);
+	*array = fresh;
 	*room = fresh_room;
-	return fresh;
+	return true;
 }
 
 AlbertArenaMark

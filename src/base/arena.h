@@ -13,6 +13,7 @@
 #ifndef ALBERT_ARENA_H
 #define ALBERT_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define ALBERT_ALIGN	64		/* every allocation starts on a cache line */
@@ -49,14 +50,13 @@ extern void *AlbertArenaAllocZero(AlbertArena *arena, size_t size);
 extern void *AlbertArenaArray(AlbertArena *arena, size_t count, size_t size);
 
 /*
- * A longer array in the place of one with room for *room elements, of which
- * the first used stay (items may be NULL when *room is 0): at least wanted, and
- * at least twice as many as before, so that an array which grows one by one
- * copies each element a few times at most.  *room is set; NULL: no memory, and
- * nothing has changed.  The old array stays in the arena.
+ * Make an array, the address of whose pointer is given, hold more elements
+ * than the used ones: *room is how many it can hold, and 0 before there is one.
+ * A new array is at least twice as large as the old, which stays in the arena.
+ * false: no memory, and nothing has changed.
  */
-extern void *AlbertArenaGrow(AlbertArena *arena, const void *items, size_t used, size_t wanted,
-							 size_t size, size_t *room);
+extern bool AlbertArenaReserve(AlbertArena *arena, void *items, size_t used, size_t more,
+							   size_t size, size_t *room);
 
 extern AlbertArenaMark AlbertArenaGetMark(const AlbertArena *arena);
 

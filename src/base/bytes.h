@@ -68,40 +68,21 @@ typedef struct AlbertField
 } AlbertField;
 
 /* The next field of a message that has not ended; false when it is malformed. */
-static inline bool
-AlbertFieldNext(AlbertSpan *message, AlbertField *field)
-{
-	uint64_t	tag;
-	uint64_t	size;
+extern bool AlbertFieldNext(AlbertSpan *message, AlbertField *field);
 
-	if (!AlbertVarint(message, &tag) || tag > UINT32_MAX || tag >> 3 == 0)
-		return false;
-	field->number = (uint32_t) (tag >> 3);
-	field->wire = (AlbertWire) (tag & 7);
-	field->value = 0;
-	field->bytes.at = field->bytes.end = message->at;
-	switch (field->wire)
-	{
-		case ALBERT_WIRE_VARINT:
-			return AlbertVarint(message, &field->value);
-		case ALBERT_WIRE_FIXED64:
-			size = 8;
-			break;
-		case ALBERT_WIRE_FIXED32:
-			size = 4;
-			break;
-		case ALBERT_WIRE_BYTES:
-			if (!AlbertVarint(message, &size))
-				return false;
-			break;
-		default:
-			return false;
-	}
-	if (size > AlbertSpanSize(*message))
-		return false;
-	field->bytes.at = message->at;
-	field->bytes.end = message->at += size;
-	return true;
-}
+/* Where a field of a message goes: a varint to a uint64_t, bytes to an AlbertSpan. */
+typedef struct AlbertFieldPlace
+{
+	uint32_t	number;
+	AlbertWire	wire;
+	size_t		offset;			/* in what is read into */
+} AlbertFieldPlace;
+
+/*
+ * Read some of a message's fields into a structure; those that are missing
+ * leave their places as they are.  Of numbers the last counts.  false: the
+ * message is malformed, or has bytes of one number twice.
+ */
+extern bool AlbertMessageRead(AlbertSpan message, const AlbertFieldPlace *places, size_t n, void *dest);
 
 #endif							/* ALBERT_BYTES_H */

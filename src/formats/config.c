@@ -13,12 +13,7 @@
  * Names of transformers' ACT2FN.  The approximations that differ only in how
  * the same tanh formula is written share one entry of AlbertActivation.
  */
-static const struct
-{
-	const char *name;
-	AlbertActivation activation;
-}			activations[] =
-{
+static const AlbertJsonChoice activations[] = {
 	{"gelu", ALBERT_ACT_GELU},
 	{"gelu_python", ALBERT_ACT_GELU},
 	{"gelu_new", ALBERT_ACT_GELU_NEW},
@@ -30,139 +25,94 @@ static const struct
 	{"silu", ALBERT_ACT_SILU},
 	{"swish", ALBERT_ACT_SILU},
 	{"tanh", ALBERT_ACT_TANH},
-	{"linear", ALBERT_ACT_NONE}
+	{"linear", ALBERT_ACT_NONE},
+	{NULL, 0}
 };
 
-static bool
-read_activation(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
-{
-	json_t	   *member = json_object_get(root, "hidden_act");
-	const char *preset = config->architecture == ALBERT_ARCHITECTURE_BERT ? "gelu" : "gelu_new";
-	const char *name = member == NULL ? preset : json_string_value(member);
-	char		text[48];
+static const AlbertJsonChoice model_types[] = {
+	{"albert", ALBERT_ARCHITECTURE_ALBERT},
+	{"bert", ALBERT_ARCHITECTURE_BERT},
+	{NULL, 0}
+};
 
-	for (size_t i = 0; name != NULL && i < sizeof(activations) / sizeof(activations[0]); i++)
-	{
-		if (strcmp(name, activations[i].name) == 0)
-		{
-			config->hidden_act = activations[i].activation;
-			return true;
-		}
-	}
-	AlbertJsonShow(member, text, sizeof(text));
-	AlbertFail(status, name == NULL ? ALBERT_FORMAT : ALBERT_UNSUPPORTED,
-			   "unsupported \"hidden_act\" in file \"%s\": %s", file, text);
-	return AlbertDetail(status, "Supported are gelu, gelu_new (also as gelu_fast, gelu_accurate, gelu_pytorch_tanh), relu, silu, swish, tanh and linear.");
-}
+static const AlbertJsonChoice position_types[] = {{"absolute", 0}, {NULL, 0}};
 
-static bool
-read_eps(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
-{
-	json_t	   *member = json_object_get(root, "layer_norm_eps");
-	double		eps = member == NULL ? 1e-12 : json_number_value(member);
-	char		text[48];
+static const AlbertJsonChoice problem_types[] = {
+	{"regression", ALBERT_PROBLEM_REGRESSION},
+	{"single_label_classification", ALBERT_PROBLEM_SINGLE_LABEL},
+	{"multi_label_classification", ALBERT_PROBLEM_MULTI_LABEL},
+	{NULL, 0}
+};
 
-	if ((member == NULL || json_is_number(member)) && eps >= 0 && eps <= 1)
-	{
-		config->layer_norm_eps = (float) eps;
-		return true;
-	}
-	AlbertJsonShow(member, text, sizeof(text));
-	AlbertFail(status, ALBERT_FORMAT, "invalid \"layer_norm_eps\" in file \"%s\": %s", file, text);
-	return AlbertDetail(status, "It must be a number from 0 to 1.");
-}
+/* As sentence-transformers writes them.  Others, which it replaces by its default with a warning, are refused. */
+static const AlbertJsonChoice score_functions[] = {
+	{"torch.nn.modules.linear.Identity", ALBERT_SCORE_IDENTITY},
+	{"torch.nn.modules.activation.Sigmoid", ALBERT_SCORE_SIGMOID},
+	{"torch.nn.Identity", ALBERT_SCORE_IDENTITY},
+	{"torch.nn.Sigmoid", ALBERT_SCORE_SIGMOID},
+	{NULL, 0}
+};
 
-/* A member that may hold one string only. */
-static bool
-expect_string(const json_t *root, const char *key, const char *expected,
-			  const char *file, AlbertStatus *status)
-{
-	json_t	   *member = json_object_get(root, key);
-	char		text[48];
-
-	if (member == NULL)
-		return true;
-	if (json_is_string(member) && strcmp(json_string_value(member), expected) == 0)
-		return true;
-	AlbertJsonShow(member, text, sizeof(text));
-	AlbertFail(status, ALBERT_UNSUPPORTED, "unsupported \"%s\" in file \"%s\": %s", key, file, text);
-	return AlbertDetail(status, "Only \"%s\" is supported.", expected);
-}
-
-static bool
-read_problem_type(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
-{
-	json_t	   *member = json_object_get(root, "problem_type");
-	const char *name = json_string_value(member);
-	char		text[48];
-
-	config->problem_type = ALBERT_PROBLEM_UNSET;
-	if (member == NULL || json_is_null(member))
-		return true;
-	if (name != NULL && strcmp(name, "single_label_classification") == 0)
-		config->problem_type = ALBERT_PROBLEM_SINGLE_LABEL;
-	else if (name != NULL && strcmp(name, "multi_label_classification") == 0)
-		config->problem_type = ALBERT_PROBLEM_MULTI_LABEL;
-	else if (name != NULL && strcmp(name, "regression") == 0)
-		config->problem_type = ALBERT_PROBLEM_REGRESSION;
-	else
-	{
-		AlbertJsonShow(member, text, sizeof(text));
-		AlbertFail(status, ALBERT_FORMAT, "invalid \"problem_type\" in file \"%s\": %s", file, text);
-		return AlbertDetail(status, "It must be regression, single_label_classification or multi_label_classification.");
-	}
-	return true;
-}
+#define CONFIG(field)	offsetof(AlbertConfig, field)
+#define SOURCE(field)	offsetof(AlbertSource, field)
+#define SIZE(field, most) {#field, ALBERT_JSON_INT, CONFIG(field), .lowest = 1, .highest = most}
 
 /*
- * A class of torch as sentence-transformers writes it.  Classes of others,
- * which it replaces by its default with a warning, are refused.
+ * The sizes with their defaults by architecture.  A default of 0 means that
+ * the architecture does not have the key: read_sizes says what it then is.
  */
+static const struct
+{
+	AlbertJsonMember member;
+	int32_t		preset[ALBERT_NARCHITECTURES];
+}			sizes[] =
+{
+	{SIZE(vocab_size, MAX_VOCAB_SIZE), {30000, 30522}},
+	{SIZE(embedding_size, MAX_HIDDEN_SIZE), {128, 0}},
+	{SIZE(hidden_size, MAX_HIDDEN_SIZE), {4096, 768}},
+	{SIZE(num_hidden_layers, MAX_LAYERS), {12, 12}},
+	{SIZE(num_hidden_groups, MAX_LAYERS), {1, 0}},
+	{SIZE(num_attention_heads, MAX_HIDDEN_SIZE), {64, 12}},
+	{SIZE(intermediate_size, MAX_INTERMEDIATE), {16384, 3072}},
+	{SIZE(inner_group_num, MAX_INNER_GROUPS), {1, 0}},
+	{SIZE(max_position_embeddings, MAX_POSITIONS), {512, 512}},
+	{SIZE(type_vocab_size, MAX_TYPES), {2, 2}}
+};
+
+static const AlbertJsonMember members[] = {
+	{"position_embedding_type", ALBERT_JSON_CHOICE, ALBERT_JSON_NOWHERE, .choices = position_types},
+	/* a decoder attends to what came before only, which nothing here computes */
+	{"is_decoder", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true},
+	{"add_cross_attention", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true},
+	{"hidden_act", ALBERT_JSON_CHOICE, SOURCE(info.config.hidden_act), .choices = activations},
+	{"problem_type", ALBERT_JSON_CHOICE, SOURCE(info.config.problem_type), .choices = problem_types, .or_null = true,
+	.unknown = ALBERT_FORMAT},
+	{"tie_word_embeddings", ALBERT_JSON_BOOL, SOURCE(tie_word_embeddings), .or_null = false},
+	/* old directories have it here rather than in tokenizer_config.json */
+	{"tokenizer_class", ALBERT_JSON_STRING, SOURCE(tokenizer_class), .or_null = true}
+};
+
 bool
-AlbertScoreFunctionRead(const json_t *member, const char *key, const char *file, int32_t *function,
+AlbertScoreFunctionRead(AlbertSource *source, const json_t *object, const char *key, const char *file,
 						AlbertStatus *status)
 {
-	static const struct
-	{
-		const char *name;
-		AlbertScoreFunction function;
-	}			classes[] =
-	{
-		{"torch.nn.modules.linear.Identity", ALBERT_SCORE_IDENTITY},
-		{"torch.nn.Identity", ALBERT_SCORE_IDENTITY},
-		{"torch.nn.modules.activation.Sigmoid", ALBERT_SCORE_SIGMOID},
-		{"torch.nn.Sigmoid", ALBERT_SCORE_SIGMOID}
+	const AlbertJsonMember member = {
+		key, ALBERT_JSON_CHOICE, CONFIG(score_function), .choices = score_functions, .or_null = true,
+		.unknown = ALBERT_UNSUPPORTED
 	};
-	const char *name = json_string_value(member);
-	char		text[100];
 
-	if (member == NULL || json_is_null(member))
-		return true;
-	for (size_t i = 0; name != NULL && i < sizeof(classes) / sizeof(classes[0]); i++)
-	{
-		if (strcmp(name, classes[i].name) == 0)
-		{
-			*function = classes[i].function;
-			return true;
-		}
-	}
-	AlbertJsonShow(member, text, sizeof(text));
-	AlbertFail(status, ALBERT_UNSUPPORTED, "unsupported \"%s\" in file \"%s\": %s", key, file, text);
-	return AlbertDetail(status, "Supported are torch.nn.modules.linear.Identity and torch.nn.modules.activation.Sigmoid.");
+	return AlbertJsonRead(object, &member, 1, &source->info.config, file, status);
 }
 
 /* Since version 4 CrossEncoder writes an object of its own, before that a key beside the others. */
 static bool
-read_score_function(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
+read_score_function(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status)
 {
-	static const char old[] = "sbert_ce_default_activation_function";
-	static const char key[] = "activation_fn";
 	const json_t *own = json_object_get(root, "sentence_transformers");
 
-	config->score_function = ALBERT_SCORE_UNSET;
-	if (json_object_get(own, key) != NULL)
-		return AlbertScoreFunctionRead(json_object_get(own, key), key, file, &config->score_function, status);
-	return AlbertScoreFunctionRead(json_object_get(root, old), old, file, &config->score_function, status);
+	if (json_object_get(own, "activation_fn") != NULL)
+		return AlbertScoreFunctionRead(source, own, "activation_fn", file, status);
+	return AlbertScoreFunctionRead(source, root, "sbert_ce_default_activation_function", file, status);
 }
 
 static bool
@@ -175,89 +125,51 @@ ends_with(const char *text, const char *end)
 
 /* What model_type says; older checkpoints of BERT have none, but name a class of transformers. */
 static bool
-read_model_type(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
+read_model_type(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status)
 {
-	json_t	   *member = json_object_get(root, "model_type");
-	const char *name = json_string_value(member);
+	static const AlbertJsonMember member = {
+		"model_type", ALBERT_JSON_CHOICE, CONFIG(architecture), .choices = model_types, .unknown = ALBERT_UNSUPPORTED
+	};
 	const char *class = json_string_value(json_array_get(json_object_get(root, "architectures"), 0));
-	char		text[48];
 
-	if (member == NULL)
-		name = class != NULL && strncmp(class, "Bert", 4) == 0 ? "bert" : "albert";
-	config->architecture = ALBERT_ARCHITECTURE_ALBERT;
-	if (name != NULL && strcmp(name, "albert") == 0)
-		return true;
-	config->architecture = ALBERT_ARCHITECTURE_BERT;
-	if (name != NULL && strcmp(name, "bert") == 0)
-		return true;
-	AlbertJsonShow(member, text, sizeof(text));
-	AlbertFail(status, ALBERT_UNSUPPORTED, "unsupported \"model_type\" in file \"%s\": %s", file, text);
-	return AlbertDetail(status, "Supported are \"albert\" and \"bert\".");
+	source->info.config.architecture = class != NULL && strncmp(class, "Bert", 4) == 0
+		? ALBERT_ARCHITECTURE_BERT : ALBERT_ARCHITECTURE_ALBERT;
+	return AlbertJsonRead(root, &member, 1, &source->info.config, file, status);
 }
 
 /* architectures[0] tells which head a tensor "classifier.weight" belongs to. */
 static bool
-read_architecture(const json_t *root, const char *file, ConfigFile *config, AlbertStatus *status)
+read_architecture(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status)
 {
-	json_t	   *member = json_object_get(root, "architectures");
-	const char *name = config->config.architecture == ALBERT_ARCHITECTURE_BERT ? "BertModel" : "AlbertModel";
+	const json_t *member = json_object_get(root, "architectures");
+	const json_t *first = json_array_get(member, 0);
+	const char *name = source->info.config.architecture == ALBERT_ARCHITECTURE_BERT ? "BertModel" : "AlbertModel";
 
-	if (member != NULL && !json_is_null(member))
-	{
-		json_t	   *first = json_array_get(member, 0);
-
-		if (!json_is_array(member) || (first != NULL && !json_is_string(first)))
-			return AlbertFail(status, ALBERT_FORMAT,
-							  "\"architectures\" in file \"%s\" is not an array of strings", file);
-		if (first != NULL)
-			name = json_string_value(first);
-	}
-	if (strlen(name) >= sizeof(config->architecture))
+	if ((member != NULL && !json_is_null(member) && !json_is_array(member)) || (first != NULL && !json_is_string(first)))
+		return AlbertFail(status, ALBERT_FORMAT, "\"architectures\" in file \"%s\" is not an array of strings", file);
+	if (first != NULL)
+		name = json_string_value(first);
+	if (strlen(name) >= sizeof(source->info.architecture))
 		return AlbertFail(status, ALBERT_FORMAT, "architecture name in file \"%s\" is too long", file);
-	strcpy(config->architecture, name);
-	config->classifier = CLASSIFIER_UNKNOWN;
+	strcpy(source->info.architecture, name);
 	if (ends_with(name, "ForSequenceClassification"))
-		config->classifier = CLASSIFIER_SEQUENCE;
+		source->classifier = CLASSIFIER_SEQUENCE;
 	else if (ends_with(name, "ForTokenClassification"))
-		config->classifier = CLASSIFIER_TOKEN;
+		source->classifier = CLASSIFIER_TOKEN;
 	else if (ends_with(name, "ForMultipleChoice"))
-		config->classifier = CLASSIFIER_CHOICE;
+		source->classifier = CLASSIFIER_CHOICE;
 	return true;
 }
 
-/*
- * The sizes with their defaults by architecture.  A default of 0 means that
- * the architecture does not have the key: read_sizes says what it then is.
- */
 static bool
 read_sizes(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
 {
-	const struct
-	{
-		const char *key;
-		int32_t		preset[ALBERT_NARCHITECTURES];
-		int32_t		highest;
-		int32_t    *value;
-	}			sizes[] =
-	{
-		{"vocab_size", {30000, 30522}, MAX_VOCAB_SIZE, &config->vocab_size},
-		{"embedding_size", {128, 0}, MAX_HIDDEN_SIZE, &config->embedding_size},
-		{"hidden_size", {4096, 768}, MAX_HIDDEN_SIZE, &config->hidden_size},
-		{"num_hidden_layers", {12, 12}, MAX_LAYERS, &config->num_hidden_layers},
-		{"num_hidden_groups", {1, 0}, MAX_LAYERS, &config->num_hidden_groups},
-		{"num_attention_heads", {64, 12}, MAX_HIDDEN_SIZE, &config->num_attention_heads},
-		{"intermediate_size", {16384, 3072}, MAX_INTERMEDIATE, &config->intermediate_size},
-		{"inner_group_num", {1, 0}, MAX_INNER_GROUPS, &config->inner_group_num},
-		{"max_position_embeddings", {512, 512}, MAX_POSITIONS, &config->max_position_embeddings},
-		{"type_vocab_size", {2, 2}, MAX_TYPES, &config->type_vocab_size}
-	};
-
-	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++)
+	for (size_t i = 0; i < LENGTH(sizes); i++)
 	{
 		int32_t		preset = sizes[i].preset[config->architecture];
 
-		if (preset != 0 &&
-			!AlbertJsonInt(root, sizes[i].key, preset, 1, sizes[i].highest, sizes[i].value, file, status))
+		*(int32_t *) ((char *) config + sizes[i].member.offset) = preset;
+		if (preset != 0 && !AlbertJsonRead(root, &sizes[i].member, 1, config, file, status))
 			return false;
 	}
 	if (config->architecture == ALBERT_ARCHITECTURE_BERT)
@@ -269,16 +181,15 @@ read_sizes(const json_t *root, const char *file, AlbertConfig *config, AlbertSta
 	return true;
 }
 
-/* A decoder attends to what came before only, which nothing here computes. */
 static bool
-refuse_decoder(const json_t *root, const char *file, AlbertStatus *status)
+read_eps(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
 {
-	static const char *const keys[] = {"is_decoder", "add_cross_attention"};
+	static const AlbertJsonMember member = {"layer_norm_eps", ALBERT_JSON_NUMBER, 0, 0, 1, .or_null = false};
+	double		eps = 1e-12;
 
-	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
-		if (json_is_true(json_object_get(root, keys[i])))
-			return AlbertFail(status, ALBERT_UNSUPPORTED, "unsupported \"%s\" in file \"%s\": true",
-							  keys[i], file);
+	if (!AlbertJsonRead(root, &member, 1, &eps, file, status))
+		return false;
+	config->layer_norm_eps = (float) eps;
 	return true;
 }
 
@@ -286,34 +197,21 @@ refuse_decoder(const json_t *root, const char *file, AlbertStatus *status)
 bool
 AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *status)
 {
-	const struct
-	{
-		int32_t		value;
-		int32_t		lowest;
-		int32_t		highest;
-	}			limits[] =
-	{
-		{config->architecture, 0, ALBERT_NARCHITECTURES - 1},
-		{config->vocab_size, 1, MAX_VOCAB_SIZE},
-		{config->embedding_size, 1, MAX_HIDDEN_SIZE},
-		{config->hidden_size, 1, MAX_HIDDEN_SIZE},
-		{config->num_hidden_layers, 1, MAX_LAYERS},
-		{config->num_hidden_groups, 1, MAX_LAYERS},
-		{config->num_attention_heads, 1, MAX_HIDDEN_SIZE},
-		{config->intermediate_size, 1, MAX_INTERMEDIATE},
-		{config->inner_group_num, 1, MAX_INNER_GROUPS},
-		{config->max_position_embeddings, 1, MAX_POSITIONS},
-		{config->type_vocab_size, 1, MAX_TYPES},
-		{config->num_labels, 0, MAX_LABELS},
-		{config->hidden_act, ALBERT_ACT_NONE, ALBERT_ACT_TANH},
-		{config->problem_type, ALBERT_PROBLEM_UNSET, ALBERT_PROBLEM_REGRESSION},
-		{config->score_function, ALBERT_SCORE_UNSET, ALBERT_SCORE_SIGMOID}
-	};
 	int64_t		hidden = config->hidden_size;
 
-	for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-		if (limits[i].value < limits[i].lowest || limits[i].value > limits[i].highest)
-			return AlbertFail(status, ALBERT_FORMAT, "a size in \"%s\" is out of range", file);
+	for (size_t i = 0; i < LENGTH(sizes); i++)
+	{
+		int32_t		size = *(const int32_t *) ((const char *) config + sizes[i].member.offset);
+
+		if (size < 1 || size > sizes[i].member.highest)
+			return AlbertFail(status, ALBERT_FORMAT, "\"%s\" in \"%s\" is out of range", sizes[i].member.key, file);
+	}
+	if (config->num_labels < 0 || config->num_labels > MAX_LABELS ||
+		config->architecture < 0 || config->architecture >= ALBERT_NARCHITECTURES ||
+		config->hidden_act < ALBERT_ACT_NONE || config->hidden_act > ALBERT_ACT_TANH ||
+		config->problem_type < ALBERT_PROBLEM_UNSET || config->problem_type > ALBERT_PROBLEM_REGRESSION ||
+		config->score_function < ALBERT_SCORE_UNSET || config->score_function > ALBERT_SCORE_SIGMOID)
+		return AlbertFail(status, ALBERT_FORMAT, "a setting in \"%s\" is out of range", file);
 	if (config->hidden_size % config->num_attention_heads != 0)
 		return AlbertFail(status, ALBERT_FORMAT,
 						  "hidden_size %d in file \"%s\" is not a multiple of num_attention_heads %d",
@@ -336,49 +234,29 @@ AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *st
 	return true;
 }
 
-/* Old directories have it here rather than in tokenizer_config.json. */
-static bool
-read_tokenizer_class(AlbertSource *source, const json_t *root, ConfigFile *config, AlbertStatus *status)
-{
-	const char *name = json_string_value(json_object_get(root, "tokenizer_class"));
-
-	config->tokenizer_class = name == NULL ? NULL : AlbertNameJoin(source, name, "");
-	return name == NULL || config->tokenizer_class != NULL || AlbertNoMemory(status);
-}
-
-static bool
-read_members(AlbertSource *source, const json_t *root, const char *name, ConfigFile *config,
-			 AlbertStatus *status)
-{
-	return read_model_type(root, name, &config->config, status) &&
-		expect_string(root, "position_embedding_type", "absolute", name, status) &&
-		refuse_decoder(root, name, status) &&
-		read_architecture(root, name, config, status) &&
-		read_sizes(root, name, &config->config, status) &&
-		read_activation(root, name, &config->config, status) &&
-		read_eps(root, name, &config->config, status) &&
-		read_problem_type(root, name, &config->config, status) &&
-		read_score_function(root, name, &config->config, status) &&
-		AlbertJsonBool(root, "tie_word_embeddings", true, &config->tie_word_embeddings,
-					   name, status) &&
-		AlbertConfigCheck(&config->config, name, status) &&
-		read_tokenizer_class(source, root, config, status) &&
-		AlbertLabelsRead(source, root, name, config, status);
-}
-
 bool
-AlbertConfigRead(AlbertSource *source, const char *name, bool original, ConfigFile *config,
-				 AlbertStatus *status)
+AlbertConfigRead(AlbertSource *source, const char *base, const char *name, bool original, AlbertStatus *status)
 {
-	json_t	   *root;
-	bool		ok;
+	AlbertConfig *config = &source->info.config;
+	AlbertJsonText json;
+	const json_t *root;
 
-	memset(config, 0, sizeof(*config));
-	if (!AlbertJsonFile(source, name, true, JSON_OBJECT, &root, status))
+	if (!AlbertJsonFile(source, base, name, true, JSON_OBJECT, &json, status))
 		return false;
-	ok = read_members(source, root, name, config, status);
-	json_decref(root);
-	if (ok && original && config->config.hidden_act == ALBERT_ACT_GELU)
-		config->config.hidden_act = ALBERT_ACT_GELU_NEW;
-	return ok;
+	root = json.root;
+	source->tie_word_embeddings = true;
+	if (!read_model_type(source, root, json.file, status))
+		return false;
+	config->hidden_act = config->architecture == ALBERT_ARCHITECTURE_BERT ? ALBERT_ACT_GELU : ALBERT_ACT_GELU_NEW;
+	if (!AlbertJsonRead(root, members, LENGTH(members), source, json.file, status) ||
+		!read_architecture(source, root, json.file, status) ||
+		!read_sizes(root, json.file, config, status) ||
+		!read_eps(root, json.file, config, status) ||
+		!read_score_function(source, root, json.file, status) ||
+		!AlbertConfigCheck(config, json.file, status) ||
+		!AlbertLabelsRead(source, root, json.file, status))
+		return false;
+	if (original && config->hidden_act == ALBERT_ACT_GELU)
+		config->hidden_act = ALBERT_ACT_GELU_NEW;
+	return true;
 }

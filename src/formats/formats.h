@@ -36,14 +36,29 @@ typedef enum AlbertPart
 
 typedef struct AlbertSource AlbertSource;
 
-/* What the models view tells about a directory without reading its weights. */
+/* A Dense module of sentence-transformers. */
+typedef struct AlbertDenseShape
+{
+	int32_t		in;
+	int32_t		out;
+	int32_t		activation;
+	int32_t		bias;			/* is there one */
+} AlbertDenseShape;
+
+/* What a directory says of its model, without labels, prompts and weights; stored in images as it is. */
 typedef struct AlbertSourceInfo
 {
 	AlbertConfig config;
 	char		architecture[64];	/* architectures[0], or "AlbertModel" */
-	uint32_t	heads;			/* AlbertHead bits */
 	int64_t		parameters;
-	uint32_t	pooling;
+	uint32_t	heads;			/* AlbertHead bits */
+	int32_t		untied;			/* an own decoder matrix is stored */
+	uint32_t	pooling;		/* sentence-transformers' modules, as in AlbertModel */
+	int32_t		normalize;
+	int32_t		exclude_prompt;
+	int32_t		max_seq_length;
+	int32_t		ndense;
+	AlbertDenseShape dense[ALBERT_MAX_DENSE];
 } AlbertSourceInfo;
 
 /*

@@ -74,25 +74,6 @@ build_tensor(const Builder *builder, const Matrix *matrix, int which, AlbertStat
 	return true;
 }
 
-static void
-build_places(const AlbertKernels *kernels, AlbertPrecision precision, const Layout *layout, char *image)
-{
-	WeightsImage *header = (WeightsImage *) image;
-	ImageSpan  *spans;
-
-	header->kernels_id = kernels->id;
-	header->precision = precision;
-	header->nmatrices = layout->n;
-	header->matrices.offset = align_up(sizeof(WeightsImage));
-	header->matrices.size = layout->n * sizeof(ImageSpan);
-	spans = (ImageSpan *) (image + header->matrices.offset);
-	for (int i = 0; i < layout->n; i++)
-	{
-		spans[i].offset = layout->matrices[i].offset;
-		spans[i].size = layout->matrices[i].size;
-	}
-}
-
 static bool
 lay_out(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
 			 Layout *layout, AlbertStatus *status)
@@ -100,7 +81,7 @@ lay_out(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision prec
 	if (!kernels->has_precision(precision) || !kernels->has_precision(ALBERT_FP32))
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "kernel \"%s\" has no precision \"%s\"",
 						  kernels->name, AlbertPrecisionName(precision));
-	return AlbertLayoutPlace(&source->shape, kernels, precision, source->arena, layout, status);
+	return AlbertLayoutPlace(&source->info, kernels, precision, source->arena, layout, status);
 }
 
 static bool
@@ -126,7 +107,9 @@ build_weights(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecisio
 	builder.rows = AlbertArenaAlloc(source->arena, row_bytes);
 	if (builder.raw == NULL || builder.rows == NULL)
 		return AlbertNoMemory(status);
-	build_places(kernels, precision, &layout, image);
+	memcpy(&((WeightsImage *) image)->info, &source->info, sizeof(source->info));
+	((WeightsImage *) image)->kernels_id = kernels->id;
+	((WeightsImage *) image)->precision = precision;
 	for (int i = 0; i < layout.n; i++)
 		for (int which = 0; which < layout.matrices[i].ntensors; which++)
 			if (!build_tensor(&builder, &layout.matrices[i], which, status))

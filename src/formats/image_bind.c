@@ -31,15 +31,15 @@ inside(const ImageSpan *span, const AlbertImageHeader *header)
 /* ---- texts ---- */
 
 static bool
-check_shape(const ModelShape *shape, AlbertStatus *status)
+check_info(const AlbertSourceInfo *info, AlbertStatus *status)
 {
-	if (!AlbertConfigCheck(&shape->config, "image", status))
+	if (!AlbertConfigCheck(&info->config, "image", status))
 		return false;
-	if (shape->ndense < 0 || shape->ndense > ALBERT_MAX_DENSE)
+	if (info->ndense < 0 || info->ndense > ALBERT_MAX_DENSE)
 		return bad_image(status, "number of Dense modules");
-	for (int i = 0; i < shape->ndense; i++)
+	for (int i = 0; i < info->ndense; i++)
 	{
-		const DenseShape *dense = &shape->dense[i];
+		const AlbertDenseShape *dense = &info->dense[i];
 
 		if (dense->in < 1 || dense->in > MAX_INTERMEDIATE || dense->out < 1 ||
 			dense->out > MAX_HIDDEN_SIZE || (int64_t) dense->in * dense->out > MAX_MATRIX ||
@@ -54,30 +54,28 @@ static bool
 bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, AlbertStatus *status)
 {
 	int64_t		n;
-	const uint64_t *offsets;
 	const char *text;
-	uint64_t	text_size;
+	const char *end;
 	const char **pointers;
 
-	if (image->nlabels != image->shape.config.num_labels ||
+	if (image->nlabels != image->info.config.num_labels ||
 		image->nprompts < 0 || image->nprompts > MAX_PROMPTS + 1)
 		return bad_image(status, "number of labels or prompts");
 	n = image->nlabels + 2 * (int64_t) image->nprompts;
-	if (!inside(&image->strings, &image->header) || image->strings.size < n * sizeof(uint64_t))
+	if (!inside(&image->strings, &image->header))
 		return bad_image(status, "place of the strings");
-	offsets = (const uint64_t *) ((const char *) image + image->strings.offset);
-	text = (const char *) (offsets + n);
-	text_size = image->strings.size - n * sizeof(uint64_t);
-	if (n > 0 && (text_size == 0 || text[text_size - 1] != '\0'))
-		return bad_image(status, "end of the strings");
+	text = (const char *) image + image->strings.offset;
+	end = text + image->strings.size;
 	pointers = AlbertArenaArray(arena, n, sizeof(char *));
 	if (pointers == NULL)
 		return AlbertNoMemory(status);
 	for (int64_t i = 0; i < n; i++)
 	{
-		if (offsets[i] >= text_size)
-			return bad_image(status, "place of a string");
-		pointers[i] = text + offsets[i];
+		pointers[i] = text;
+		text = memchr(text, '\0', end - text);
+		if (text == NULL)
+			return bad_image(status, "end of the strings");
+		text++;
 	}
 	model->nlabels = image->nlabels;
 	model->labels = pointers;
@@ -92,44 +90,24 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 		  AlbertTokenizer *tokenizer, AlbertStatus *status)
 {
 	if (!check_header(&image->header, ALBERT_IMAGE_TEXT, sizeof(TextImage), size, status) ||
-		!check_shape(&image->shape, status) ||
+		!check_info(&image->info, status) ||
 		!bind_strings(image, arena, model, status))
 		return false;
 	if (!inside(&image->tokenizer, &image->header))
 		return bad_image(status, "place of the tokenizer");
-	model->config = &image->shape.config;
-	model->heads = image->shape.heads;
-	model->parameters = image->parameters;
-	model->pooling = image->pooling;
-	model->normalize = image->normalize != 0;
-	model->exclude_prompt = image->exclude_prompt != 0;
-	model->max_seq_length = image->max_seq_length;
-	model->ndense = image->shape.ndense;
+	model->config = &image->info.config;
+	model->heads = image->info.heads;
+	model->parameters = image->info.parameters;
+	model->pooling = image->info.pooling;
+	model->normalize = image->info.normalize != 0;
+	model->exclude_prompt = image->info.exclude_prompt != 0;
+	model->max_seq_length = image->info.max_seq_length;
+	model->ndense = image->info.ndense;
 	return AlbertTokenizerBind((const char *) image + image->tokenizer.offset,
 							   image->tokenizer.size, tokenizer, status);
 }
 
 /* ---- weights ---- */
-
-/*
- * The image's own table of places must be what this code would lay out for the
- * text's shape, so that weights of another shape are refused.
- */
-static bool
-check_matrices(const WeightsImage *image, const Layout *layout, AlbertStatus *status)
-{
-	const ImageSpan *spans;
-
-	if (image->nmatrices != (uint64_t) layout->n || image->header.size != layout->size ||
-		!inside(&image->matrices, &image->header) ||
-		image->matrices.size != layout->n * sizeof(ImageSpan))
-		return bad_image(status, "its weights are of another model");
-	spans = (const ImageSpan *) ((const char *) image + image->matrices.offset);
-	for (int i = 0; i < layout->n; i++)
-		if (spans[i].offset != layout->matrices[i].offset || spans[i].size != layout->matrices[i].size)
-			return bad_image(status, "its weights are of another model");
-	return true;
-}
 
 static bool
 bind_kernels(const WeightsImage *image, AlbertModel *model, AlbertStatus *status)
@@ -147,31 +125,32 @@ static bool
 bind_weights(const TextImage *text, const WeightsImage *image, size_t size, AlbertArena *arena,
 			 AlbertModel *model, AlbertStatus *status)
 {
-	int			nlayers = text->shape.config.num_hidden_groups * text->shape.config.inner_group_num;
+	int			nlayers = text->info.config.num_hidden_groups * text->info.config.inner_group_num;
 	AlbertLayer *layers;
 	AlbertArenaMark mark;
 	Layout		layout;
 	bool		ok;
 
-	if (!check_header(&image->header, ALBERT_IMAGE_WEIGHTS, sizeof(WeightsImage), size, status))
+	if (!check_header(&image->header, ALBERT_IMAGE_WEIGHTS, sizeof(WeightsImage), size, status) ||
+		!bind_kernels(image, model, status))
 		return false;
-	if (!bind_kernels(image, model, status))
-		return false;
+	if (memcmp(&image->info, &text->info, sizeof(image->info)) != 0)
+		return bad_image(status, "its weights are of another model");
 	layers = AlbertArenaAllocZero(arena, nlayers * sizeof(AlbertLayer));
 	if (layers == NULL)
 		return AlbertNoMemory(status);
 	model->layers = layers;
-	for (int i = 0; i < text->shape.ndense; i++)
-		model->dense[i].activation = text->shape.dense[i].activation;
+	for (int i = 0; i < text->info.ndense; i++)
+		model->dense[i].activation = text->info.dense[i].activation;
 
 	mark = AlbertArenaGetMark(arena);
-	ok = AlbertLayoutPlace(&text->shape, model->kernels, model->precision, arena, &layout, status) &&
-		check_matrices(image, &layout, status);
+	ok = AlbertLayoutPlace(&text->info, model->kernels, model->precision, arena, &layout, status) &&
+		(image->header.size == layout.size || bad_image(status, "its weights are of another model"));
 	for (int i = 0; ok && i < layout.n; i++)
 		AlbertLayoutBind(model, layers, &layout.matrices[i],
 						 (const char *) image + layout.matrices[i].offset);
 	AlbertArenaRewind(arena, mark);
-	if (ok && (text->shape.heads & ALBERT_HEAD_MLM) && !text->shape.untied)
+	if (ok && (text->info.heads & ALBERT_HEAD_MLM) && !text->info.untied)
 		model->mlm_decoder = model->word_embeddings;
 	return ok;
 }

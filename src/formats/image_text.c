@@ -34,14 +34,14 @@ check_vocabulary(const AlbertSource *source, AlbertStatus *status)
 
 	if (!AlbertTokenizerBind(source->tokenizer.data, source->tokenizer.size, &tokenizer, status))
 		return false;
-	if (tokenizer.vocab_size <= source->shape.config.vocab_size)
+	if (tokenizer.vocab_size <= source->info.config.vocab_size)
 		return true;
 	/* a token for padding, which no text needs, may have been added without an embedding */
-	if (tokenizer.vocab_size == source->shape.config.vocab_size + 1 && tokenizer.pad_id == source->shape.config.vocab_size)
+	if (tokenizer.vocab_size == source->info.config.vocab_size + 1 && tokenizer.pad_id == source->info.config.vocab_size)
 		return true;
 	AlbertFail(status, ALBERT_FORMAT, "the tokenizer has more pieces than the model has embeddings");
 	return AlbertDetail(status, "The tokenizer has %d pieces, vocab_size is %d.",
-						tokenizer.vocab_size, source->shape.config.vocab_size);
+						tokenizer.vocab_size, source->info.config.vocab_size);
 }
 
 /* Compiled when first asked for, then kept. */
@@ -49,7 +49,7 @@ static bool
 compile_tokenizer(AlbertSource *source, AlbertStatus *status)
 {
 	AlbertTokenizerFiles files = {
-		.tokenizer_class = source->config.tokenizer_class,
+		.tokenizer_class = source->tokenizer_class,
 		.sentencepiece = NULL	/* beside this library */
 	};
 
@@ -64,55 +64,43 @@ compile_tokenizer(AlbertSource *source, AlbertStatus *status)
 		read_tokenizer_file(source, TOKENIZER_ADDED_TOKENS_JSON,
 							&files.added_tokens_json, status) &&
 		read_tokenizer_file(source, TOKENIZER_ALBERT_JSON, &files.albert_json, status) &&
-		AlbertTokenizerCompile(&files, source->shape.config.max_position_embeddings,
+		AlbertTokenizerCompile(&files, source->info.config.max_position_embeddings,
 							   source->arena, &source->tokenizer, status) &&
 		check_vocabulary(source, status);
 }
 
 /* ---- strings ---- */
 
-typedef struct StringWriter
-{
-	uint64_t   *offsets;		/* NULL: only count */
-	char	   *text;
-	size_t		used;
-	int			n;
-} StringWriter;
-
-static void
-write_string(StringWriter *writer, const char *text)
+/* Put a string behind those at dest, NULL where they are only counted; their bytes are returned. */
+static size_t
+put_string(char *dest, size_t used, const char *text)
 {
 	size_t		size = strlen(text) + 1;
 
-	if (writer->offsets != NULL)
-	{
-		writer->offsets[writer->n] = writer->used;
-		memcpy(writer->text + writer->used, text, size);
-	}
-	writer->used += size;
-	writer->n++;
+	if (dest != NULL)
+		memcpy(dest + used, text, size);
+	return used + size;
 }
 
-static void
-write_strings(const AlbertSource *source, StringWriter *writer)
+/* The labels, prompt names and prompts to dest, if it is not NULL: how many bytes they take. */
+static size_t
+put_strings(const AlbertSource *source, char *dest)
 {
-	const ConfigFile *config = &source->config;
-	const SentenceModules *sentence = &source->sentence;
+	size_t		used = 0;
 
-	for (int i = 0; i < source->shape.config.num_labels; i++)
+	for (int i = 0; i < source->info.config.num_labels; i++)
 	{
 		char		preset[32];
+		const char *label = i < source->label_end ? source->labels[i] : NULL;
 
 		snprintf(preset, sizeof(preset), "LABEL_%d", i);
-		if (i < config->label_end && config->labels[i] != NULL)
-			write_string(writer, config->labels[i]);
-		else
-			write_string(writer, preset);
+		used = put_string(dest, used, label != NULL ? label : preset);
 	}
-	for (int i = 0; i < sentence->nprompts; i++)
-		write_string(writer, sentence->prompt_names[i]);
-	for (int i = 0; i < sentence->nprompts; i++)
-		write_string(writer, sentence->prompts[i]);
+	for (int i = 0; i < source->nprompts; i++)
+		used = put_string(dest, used, source->prompt_names[i]);
+	for (int i = 0; i < source->nprompts; i++)
+		used = put_string(dest, used, source->prompts[i]);
+	return used;
 }
 
 /* ---- layout ---- */
@@ -120,11 +108,8 @@ write_strings(const AlbertSource *source, StringWriter *writer)
 static void
 layout(const AlbertSource *source, TextImage *image)
 {
-	StringWriter writer = {0};
-
-	write_strings(source, &writer);
 	image->strings.offset = align_up(sizeof(TextImage));
-	image->strings.size = writer.n * sizeof(uint64_t) + writer.used;
+	image->strings.size = put_strings(source, NULL);
 	image->tokenizer.offset = align_up(image->strings.offset + image->strings.size);
 	image->tokenizer.size = source->tokenizer.size;
 	image->header.size = align_up(image->tokenizer.offset + image->tokenizer.size);
@@ -145,7 +130,6 @@ bool
 AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus *status)
 {
 	TextImage  *image = dest;
-	StringWriter writer = {0};
 
 	if (AlbertTextImageSize(source, status) == 0)
 		return false;
@@ -153,18 +137,10 @@ AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus
 	if (image->header.size != size)
 		return AlbertFail(status, ALBERT_INTERNAL, "image of the texts has %zu bytes, not %zu",
 						  (size_t) image->header.size, size);
-	image->shape = source->shape;
-	image->parameters = source->info.parameters;
-	memcpy(image->architecture, source->config.architecture, sizeof(image->architecture));
-	image->pooling = source->sentence.pooling;
-	image->normalize = source->sentence.normalize;
-	image->exclude_prompt = source->sentence.exclude_prompt;
-	image->max_seq_length = source->sentence.max_seq_length;
-	image->nlabels = source->shape.config.num_labels;
-	image->nprompts = source->sentence.nprompts;
-	writer.offsets = (uint64_t *) ((char *) dest + image->strings.offset);
-	writer.text = (char *) (writer.offsets + image->nlabels + 2 * image->nprompts);
-	write_strings(source, &writer);
+	memcpy(&image->info, &source->info, sizeof(image->info));
+	image->nlabels = source->info.config.num_labels;
+	image->nprompts = source->nprompts;
+	put_strings(source, (char *) dest + image->strings.offset);
 	memcpy((char *) dest + image->tokenizer.offset, source->tokenizer.data, source->tokenizer.size);
 	return true;
 }

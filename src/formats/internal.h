@@ -12,10 +12,10 @@
 #ifndef ALBERT_FORMATS_INTERNAL_H
 #define ALBERT_FORMATS_INTERNAL_H
 
-#include <jansson.h>
 #include <sys/types.h>
 
 #include "base/image.h"
+#include "base/json.h"
 #include "formats/formats.h"
 
 /* ---- limits: far above any real model, low enough that no product overflows ---- */
@@ -39,6 +39,8 @@
 #define MAX_TENSOR_NAME		1024
 #define MAX_DIMS			8
 #define MAX_PROMPTS			256
+
+#define LENGTH(array)	(sizeof(array) / sizeof((array)[0]))
 
 /* ---- file.c: bytes of untrusted files ---- */
 
@@ -78,32 +80,15 @@ extern bool AlbertPlainName(const char *name);
 
 /* ---- json.c ---- */
 
-/*
- * Parse JSON text whose top level must be of the given type.  For messages:
- * what it is of the file of that name ("file", "header of file").
- */
-extern json_t *AlbertJsonParse(const char *data, size_t size, json_type type,
-							   const char *what, const char *name, AlbertStatus *status);
+typedef struct AlbertJsonText
+{
+	const json_t *root;			/* the source's; NULL: there is no such file */
+	const char *file;			/* its path, for messages */
+} AlbertJsonText;
 
-/*
- * Read and parse a file.  When it does not exist and required is false, *json
- * is NULL and the result true.
- */
-extern bool AlbertJsonFile(AlbertSource *source, const char *name, bool required,
-						   json_type type, json_t **json, AlbertStatus *status);
-
-/* Members of an object with a default for a missing one; a wrong type or range fails. */
-extern bool AlbertJsonInt(const json_t *object, const char *key, int64_t preset,
-						  int64_t lowest, int64_t highest, int32_t *value,
-						  const char *file, AlbertStatus *status);
-extern bool AlbertJsonBool(const json_t *object, const char *key, bool preset, bool *value,
-						   const char *file, AlbertStatus *status);
-
-/* A value as short text for a message. */
-extern void AlbertJsonShow(const json_t *value, char *text, size_t size);
-
-/* The whole of text as a decimal number from 0 to highest; -1 when it is not one. */
-extern int64_t AlbertParseNumber(const char *text, int64_t highest);
+/* Read and parse the file base/name.  A missing one is an error if it is required. */
+extern bool AlbertJsonFile(AlbertSource *source, const char *base, const char *name, bool required,
+						   json_type type, AlbertJsonText *json, AlbertStatus *status);
 
 /* ---- tensor.c: one stored tensor, and the list of them ---- */
 
@@ -192,68 +177,30 @@ typedef enum ClassifierKind
 	CLASSIFIER_CHOICE
 } ClassifierKind;
 
-typedef struct ConfigFile
-{
-	AlbertConfig config;
-	char		architecture[64];
-	const char *tokenizer_class;	/* NULL: not said */
-	ClassifierKind classifier;
-	bool		tie_word_embeddings;
-	int			nlabels;		/* as the reference counts them: 2 when nothing is said */
-	int			label_end;		/* largest label number + 1, when that is more */
-	size_t		label_room;	/* entries allocated */
-	const char **labels;		/* label_end of them; NULL where the file names none */
-} ConfigFile;
-
 /* original: a file of the original release, whose "gelu" is the tanh formula */
-extern bool AlbertConfigRead(AlbertSource *source, const char *name, bool original,
-							 ConfigFile *config, AlbertStatus *status);
+extern bool AlbertConfigRead(AlbertSource *source, const char *base, const char *name, bool original,
+							 AlbertStatus *status);
 
-/* sentence-transformers' name of a function for scores, to *function; a missing one leaves it as it is. */
-extern bool AlbertScoreFunctionRead(const json_t *member, const char *key, const char *file,
-									int32_t *function, AlbertStatus *status);
+/* A member that has sentence-transformers' name of a function for scores; a missing one changes nothing. */
+extern bool AlbertScoreFunctionRead(AlbertSource *source, const json_t *object, const char *key, const char *file,
+									AlbertStatus *status);
 
 /* The limits above and the divisibility rules; for configurations from files and images alike. */
 extern bool AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *status);
 
 /* ---- labels.c ---- */
-extern bool AlbertLabelsRead(AlbertSource *source, const json_t *root, const char *name,
-							 ConfigFile *config, AlbertStatus *status);
+extern bool AlbertLabelsRead(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status);
 
 /* ---- sentence_transformers.c ---- */
 
-typedef struct DenseShape
-{
-	int32_t		in;
-	int32_t		out;
-	int32_t		activation;
-	int32_t		bias;			/* is there one */
-} DenseShape;
-
-typedef struct SentenceModules
-{
-	uint32_t	pooling;
-	int32_t		normalize;
-	int32_t		exclude_prompt; /* from pooling */
-	int32_t		max_seq_length;
-	int32_t		score_function; /* AlbertScoreFunction; unset: as config.json says */
-	int32_t		ndense;
-	DenseShape	dense[ALBERT_MAX_DENSE];
-	int			nprompts;
-	const char **prompt_names;
-	const char **prompts;
-} SentenceModules;
-
 /*
- * modules.json and what it refers to; all zero when there is no such file.
- * Tensors of the Dense modules are added to the list as "dense.I.weight" and
+ * modules.json, NULL when there is none, and then what it refers to.  Tensors
+ * of the Dense modules are added to the list as "dense.I.weight" and
  * "dense.I.bias".  *base becomes the directory of the transformer itself, ""
  * for the model directory.
  */
-extern bool AlbertModulesBase(AlbertSource *source, json_t **modules, const char **base,
-							  AlbertStatus *status);
-extern bool AlbertModulesRead(AlbertSource *source, const json_t *modules, const char *base,
-							  int hidden_size, SentenceModules *sentence, AlbertStatus *status);
+extern bool AlbertModulesBase(AlbertSource *source, const json_t **modules, const char **base, AlbertStatus *status);
+extern bool AlbertModulesRead(AlbertSource *source, const json_t *modules, const char *base, AlbertStatus *status);
 
 /* ---- weights.c: whichever file of weights there is ---- */
 
@@ -262,16 +209,6 @@ extern bool AlbertWeightsOpen(AlbertSource *source, const char *base, const char
 							  AlbertStatus *status);
 
 /* ---- layout.c: what lies where in an image of weights ---- */
-
-/* All that the layout of the weights depends on. */
-typedef struct ModelShape
-{
-	AlbertConfig config;
-	uint32_t	heads;
-	int32_t		untied;			/* an own decoder matrix is stored */
-	int32_t		ndense;
-	DenseShape	dense[ALBERT_MAX_DENSE];
-} ModelShape;
 
 typedef struct TensorRule TensorRule;
 
@@ -317,16 +254,16 @@ typedef struct Layout
 	size_t		size;			/* of the image */
 } Layout;
 
-/* List the matrices of a model in order; the shape must have passed AlbertConfigCheck. */
-extern bool AlbertLayoutList(const ModelShape *shape, AlbertArena *arena, Layout *layout,
+/* List the matrices of a model in order; the configuration must have passed AlbertConfigCheck. */
+extern bool AlbertLayoutList(const AlbertSourceInfo *info, AlbertArena *arena, Layout *layout,
 							 AlbertStatus *status);
 
 /* Likewise with precision, size and offset of each for a kernel set. */
-extern bool AlbertLayoutPlace(const ModelShape *shape, const AlbertKernels *kernels,
+extern bool AlbertLayoutPlace(const AlbertSourceInfo *info, const AlbertKernels *kernels,
 							  AlbertPrecision precision, AlbertArena *arena, Layout *layout,
 							  AlbertStatus *status);
 
-/* Find out which heads the tensors make up: sets the source's prefix and shape. */
+/* Find out which heads the tensors make up: sets the source's prefix and info. */
 extern bool AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status);
 
 /* The tensor number which (0 or 1) of a matrix, its type and shape checked. */
@@ -357,12 +294,20 @@ struct AlbertSource
 	int			directory;		/* open while AlbertSourceOpen works; else -1 */
 	int			nfiles;
 	SourceFile	files[MAX_FILES];
+	json_t	   *documents;		/* all JSON that was parsed: strings of it are used as they are */
 	TensorList	tensors;
 	const char *prefix;			/* before the base model's tensor names: "albert." or "" */
-	ConfigFile	config;
-	SentenceModules sentence;
-	ModelShape	shape;
 	AlbertSourceInfo info;
+	ClassifierKind classifier;
+	int32_t		tie_word_embeddings;
+	const char *tokenizer_class;	/* of config.json; NULL: not said */
+	int32_t		nlabels;		/* as the reference counts them: 2 when nothing is said */
+	int			label_end;		/* largest label number + 1, when that is more */
+	size_t		label_room;		/* entries allocated */
+	const char **labels;		/* label_end of them; NULL where the file names none */
+	int			nprompts;
+	const char **prompt_names;
+	const char **prompts;
 	int			tokenizer_files[NTOKENIZER_FILES];	/* index in files; -1: there is none */
 	AlbertBytes tokenizer;		/* compiled when first needed */
 };
@@ -378,26 +323,19 @@ typedef struct ImageSpan
 typedef struct TextImage
 {
 	AlbertImageHeader header;
-	ModelShape	shape;
-	int64_t		parameters;
-	char		architecture[64];
-	uint32_t	pooling;
-	int32_t		normalize;
-	int32_t		exclude_prompt;
-	int32_t		max_seq_length;
+	AlbertSourceInfo info;
 	int32_t		nlabels;
 	int32_t		nprompts;
-	ImageSpan	strings;		/* uint64 offsets into the characters (labels, prompt names, prompts), then NUL-ended characters */
+	ImageSpan	strings;		/* labels, prompt names, prompts: NUL-ended, one behind the other */
 	ImageSpan	tokenizer;
 } TextImage;
 
 typedef struct WeightsImage
 {
 	AlbertImageHeader header;
+	AlbertSourceInfo info;		/* the text part's: what lies where follows from it */
 	int32_t		kernels_id;
 	int32_t		precision;
-	uint64_t	nmatrices;
-	ImageSpan	matrices;		/* nmatrices ImageSpans, as the layout lists them */
 } WeightsImage;
 
 /* image_text.c: the text part's AlbertImageSize and, but for the header, AlbertImageBuild */

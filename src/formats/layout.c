@@ -141,47 +141,47 @@ static const struct
 /* ---- the list of matrices ---- */
 
 static int32_t
-dim_size(const ModelShape *shape, int index, Dim dim)
+dim_size(const AlbertSourceInfo *info, int index, Dim dim)
 {
 	switch (dim)
 	{
 		case DIM_VOCAB:
-			return shape->config.vocab_size;
+			return info->config.vocab_size;
 		case DIM_EMBEDDING:
-			return shape->config.embedding_size;
+			return info->config.embedding_size;
 		case DIM_HIDDEN:
-			return shape->config.hidden_size;
+			return info->config.hidden_size;
 		case DIM_INTERMEDIATE:
-			return shape->config.intermediate_size;
+			return info->config.intermediate_size;
 		case DIM_POSITIONS:
-			return shape->config.max_position_embeddings;
+			return info->config.max_position_embeddings;
 		case DIM_TYPES:
-			return shape->config.type_vocab_size;
+			return info->config.type_vocab_size;
 		case DIM_LABELS:
-			return shape->config.num_labels;
+			return info->config.num_labels;
 		case DIM_TWO:
 			return 2;
 		case DIM_MODULE_IN:
-			return shape->dense[index].in;
+			return info->dense[index].in;
 		case DIM_MODULE_OUT:
-			return shape->dense[index].out;
+			return info->dense[index].out;
 	}
 	return 0;
 }
 
 static const char *const *
-rule_names(const ModelShape *shape, const TensorRule *rule)
+rule_names(const AlbertSourceInfo *info, const TensorRule *rule)
 {
-	return rule->names[shape->config.architecture];
+	return rule->names[info->config.architecture];
 }
 
 /* Append NAME.weight or NAME.bias of a rule, which is stored as form says and pointed to from field. */
 static void
-add_matrix(Layout *layout, const ModelShape *shape, const TensorRule *rule, int index,
+add_matrix(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, int index,
 		   const char *end, MatrixForm form, bool vector, size_t field)
 {
 	Matrix	   *matrix = &layout->matrices[layout->n++];
-	int32_t		rows = dim_size(shape, index, rule->rows);
+	int32_t		rows = dim_size(info, index, rule->rows);
 
 	memset(matrix, 0, sizeof(*matrix));
 	matrix->rule = rule;
@@ -191,64 +191,64 @@ add_matrix(Layout *layout, const ModelShape *shape, const TensorRule *rule, int 
 	matrix->form = form;
 	matrix->vector = vector;
 	matrix->field = rule->field + field;
-	matrix->ntensors = rule_names(shape, rule)[1] == NULL ? 1 : 2;
+	matrix->ntensors = rule_names(info, rule)[1] == NULL ? 1 : 2;
 	matrix->rows = vector ? 1 : rows * matrix->ntensors;
-	matrix->cols = vector ? rows * matrix->ntensors : dim_size(shape, index, rule->cols);
+	matrix->cols = vector ? rows * matrix->ntensors : dim_size(info, index, rule->cols);
 }
 
 static void
-add_rule(Layout *layout, const ModelShape *shape, const TensorRule *rule, int index)
+add_rule(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, int index)
 {
-	bool		has_bias = rule->scope != SCOPE_MODULE || shape->dense[index].bias;
+	bool		has_bias = rule->scope != SCOPE_MODULE || info->dense[index].bias;
 
 	switch (rule->kind)
 	{
 		case RULE_LINEAR:
-			add_matrix(layout, shape, rule, index, ".weight", FORM_LINEAR, false, 0);
+			add_matrix(layout, info, rule, index, ".weight", FORM_LINEAR, false, 0);
 			if (has_bias)
-				add_matrix(layout, shape, rule, index, ".bias", FORM_PLAIN, true,
+				add_matrix(layout, info, rule, index, ".bias", FORM_PLAIN, true,
 						   offsetof(AlbertLinear, bias));
 			break;
 		case RULE_TABLE:
-			add_matrix(layout, shape, rule, index, ".weight", FORM_TABLE, false, 0);
+			add_matrix(layout, info, rule, index, ".weight", FORM_TABLE, false, 0);
 			break;
 		case RULE_ROWS:
-			add_matrix(layout, shape, rule, index, ".weight", FORM_PLAIN, false, 0);
+			add_matrix(layout, info, rule, index, ".weight", FORM_PLAIN, false, 0);
 			break;
 		case RULE_NORM:
-			add_matrix(layout, shape, rule, index, ".weight", FORM_PLAIN, true,
+			add_matrix(layout, info, rule, index, ".weight", FORM_PLAIN, true,
 					   offsetof(AlbertNorm, weight));
-			add_matrix(layout, shape, rule, index, ".bias", FORM_PLAIN, true,
+			add_matrix(layout, info, rule, index, ".bias", FORM_PLAIN, true,
 					   offsetof(AlbertNorm, bias));
 			break;
 		case RULE_BIAS:
-			add_matrix(layout, shape, rule, index, ".bias", FORM_PLAIN, true, 0);
+			add_matrix(layout, info, rule, index, ".bias", FORM_PLAIN, true, 0);
 			break;
 	}
 }
 
 static bool
-applies(const ModelShape *shape, const TensorRule *rule)
+applies(const AlbertSourceInfo *info, const TensorRule *rule)
 {
-	if (rule_names(shape, rule)[0] == NULL)
+	if (rule_names(info, rule)[0] == NULL)
 		return false;
-	if (rule->field == offsetof(AlbertModel, mlm_decoder) && rule->scope == SCOPE_HEAD && !shape->untied)
+	if (rule->field == offsetof(AlbertModel, mlm_decoder) && rule->scope == SCOPE_HEAD && !info->untied)
 		return false;
-	return rule->heads == 0 || (shape->heads & rule->heads) != 0;
+	return rule->heads == 0 || (info->heads & rule->heads) != 0;
 }
 
 static void
-add_scope(Layout *layout, const ModelShape *shape, TensorScope scope, int index)
+add_scope(Layout *layout, const AlbertSourceInfo *info, TensorScope scope, int index)
 {
 	for (int i = 0; i < NRULES; i++)
-		if (rules[i].scope == scope && applies(shape, &rules[i]))
-			add_rule(layout, shape, &rules[i], index);
+		if (rules[i].scope == scope && applies(info, &rules[i]))
+			add_rule(layout, info, &rules[i], index);
 }
 
 bool
-AlbertLayoutList(const ModelShape *shape, AlbertArena *arena, Layout *layout, AlbertStatus *status)
+AlbertLayoutList(const AlbertSourceInfo *info, AlbertArena *arena, Layout *layout, AlbertStatus *status)
 {
-	int			nlayers = shape->config.num_hidden_groups * shape->config.inner_group_num;
+	int			nlayers = info->config.num_hidden_groups * info->config.inner_group_num;
 
 	layout->n = 0;
 	layout->size = 0;
@@ -256,12 +256,12 @@ AlbertLayoutList(const ModelShape *shape, AlbertArena *arena, Layout *layout, Al
 										sizeof(Matrix));
 	if (layout->matrices == NULL)
 		return AlbertNoMemory(status);
-	add_scope(layout, shape, SCOPE_BASE, 0);
+	add_scope(layout, info, SCOPE_BASE, 0);
 	for (int i = 0; i < nlayers; i++)
-		add_scope(layout, shape, SCOPE_LAYER, i);
-	add_scope(layout, shape, SCOPE_HEAD, 0);
-	for (int i = 0; i < shape->ndense; i++)
-		add_scope(layout, shape, SCOPE_MODULE, i);
+		add_scope(layout, info, SCOPE_LAYER, i);
+	add_scope(layout, info, SCOPE_HEAD, 0);
+	for (int i = 0; i < info->ndense; i++)
+		add_scope(layout, info, SCOPE_MODULE, i);
 	return true;
 }
 
@@ -281,13 +281,13 @@ matrix_precision(const Matrix *matrix, const AlbertKernels *kernels, AlbertPreci
 }
 
 bool
-AlbertLayoutPlace(const ModelShape *shape, const AlbertKernels *kernels,
+AlbertLayoutPlace(const AlbertSourceInfo *info, const AlbertKernels *kernels,
 				  AlbertPrecision precision, AlbertArena *arena, Layout *layout,
 				  AlbertStatus *status)
 {
-	if (!AlbertLayoutList(shape, arena, layout, status))
+	if (!AlbertLayoutList(info, arena, layout, status))
 		return false;
-	layout->size = align_up(sizeof(WeightsImage)) + align_up(layout->n * sizeof(ImageSpan));
+	layout->size = align_up(sizeof(WeightsImage));
 	for (int i = 0; i < layout->n; i++)
 	{
 		Matrix	   *matrix = &layout->matrices[i];
@@ -310,7 +310,7 @@ AlbertLayoutPlace(const ModelShape *shape, const AlbertKernels *kernels,
 static void
 full_name(const AlbertSource *source, const Matrix *matrix, const char *name, char *text, size_t size)
 {
-	const AlbertConfig *config = &source->shape.config;
+	const AlbertConfig *config = &source->info.config;
 	int			inner = config->inner_group_num;
 	int			used = 0;
 
@@ -380,7 +380,7 @@ AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which, 
 	char		name[MATRIX_NAME_SIZE];
 	const Tensor *tensor;
 
-	full_name(source, matrix, rule_names(&source->shape, matrix->rule)[which], name, sizeof(name));
+	full_name(source, matrix, rule_names(&source->info, matrix->rule)[which], name, sizeof(name));
 	tensor = find_tensor(source, name);
 	if (tensor == NULL)
 	{
@@ -409,7 +409,7 @@ has_head(const AlbertSource *source, uint32_t head)
 {
 	for (int i = 0; i < NRULES; i++)
 	{
-		const char *name = rule_names(&source->shape, &rules[i])[0];
+		const char *name = rule_names(&source->info, &rules[i])[0];
 		const char *prefix = rules[i].scope == SCOPE_BASE ? source->prefix : "";
 		const char *end = rules[i].kind == RULE_BIAS ? ".bias" : ".weight";
 		char		full[MATRIX_NAME_SIZE];
@@ -430,7 +430,7 @@ has_head(const AlbertSource *source, uint32_t head)
 static uint32_t
 classifier_head(const AlbertSource *source)
 {
-	switch (source->config.classifier)
+	switch (source->classifier)
 	{
 		case CLASSIFIER_SEQUENCE:
 			return ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_POOLER;
@@ -441,7 +441,7 @@ classifier_head(const AlbertSource *source)
 		case CLASSIFIER_UNKNOWN:
 			break;
 	}
-	return source->shape.heads & ALBERT_HEAD_POOLER ? ALBERT_HEAD_CLASSIFIER : ALBERT_HEAD_TOKEN_CLASSIFIER;
+	return source->info.heads & ALBERT_HEAD_POOLER ? ALBERT_HEAD_CLASSIFIER : ALBERT_HEAD_TOKEN_CLASSIFIER;
 }
 
 /* The stored matrix says how many labels there are; the configuration must agree. */
@@ -450,16 +450,16 @@ count_labels(AlbertSource *source, AlbertStatus *status)
 {
 	const Tensor *tensor = AlbertTensorFind(source, "classifier.weight");
 	int64_t		stored = tensor->ndim == 2 ? tensor->shape[0] : 0;
-	int			named = source->config.nlabels;
+	int			named = source->nlabels;
 
-	if (source->shape.heads & ALBERT_HEAD_CHOICE)
+	if (source->info.heads & ALBERT_HEAD_CHOICE)
 		named = 1;
-	source->shape.config.num_labels = named;
+	source->info.config.num_labels = named;
 	if (stored > 0 && stored <= MAX_LABELS &&
 		(stored == named ||
-		 (stored == source->config.label_end && !(source->shape.heads & ALBERT_HEAD_CHOICE))))
+		 (stored == source->label_end && !(source->info.heads & ALBERT_HEAD_CHOICE))))
 	{
-		source->shape.config.num_labels = (int32_t) stored;
+		source->info.config.num_labels = (int32_t) stored;
 		return true;
 	}
 	AlbertFail(status, ALBERT_FORMAT, "number of labels does not fit tensor \"classifier.weight\"");
@@ -470,28 +470,28 @@ count_labels(AlbertSource *source, AlbertStatus *status)
 bool
 AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 {
-	ModelShape *shape = &source->shape;
+	AlbertSourceInfo *info = &source->info;
 
-	source->prefix = architectures[shape->config.architecture].prefix;
+	source->prefix = architectures[info->config.architecture].prefix;
 	if (!has_base(source, source->prefix, "embeddings.word_embeddings.weight") &&
 		has_base(source, "", "embeddings.word_embeddings.weight"))
 		source->prefix = "";
 	if (has_head(source, ALBERT_HEAD_POOLER))
-		shape->heads |= ALBERT_HEAD_POOLER;
+		info->heads |= ALBERT_HEAD_POOLER;
 	if (has_head(source, ALBERT_HEAD_MLM))
-		shape->heads |= ALBERT_HEAD_MLM;
+		info->heads |= ALBERT_HEAD_MLM;
 	if (has_head(source, ALBERT_HEAD_SENTENCE_ORDER))
-		shape->heads |= ALBERT_HEAD_SENTENCE_ORDER | ALBERT_HEAD_POOLER;
+		info->heads |= ALBERT_HEAD_SENTENCE_ORDER | ALBERT_HEAD_POOLER;
 	if (has_head(source, ALBERT_HEAD_QUESTION_ANSWERING))
-		shape->heads |= ALBERT_HEAD_QUESTION_ANSWERING;
+		info->heads |= ALBERT_HEAD_QUESTION_ANSWERING;
 	if (has_head(source, CLASSIFIERS))
 	{
-		shape->heads |= classifier_head(source);
+		info->heads |= classifier_head(source);
 		if (!count_labels(source, status))
 			return false;
 	}
 	/* a tied decoder that is stored all the same is ignored, as transformers does */
-	shape->untied = (shape->heads & ALBERT_HEAD_MLM) && !source->config.tie_word_embeddings;
+	info->untied = (info->heads & ALBERT_HEAD_MLM) && !source->tie_word_embeddings;
 	return true;
 }
 

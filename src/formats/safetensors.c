@@ -240,8 +240,7 @@ AlbertSafetensorsRead(const WeightsFile *weights, AlbertStatus *status)
 	const SourceFile *file = &weights->source->files[weights->number];
 	int64_t		size = 0;
 	char	   *header;
-	json_t	   *root;
-	bool		ok;
+	const json_t *root;
 
 	if (!read_header_size(file, &size, status))
 		return false;
@@ -250,10 +249,7 @@ AlbertSafetensorsRead(const WeightsFile *weights, AlbertStatus *status)
 		return AlbertNoMemory(status);
 	if (!AlbertFileRead(file, 8, header, size, status))
 		return false;
-	root = AlbertJsonParse(header, size, JSON_OBJECT, "header of file", file->name, status);
-	if (root == NULL)
-		return false;
-	ok = read_entries(weights, root, 8 + size, status);
-	json_decref(root);
-	return ok;
+	root = AlbertJsonParse(weights->source->documents, header, size, JSON_REJECT_DUPLICATES, JSON_OBJECT,
+						   "header of file", file->name, status);
+	return root != NULL && read_entries(weights, root, 8 + size, status);
 }

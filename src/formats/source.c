@@ -63,7 +63,7 @@ check_tensors(AlbertSource *source, AlbertStatus *status)
 {
 	Layout		layout;
 
-	if (!AlbertLayoutList(&source->shape, source->arena, &layout, status))
+	if (!AlbertLayoutList(&source->info, source->arena, &layout, status))
 		return false;
 	for (int i = 0; i < layout.n; i++)
 	{
@@ -78,17 +78,6 @@ check_tensors(AlbertSource *source, AlbertStatus *status)
 	return true;
 }
 
-static void
-fill_info(AlbertSource *source)
-{
-	AlbertSourceInfo *info = &source->info;
-
-	info->config = source->shape.config;
-	memcpy(info->architecture, source->config.architecture, sizeof(info->architecture));
-	info->heads = source->shape.heads;
-	info->pooling = source->sentence.pooling;
-}
-
 /* ---- what is no model by itself ---- */
 
 /* The adapter's kind and base model, as far as its configuration tells them. */
@@ -96,17 +85,16 @@ static void
 describe_adapter(AlbertSource *source, const char *path, AlbertStatus *status)
 {
 	AlbertStatus ignored;
-	json_t	   *root;
+	AlbertJsonText json;
 	const char *kind;
 	const char *model;
 
-	if (!AlbertJsonFile(source, path, true, JSON_OBJECT, &root, &ignored))
+	if (!AlbertJsonFile(source, "", path, true, JSON_OBJECT, &json, &ignored))
 		return;
-	kind = json_string_value(json_object_get(root, "peft_type"));
-	model = json_string_value(json_object_get(root, "base_model_name_or_path"));
+	kind = json_string_value(json_object_get(json.root, "peft_type"));
+	model = json_string_value(json_object_get(json.root, "base_model_name_or_path"));
 	if (model != NULL)
 		AlbertDetail(status, "It is of kind \"%.50s\", for the model \"%.200s\".", kind == NULL ? "unknown" : kind, model);
-	json_decref(root);
 }
 
 /* Adapters and pickled heads: what they say of the model cannot be left out silently. */
@@ -140,41 +128,33 @@ refuse_parts(AlbertSource *source, const char *base, AlbertStatus *status)
 static bool
 read_config(AlbertSource *source, const char *base, AlbertStatus *status)
 {
-	const char *path = AlbertFilePath(source, base, "config.json");
-	const char *old = AlbertFilePath(source, base, "albert_config.json");
+	static const char name[] = "config.json";
+	static const char old_name[] = "albert_config.json";
+	const char *path = AlbertFilePath(source, base, name);
+	const char *old = AlbertFilePath(source, base, old_name);
 	bool		original;
 
 	if (path == NULL || old == NULL)
 		return AlbertNoMemory(status);
 	original = !AlbertFileExists(source, path) && AlbertFileExists(source, old);
-	if (!AlbertConfigRead(source, original ? old : path, original, &source->config, status))
-		return false;
-	source->shape.config = source->config.config;
-	return true;
+	return AlbertConfigRead(source, base, original ? old_name : name, original, status);
 }
 
 static bool
-read_directory(AlbertSource *source, json_t **modules, AlbertStatus *status)
+read_directory(AlbertSource *source, AlbertStatus *status)
 {
+	const json_t *modules;
 	const char *base;
 
-	if (!refuse_parts(source, "", status) ||
-		!AlbertModulesBase(source, modules, &base, status) ||
-		!refuse_parts(source, base, status) ||
-		!read_config(source, base, status) ||
-		!AlbertWeightsOpen(source, base, "", status) ||
-		!AlbertLayoutHeads(source, status) ||
-		!AlbertModulesRead(source, *modules, base, source->shape.config.hidden_size,
-						   &source->sentence, status))
-		return false;
-	if (source->sentence.score_function != ALBERT_SCORE_UNSET)
-		source->shape.config.score_function = source->sentence.score_function;
-	source->shape.ndense = source->sentence.ndense;
-	memcpy(source->shape.dense, source->sentence.dense, sizeof(source->shape.dense));
-	if (!check_tensors(source, status) || !open_tokenizer(source, base, status))
-		return false;
-	fill_info(source);
-	return true;
+	return refuse_parts(source, "", status) &&
+		AlbertModulesBase(source, &modules, &base, status) &&
+		refuse_parts(source, base, status) &&
+		read_config(source, base, status) &&
+		AlbertWeightsOpen(source, base, "", status) &&
+		AlbertLayoutHeads(source, status) &&
+		AlbertModulesRead(source, modules, base, status) &&
+		check_tensors(source, status) &&
+		open_tokenizer(source, base, status);
 }
 
 bool
@@ -182,7 +162,6 @@ AlbertSourceOpen(const char *directory, AlbertArena *arena, AlbertSource **resul
 				 AlbertStatus *status)
 {
 	AlbertSource *source = AlbertArenaAllocZero(arena, sizeof(AlbertSource));
-	json_t	   *modules = NULL;
 	bool		ok;
 
 	*result = NULL;
@@ -195,8 +174,8 @@ AlbertSourceOpen(const char *directory, AlbertArena *arena, AlbertSource **resul
 	if (source->directory < 0)
 		return AlbertFail(status, errno == ENOENT ? ALBERT_NOT_FOUND : ALBERT_IO,
 						  "could not open model directory \"%s\": %s", directory, strerror(errno));
-	ok = read_directory(source, &modules, status);
-	json_decref(modules);
+	source->documents = json_array();
+	ok = source->documents != NULL ? read_directory(source, status) : AlbertNoMemory(status);
 	close(source->directory);
 	source->directory = -1;
 	if (ok)
@@ -214,6 +193,8 @@ AlbertSourceClose(AlbertSource *source)
 	for (int i = 0; i < source->nfiles; i++)
 		close(source->files[i].fd);
 	source->nfiles = 0;
+	json_decref(source->documents);
+	source->documents = NULL;
 }
 
 const AlbertSourceInfo *

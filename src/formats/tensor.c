@@ -64,15 +64,8 @@ AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *
 	name = AlbertNameJoin(source, weights->prefix, tensor->name);
 	if (name == NULL)
 		return AlbertNoMemory(status);
-	if ((size_t) list->n == list->room)
-	{
-		Tensor	   *items = AlbertArenaGrow(source->arena, list->items, list->n, list->n + 1, sizeof(Tensor),
-											&list->room);
-
-		if (items == NULL)
-			return AlbertNoMemory(status);
-		list->items = items;
-	}
+	if (!AlbertArenaReserve(source->arena, &list->items, list->n, 1, sizeof(Tensor), &list->room))
+		return AlbertNoMemory(status);
 	list->items[list->n] = *tensor;
 	list->items[list->n].name = name;
 	list->items[list->n].file = weights->number;

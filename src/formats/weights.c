@@ -127,19 +127,16 @@ static bool
 read_index(AlbertSource *source, const char *base, const char *prefix, const char *index,
 		   WeightsReader reader, AlbertStatus *status)
 {
-	json_t	   *root;
-	json_t	   *weight_map;
-	bool		ok;
+	AlbertJsonText json;
+	const json_t *weight_map;
 
-	if (!AlbertJsonFile(source, index, true, JSON_OBJECT, &root, status))
+	if (!AlbertJsonFile(source, "", index, true, JSON_OBJECT, &json, status))
 		return false;
-	weight_map = json_object_get(root, "weight_map");
-	ok = check_map(weight_map, index, status) &&
+	weight_map = json_object_get(json.root, "weight_map");
+	return check_map(weight_map, index, status) &&
 		read_shards(source, base, prefix, weight_map, reader, status) &&
 		AlbertTensorSort(source, status) &&
 		check_all_there(source, prefix, weight_map, index, status);
-	json_decref(root);
-	return ok;
 }
 
 /* ---- TensorFlow's checkpoint, which is known by the end of its name only ---- */

@@ -390,6 +390,7 @@ test_array(void)
 {
 	AlbertArena arena;
 	int		   *items = NULL;
+	int		   *nothing = NULL;
 	size_t		room = 0;
 	size_t		untouched = SIZE_MAX / 4;
 	int			copies = 0;
@@ -398,21 +399,21 @@ test_array(void)
 	AlbertArenaInitMalloc(&arena);
 	for (int i = 0; i < 100000; i++)
 	{
-		if ((size_t) i == room)
-		{
-			items = AlbertArenaGrow(&arena, items, i, i + 1, sizeof(int), &room);
-			copies++;
-		}
+		int		   *before = items;
+
+		CHECK(AlbertArenaReserve(&arena, &items, i, 1, sizeof(int), &room), "there is memory");
+		copies += items != before;
 		items[i] = i;
 	}
 	for (int i = 0; i < 100000; i++)
 		kept = kept && items[i] == i;
 	CHECK(kept, "an array that grows keeps its elements");
 	CHECK(copies <= 17, "it is copied %d times", copies);
-	items = AlbertArenaGrow(&arena, items, 10, 1000000, sizeof(int), &room);
-	CHECK(room == 1000000 && items[9] == 9, "it takes what is wanted at once");
-	CHECK(AlbertArenaGrow(&arena, NULL, 0, SIZE_MAX / 2, sizeof(int), &untouched) == NULL &&
+	CHECK(AlbertArenaReserve(&arena, &items, 10, 1000000, sizeof(int), &room), "there is memory");
+	CHECK(room == 1000010 && items[9] == 9, "it takes what is wanted at once");
+	CHECK(!AlbertArenaReserve(&arena, &nothing, 0, SIZE_MAX / 2, sizeof(int), &untouched) && nothing == NULL &&
 		  untouched == SIZE_MAX / 4, "what cannot be had changes nothing");
+	CHECK(!AlbertArenaReserve(&arena, &items, 10, SIZE_MAX - 5, 1, &room) && items[9] == 9, "nor what cannot be counted");
 	AlbertArenaFree(&arena);
 }
 

@@ -129,8 +129,9 @@ static void
 test_refusals(void)
 {
 	expect("nothing", "", ALBERT_FORMAT, "JSON");
-	expect("no object", "[]", ALBERT_FORMAT, "content");
+	expect("no object", "[]", ALBERT_FORMAT, "holds an array where an object is expected");
 	expect("no model", "{}", ALBERT_FORMAT, "model");
+	expect("a model that is none", "{\"model\":3}", ALBERT_FORMAT, "model");
 	expect("the least there can be", "{" UNIGRAM "}", ALBERT_OK, "");
 	expect("BPE", "{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", ALBERT_UNSUPPORTED, "BPE");
 	expect("byte fallback", "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"byte_fallback\":true,\"vocab\":[[\"a\",-1]]}}",

@@ -100,15 +100,8 @@ append(Machine *machine, PickleList *list, PickleValue value)
 {
 	if (++machine->nvalues > MAX_PICKLE_VALUES)
 		return bad_pickle(machine, "it is too long");
-	if ((size_t) list->n == list->room)
-	{
-		PickleValue *items = AlbertArenaGrow(machine->arena, list->items, list->n, list->n + 1,
-											 sizeof(PickleValue), &list->room);
-
-		if (items == NULL)
-			return no_memory(machine);
-		list->items = items;
-	}
+	if (!AlbertArenaReserve(machine->arena, &list->items, list->n, 1, sizeof(PickleValue), &list->room))
+		return no_memory(machine);
 	list->items[list->n++] = value;
 	return true;
 }
@@ -315,14 +308,12 @@ remember(Machine *machine, uint64_t place)
 	if (place >= machine->memo_room)
 	{
 		size_t		used = machine->memo_room;
-		PickleValue *memo = AlbertArenaGrow(machine->arena, machine->memo, used, place + 1,
-											sizeof(PickleValue), &machine->memo_room);
 
-		if (memo == NULL)
+		if (!AlbertArenaReserve(machine->arena, &machine->memo, used, place + 1 - used, sizeof(PickleValue),
+								&machine->memo_room))
 			return no_memory(machine);
 		for (size_t i = used; i < machine->memo_room; i++)
-			memo[i].kind = PICKLE_MARK; /* nothing here */
-		machine->memo = memo;
+			machine->memo[i].kind = PICKLE_MARK;	/* nothing here */
 	}
 	machine->memo[place] = stack->items[stack->n - 1];
 	return true;

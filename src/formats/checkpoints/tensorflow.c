@@ -46,114 +46,88 @@ bad_index(Checkpoint *checkpoint, const char *what)
 
 /* ---- protocol buffers ---- */
 
+/* The table's header. */
+typedef struct Header
+{
+	uint64_t	nshards;
+	uint64_t	endian;
+} Header;
+
+static const AlbertFieldPlace header_fields[] = {
+	{1, ALBERT_WIRE_VARINT, offsetof(Header, nshards)},
+	{2, ALBERT_WIRE_VARINT, offsetof(Header, endian)}
+};
+
+/* A variable. */
 typedef struct Entry
 {
 	uint64_t	type;
+	AlbertSpan	shape;
 	uint64_t	shard;
 	uint64_t	offset;
 	uint64_t	size;
-	bool		sliced;
-	int			ndim;
-	int64_t		shape[MAX_DIMS];
 } Entry;
 
+static const AlbertFieldPlace entry_fields[] = {
+	{1, ALBERT_WIRE_VARINT, offsetof(Entry, type)},
+	{2, ALBERT_WIRE_BYTES, offsetof(Entry, shape)},
+	{3, ALBERT_WIRE_VARINT, offsetof(Entry, shard)},
+	{4, ALBERT_WIRE_VARINT, offsetof(Entry, offset)},
+	{5, ALBERT_WIRE_VARINT, offsetof(Entry, size)}
+};
+
+#define DIMENSION	2			/* of a shape */
+#define SLICES		7			/* of an entry */
+
+static const AlbertFieldPlace dimension_fields[] = {{1, ALBERT_WIRE_VARINT, 0}};
+
+#define READ(message, fields, dest)	AlbertMessageRead(message, fields, LENGTH(fields), dest)
+
 static bool
-parse_dimension(AlbertSpan message, int64_t *size)
+parse_shape(AlbertSpan message, Tensor *tensor)
 {
 	AlbertField field;
 
-	*size = 0;
 	while (message.at < message.end)
 	{
+		uint64_t	size = 0;
+
 		if (!AlbertFieldNext(&message, &field))
 			return false;
-		if (field.number == 1)
-			*size = (int64_t) field.value;
-	}
-	return *size >= 0;
-}
-
-static bool
-parse_shape(AlbertSpan message, Entry *entry)
-{
-	AlbertField field;
-
-	while (message.at < message.end)
-	{
-		if (!AlbertFieldNext(&message, &field))
-			return false;
-		if (field.number != 2)
+		if (field.number != DIMENSION)
 			continue;
-		if (entry->ndim == MAX_DIMS || !parse_dimension(field.bytes, &entry->shape[entry->ndim]))
+		if (tensor->ndim == MAX_DIMS || !READ(field.bytes, dimension_fields, &size) || size > INT64_MAX)
 			return false;
-		entry->ndim++;
+		tensor->shape[tensor->ndim++] = (int64_t) size;
 	}
 	return true;
 }
 
 static bool
-parse_entry(AlbertSpan message, Entry *entry)
+is_sliced(AlbertSpan message)
 {
 	AlbertField field;
 
-	memset(entry, 0, sizeof(*entry));
-	while (message.at < message.end)
-	{
-		if (!AlbertFieldNext(&message, &field))
-			return false;
-		switch (field.number)
-		{
-			case 1:
-				entry->type = field.value;
-				break;
-			case 2:
-				if (!parse_shape(field.bytes, entry))
-					return false;
-				break;
-			case 3:
-				entry->shard = field.value;
-				break;
-			case 4:
-				entry->offset = field.value;
-				break;
-			case 5:
-				entry->size = field.value;
-				break;
-			case 7:
-				entry->sliced = true;
-				break;
-			default:
-				break;
-		}
-	}
-	return true;
+	while (message.at < message.end && AlbertFieldNext(&message, &field))
+		if (field.number == SLICES)
+			return true;
+	return false;
 }
 
 static bool
 read_header(Checkpoint *checkpoint, AlbertSpan message)
 {
-	AlbertField field;
-	uint64_t	nshards = 0;
-	uint64_t	endian = 0;
+	Header		header = {0};
 
-	while (message.at < message.end)
-	{
-		if (!AlbertFieldNext(&message, &field))
-			return bad_index(checkpoint, "its header is malformed");
-		if (field.number == 1)
-			nshards = field.value;
-		else if (field.number == 2)
-			endian = field.value;
-	}
-	if (nshards < 1)
+	if (!READ(message, header_fields, &header) || header.nshards < 1)
 		return bad_index(checkpoint, "its header is malformed");
-	if (endian != 0)
+	if (header.endian != 0)
 		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
 						  "checkpoint \"%s\" is not stored in little-endian order", checkpoint->index);
-	if (nshards > MAX_SHARDS)
+	if (header.nshards > MAX_SHARDS)
 		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
 						  "weights are in more than %d files", MAX_SHARDS);
-	checkpoint->nshards = nshards;
+	checkpoint->nshards = (int) header.nshards;
 	return true;
 }
 
@@ -212,8 +186,6 @@ static const Name members[] =
 	{"beta", "bias"}
 };
 
-#define LENGTH(array)	((int) (sizeof(array) / sizeof((array)[0])))
-
 static const char *
 translate(const Name *names, int n, const char *original, size_t length)
 {
@@ -269,27 +241,30 @@ translate_name(const char *original, char *name, size_t size, bool *transposed)
 /* ---- variables ---- */
 
 /* TensorFlow's DataType, as far as weights can be of it. */
-static ElementType
-element_type(uint64_t type, const char **name)
+static const struct
 {
-	switch (type)
-	{
-		case 1:
-			*name = "float32";
-			return ELEMENT_F32;
-		case 2:
-			*name = "float64";
-			return ELEMENT_F64;
-		case 14:
-			*name = "bfloat16";
-			return ELEMENT_BF16;
-		case 19:
-			*name = "float16";
-			return ELEMENT_F16;
-		default:
-			*name = "other";
-			return ELEMENT_OTHER;
-	}
+	uint64_t	number;
+	ElementType type;
+	const char *name;
+}			types[] =
+{
+	{1, ELEMENT_F32, "float32"},
+	{2, ELEMENT_F64, "float64"},
+	{14, ELEMENT_BF16, "bfloat16"},
+	{19, ELEMENT_F16, "float16"}
+};
+
+static void
+set_type(Tensor *tensor, uint64_t number)
+{
+	tensor->type = ELEMENT_OTHER;
+	tensor->type_name = "other";
+	for (size_t i = 0; i < LENGTH(types); i++)
+		if (types[i].number == number)
+		{
+			tensor->type = types[i].type;
+			tensor->type_name = types[i].name;
+		}
 }
 
 static bool
@@ -311,24 +286,36 @@ open_shard(Checkpoint *checkpoint, uint64_t shard)
 
 /* Do the bytes lie in the file, and are there as many as the shape makes? */
 static bool
-entry_fits(const Checkpoint *checkpoint, const Entry *entry, ElementType type)
+entry_fits(const Checkpoint *checkpoint, const Entry *entry, const Tensor *tensor)
 {
 	const SourceFile *file = &checkpoint->source->files[checkpoint->shards[entry->shard]];
-	int64_t		bytes = AlbertElementSize(type);
+	int64_t		bytes = AlbertElementSize(tensor->type);
 
-	for (int i = 0; i < entry->ndim; i++)
-		if (__builtin_mul_overflow(bytes, entry->shape[i], &bytes))
+	for (int i = 0; i < tensor->ndim; i++)
+		if (__builtin_mul_overflow(bytes, tensor->shape[i], &bytes))
 			return false;
 	return entry->size <= (uint64_t) file->size && entry->offset <= file->size - entry->size &&
-		(type == ELEMENT_OTHER || entry->size == (uint64_t) bytes);
+		(tensor->type == ELEMENT_OTHER || entry->size == (uint64_t) bytes);
+}
+
+/* TensorFlow multiplies from the other side. */
+static void
+transpose(Tensor *tensor)
+{
+	int64_t		rows = tensor->shape[0];
+
+	tensor->shape[0] = tensor->shape[1];
+	tensor->shape[1] = rows;
+	tensor->stride[1] = tensor->stride[0];
+	tensor->stride[0] = 1;
 }
 
 static bool
 add_variable(Checkpoint *checkpoint, const char *original, AlbertSpan value)
 {
 	WeightsFile shard = *checkpoint->weights;
-	Entry		entry;
-	Tensor		tensor;
+	Entry		entry = {0};
+	Tensor		tensor = {0};
 	char		name[256];
 	bool		transposed;
 
@@ -336,39 +323,29 @@ add_variable(Checkpoint *checkpoint, const char *original, AlbertSpan value)
 	{
 		AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
 				   "checkpoint \"%s\" holds objects, as TensorFlow 2 saves them", checkpoint->index);
-		return AlbertDetail(checkpoint->status, "Only checkpoints of the original release of ALBERT can be read, whose variables have names.");
+		return AlbertDetail(checkpoint->status, "Only checkpoints of the original release of ALBERT can be read, "
+							"whose variables have names.");
 	}
 	if (!translate_name(original, name, sizeof(name), &transposed))
 		return true;
-	if (!parse_entry(value, &entry))
+	if (!READ(value, entry_fields, &entry) || !parse_shape(entry.shape, &tensor))
 		return bad_index(checkpoint, "the entry of a variable is malformed");
-	if (entry.sliced)
+	if (is_sliced(value))
 		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
 						  "variable \"%s\" in checkpoint \"%s\" is stored in slices", original, checkpoint->index);
 	if (!open_shard(checkpoint, entry.shard))
 		return false;
-	memset(&tensor, 0, sizeof(tensor));
-	tensor.type = element_type(entry.type, &tensor.type_name);
-	if (!entry_fits(checkpoint, &entry, tensor.type))
+	set_type(&tensor, entry.type);
+	if (!entry_fits(checkpoint, &entry, &tensor))
 		return AlbertFail(checkpoint->status, ALBERT_FORMAT,
 						  "variable \"%s\" in checkpoint \"%s\" does not lie in its file",
 						  original, checkpoint->index);
 	shard.number = checkpoint->shards[entry.shard];
 	tensor.name = name;
-	tensor.offset = entry.offset;
-	tensor.ndim = entry.ndim;
-	memcpy(tensor.shape, entry.shape, sizeof(tensor.shape));
+	tensor.offset = (int64_t) entry.offset;
 	AlbertTensorContiguous(&tensor);
 	if (transposed && tensor.ndim == 2)
-	{
-		/* TensorFlow multiplies from the other side */
-		int64_t		rows = tensor.shape[0];
-
-		tensor.shape[0] = tensor.shape[1];
-		tensor.shape[1] = rows;
-		tensor.stride[1] = tensor.stride[0];
-		tensor.stride[0] = 1;
-	}
+		transpose(&tensor);
 	return AlbertTensorAdd(&shard, &tensor, checkpoint->status);
 }
 

@@ -19,22 +19,6 @@ find_token(SettingsTokens *tokens, const SettingsToken *wanted)
 	return NULL;
 }
 
-/* Put a token into the vocabulary at its id, which may lie behind its end. */
-static bool
-place_token(Builder *builder, const SettingsToken *token)
-{
-	Piece	   *piece;
-
-	while (builder->piece_count <= token->id)
-		if (!tok_builder_piece(builder, NULL, 0, 0, 0))
-			return false;
-	piece = &builder->pieces[token->id];
-	piece->text = token->text;
-	piece->size = token->size;
-	piece->flags |= PIECE_ADDED | (token->flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0);
-	return true;
-}
-
 /*
  * The tokens in the reference's order: tokenizer.json's own, then those of the
  * other files, then the special tokens that are not among them.  The library
@@ -75,7 +59,9 @@ collect(Builder *builder, SettingsTokens *added)
 		token.id = tok_builder_find(builder, token.text, token.size);
 		if (token.id < 0)
 			token.id = next++;
-		if (!place_token(builder, &token) || !tok_settings_push(added, &token, builder->arena, builder->status))
+		if (!tok_builder_place(builder, token.id, token.text, token.size,
+							   PIECE_ADDED | (token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0)) ||
+			!tok_settings_push(builder, added, &token))
 			return false;
 	}
 	return true;

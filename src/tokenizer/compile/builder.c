@@ -6,44 +6,38 @@
 
 #include <string.h>
 
-/* Make *items hold at least need items of a size, with room to spare. */
+/* Make an array of the builder's hold more elements. */
 static bool
-grow(Builder *builder, void **items, size_t used, size_t need, size_t size, size_t *room)
+reserve(Builder *builder, void *items, size_t used, size_t more, size_t size, size_t *room)
 {
-	size_t		wanted = need + need / 2 + 64;
-	void	   *fresh;
-
-	if (need <= *room)
-		return true;
-	fresh = AlbertArenaArray(builder->arena, wanted, size);
-	if (fresh == NULL)
-		return AlbertNoMemory(builder->status);
-	if (used > 0)
-		memcpy(fresh, *items, used * size);
-	*items = fresh;
-	*room = wanted;
-	return true;
+	return AlbertArenaReserve(builder->arena, items, used, more, size, room) || AlbertNoMemory(builder->status);
 }
 
 /* Append a piece; its text is not copied and must outlive the builder. */
 bool
 tok_builder_piece(Builder *builder, const char *text, size_t size, double score, uint32_t flags)
 {
-	size_t		room = builder->piece_room;
-	void	   *items = builder->pieces;
-	Piece	   *piece;
-
 	if (builder->piece_count >= MAX_PIECES)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary has more than %d pieces", MAX_PIECES);
-	if (!grow(builder, &items, builder->piece_count, builder->piece_count + 1, sizeof(Piece), &room))
+	if (!reserve(builder, &builder->pieces, builder->piece_count, 1, sizeof(Piece), &builder->piece_room))
 		return false;
-	builder->pieces = items;
-	builder->piece_room = (int32_t) room;
-	piece = &builder->pieces[builder->piece_count++];
+	builder->pieces[builder->piece_count++] = (Piece) {text, (uint32_t) size, flags, score};
+	return true;
+}
+
+/* Let an id, which may lie behind the vocabulary's end, stand for a text. */
+bool
+tok_builder_place(Builder *builder, int32_t id, const char *text, size_t size, uint32_t flags)
+{
+	Piece	   *piece;
+
+	while (builder->piece_count <= id)
+		if (!tok_builder_piece(builder, NULL, 0, 0, 0))
+			return false;
+	piece = &builder->pieces[id];
 	piece->text = text;
 	piece->size = (uint32_t) size;
-	piece->flags = flags;
-	piece->score = score;
+	piece->flags |= flags;
 	return true;
 }
 
@@ -51,12 +45,8 @@ tok_builder_piece(Builder *builder, const char *text, size_t size, double score,
 bool
 tok_builder_string(Builder *builder, const char *text, size_t size, uint32_t *offset)
 {
-	void	   *items = builder->strings;
-
-	if (!grow(builder, &items, builder->strings_size, builder->strings_size + size + 1, 1,
-			  &builder->strings_room))
+	if (!reserve(builder, &builder->strings, builder->strings_size, size + 1, 1, &builder->strings_room))
 		return false;
-	builder->strings = items;
 	*offset = (uint32_t) builder->strings_size;
 	if (size > 0)
 		memcpy(builder->strings + builder->strings_size, text, size);
@@ -70,11 +60,9 @@ static bool
 add_codes(Builder *builder, const char *text, uint32_t *first, uint32_t *count)
 {
 	size_t		size = text == NULL ? 0 : strlen(text);
-	void	   *items = builder->codes;
 
-	if (!grow(builder, &items, builder->code_count, builder->code_count + size, sizeof(uint32_t), &builder->code_room))
+	if (!reserve(builder, &builder->codes, builder->code_count, size, sizeof(uint32_t), &builder->code_room))
 		return false;
-	builder->codes = items;
 	*first = (uint32_t) builder->code_count;
 	for (size_t at = 0; at < size;)
 		at += tok_utf8_decode(text + at, &builder->codes[builder->code_count++]);
@@ -105,8 +93,28 @@ tok_builder_item(Builder *builder, TemplateWhat what, int32_t id, int32_t type)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED,
 						  "the tokenizer's template has more than %d items, which is not supported", MOST_ITEMS);
 	builder->items[builder->item_count++] = (TemplateItem) {what, id, type};
-	builder->has_template = true;
 	return true;
+}
+
+static bool
+add_special(Builder *builder, int32_t id, int32_t type)
+{
+	return id < 0 || tok_builder_item(builder, TEMPLATE_SPECIAL, id, type);
+}
+
+/* ALBERT's and BERT's way to put special tokens around a text or a pair; -1: none. */
+bool
+tok_builder_template(Builder *builder, int32_t cls, int32_t sep)
+{
+	for (int pair = 0; pair < 2; pair++)
+	{
+		if (!add_special(builder, cls, 0) || !tok_builder_item(builder, TEMPLATE_FIRST, -1, 0) ||
+			!add_special(builder, sep, 0))
+			return false;
+		if (!pair)
+			builder->header.template_single = builder->item_count;
+	}
+	return tok_builder_item(builder, TEMPLATE_SECOND, -1, 1) && add_special(builder, sep, 1);
 }
 
 int32_t

@@ -7,6 +7,30 @@
 
 #include <string.h>
 
+bool
+tok_malformed(Builder *builder, const char *detail)
+{
+	AlbertFail(builder->status, ALBERT_FORMAT, "%s is malformed", builder->file);
+	return AlbertDetail(builder->status, "%s", detail);
+}
+
+bool
+tok_unsupported(Builder *builder, const char *what, const char *name)
+{
+	if (name == NULL)
+		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "%s %s, which is not supported", builder->file, what);
+	return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "%s has the %s \"%s\", which is not supported",
+					  builder->file, what, name);
+}
+
+/* Integers may be larger than any integer type: a length of 1e30 stands for none. */
+json_t *
+tok_parse(Builder *builder, AlbertBytes file)
+{
+	return AlbertJsonParse(builder->documents, file.data, file.size, JSON_DECODE_INT_AS_REAL, JSON_OBJECT,
+						   "file", builder->file, builder->status);
+}
+
 /* The smaller of what the tokenizer and the model allow. */
 static void
 settle_max_length(Builder *builder, int model_max_positions)
@@ -20,32 +44,16 @@ settle_max_length(Builder *builder, int model_max_positions)
 	builder->header.max_length = (int32_t) length;
 }
 
-/* ALBERT's and BERT's way to put special tokens around a text or a pair. */
 static bool
-add_template(Builder *builder)
+check_special_tokens(Builder *builder)
 {
 	int32_t		cls = builder->header.cls_id;
 	int32_t		sep = builder->header.sep_id;
 
-	for (int pair = 0; pair < 2; pair++)
-	{
-		if (!tok_builder_item(builder, TEMPLATE_SPECIAL, cls, 0) ||
-			!tok_builder_item(builder, TEMPLATE_FIRST, -1, 0) ||
-			!tok_builder_item(builder, TEMPLATE_SPECIAL, sep, 0))
-			return false;
-		if (!pair)
-			builder->header.template_single = builder->item_count;
-	}
-	return tok_builder_item(builder, TEMPLATE_SECOND, -1, 1) && tok_builder_item(builder, TEMPLATE_SPECIAL, sep, 1);
-}
-
-static bool
-check_special_tokens(Builder *builder)
-{
-	if (builder->header.cls_id < 0 || builder->header.sep_id < 0)
+	if (cls < 0 || sep < 0)
 		return AlbertFail(builder->status, ALBERT_FORMAT, "the tokenizer has no %s token",
-						  builder->header.cls_id < 0 ? "classification" : "separator");
-	if (!builder->has_template && !add_template(builder))
+						  cls < 0 ? "classification" : "separator");
+	if (builder->item_count == 0 && !tok_builder_template(builder, cls, sep))
 		return false;
 	for (int32_t i = 0; i < builder->item_count; i++)
 	{
@@ -54,27 +62,19 @@ check_special_tokens(Builder *builder)
 		if (builder->items[i].what == TEMPLATE_SPECIAL &&
 			(id >= builder->piece_count || builder->pieces[id].text == NULL))
 		{
-			AlbertFail(builder->status, ALBERT_FORMAT, "tokenizer.json is malformed");
+			tok_malformed(builder, "");
 			return AlbertDetail(builder->status, "Its template names the token id %d, which is not in the vocabulary.", id);
 		}
 	}
 	return true;
 }
 
-bool
-AlbertTokenizerCompile(const AlbertTokenizerFiles *files, int model_max_positions,
-					   AlbertArena *arena, AlbertBytes *image, AlbertStatus *status)
+static bool
+compile(Builder *builder, const AlbertTokenizerFiles *files, int model_max_positions, AlbertBytes *image)
 {
-	Builder    *builder = AlbertArenaAllocZero(arena, sizeof(Builder));
 	uint32_t	empty;
 	bool		good;
 
-	if (builder == NULL)
-		return AlbertNoMemory(status);
-	builder->arena = arena;
-	builder->status = status;
-	builder->header.pad_id = builder->header.unk_id = builder->header.model_unk_id = -1;
-	builder->header.cls_id = builder->header.sep_id = builder->header.mask_id = -1;
 	if (!tok_builder_string(builder, "", 0, &empty))
 		return false;
 	if (files->tokenizer_json.data != NULL)
@@ -84,11 +84,31 @@ AlbertTokenizerCompile(const AlbertTokenizerFiles *files, int model_max_position
 	else if (files->vocab_txt.data != NULL)
 		good = tok_compile_vocab(builder, files);
 	else
-		good = AlbertFail(status, ALBERT_NOT_FOUND, "the model has no tokenizer");
+		good = AlbertFail(builder->status, ALBERT_NOT_FOUND, "the model has no tokenizer");
 	if (!good || !tok_builder_added(builder) || !check_special_tokens(builder) || !tok_builder_ascii(builder))
 		return false;
 	settle_max_length(builder, model_max_positions);
 	builder->header.flags |= (builder->settings.clean_up_spaces ? TOKENIZER_CLEAN_UP : 0) |
 		(builder->settings.truncate_left ? TOKENIZER_TRUNCATE_LEFT : 0);
 	return tok_builder_layout(builder, image);
+}
+
+bool
+AlbertTokenizerCompile(const AlbertTokenizerFiles *files, int model_max_positions,
+					   AlbertArena *arena, AlbertBytes *image, AlbertStatus *status)
+{
+	Builder    *builder = AlbertArenaAllocZero(arena, sizeof(Builder));
+	bool		good;
+
+	if (builder == NULL)
+		return AlbertNoMemory(status);
+	builder->arena = arena;
+	builder->status = status;
+	builder->header.pad_id = builder->header.unk_id = builder->header.model_unk_id = -1;
+	builder->header.cls_id = builder->header.sep_id = builder->header.mask_id = -1;
+	builder->documents = json_array();
+	good = builder->documents != NULL ? compile(builder, files, model_max_positions, image) : AlbertNoMemory(status);
+	tok_spiece_close(&builder->library);
+	json_decref(builder->documents);
+	return good;
 }

@@ -5,11 +5,15 @@
 #ifndef ALBERT_TOKENIZER_COMPILE_H
 #define ALBERT_TOKENIZER_COMPILE_H
 
+#include "base/json.h"
 #include "tokenizer/characters.h"
 #include "tokenizer/image.h"
+#include "tokenizer/sentencepiece/module.h"
 
 #define MOST_STEPS		64
 #define MOST_ITEMS		64
+
+#define LENGTH(array)	(sizeof(array) / sizeof((array)[0]))
 
 typedef struct TrieKey
 {
@@ -58,31 +62,42 @@ typedef struct SettingsTokens
 typedef struct Settings
 {
 	SettingsToken roles[ROLE_COUNT];
+	uint32_t	plain_flags[ROLE_COUNT];	/* of a role's token that is given as a plain string */
 	SettingsTokens additional;
 	SettingsTokens added;		/* with their ids */
 	size_t		own_added;		/* from here on, they are of tokenizer.json */
 	bool		settled;		/* the first file's list of added tokens says it all */
-	bool		do_lower_case;
-	bool		keep_accents;
-	int			strip_accents;	/* -1: as do_lower_case */
-	bool		tokenize_chinese_chars;
-	SettingsToken class_name;	/* tokenizer_class; text NULL: not said */
-	bool		bert_class;		/* it is BertTokenizer's */
-	bool		clean_up_spaces;
-	bool		truncate_left;
+	int32_t		do_lower_case;
+	int32_t		keep_accents;
+	int32_t		strip_accents;	/* -1: as do_lower_case */
+	int32_t		tokenize_chinese_chars;
+	int32_t		clean_up_spaces;
+	int32_t		truncate_left;
 	double		model_max_length;	/* 0: not said */
+	const char *class_name;		/* tokenizer_class; NULL: not said */
+	bool		bert_class;		/* it is BertTokenizer's */
 } Settings;
+
+/* The sentencepiece library in its module, and a spiece.model that it has read. */
+typedef struct SpieceLibrary
+{
+	const AlbertSpieceTable *table;
+	AlbertSpiece *model;		/* NULL: none is open */
+} SpieceLibrary;
 
 /* What an image is made from. */
 typedef struct Builder
 {
 	AlbertArena *arena;
 	AlbertStatus *status;
+	const char *file;			/* that is being read, for messages */
+	bool		has_json;		/* there is a tokenizer.json */
+	json_t	   *documents;		/* parsed so far; pieces' and tokens' texts may be theirs */
 	TokenizerHeader header;
 	AlbertBytes sections[SECTION_COUNT];
 	Piece	   *pieces;
 	int32_t		piece_count;
-	int32_t		piece_room;
+	size_t		piece_room;
 	char	   *strings;
 	size_t		strings_size;
 	size_t		strings_room;
@@ -93,19 +108,26 @@ typedef struct Builder
 	size_t		code_room;
 	TemplateItem items[MOST_ITEMS];
 	int32_t		item_count;
-	bool		has_template;
 	Settings	settings;
+	SpieceLibrary library;		/* pieces' texts may be its own */
 } Builder;
 
-/* trie.c */
-extern bool tok_build_trie(TrieKey *keys, size_t count, AlbertArena *arena,
+/* compile.c: what is wrong with the file, and false; name may be NULL */
+extern bool tok_malformed(Builder *builder, const char *detail);
+extern bool tok_unsupported(Builder *builder, const char *what, const char *name);
+extern json_t *tok_parse(Builder *builder, AlbertBytes file);
+
+/* trie.c: of keys that are equal the last one counts */
+extern bool tok_build_trie(const TrieKey *keys, size_t count, AlbertArena *arena,
 						   AlbertBytes *section, AlbertStatus *status);
 
 /* builder.c */
 extern bool tok_builder_piece(Builder *builder, const char *text, size_t size, double score, uint32_t flags);
+extern bool tok_builder_place(Builder *builder, int32_t id, const char *text, size_t size, uint32_t flags);
 extern bool tok_builder_string(Builder *builder, const char *text, size_t size, uint32_t *offset);
 extern bool tok_builder_step(Builder *builder, Operation operation, const char *first, const char *second);
 extern bool tok_builder_item(Builder *builder, TemplateWhat what, int32_t id, int32_t type);
+extern bool tok_builder_template(Builder *builder, int32_t cls, int32_t sep);
 extern bool tok_builder_hash(Builder *builder);
 extern bool tok_builder_layout(Builder *builder, AlbertBytes *image);
 extern int32_t tok_builder_find(const Builder *builder, const char *text, size_t size);
@@ -113,15 +135,13 @@ extern void tok_builder_probe(Builder *builder, AlbertTokenizer *probe);
 
 /* model.c: the models' tables from the pieces */
 extern bool tok_builder_unigram(Builder *builder);
-extern bool tok_builder_wordpiece(Builder *builder, const char *prefix, size_t prefix_size);
+extern bool tok_builder_wordpiece(Builder *builder, const char *prefix);
 extern bool tok_builder_bert_steps(Builder *builder, bool clean, bool ideographs, bool strip_accents, bool lower);
-extern bool tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size, const char **problem);
+extern bool tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size);
 
-/* settings.c */
-extern bool tok_settings_read(const AlbertTokenizerFiles *files, AlbertArena *arena, Settings *settings,
-							  AlbertStatus *status);
-extern bool tok_settings_push(SettingsTokens *tokens, const SettingsToken *token, AlbertArena *arena,
-							  AlbertStatus *status);
+/* settings.c: tokenizer_json is that file's content, or NULL; the settings are the defaults before */
+extern bool tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const json_t *tokenizer_json);
+extern bool tok_settings_push(Builder *builder, SettingsTokens *tokens, const SettingsToken *token);
 extern void tok_albert_defaults(Settings *settings);
 extern void tok_bert_defaults(Settings *settings);
 
@@ -133,7 +153,15 @@ extern bool tok_builder_ascii(Builder *builder);
 
 /* scores.c */
 extern double tok_score_as_read(double score);
-extern void tok_scores_as_read(Builder *builder, AlbertBytes file);
+
+/*
+ * library.c.  To compare is to cut every piece, and some hundreds of texts
+ * made of pieces, as the library does; a difference that is not one of those
+ * known is an error that shows it.
+ */
+extern bool tok_spiece_open(Builder *builder, const AlbertTokenizerFiles *files);
+extern bool tok_spiece_compare(Builder *builder);
+extern void tok_spiece_close(SpieceLibrary *library);
 
 /* spiece.c, vocab.c, json.c: the three kinds of files */
 extern bool tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files);

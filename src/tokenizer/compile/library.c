@@ -7,7 +7,7 @@
 #define _GNU_SOURCE				/* for dladdr */
 #endif
 
-#include "tokenizer/compile/library.h"
+#include "tokenizer/compile/compile.h"
 #include "tokenizer/encode/encoder.h"
 
 #include <dlfcn.h>
@@ -50,19 +50,27 @@ open_module(const char *path, const AlbertSpieceTable **table, AlbertStatus *sta
 }
 
 bool
-tok_spiece_open(const AlbertTokenizerFiles *files, SpieceLibrary *library, AlbertStatus *status)
+tok_spiece_open(Builder *builder, const AlbertTokenizerFiles *files)
 {
+	SpieceLibrary *library = &builder->library;
 	char		problem[256] = "";
 	char		path[4096];
 
 	path_beside(path, sizeof(path));
-	if (!open_module(files->sentencepiece != NULL ? files->sentencepiece : path, &library->table, status))
+	if (!open_module(files->sentencepiece != NULL ? files->sentencepiece : path, &library->table, builder->status))
 		return false;
 	library->model = library->table->open(files->spiece_model.data, files->spiece_model.size, problem, sizeof(problem));
 	if (library->model != NULL)
 		return true;
-	AlbertFail(status, ALBERT_FORMAT, "spiece.model is malformed");
-	return AlbertDetail(status, "The sentencepiece library refuses it: %s", problem);
+	tok_malformed(builder, "");
+	return AlbertDetail(builder->status, "The sentencepiece library refuses it: %s", problem);
+}
+
+void
+tok_spiece_close(SpieceLibrary *library)
+{
+	if (library->model != NULL)
+		library->table->close(library->model);
 }
 
 /* ---- comparing ---- */
@@ -81,11 +89,18 @@ typedef struct Cut
 typedef struct Comparison
 {
 	Builder    *builder;
-	const SpieceLibrary *library;
 	AlbertTokenizer probe;
 	char		text[MOST_BYTES];	/* with U+2581, which begins it */
 	size_t		size;
+	Cut			here;
+	Cut			there;
 } Comparison;
+
+static bool
+is_mark(const char *text, size_t size)
+{
+	return size >= 3 && memcmp(text, WORD_MARK_UTF8, 3) == 0;
+}
 
 static bool
 cut_here(Comparison *comparison, Cut *cut)
@@ -104,7 +119,7 @@ cut_here(Comparison *comparison, Cut *cut)
 
 	for (size_t at = 0; at < comparison->size;)
 	{
-		bool		mark = comparison->size - at >= 3 && memcmp(comparison->text + at, WORD_MARK_UTF8, 3) == 0;
+		bool		mark = is_mark(comparison->text + at, comparison->size - at);
 
 		/* every mark but one behind another begins a word */
 		if (mark && word.size > 0)
@@ -126,17 +141,18 @@ cut_here(Comparison *comparison, Cut *cut)
 static void
 cut_there(const Comparison *comparison, Cut *cut)
 {
+	const SpieceLibrary *library = &comparison->builder->library;
 	char		text[MOST_BYTES];
 	size_t		size = 0;
 
 	for (size_t at = 3; at < comparison->size;)
 	{
-		bool		mark = comparison->size - at >= 3 && memcmp(comparison->text + at, WORD_MARK_UTF8, 3) == 0;
+		bool		mark = is_mark(comparison->text + at, comparison->size - at);
 
 		text[size++] = mark ? ' ' : comparison->text[at];
 		at += mark ? 3 : 1;
 	}
-	cut->count = comparison->library->table->encode(comparison->library->model, text, size, cut->ids, MOST_IDS);
+	cut->count = library->table->encode(library->model, text, size, cut->ids, MOST_IDS);
 	if (cut->count > MOST_IDS)
 		cut->count = MOST_IDS;
 }
@@ -183,29 +199,31 @@ describe(const Comparison *comparison, const Cut *cut, char *text, size_t size)
 static bool
 compare(Comparison *comparison)
 {
-	Cut			here;
-	Cut			there;
+	const Cut  *here = &comparison->here;
+	const Cut  *there = &comparison->there;
+	AlbertStatus *status = comparison->builder->status;
 	double		score_here;
 	double		score_there;
 	char		pieces_here[220];
 	char		pieces_there[220];
 
-	if (!cut_here(comparison, &here))
+	if (comparison->size <= 3)
+		return true;			/* nothing but the first mark */
+	if (!cut_here(comparison, &comparison->here))
 		return false;
-	cut_there(comparison, &there);
-	if (there.count == here.count && memcmp(there.ids, here.ids, here.count * sizeof(int32_t)) == 0)
+	cut_there(comparison, &comparison->there);
+	if (there->count == here->count && memcmp(there->ids, here->ids, here->count * sizeof(int32_t)) == 0)
 		return true;
-	for (int i = 0; i < there.count; i++)
-		if (there.ids[i] < 0 || there.ids[i] >= comparison->builder->piece_count)
-			return AlbertFail(comparison->builder->status, ALBERT_FORMAT, "the sentencepiece library gives the id %d", there.ids[i]);
-	if (there.count >= 0 && (!spells(comparison, &here, &score_here) || !spells(comparison, &there, &score_there) ||
-							 fabs(score_here - score_there) <= TOLERANCE * (1 + fabs(score_here))))
+	for (int i = 0; i < there->count; i++)
+		if (there->ids[i] < 0 || there->ids[i] >= comparison->builder->piece_count)
+			return AlbertFail(status, ALBERT_FORMAT, "the sentencepiece library gives the id %d", there->ids[i]);
+	if (there->count >= 0 && (!spells(comparison, here, &score_here) || !spells(comparison, there, &score_there) ||
+							  fabs(score_here - score_there) <= TOLERANCE * (1 + fabs(score_here))))
 		return true;
-	AlbertFail(comparison->builder->status, ALBERT_FORMAT,
-			   "spiece.model is cut otherwise than the sentencepiece library cuts it");
-	describe(comparison, &here, pieces_here, sizeof(pieces_here));
-	describe(comparison, &there, pieces_there, sizeof(pieces_there));
-	return AlbertDetail(comparison->builder->status, "Here \"%s\", by the library \"%s\".", pieces_here, pieces_there);
+	AlbertFail(status, ALBERT_FORMAT, "spiece.model is cut otherwise than the sentencepiece library cuts it");
+	describe(comparison, here, pieces_here, sizeof(pieces_here));
+	describe(comparison, there, pieces_there, sizeof(pieces_there));
+	return AlbertDetail(status, "Here \"%s\", by the library \"%s\".", pieces_here, pieces_there);
 }
 
 static void
@@ -220,51 +238,54 @@ static void
 append(Comparison *comparison, int32_t id)
 {
 	const Piece *piece = &comparison->builder->pieces[id];
-	const char *text = piece->text;
-	size_t		size = piece->size;
-	bool		marked = memcmp(comparison->text + comparison->size - 3, WORD_MARK_UTF8, 3) == 0;
+	char	   *end = comparison->text + comparison->size;
+	size_t		skip = is_mark(end - 3, 3) && is_mark(piece->text, piece->size) ? 3 : 0;
 
-	if (marked && size >= 3 && memcmp(text, WORD_MARK_UTF8, 3) == 0)
-	{
-		text += 3;
-		size -= 3;
-	}
-	if ((piece->flags & PIECE_ODD) != 0 || size > MOST_BYTES - 4 - comparison->size)
+	if ((piece->flags & PIECE_ODD) != 0 || piece->size - skip > MOST_BYTES - 4 - comparison->size)
 		return;
-	memcpy(comparison->text + comparison->size, text, size);
-	comparison->size += size;
+	memcpy(end, piece->text + skip, piece->size - skip);
+	comparison->size += piece->size - skip;
 }
 
-bool
-tok_spiece_compare(Builder *builder, const SpieceLibrary *library)
+static bool
+compare_all(Comparison *comparison)
 {
-	Comparison	comparison = {.builder = builder, .library = library};
-	double	   *scores = AlbertArenaArray(builder->arena, builder->piece_count, sizeof(double));
+	uint32_t	count = (uint32_t) comparison->builder->piece_count;
 	uint32_t	random = 1;
 
-	if (scores == NULL)
-		return AlbertNoMemory(builder->status);
-	for (int32_t id = 0; id < builder->piece_count; id++)
-		scores[id] = builder->pieces[id].score;
-	tok_builder_probe(builder, &comparison.probe);
-	comparison.probe.tables[SECTION_SCORES] = scores;
-	for (int32_t id = 0; id < builder->piece_count; id++)
+	for (uint32_t id = 0; id < count; id++)
 	{
-		start_text(&comparison);
-		append(&comparison, id);
-		if (comparison.size > 3 && !compare(&comparison))
+		start_text(comparison);
+		append(comparison, (int32_t) id);
+		if (!compare(comparison))
 			return false;
 	}
 	for (int i = 0; i < TEXTS; i++)
 	{
-		start_text(&comparison);
+		start_text(comparison);
 		for (int j = 0; j < 1 + i % 16; j++)
 		{
 			random = random * 1664525u + 1013904223u;
-			append(&comparison, (int32_t) ((random >> 8) % (uint32_t) builder->piece_count));
+			append(comparison, (int32_t) ((random >> 8) % count));
 		}
-		if (comparison.size > 3 && !compare(&comparison))
+		if (!compare(comparison))
 			return false;
 	}
 	return true;
+}
+
+bool
+tok_spiece_compare(Builder *builder)
+{
+	Comparison *comparison = AlbertArenaAllocZero(builder->arena, sizeof(Comparison));
+	double	   *scores = AlbertArenaArray(builder->arena, builder->piece_count, sizeof(double));
+
+	if (comparison == NULL || scores == NULL)
+		return AlbertNoMemory(builder->status);
+	for (int32_t id = 0; id < builder->piece_count; id++)
+		scores[id] = builder->pieces[id].score;
+	comparison->builder = builder;
+	tok_builder_probe(builder, &comparison->probe);
+	comparison->probe.tables[SECTION_SCORES] = scores;
+	return compare_all(comparison);
 }

@@ -66,8 +66,9 @@ tok_builder_unigram(Builder *builder)
 
 /* Pieces that begin a word, which all do, and those that go on with one. */
 bool
-tok_builder_wordpiece(Builder *builder, const char *prefix, size_t prefix_size)
+tok_builder_wordpiece(Builder *builder, const char *prefix)
 {
+	size_t		prefix_size = strlen(prefix);
 	TrieKey    *first = AlbertArenaArray(builder->arena, builder->piece_count, sizeof(TrieKey));
 	TrieKey    *next = AlbertArenaArray(builder->arena, builder->piece_count, sizeof(TrieKey));
 	size_t		first_count = 0;
@@ -102,27 +103,22 @@ tok_builder_bert_steps(Builder *builder, bool clean, bool ideographs, bool strip
 
 /*
  * Take a map into the image: a 32-bit count of bytes, that many bytes of
- * units, and the replacements; all little-endian.  False: *problem tells what
- * is wrong with it, NULL when the status does.
+ * units, and the replacements; all little-endian.
  */
 bool
-tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size, const char **problem)
+tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size)
 {
 	size_t		units_size;
 	size_t		text_size;
 	uint32_t   *units;
 	char	   *text;
 
-	*problem = "The character map's size is wrong.";
-	if (size < 8)
-		return false;
-	units_size = AlbertLittleEndian(map, 4);
+	units_size = size < 8 ? 0 : AlbertLittleEndian(map, 4);
 	if (units_size == 0 || units_size % 4 != 0 || units_size >= size - 4)
-		return false;
+		return tok_malformed(builder, "The character map's size is wrong.");
 	text_size = size - 4 - units_size;
 	units = AlbertArenaAlloc(builder->arena, units_size);
 	text = AlbertArenaAlloc(builder->arena, text_size + 1);
-	*problem = NULL;
 	if (units == NULL || text == NULL)
 		return AlbertNoMemory(builder->status);
 	map += 4;
@@ -134,9 +130,8 @@ tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size, co
 	{
 		size_t		length = strlen(text + start);
 
-		*problem = "A replacement of the character map is not valid UTF-8.";
 		if (tok_utf8_valid(text + start, length) < length)
-			return false;
+			return tok_malformed(builder, "A replacement of the character map is not valid UTF-8.");
 		start += length + 1;
 	}
 	builder->sections[SECTION_CHARSMAP] = (AlbertBytes) {units, units_size};

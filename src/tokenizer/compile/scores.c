@@ -1,236 +1,77 @@
 /*
  * scores.c
- *	  The scores of a unigram model as the tokenizers library reads them from a
- *	  tokenizer.json.
+ *	  A score as the tokenizers library reads it from a tokenizer.json.
  *
- * Its JSON reader (serde_json) takes the digits as one integer and multiplies
- * or divides once by a power of ten, which misses the nearest float64 by a bit
- * for a quarter of the scores.  Sums of scores decide between segmentations
- * that are nearly equal, so the same numbers are needed here.
+ * Files are written with the fewest digits that tell a number.  That library's
+ * JSON reader (serde_json) takes the digits as one integer and divides once by
+ * a power of ten, which misses the nearest float64 by a bit for a quarter of
+ * the scores.  Sums of scores decide between segmentations that are nearly
+ * equal, so the same numbers are needed here.
  */
 #include "tokenizer/compile/compile.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-typedef struct Scan
-{
-	const char *at;
-	const char *end;
-} Scan;
+#ifdef __SIZEOF_INT128__
+__extension__ typedef unsigned __int128 Wide;
+#else
+typedef uint64_t Wide;
+#endif
 
-static void
-skip_space(Scan *scan)
-{
-	while (scan->at < scan->end && memchr(" \t\r\n", *scan->at, 4) != NULL)
-		scan->at++;
-}
+#define SMALLEST	1e-5		/* of the scores that are corrected; with 17 digits of them, nothing here overflows */
+#define LARGEST		1e15
+#define MOST_POWER	21
 
-static bool
-take(Scan *scan, char wanted)
-{
-	skip_space(scan);
-	if (scan->at == scan->end || *scan->at != wanted)
-		return false;
-	scan->at++;
-	return true;
-}
-
-/* Take a string; its text is what stands between the quotes. */
-static bool
-take_string(Scan *scan, const char **text, size_t *size)
-{
-	if (!take(scan, '"'))
-		return false;
-	*text = scan->at;
-	for (; scan->at < scan->end && *scan->at != '"'; scan->at++)
-		if (*scan->at == '\\' && ++scan->at == scan->end)
-			return false;
-	if (scan->at == scan->end)
-		return false;
-	*size = scan->at++ - *text;
-	return true;
-}
-
-/* Skip any value; brackets need only balance, as the file has been parsed before. */
-static bool
-skip_value(Scan *scan)
-{
-	int			depth = 0;
-
-	do
-	{
-		const char *text;
-		size_t		size;
-
-		skip_space(scan);
-		if (scan->at == scan->end)
-			return false;
-		if (*scan->at == '"')
-		{
-			if (!take_string(scan, &text, &size))
-				return false;
-			continue;
-		}
-		if (*scan->at == '{' || *scan->at == '[')
-			depth++;
-		else if (*scan->at == '}' || *scan->at == ']')
-			depth--;
-		else if (depth == 0)
-		{
-			while (scan->at < scan->end && memchr(",]} \t\r\n", *scan->at, 7) == NULL)
-				scan->at++;
-			return true;
-		}
-		scan->at++;
-	} while (depth > 0);
-	return true;
-}
-
-/* Go to the value of an object's member; the scan is on the object. */
-static bool
-find_member(Scan *scan, const char *key)
-{
-	if (!take(scan, '{'))
-		return false;
-	do
-	{
-		const char *text;
-		size_t		size;
-
-		if (!take_string(scan, &text, &size) || !take(scan, ':'))
-			return false;
-		if (size == strlen(key) && memcmp(text, key, size) == 0)
-			return true;
-		if (!skip_value(scan))
-			return false;
-	} while (take(scan, ','));
-	return false;
-}
-
-/* serde_json's significand and exponent: digits that do not fit 64 bits are dropped. */
-static void
-take_digits(Scan *scan, int step, int dropped_step, uint64_t *significand, int *exponent)
-{
-	bool		full = false;
-
-	for (; scan->at < scan->end && *scan->at >= '0' && *scan->at <= '9'; scan->at++)
-	{
-		uint64_t	digit = *scan->at - '0';
-
-		full = full || *significand > (UINT64_MAX - digit) / 10;
-		if (!full)
-			*significand = *significand * 10 + digit;
-		*exponent += full ? dropped_step : step;
-	}
-}
-
-/* 10 to a power of 0 to 308, as a constant in a program's text would be. */
-static double
-power_of_ten(int exponent)
-{
-	char		text[16];
-	int			n = 0;
-
-	text[n++] = '1';
-	text[n++] = 'e';
-	text[n++] = '0' + exponent / 100;
-	text[n++] = '0' + exponent / 10 % 10;
-	text[n++] = '0' + exponent % 10;
-	text[n] = '\0';
-	return strtod(text, NULL);
-}
-
-static bool
-take_number(Scan *scan, double powers[], double *number)
-{
-	bool		negative = take(scan, '-');
-	uint64_t	significand = 0;
-	int			exponent = 0;
-	double		value;
-
-	take_digits(scan, 0, 1, &significand, &exponent);
-	if (scan->at < scan->end && *scan->at == '.')
-	{
-		scan->at++;
-		take_digits(scan, -1, 0, &significand, &exponent);
-	}
-	if (scan->at < scan->end && (*scan->at == 'e' || *scan->at == 'E'))
-	{
-		uint64_t	written = 0;
-		int			ignored = 0;
-		bool		below;
-
-		scan->at++;
-		below = scan->at < scan->end && *scan->at == '-';
-		if (scan->at < scan->end && (*scan->at == '-' || *scan->at == '+'))
-			scan->at++;
-		take_digits(scan, 0, 0, &written, &ignored);
-		if (written > 10000)
-			return false;
-		exponent += below ? -(int) written : (int) written;
-	}
-	value = (double) significand;
-	if (exponent < -308)
-	{
-		value /= 1e308;
-		exponent += 308;
-	}
-	if (exponent < -308 || exponent > 308)
-		return false;
-	if (powers[exponent < 0 ? -exponent : exponent] == 0)
-		powers[exponent < 0 ? -exponent : exponent] = power_of_ten(exponent < 0 ? -exponent : exponent);
-	value = exponent < 0 ? value / powers[-exponent] : value * powers[exponent];
-	*number = negative ? -value : value;
-	return true;
-}
+static const double powers[] = {
+	1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10,
+	1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21
+};
 
 /*
- * Correct the scores of the builder's pieces, which are the nearest numbers to
- * those in the file.  What is not within a few bits of them is not believed.
+ * The integer nearest to the number, mantissa / 2^shift, times 10^power; false
+ * if that many digits do not tell the number from its neighbours.
  */
-void
-tok_scores_as_read(Builder *builder, AlbertBytes file)
+static bool
+take_digits(uint64_t mantissa, int shift, int power, uint64_t *digits)
 {
-	Scan		scan = {file.data, (const char *) file.data + file.size};
-	double		powers[309] = {0};
+	Wide		ten_to = 1;
+	Wide		exact;
+	Wide		taken;
 
-	if (!find_member(&scan, "model") || !find_member(&scan, "vocab") || !take(&scan, '['))
-		return;
-	for (int32_t id = 0; id < builder->piece_count; id++)
-	{
-		Piece	   *piece = &builder->pieces[id];
-		const char *text;
-		size_t		size;
-		double		score;
-
-		if ((id > 0 && !take(&scan, ',')) || !take(&scan, '[') || !take_string(&scan, &text, &size) ||
-			!take(&scan, ','))
-			return;
-		skip_space(&scan);
-		if (!take_number(&scan, powers, &score) || !take(&scan, ']'))
-			return;
-		if (fabs(score - piece->score) <= fabs(piece->score) * 1e-15)
-			piece->score = score;
-	}
+	for (int i = 0; i < power; i++)
+		ten_to *= 10;
+	exact = ten_to * mantissa;
+	/* of two that are as near, the even one */
+	*digits = (uint64_t) ((exact + ((Wide) 1 << (shift - 1)) - 1 + (exact >> shift & 1)) >> shift);
+	taken = (Wide) *digits << shift;
+	/* closer than half of what separates it from its neighbours */
+	return 2 * (taken > exact ? taken - exact : exact - taken) < ten_to;
 }
 
-/* A score as it comes back when the shortest digits that tell it are written to a tokenizer.json and read from there. */
 double
 tok_score_as_read(double score)
 {
-	double		powers[309] = {0};
-	char		text[40];
-	Scan		scan = {text, text};
-	double		read = score;
+	double		size = fabs(score);
+	uint64_t	digits;
+	int			exponent;
+	int			power = MOST_POWER;
 
-	for (int digits = 15; digits <= 17; digits++)
+	if (sizeof(Wide) < 16 || !(size >= SMALLEST && size < LARGEST))
+		return score;
+	while (size * powers[power] >= 1e15)
+		power--;				/* 15 digits */
+	for (int more = 0; more < 3; more++)
 	{
-		scan.end = text + snprintf(text, sizeof(text), "%.*g", digits, score);
-		if (strtod(text, NULL) == score)
+		double		fraction = frexp(size, &exponent);
+
+		if (power + more > MOST_POWER)
 			break;
+		if (!take_digits((uint64_t) ldexp(fraction, 53), 53 - exponent, power + more, &digits))
+			continue;
+		power += more;
+		for (; digits % 10 == 0 && power > 0; power--)
+			digits /= 10;
+		return copysign((double) digits / powers[power], score);
 	}
-	return take_number(&scan, powers, &read) ? read : score;
+	return score;
 }

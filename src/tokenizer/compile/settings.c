@@ -9,7 +9,7 @@
  */
 #include "tokenizer/compile/compile.h"
 
-#include <jansson.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,50 +23,45 @@ static const char *const role_keys[ROLE_COUNT] = {
 	[ROLE_MASK] = "mask_token",
 };
 
-typedef struct Reader
-{
-	const char *file;			/* for messages */
-	AlbertArena *arena;
-	AlbertStatus *status;
-	bool		has_json;		/* there is a tokenizer.json */
-	uint32_t	role_flags[ROLE_COUNT]; /* of a role's token that is given as a plain string */
-	Settings   *settings;
-} Reader;
+static const AlbertJsonChoice sides[] = {{"left", true}, {"right", false}, {NULL, 0}};
+
+#define SETTING(field)	offsetof(Settings, field)
+
+/* What a text is made of; beside a tokenizer.json, which says it itself, they have no effect. */
+static const AlbertJsonMember normalizing[] = {
+	{"do_lower_case", ALBERT_JSON_BOOL, SETTING(do_lower_case), .or_null = true},
+	{"keep_accents", ALBERT_JSON_BOOL, SETTING(keep_accents), .or_null = true},
+	{"strip_accents", ALBERT_JSON_BOOL, SETTING(strip_accents), .or_null = true},
+	{"tokenize_chinese_chars", ALBERT_JSON_BOOL, SETTING(tokenize_chinese_chars), .or_null = true}
+};
+
+static const AlbertJsonMember switches[] = {
+	{"clean_up_tokenization_spaces", ALBERT_JSON_BOOL, SETTING(clean_up_spaces), .or_null = true},
+	{"model_max_length", ALBERT_JSON_NUMBER, SETTING(model_max_length), 1, INFINITY, .or_null = true},
+	{"truncation_side", ALBERT_JSON_CHOICE, SETTING(truncate_left), .choices = sides, .or_null = true,
+	.unknown = ALBERT_FORMAT}
+};
+
+static const AlbertJsonMember others[] = {
+	{"tokenizer_class", ALBERT_JSON_STRING, SETTING(class_name), .or_null = true},
+	{"split_special_tokens", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true}
+};
+
+#define READ(builder, root, members) \
+	AlbertJsonRead(root, members, LENGTH(members), &(builder)->settings, (builder)->file, (builder)->status)
 
 static bool
-malformed(Reader *reader, const char *key, const char *expected)
+malformed(Builder *builder, const char *key, const json_t *value)
 {
-	return AlbertFail(reader->status, ALBERT_FORMAT, "\"%s\" in %s is not %s", key, reader->file, expected);
+	return AlbertJsonWrong(value, ALBERT_FORMAT, key, builder->file, builder->status);
 }
 
 bool
-tok_settings_push(SettingsTokens *tokens, const SettingsToken *token, AlbertArena *arena, AlbertStatus *status)
+tok_settings_push(Builder *builder, SettingsTokens *tokens, const SettingsToken *token)
 {
-	if (tokens->count == tokens->room)
-	{
-		SettingsToken *items = AlbertArenaGrow(arena, tokens->items, tokens->count, tokens->count + 1,
-											   sizeof(SettingsToken), &tokens->room);
-
-		if (items == NULL)
-			return AlbertNoMemory(status);
-		tokens->items = items;
-	}
+	if (!AlbertArenaReserve(builder->arena, &tokens->items, tokens->count, 1, sizeof(*token), &tokens->room))
+		return AlbertNoMemory(builder->status);
 	tokens->items[tokens->count++] = *token;
-	return true;
-}
-
-static bool
-copy_string(Reader *reader, const json_t *value, SettingsToken *token)
-{
-	size_t		size = json_string_length(value);
-	char	   *text = AlbertArenaAlloc(reader->arena, size + 1);
-
-	if (text == NULL)
-		return AlbertNoMemory(reader->status);
-	memcpy(text, json_string_value(value), size);
-	text[size] = '\0';
-	token->text = text;
-	token->size = (uint32_t) size;
 	return true;
 }
 
@@ -80,259 +75,153 @@ flag(const json_t *object, const char *key, uint32_t bit, bool otherwise)
 
 /* A token is a string, an object with a content, or null. */
 static bool
-read_token(Reader *reader, const char *key, const json_t *value, uint32_t plain_flags, SettingsToken *token)
+read_token(Builder *builder, const char *key, const json_t *value, uint32_t plain_flags, SettingsToken *token)
 {
-	const json_t *content = value;
+	const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
+	bool		special = json_is_true(json_object_get(value, "special"));
 
-	memset(token, 0, sizeof(*token));
-	token->id = -1;
+	*token = (SettingsToken) {.id = -1};
 	if (value == NULL || json_is_null(value))
 		return true;
+	if (!json_is_string(content))
+		return malformed(builder, key, value);
+	token->text = json_string_value(content);
+	token->size = (uint32_t) json_string_length(content);
 	token->flags = plain_flags;
 	if (json_is_object(value))
-	{
-		bool		special = json_is_true(json_object_get(value, "special"));
-
-		content = json_object_get(value, "content");
 		token->flags = flag(value, "lstrip", ADDED_LSTRIP, false) |
 			flag(value, "rstrip", ADDED_RSTRIP, false) |
 			flag(value, "single_word", ADDED_SINGLE_WORD, false) |
 			flag(value, "normalized", ADDED_NORMALIZED, !special) |
 			(special ? ADDED_SPECIAL : 0);
-	}
-	if (!json_is_string(content))
-		return malformed(reader, key, "a token");
-	return copy_string(reader, content, token);
-}
-
-static bool
-read_id(Reader *reader, const char *key, double number, int32_t *id)
-{
-	if (!(number >= 0 && number < MAX_PIECES))
-		return malformed(reader, key, "a valid token id");
-	*id = (int32_t) number;
 	return true;
 }
 
+/* A token of a list that tells its id, to the added ones. */
 static bool
-read_roles(Reader *reader, const json_t *root, bool force_special)
+read_added(Builder *builder, const char *key, const json_t *value, double id)
 {
+	SettingsToken token;
+
+	if (!json_is_object(value) || !(id >= 0 && id < MAX_PIECES))
+		return malformed(builder, key, value);
+	if (!read_token(builder, key, value, 0, &token))
+		return false;
+	token.id = (int32_t) id;
+	return tok_settings_push(builder, &builder->settings.added, &token);
+}
+
+static bool
+read_roles(Builder *builder, const json_t *root, uint32_t more_flags)
+{
+	Settings   *settings = &builder->settings;
+
 	for (int role = 0; role < ROLE_COUNT; role++)
 	{
 		const json_t *value = json_object_get(root, role_keys[role]);
-		SettingsToken *token = &reader->settings->roles[role];
+		SettingsToken *token = &settings->roles[role];
 
 		if (value == NULL)
 			continue;
-		if (!read_token(reader, role_keys[role], value, reader->role_flags[role], token))
+		if (!read_token(builder, role_keys[role], value, settings->plain_flags[role], token))
 			return false;
-		if (force_special && token->text != NULL)
-			token->flags |= ADDED_SPECIAL;
+		token->flags |= token->text != NULL ? more_flags : 0;
 	}
 	return true;
 }
 
 static bool
-read_additional(Reader *reader, const json_t *root)
+read_additional(Builder *builder, const json_t *root)
 {
-	const json_t *list = json_object_get(root, "additional_special_tokens");
+	static const char key[] = "additional_special_tokens";
+	const json_t *list = json_object_get(root, key);
 	const json_t *value;
 	size_t		index;
 
-	if (list == NULL || json_is_null(list))
-		return true;
-	if (!json_is_array(list))
-		return malformed(reader, "additional_special_tokens", "a list");
+	if (list != NULL && !json_is_null(list) && !json_is_array(list))
+		return malformed(builder, key, list);
 	json_array_foreach(list, index, value)
 	{
 		SettingsToken token;
 
-		if (!read_token(reader, "additional_special_tokens", value, ADDED_SPECIAL, &token))
+		if (!read_token(builder, key, value, ADDED_SPECIAL, &token))
 			return false;
 		token.flags |= ADDED_SPECIAL;
-		if (token.text != NULL &&
-			!tok_settings_push(&reader->settings->additional, &token, reader->arena, reader->status))
+		if (token.text != NULL && !tok_settings_push(builder, &builder->settings.additional, &token))
 			return false;
 	}
-	return true;
-}
-
-static bool
-read_bool(Reader *reader, const json_t *root, const char *key, bool *setting)
-{
-	const json_t *value = json_object_get(root, key);
-
-	if (value == NULL || json_is_null(value))
-		return true;
-	if (!json_is_boolean(value))
-		return malformed(reader, key, "true or false");
-	*setting = json_is_true(value);
 	return true;
 }
 
 /* "added_tokens_decoder": tokens by their ids. */
 static bool
-read_decoder(Reader *reader, json_t *decoder)
+read_decoder(Builder *builder, json_t *decoder)
 {
-	const char *key;
+	static const char key[] = "added_tokens_decoder";
+	const char *name;
 	json_t	   *value;
 
-	if (!json_is_object(decoder))
-		return malformed(reader, "added_tokens_decoder", "an object");
-	reader->settings->settled = true;
-	json_object_foreach(decoder, key, value)
+	if (decoder != NULL && !json_is_object(decoder))
+		return malformed(builder, key, decoder);
+	builder->settings.settled = decoder != NULL;
+	json_object_foreach(decoder, name, value)
 	{
-		SettingsToken token;
 		char	   *end;
-		double		number = strtod(key, &end);
+		double		id = strtod(name, &end);
 
-		if (*key == '\0' || *end != '\0' || !json_is_object(value))
-			return malformed(reader, "added_tokens_decoder", "an object of tokens by their ids");
-		if (!read_token(reader, "added_tokens_decoder", value, 0, &token) ||
-			!read_id(reader, "added_tokens_decoder", number, &token.id) ||
-			!tok_settings_push(&reader->settings->added, &token, reader->arena, reader->status))
+		if (!read_added(builder, key, value, *name == '\0' || *end != '\0' ? -1 : id))
 			return false;
 	}
 	return true;
 }
 
-/* How a text is made ready and how long it may be. */
 static bool
-read_switches(Reader *reader, const json_t *root)
+read_config(Builder *builder, json_t *root)
 {
-	Settings   *settings = reader->settings;
-	const json_t *value;
-	bool		strip_accents = false;
+	const json_t *kwargs = json_object_get(root, "sp_model_kwargs");
 
-	if (!read_bool(reader, root, "do_lower_case", &settings->do_lower_case) ||
-		!read_bool(reader, root, "keep_accents", &settings->keep_accents) ||
-		!read_bool(reader, root, "tokenize_chinese_chars", &settings->tokenize_chinese_chars) ||
-		!read_bool(reader, root, "clean_up_tokenization_spaces", &settings->clean_up_spaces))
-		return false;
-	value = json_object_get(root, "strip_accents");
-	if (value != NULL && !json_is_null(value))
-	{
-		if (!read_bool(reader, root, "strip_accents", &strip_accents))
-			return false;
-		settings->strip_accents = strip_accents;
-	}
-	value = json_object_get(root, "model_max_length");
-	if (value != NULL && !json_is_null(value))
-	{
-		if (!json_is_number(value) || !(json_number_value(value) >= 1))
-			return malformed(reader, "model_max_length", "a positive number");
-		settings->model_max_length = json_number_value(value);
-	}
-	value = json_object_get(root, "truncation_side");
-	if (value != NULL && !json_is_null(value))
-	{
-		const char *side = json_is_string(value) ? json_string_value(value) : "";
-
-		if (strcmp(side, "left") != 0 && strcmp(side, "right") != 0)
-			return malformed(reader, "truncation_side", "left or right");
-		settings->truncate_left = strcmp(side, "left") == 0;
-	}
-	return true;
+	if (json_is_true(json_object_get(kwargs, "enable_sampling")))
+		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "\"sp_model_kwargs\" in file \"%s\" asks for random segmentation",
+						  builder->file);
+	return read_roles(builder, root, 0) && read_additional(builder, root) &&
+		READ(builder, root, normalizing) && READ(builder, root, switches) && READ(builder, root, others) &&
+		read_decoder(builder, json_object_get(root, "added_tokens_decoder"));
 }
 
 static bool
-read_config(Reader *reader, const json_t *root)
+read_special(Builder *builder, json_t *root)
 {
-	Settings   *settings = reader->settings;
-	const json_t *value;
-
-	if (!read_roles(reader, root, false) || !read_additional(reader, root) || !read_switches(reader, root))
-		return false;
-	value = json_object_get(root, "tokenizer_class");
-	if (json_is_string(value) && !copy_string(reader, value, &settings->class_name))
-		return false;
-	value = json_object_get(root, "sp_model_kwargs");
-	if (json_is_true(json_object_get(value, "enable_sampling")))
-		return AlbertFail(reader->status, ALBERT_UNSUPPORTED,
-						  "\"sp_model_kwargs\" in %s asks for random segmentation", reader->file);
-	if (json_is_true(json_object_get(root, "split_special_tokens")))
-		return AlbertFail(reader->status, ALBERT_UNSUPPORTED, "\"split_special_tokens\" in %s is not supported",
-						  reader->file);
-	return true;
+	return read_roles(builder, root, ADDED_SPECIAL) && read_additional(builder, root);
 }
 
-/*
- * Classes of transformers whose tokenizers are made here, without "Fast".  A
- * tokenizer.json says all of the later ones.  Others may have files that look
- * like BERT's and cut words by a dictionary, or by code of their own.
- */
 static bool
-is_known_class(const char *name, bool has_json)
+is_named(const SettingsToken *tokens, size_t count, const char *text)
 {
-	static const char *const by_any_file[] = {"AlbertTokenizer", "BertTokenizer", "DistilBertTokenizer", "ElectraTokenizer", "MobileBertTokenizer"};
-	static const char *const by_json[] = {
-		"PreTrainedTokenizer", "TokenizersBackend", "XLMRobertaTokenizer", "MPNetTokenizer", "CamembertTokenizer",
-		"DebertaV2Tokenizer", "XLNetTokenizer", "T5Tokenizer"
-	};
-	size_t		size = strlen(name);
-
-	if (size > 4 && strcmp(name + size - 4, "Fast") == 0)
-		size -= 4;
-	for (size_t i = 0; i < sizeof(by_any_file) / sizeof(by_any_file[0]); i++)
-		if (strlen(by_any_file[i]) == size && memcmp(by_any_file[i], name, size) == 0)
-			return true;
-	for (size_t i = 0; has_json && i < sizeof(by_json) / sizeof(by_json[0]); i++)
-		if (strlen(by_json[i]) == size && memcmp(by_json[i], name, size) == 0)
+	for (size_t i = 0; i < count; i++)
+		if (tokens[i].text != NULL && strcmp(tokens[i].text, text) == 0)
 			return true;
 	return false;
 }
 
-static bool
-settle_class(Reader *reader, const AlbertTokenizerFiles *files)
-{
-	const char *name = reader->settings->class_name.text;
-	const char *file = "tokenizer_config.json";
-
-	if (name == NULL)
-	{
-		name = files->tokenizer_class;
-		file = "config.json";
-	}
-	if (name == NULL)
-		return true;
-	reader->settings->bert_class = strcmp(name, "BertTokenizer") == 0 || strcmp(name, "BertTokenizerFast") == 0;
-	if (is_known_class(name, files->tokenizer_json.data != NULL))
-		return true;
-	AlbertFail(reader->status, ALBERT_UNSUPPORTED, "unsupported \"tokenizer_class\" in file \"%s\": \"%.100s\"", file, name);
-	return AlbertDetail(reader->status, files->tokenizer_json.data != NULL
-						? "Its words are not made as tokenizer.json says, or are not known to be."
-						: "Without a tokenizer.json, the tokenizers of ALBERT and BERT are supported.");
-}
-
 /* added_tokens.json: ids by tokens. */
 static bool
-read_added_file(Reader *reader, json_t *root)
+read_added_ids(Builder *builder, json_t *root)
 {
+	Settings   *settings = &builder->settings;
 	const char *key;
 	json_t	   *value;
 
 	json_object_foreach(root, key, value)
 	{
-		SettingsToken token = {.id = -1};
-		json_t	   *name = json_string(key);
-		bool		good = name != NULL && copy_string(reader, name, &token);
+		double		id = json_is_number(value) ? json_number_value(value) : -1;
+		SettingsToken token = {key, (uint32_t) strlen(key), ADDED_NORMALIZED, (int32_t) id};
 
-		json_decref(name);
-		if (!good)
-			return name == NULL ? AlbertNoMemory(reader->status) : false;
-		if (!json_is_number(value))
-			return malformed(reader, key, "a token id");
-		if (!read_id(reader, key, json_number_value(value), &token.id))
-			return false;
-		token.flags = ADDED_NORMALIZED;
-		for (int role = 0; role < ROLE_COUNT; role++)
-			if (reader->settings->roles[role].text != NULL &&
-				strcmp(reader->settings->roles[role].text, token.text) == 0)
-				token.flags = ADDED_SPECIAL;
-		for (size_t i = 0; i < reader->settings->additional.count; i++)
-			if (strcmp(reader->settings->additional.items[i].text, token.text) == 0)
-				token.flags = ADDED_SPECIAL;
-		if (!tok_settings_push(&reader->settings->added, &token, reader->arena, reader->status))
+		if (!(id >= 0 && id < MAX_PIECES))
+			return malformed(builder, key, value);
+		if (is_named(settings->roles, ROLE_COUNT, key) ||
+			is_named(settings->additional.items, settings->additional.count, key))
+			token.flags = ADDED_SPECIAL;
+		if (!tok_settings_push(builder, &settings->added, &token))
 			return false;
 	}
 	return true;
@@ -340,81 +229,96 @@ read_added_file(Reader *reader, json_t *root)
 
 /* The list "added_tokens" of a tokenizer.json. */
 static bool
-read_added_list(Reader *reader, const json_t *list)
+read_own(Builder *builder, const json_t *root)
 {
+	static const char key[] = "added_tokens";
+	const json_t *list = json_object_get(root, key);
 	const json_t *value;
 	size_t		index;
 
-	if (!json_is_array(list))
-		return malformed(reader, "added_tokens", "a list");
+	builder->settings.own_added = builder->settings.added.count;
+	if (list != NULL && !json_is_array(list))
+		return malformed(builder, key, list);
 	json_array_foreach(list, index, value)
 	{
-		SettingsToken token;
 		const json_t *id = json_object_get(value, "id");
 
-		if (!json_is_object(value) || !json_is_number(id))
-			return malformed(reader, "added_tokens", "a list of tokens with ids");
-		if (!read_token(reader, "added_tokens", value, 0, &token) ||
-			!read_id(reader, "added_tokens", json_number_value(id), &token.id) ||
-			!tok_settings_push(&reader->settings->added, &token, reader->arena, reader->status))
+		if (!read_added(builder, key, value, json_is_number(id) ? json_number_value(id) : -1))
 			return false;
 	}
 	return true;
 }
 
-static json_t *
-parse(const char *file, AlbertBytes bytes, AlbertStatus *status)
+/*
+ * Classes of transformers whose tokenizers are made here, without "Fast".  A
+ * tokenizer.json says all of those that need one.  Others may have files that
+ * look like BERT's and cut words by a dictionary, or by code of their own.
+ */
+static const struct
 {
-	json_error_t error;
-	json_t	   *root = json_loadb(bytes.data, bytes.size, JSON_DECODE_INT_AS_REAL | JSON_DECODE_ANY, &error);
+	const char *name;
+	bool		needs_json;
+}			classes[] =
+{
+	{"AlbertTokenizer", false},
+	{"BertTokenizer", false},
+	{"DistilBertTokenizer", false},
+	{"ElectraTokenizer", false},
+	{"MobileBertTokenizer", false},
+	{"PreTrainedTokenizer", true},
+	{"TokenizersBackend", true},
+	{"XLMRobertaTokenizer", true},
+	{"MPNetTokenizer", true},
+	{"CamembertTokenizer", true},
+	{"DebertaV2Tokenizer", true},
+	{"XLNetTokenizer", true},
+	{"T5Tokenizer", true}
+};
 
-	if (root == NULL)
-	{
-		AlbertFail(status, ALBERT_FORMAT, "%s is not valid JSON", file);
-		AlbertDetail(status, "Line %d, column %d: %s.", error.line, error.column, error.text);
-	}
-	return root;
+static bool
+settle_class(Builder *builder, const AlbertTokenizerFiles *files)
+{
+	bool		own = builder->settings.class_name != NULL;
+	const char *name = own ? builder->settings.class_name : files->tokenizer_class;
+	size_t		size;
+
+	if (name == NULL)
+		return true;
+	size = strlen(name);
+	if (size > 4 && strcmp(name + size - 4, "Fast") == 0)
+		size -= 4;
+	builder->settings.bert_class = size == 13 && strncmp(name, "BertTokenizer", size) == 0;
+	for (size_t i = 0; i < LENGTH(classes); i++)
+		if (strlen(classes[i].name) == size && memcmp(classes[i].name, name, size) == 0 &&
+			(builder->has_json || !classes[i].needs_json))
+			return true;
+	AlbertFail(builder->status, ALBERT_UNSUPPORTED, "unsupported \"tokenizer_class\" in file \"%s\": \"%.100s\"",
+			   own ? "tokenizer_config.json" : "config.json", name);
+	return AlbertDetail(builder->status, builder->has_json
+						? "Its words are not made as tokenizer.json says, or are not known to be."
+						: "Without a tokenizer.json, the tokenizers of ALBERT and BERT are supported.");
 }
 
 /* Parse a file and have it read; a missing one is nothing to read. */
 static bool
-read_file(Reader *reader, const char *file, AlbertBytes bytes, bool (*read) (Reader *, json_t *))
+read_file(Builder *builder, const char *file, AlbertBytes bytes, bool (*read) (Builder *, json_t *))
 {
 	json_t	   *root;
-	bool		good;
 
+	builder->file = file;
 	if (bytes.data == NULL)
 		return true;
-	reader->file = file;
-	root = parse(file, bytes, reader->status);
-	if (root == NULL)
-		return false;
-	if (json_is_object(root) || json_is_array(root))
-		good = read(reader, root);
-	else
-		good = AlbertFail(reader->status, ALBERT_FORMAT, "%s is not a JSON object", file);
-	json_decref(root);
-	return good;
+	root = tok_parse(builder, bytes);
+	return root != NULL && read(builder, root);
 }
 
 static bool
-read_config_file(Reader *reader, json_t *root)
+is_among(const AlbertJsonMember *members, size_t n, const char *key)
 {
-	json_t	   *decoder = json_object_get(root, "added_tokens_decoder");
-
-	return read_config(reader, root) && (decoder == NULL || read_decoder(reader, decoder));
-}
-
-static bool
-read_special_file(Reader *reader, json_t *root)
-{
-	return read_roles(reader, root, true) && read_additional(reader, root);
-}
-
-static bool
-read_list_file(Reader *reader, json_t *root)
-{
-	return read_added_list(reader, root);
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(members[i].key, key) == 0)
+			return true;
+	return false;
 }
 
 /*
@@ -422,146 +326,59 @@ read_list_file(Reader *reader, json_t *root)
  * key that has no effect would be taken for one that has, so it is refused.
  */
 static bool
-read_corrections(Reader *reader, json_t *root)
+read_corrections(Builder *builder, json_t *root)
 {
-	static const struct
-	{
-		const char *key;
-		bool		in_json;	/* has an effect beside a tokenizer.json */
-	}			switches[] =
-	{
-		{"do_lower_case", false},
-		{"keep_accents", false},
-		{"strip_accents", false},
-		{"tokenize_chinese_chars", false},
-		{"clean_up_tokenization_spaces", true},
-		{"model_max_length", true},
-		{"truncation_side", true}
-	};
 	const char *key;
 	json_t	   *value;
 
-	if (!json_is_object(root))
-		return AlbertFail(reader->status, ALBERT_FORMAT, "%s is not a JSON object", reader->file);
 	json_object_foreach(root, key, value)
 	{
-		size_t		i = 0;
-
-		while (i < sizeof(switches) / sizeof(switches[0]) && strcmp(switches[i].key, key) != 0)
-			i++;
-		if (i == sizeof(switches) / sizeof(switches[0]))
+		if (is_among(normalizing, LENGTH(normalizing), key))
 		{
-			AlbertFail(reader->status, ALBERT_FORMAT, "unknown setting \"%.100s\" in file \"%s\"", key, reader->file);
-			return AlbertDetail(reader->status, "It corrects do_lower_case, keep_accents, strip_accents, tokenize_chinese_chars, "
-								"clean_up_tokenization_spaces, model_max_length and truncation_side.");
+			if (!builder->has_json)
+				continue;
+			AlbertFail(builder->status, ALBERT_UNSUPPORTED, "\"%s\" in file \"%s\" has no effect beside a tokenizer.json",
+					   key, builder->file);
+			return AlbertDetail(builder->status, "How texts are made ready is said by that file alone.");
 		}
-		if (reader->has_json && !switches[i].in_json)
-		{
-			AlbertFail(reader->status, ALBERT_UNSUPPORTED, "\"%s\" in file \"%s\" has no effect beside a tokenizer.json", key, reader->file);
-			return AlbertDetail(reader->status, "How texts are made ready is said by that file alone.");
-		}
-	}
-	return read_switches(reader, root);
-}
-
-/* End of the JSON string that starts at p (on its quote); NULL when there is none. */
-static const char *
-skip_string(const char *p, const char *end)
-{
-	for (p++; p < end; p++)
-	{
-		if (*p == '\\')
-			p++;
-		else if (*p == '"')
-			return p + 1;
-	}
-	return NULL;
-}
-
-/*
- * The bytes of one list at the top level of a JSON object.  A tokenizer.json
- * holds the whole vocabulary, and of it only its added tokens are needed here:
- * finding them takes a hundredth of the time of parsing it all.
- */
-static AlbertBytes
-find_list(AlbertBytes bytes, const char *key)
-{
-	const char *p = bytes.data;
-	const char *end = p + bytes.size;
-	size_t		key_size = strlen(key);
-	const char *list = NULL;
-	AlbertBytes none = {NULL, 0};
-	int			depth = 0;
-
-	while (p != NULL && p < end)
-	{
-		if (*p == '"')
-		{
-			const char *start = p + 1;
-			bool		wanted;
-
-			p = skip_string(p, end);
-			if (p == NULL)
-				break;
-			wanted = depth == 1 && list == NULL && (size_t) (p - 1 - start) == key_size &&
-				memcmp(start, key, key_size) == 0;
-			while (wanted && p < end && strchr(" \t\r\n:", *p) != NULL)
-				p++;
-			if (wanted && p < end && *p == '[')
-				list = p;
+		if (is_among(switches, LENGTH(switches), key))
 			continue;
-		}
-		if (*p == '{' || *p == '[')
-			depth++;
-		else if (*p == '}' || *p == ']')
-		{
-			depth--;
-			if (list != NULL && depth == 1)
-				return (AlbertBytes) {list, p + 1 - list};
-		}
-		p++;
+		AlbertFail(builder->status, ALBERT_FORMAT, "unknown setting \"%.100s\" in file \"%s\"", key, builder->file);
+		return AlbertDetail(builder->status, "It corrects do_lower_case, keep_accents, strip_accents, tokenize_chinese_chars, "
+							"clean_up_tokenization_spaces, model_max_length and truncation_side.");
 	}
-	return none;
+	return READ(builder, root, normalizing) && READ(builder, root, switches);
 }
 
-/* The settings are the defaults before. */
 bool
-tok_settings_read(const AlbertTokenizerFiles *files, AlbertArena *arena, Settings *settings, AlbertStatus *status)
+tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const json_t *tokenizer_json)
 {
-	Reader		reader = {.arena = arena, .status = status, .settings = settings, .has_json = files->tokenizer_json.data != NULL};
-
-	for (int role = 0; role < ROLE_COUNT; role++)
-		reader.role_flags[role] = settings->roles[role].flags;
-	if (!read_file(&reader, "tokenizer_config.json", files->tokenizer_config_json, read_config_file) ||
-		!settle_class(&reader, files) ||
-		!read_file(&reader, "albert.json", files->albert_json, read_corrections))
+	builder->has_json = tokenizer_json != NULL;
+	if (!read_file(builder, "tokenizer_config.json", files->tokenizer_config_json, read_config) ||
+		!settle_class(builder, files))
 		return false;
-	if (!settings->settled &&
-		(!read_file(&reader, "special_tokens_map.json", files->special_tokens_map_json, read_special_file) ||
-		 !read_file(&reader, "added_tokens.json", files->added_tokens_json, read_added_file)))
+	if (!builder->settings.settled &&
+		(!read_file(builder, "special_tokens_map.json", files->special_tokens_map_json, read_special) ||
+		 !read_file(builder, "added_tokens.json", files->added_tokens_json, read_added_ids)))
 		return false;
-	settings->own_added = settings->added.count;
-	if (files->tokenizer_json.data != NULL)
-		return read_file(&reader, "tokenizer.json", find_list(files->tokenizer_json, "added_tokens"), read_list_file);
-	return true;
+	if (!read_file(builder, "albert.json", files->albert_json, read_corrections))
+		return false;
+	builder->file = "tokenizer.json";
+	return read_own(builder, tokenizer_json);
 }
 
-/* ---- what holds where nothing is said ---- */
-
+/* What holds where nothing is said; names are the roles' tokens. */
 static void
 set_defaults(Settings *settings, const char *const names[ROLE_COUNT])
 {
-	memset(settings, 0, sizeof(*settings));
+	*settings = (Settings) {.do_lower_case = true, .strip_accents = -1, .tokenize_chinese_chars = true};
 	for (int role = 0; role < ROLE_COUNT; role++)
 	{
-		settings->roles[role].text = names[role];
-		settings->roles[role].size = names[role] == NULL ? 0 : (uint32_t) strlen(names[role]);
-		settings->roles[role].flags = ADDED_SPECIAL;
-		settings->roles[role].id = -1;
+		uint32_t	size = names[role] == NULL ? 0 : (uint32_t) strlen(names[role]);
+
+		settings->roles[role] = (SettingsToken) {names[role], size, ADDED_SPECIAL, -1};
+		settings->plain_flags[role] = ADDED_SPECIAL;
 	}
-	settings->do_lower_case = true;
-	settings->strip_accents = -1;
-	settings->tokenize_chinese_chars = true;
 }
 
 void
@@ -571,6 +388,7 @@ tok_albert_defaults(Settings *settings)
 
 	set_defaults(settings, names);
 	settings->roles[ROLE_MASK].flags |= ADDED_LSTRIP;
+	settings->plain_flags[ROLE_MASK] |= ADDED_LSTRIP;
 }
 
 void

@@ -10,7 +10,6 @@
  */
 #include "base/bytes.h"
 #include "tokenizer/compile/compile.h"
-#include "tokenizer/compile/library.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,152 +18,83 @@
 #define TYPE_USER_DEFINED	4
 #define COMMA_PENALTY	100.0	/* of pieces that end in a digit and a comma */
 
-typedef struct Model
-{
-	Builder    *builder;
-	uint64_t	model_type;
-	bool		whitespace_suffix;
-	bool		byte_fallback;
-	bool		denormalizer;
-	bool		add_dummy_prefix;
-	bool		remove_extra_whitespaces;
-	bool		escape_whitespaces;
-	bool		has_normalizer;
-	AlbertSpan	charsmap;
-} Model;
-
-static bool
-malformed(Builder *builder, const char *detail)
-{
-	AlbertFail(builder->status, ALBERT_FORMAT, "spiece.model is malformed");
-	return AlbertDetail(builder->status, "%s", detail);
-}
-
-static bool
-unsupported(Builder *builder, const char *what)
-{
-	return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "spiece.model %s, which is not supported", what);
-}
-
 /* ---- the protocol buffer ---- */
 
-static bool
-read_field(Builder *builder, AlbertSpan *message, AlbertField *field)
+typedef struct Model
 {
-	return AlbertFieldNext(message, field) ||
-		malformed(builder, "A field is malformed, or longer than its message.");
-}
+	AlbertSpan	trainer;
+	AlbertSpan	normalizer;
+	AlbertSpan	denormalizer;
+	uint64_t	model_type;
+	uint64_t	whitespace_suffix;
+	uint64_t	byte_fallback;
+	AlbertSpan	charsmap;
+	uint64_t	add_dummy_prefix;
+	uint64_t	remove_extra_whitespaces;
+	uint64_t	escape_whitespaces;
+	AlbertSpan	denormalizer_charsmap;
+} Model;
 
+#define PLACE(field)	offsetof(Model, field)
+
+static const AlbertFieldPlace model_fields[] = {
+	{2, ALBERT_WIRE_BYTES, PLACE(trainer)},
+	{3, ALBERT_WIRE_BYTES, PLACE(normalizer)},
+	{5, ALBERT_WIRE_BYTES, PLACE(denormalizer)}
+};
+
+static const AlbertFieldPlace trainer_fields[] = {
+	{3, ALBERT_WIRE_VARINT, PLACE(model_type)},
+	{24, ALBERT_WIRE_VARINT, PLACE(whitespace_suffix)},
+	{35, ALBERT_WIRE_VARINT, PLACE(byte_fallback)}
+};
+
+static const AlbertFieldPlace normalizer_fields[] = {
+	{2, ALBERT_WIRE_BYTES, PLACE(charsmap)},
+	{3, ALBERT_WIRE_VARINT, PLACE(add_dummy_prefix)},
+	{4, ALBERT_WIRE_VARINT, PLACE(remove_extra_whitespaces)},
+	{5, ALBERT_WIRE_VARINT, PLACE(escape_whitespaces)}
+};
+
+static const AlbertFieldPlace denormalizer_fields[] = {
+	{2, ALBERT_WIRE_BYTES, PLACE(denormalizer_charsmap)}
+};
+
+static const AlbertFieldPlace piece_fields[] = {
+	{3, ALBERT_WIRE_VARINT, 0}
+};
+
+#define READ(message, fields, dest)	AlbertMessageRead(message, fields, LENGTH(fields), dest)
+
+/* The settings, and which pieces are user-defined: the library has its own way with them. */
 static bool
-read_trainer(Model *model, AlbertSpan message)
+read_model(Builder *builder, AlbertSpan message, Model *model)
 {
+	static const char damaged[] = "A field is malformed, there twice, or longer than its message.";
+	AlbertSpan	rest = message;
 	AlbertField field;
 
-	while (message.at < message.end)
+	if (!READ(message, model_fields, model) || !READ(model->trainer, trainer_fields, model) ||
+		!READ(model->normalizer, normalizer_fields, model) || !READ(model->denormalizer, denormalizer_fields, model))
+		return tok_malformed(builder, damaged);
+	while (rest.at < rest.end && AlbertFieldNext(&rest, &field))
 	{
-		if (!read_field(model->builder, &message, &field))
-			return false;
-		if (field.number == 3 && field.wire == ALBERT_WIRE_VARINT)
-			model->model_type = field.value;
-		else if (field.number == 24 && field.wire == ALBERT_WIRE_VARINT)
-			model->whitespace_suffix = field.value != 0;
-		else if (field.number == 35 && field.wire == ALBERT_WIRE_VARINT)
-			model->byte_fallback = field.value != 0;
-	}
-	return true;
-}
+		uint64_t	type = 0;
 
-static bool
-read_normalizer(Model *model, AlbertSpan message)
-{
-	AlbertField field;
-
-	if (model->has_normalizer)
-		return malformed(model->builder, "It has two normalizers.");
-	model->has_normalizer = true;
-	while (message.at < message.end)
-	{
-		if (!read_field(model->builder, &message, &field))
-			return false;
-		if (field.number == 2 && field.wire == ALBERT_WIRE_BYTES && model->charsmap.at != NULL)
-			return malformed(model->builder, "It has two character maps.");
-		if (field.number == 2 && field.wire == ALBERT_WIRE_BYTES)
-			model->charsmap = field.bytes;
-		else if (field.number == 3 && field.wire == ALBERT_WIRE_VARINT)
-			model->add_dummy_prefix = field.value != 0;
-		else if (field.number == 4 && field.wire == ALBERT_WIRE_VARINT)
-			model->remove_extra_whitespaces = field.value != 0;
-		else if (field.number == 5 && field.wire == ALBERT_WIRE_VARINT)
-			model->escape_whitespaces = field.value != 0;
-	}
-	return true;
-}
-
-/* Has the denormalizer a character map? */
-static bool
-read_denormalizer(Model *model, AlbertSpan message)
-{
-	AlbertField field;
-
-	while (message.at < message.end)
-	{
-		if (!read_field(model->builder, &message, &field))
-			return false;
-		model->denormalizer |= field.number == 2 && AlbertSpanSize(field.bytes) > 0;
-	}
-	return true;
-}
-
-/* Note which pieces are user-defined: the library has its own way with them. */
-static bool
-read_piece(Model *model, AlbertSpan message)
-{
-	Builder    *builder = model->builder;
-	uint64_t	type = 0;
-	AlbertField field;
-
-	while (message.at < message.end)
-	{
-		if (!read_field(builder, &message, &field))
-			return false;
-		if (field.number == 3 && field.wire == ALBERT_WIRE_VARINT)
-			type = field.value;
-	}
-	return tok_builder_piece(builder, NULL, 0, 0, type == TYPE_USER_DEFINED ? PIECE_ODD : 0);
-}
-
-static bool
-read_model(Model *model, AlbertSpan message)
-{
-	AlbertField field;
-
-	while (message.at < message.end)
-	{
-		bool		good = true;
-
-		if (!read_field(model->builder, &message, &field))
-			return false;
-		if (field.wire != ALBERT_WIRE_BYTES)
+		if (field.number != 1 || field.wire != ALBERT_WIRE_BYTES)
 			continue;
-		if (field.number == 1)
-			good = read_piece(model, field.bytes);
-		else if (field.number == 2)
-			good = read_trainer(model, field.bytes);
-		else if (field.number == 3)
-			good = read_normalizer(model, field.bytes);
-		else if (field.number == 5)
-			good = read_denormalizer(model, field.bytes);
-		if (!good)
+		if (!READ(field.bytes, piece_fields, &type))
+			return tok_malformed(builder, damaged);
+		if (!tok_builder_piece(builder, NULL, 0, 0, type == TYPE_USER_DEFINED ? PIECE_ODD : 0))
 			return false;
 	}
-	return model->builder->piece_count > 0 || malformed(model->builder, "It has no pieces.");
+	return builder->piece_count > 0 || tok_malformed(builder, "It has no pieces.");
 }
 
 static bool
-check_supported(Model *model)
+check_supported(Builder *builder, const Model *model)
 {
 	static const char *const names[] = {"", "unigram", "BPE", "word", "character"};
-	Builder    *builder = model->builder;
 
 	if (model->model_type != MODEL_TYPE_UNIGRAM)
 	{
@@ -174,50 +104,42 @@ check_supported(Model *model)
 		return AlbertHint(builder->status, "ALBERT's own vocabularies are unigram models.");
 	}
 	if (model->whitespace_suffix)
-		return unsupported(builder, "treats white space as a suffix");
+		return tok_unsupported(builder, "treats white space as a suffix", NULL);
 	if (model->byte_fallback)
-		return unsupported(builder, "falls back to bytes");
-	if (model->denormalizer)
-		return unsupported(builder, "has a denormalizer");
+		return tok_unsupported(builder, "falls back to bytes", NULL);
+	if (AlbertSpanSize(model->denormalizer_charsmap) > 0)
+		return tok_unsupported(builder, "has a denormalizer", NULL);
 	if (!model->add_dummy_prefix || !model->remove_extra_whitespaces || !model->escape_whitespaces)
-		return unsupported(builder, "keeps white space as it is");
+		return tok_unsupported(builder, "keeps white space as it is", NULL);
 	return true;
 }
 
 /*
- * Does every step of a walk through the map stay inside it?  Children lie in
- * the block of 256 units that their node's offset points into.
+ * Take the map, if there is one.  Does every step of a walk through it stay
+ * inside it?  Children lie in the block of 256 units that their node's offset
+ * points into.
  */
 static bool
-check_charsmap(const AlbertBytes *units, size_t text_size)
+read_charsmap(Builder *builder, AlbertSpan map)
 {
-	const uint32_t *unit = units->data;
-	size_t		count = units->size / sizeof(uint32_t);
+	const uint32_t *unit;
+	size_t		count;
 
+	if (AlbertSpanSize(map) == 0)
+		return true;
+	if (!tok_builder_charsmap(builder, map.at, AlbertSpanSize(map)))
+		return false;
+	unit = builder->sections[SECTION_CHARSMAP].data;
+	count = builder->sections[SECTION_CHARSMAP].size / sizeof(uint32_t);
 	for (size_t i = 0; i < count; i++)
 	{
 		size_t		child = i ^ ((size_t) (unit[i] >> 10) << ((unit[i] & 0x200u) >> 6));
 		bool		leaf = unit[i] >> 31 != 0;
 
-		if (leaf ? (unit[i] & 0x7FFFFFFFu) >= text_size : (child | 0xFF) >= count)
-			return false;
+		if (leaf ? (unit[i] & 0x7FFFFFFFu) >= builder->sections[SECTION_CHARSMAP_TEXT].size : (child | 0xFF) >= count)
+			return tok_malformed(builder, "The character map points outside itself.");
 	}
 	return true;
-}
-
-static bool
-read_charsmap(Model *model)
-{
-	Builder    *builder = model->builder;
-	size_t		size = AlbertSpanSize(model->charsmap);
-	const char *problem;
-
-	if (size == 0)
-		return true;
-	if (!tok_builder_charsmap(builder, model->charsmap.at, size, &problem))
-		return problem == NULL ? false : malformed(builder, problem);
-	return check_charsmap(&builder->sections[SECTION_CHARSMAP], builder->sections[SECTION_CHARSMAP_TEXT].size) ||
-		malformed(builder, "The character map points outside itself.");
 }
 
 /* ---- the pieces ---- */
@@ -235,28 +157,25 @@ ends_in_digit_comma(const char *text, size_t size)
 	return tok_is_digit(code);
 }
 
+/* The library's texts live as long as its model, which is closed when the image is there. */
 static bool
 take_piece(Builder *builder, int32_t id, const AlbertSpiecePiece *from)
 {
 	Piece	   *piece = &builder->pieces[id];
-	char	   *text = AlbertArenaAlloc(builder->arena, from->size + 1);
 	bool		comma;
 
-	if (text == NULL)
-		return AlbertNoMemory(builder->status);
 	if (from->size == 0)
-		return malformed(builder, "A piece is empty.");
+		return tok_malformed(builder, "A piece is empty.");
 	if (tok_utf8_valid(from->text, from->size) < from->size || memchr(from->text, 0, from->size) != NULL)
-		return malformed(builder, "A piece is not valid UTF-8, or has a NUL in it.");
+		return tok_malformed(builder, "A piece is not valid UTF-8, or has a NUL in it.");
 	if (!isfinite(from->score))
-		return malformed(builder, "A piece's score is not a finite number.");
+		return tok_malformed(builder, "A piece's score is not a finite number.");
 	if (from->type == ALBERT_SPIECE_BYTE)
-		return unsupported(builder, "has byte pieces");
+		return tok_unsupported(builder, "has byte pieces", NULL);
 	if (from->type == ALBERT_SPIECE_UNKNOWN)
 		builder->header.model_unk_id = id;
-	memcpy(text, from->text, from->size);
-	comma = ends_in_digit_comma(text, from->size);
-	piece->text = text;
+	comma = ends_in_digit_comma(from->text, from->size);
+	piece->text = from->text;
 	piece->size = (uint32_t) from->size;
 	piece->score = tok_score_as_read(from->score - (comma ? COMMA_PENALTY : 0));
 	piece->flags |= PIECE_MODEL | (comma || from->type != ALBERT_SPIECE_NORMAL ? PIECE_ODD : 0);
@@ -264,20 +183,21 @@ take_piece(Builder *builder, int32_t id, const AlbertSpiecePiece *from)
 }
 
 static bool
-take_pieces(Builder *builder, const SpieceLibrary *library)
+take_pieces(Builder *builder)
 {
+	const SpieceLibrary *library = &builder->library;
 	AlbertSpiecePiece piece;
 
 	if (library->table->piece_count(library->model) != builder->piece_count)
-		return malformed(builder, "The sentencepiece library sees another number of pieces.");
+		return tok_malformed(builder, "The sentencepiece library sees another number of pieces.");
 	for (int32_t id = 0; id < builder->piece_count; id++)
 	{
 		if (!library->table->get_piece(library->model, id, &piece))
-			return malformed(builder, "The sentencepiece library does not tell a piece.");
+			return tok_malformed(builder, "The sentencepiece library does not tell a piece.");
 		if (!take_piece(builder, id, &piece))
 			return false;
 	}
-	return builder->header.model_unk_id >= 0 || malformed(builder, "It has no unknown piece.");
+	return builder->header.model_unk_id >= 0 || tok_malformed(builder, "It has no unknown piece.");
 }
 
 /* ---- the steps ---- */
@@ -303,34 +223,23 @@ add_steps(Builder *builder)
 		tok_builder_step(builder, STEP_SPLIT_MARKS, NULL, NULL);
 }
 
-static bool
-compile_with(Builder *builder, const SpieceLibrary *library)
-{
-	return take_pieces(builder, library) && tok_builder_unigram(builder) && add_steps(builder) &&
-		tok_spiece_compare(builder, library);
-}
-
 bool
 tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files)
 {
 	Model		model = {
-		.builder = builder,
 		.model_type = MODEL_TYPE_UNIGRAM,
 		.add_dummy_prefix = true,
 		.remove_extra_whitespaces = true,
 		.escape_whitespaces = true,
 	};
-	AlbertSpan	message = {files->spiece_model.data, NULL};
-	SpieceLibrary library;
-	bool		good;
+	const unsigned char *data = files->spiece_model.data;
+	AlbertSpan	message = {data, data + files->spiece_model.size};
 
-	message.end = message.at + files->spiece_model.size;
 	tok_albert_defaults(&builder->settings);
-	if (!tok_settings_read(files, builder->arena, &builder->settings, builder->status) ||
-		!read_model(&model, message) || !check_supported(&model) || !read_charsmap(&model) ||
-		!tok_spiece_open(files, &library, builder->status))
+	if (!tok_settings_read(builder, files, NULL))
 		return false;
-	good = compile_with(builder, &library);
-	library.table->close(library.model);
-	return good;
+	builder->file = "spiece.model";
+	return read_model(builder, message, &model) && check_supported(builder, &model) &&
+		read_charsmap(builder, model.charsmap) && tok_spiece_open(builder, files) && take_pieces(builder) &&
+		tok_builder_unigram(builder) && add_steps(builder) && tok_spiece_compare(builder);
 }

@@ -6,13 +6,6 @@
 
 #define MOST_WORD	100			/* longer words are unknown */
 
-static bool
-malformed(Builder *builder, const char *detail)
-{
-	AlbertFail(builder->status, ALBERT_FORMAT, "vocab.txt is malformed");
-	return AlbertDetail(builder->status, "%s", detail);
-}
-
 /* Lines end in LF, CR LF or CR, as for Python's text files. */
 static bool
 read_lines(Builder *builder, AlbertBytes file)
@@ -20,10 +13,11 @@ read_lines(Builder *builder, AlbertBytes file)
 	const char *p = file.data;
 	const char *end = p + file.size;
 
+	builder->file = "vocab.txt";
 	if (tok_utf8_valid(p, file.size) < file.size)
-		return malformed(builder, "It is not valid UTF-8.");
+		return tok_malformed(builder, "It is not valid UTF-8.");
 	if (file.size > UINT32_MAX / 2)
-		return malformed(builder, "It is too large.");
+		return tok_malformed(builder, "It is too large.");
 	while (p < end)
 	{
 		const char *line = p;
@@ -34,7 +28,7 @@ read_lines(Builder *builder, AlbertBytes file)
 			return false;
 		p += end - p >= 2 && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
 	}
-	return builder->piece_count > 0 || malformed(builder, "It is empty.");
+	return builder->piece_count > 0 || tok_malformed(builder, "It is empty.");
 }
 
 /* A line that comes again has the later id; the earlier one stands for nothing. */
@@ -59,18 +53,18 @@ tok_compile_vocab(Builder *builder, const AlbertTokenizerFiles *files)
 	bool		strip;
 
 	tok_bert_defaults(settings);
-	if (!tok_settings_read(files, builder->arena, settings, builder->status) ||
+	if (!tok_settings_read(builder, files, NULL) ||
 		!read_lines(builder, files->vocab_txt) || !tok_builder_hash(builder))
 		return false;
 	drop_doubles(builder);
 	if (unknown->text != NULL)
 		header->model_unk_id = tok_builder_find(builder, unknown->text, unknown->size);
 	if (header->model_unk_id < 0)
-		return malformed(builder, "It does not have the piece for unknown words.");
+		return tok_malformed(builder, "It does not have the piece for unknown words.");
 	strip = settings->strip_accents >= 0 ? settings->strip_accents != 0 : settings->do_lower_case;
 	header->max_word = MOST_WORD;
 	header->decoder = DECODER_WORDPIECE_CLEAN;
-	if (!tok_builder_wordpiece(builder, "##", 2) ||
+	if (!tok_builder_wordpiece(builder, "##") ||
 		!tok_builder_string(builder, "##", 2, &header->continuing_string) ||
 		!tok_builder_bert_steps(builder, true, settings->tokenize_chinese_chars, strip, settings->do_lower_case))
 		return false;

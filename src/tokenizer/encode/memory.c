@@ -19,16 +19,8 @@ tok_interrupted(const Encoder *encoder)
 bool
 tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
 {
-	Letter	   *items;
-
-	if (letters->room - letters->count >= more)
-		return true;
-	items = AlbertArenaGrow(encoder->arena, letters->items, letters->count, letters->count + more,
-							sizeof(Letter), &letters->room);
-	if (items == NULL)
-		return AlbertNoMemory(encoder->status);
-	letters->items = items;
-	return true;
+	return AlbertArenaReserve(encoder->arena, &letters->items, letters->count, more, sizeof(Letter), &letters->room) ||
+		AlbertNoMemory(encoder->status);
 }
 
 /* Bytes of all arrays of n tokens. */

@@ -127,19 +127,9 @@ static bool
 gather(Encoder *encoder, const Letters *letters, bool last)
 {
 	Word	   *word = &encoder->word;
-	size_t		need = word->size + letters->count * 4;
 
-	if (need > word->room)
-	{
-		unsigned char *text = AlbertArenaAlloc(encoder->arena, need * 2);
-
-		if (text == NULL)
-			return AlbertNoMemory(encoder->status);
-		if (word->size > 0)
-			memcpy(text, word->text, word->size);
-		word->text = text;
-		word->room = need * 2;
-	}
+	if (!AlbertArenaReserve(encoder->arena, &word->text, word->size, letters->count * 4, 1, &word->room))
+		return AlbertNoMemory(encoder->status);
 	for (size_t i = 0; i < letters->count; i++)
 		word->size += tok_utf8_encode(letters->items[i].code, word->text + word->size);
 	return true;
