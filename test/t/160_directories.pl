@@ -239,9 +239,9 @@ like($err, qr/the text holds the token for padding, which has no embedding in mo
 	isnt(answer(q(array_agg(sha256) FROM albert_models WHERE name LIKE 'corrected%')), $kept, 'it is of the model');
 
 	for my $case ([ '{"keep_accent": true}', qr/unknown setting "keep_accent" in file "albert.json"/ ],
-		[ '{"do_lower_case": 1}', qr/"do_lower_case" in albert.json is not true or false/ ],
-		[ '[]', qr/albert.json is not a JSON object/ ],
-		[ '{', qr/albert.json is not valid JSON/ ])
+		[ '{"do_lower_case": 1}', qr/invalid "do_lower_case" in file "albert.json": 1.*It must be true or false/s ],
+		[ '[]', qr/file "albert.json" holds an array where an object is expected/ ],
+		[ '{', qr/file "albert.json" is not valid JSON/ ])
 	{
 		my ($json, $wanted) = @$case;
 
