@@ -35,13 +35,15 @@ BEGIN
 		place := greatest(place, c.stop);
 	END LOOP;
 	left_out := left_out || substr(body, place + 1);
-	IF left_out !~ U&'^[ \000A\000D\00A0\2003\2028\0085\3000]*$' THEN RETURN 'lost: ' || left_out; END IF;
+	-- a text without tokens has no chunks
+	IF place = 0 AND albert_token_count(body, model, special_tokens => false) = 0 THEN RETURN NULL; END IF;
+	IF left_out !~ U&'^[ \0009\000A\000B\000C\000D\00A0\1680\2003\2028\0085\3000]*$' THEN RETURN 'lost: ' || left_out; END IF;
 	RETURN NULL;
 EXCEPTION WHEN invalid_parameter_value THEN
 	RETURN CASE WHEN SQLERRM ~ '^max_tokens must be at least \d+ for this text' THEN NULL ELSE SQLERRM END;
 END $$ LANGUAGE plpgsql;
 SELECT id, model, tokens, overlap, fault
-FROM hard, unnest('{m01_plain,r01_real30k,small,albert-mini}'::text[]) model, unnest('{3,4,5,6,7,9,12,20,40}'::int[]) tokens, unnest('{0,1,2}'::int[]) overlap,
+FROM hard, unnest('{m01_plain,r01_real30k,small,albert-mini,b01_bert,b03_bert_unigram}'::text[]) model, unnest('{3,4,5,6,7,9,12,20,40}'::int[]) tokens, unnest('{0,1,2}'::int[]) overlap,
 	pg_temp.faults(body, tokens, overlap, model) fault
 WHERE overlap <= (tokens - 2) / 2 AND fault IS NOT NULL
 ORDER BY id, model COLLATE "C", tokens, overlap;
@@ -100,9 +102,11 @@ SELECT count(*) FROM albert_chunks('x', split_by => NULL);
 
 -- the same promises
 INSERT INTO hard SELECT 9, body FROM page;
-INSERT INTO hard VALUES (10, :paragraphs), (11, U&'\3042\3002\3044\FF01\300C\3046\3002\300D x. Y'), (12, repeat('a. ', 40) || repeat('B. C! ', 20)), (13, E'```\n```\n\n\n# \n#\n# x\n~~~~\n'), (14, repeat(')."', 60));
+INSERT INTO hard VALUES (10, :paragraphs), (11, U&'\3042\3002\3044\FF01\300C\3046\3002\300D x. Y'), (12, repeat('a. ', 40) || repeat('B. C! ', 20)), (13, E'```\n```\n\n\n# \n#\n# x\n~~~~\n'), (14, repeat(')."', 60)),
+	-- offsets of the reference are too small behind what it drops
+	(15, U&'[MASK]\007F\007F! \000B\+01F469''\300D'), (16, U&'\FEFF\FEFF\200D'), (17, U&'a\1680\000Bb.\000C\007F\007FC! \200B\200B \000Dd\007F \007F.');
 SELECT id, model, tokens, overlap, split_by, prefix, fault
-FROM hard, unnest('{r01_real30k,albert-mini,small}'::text[]) model, unnest('{4,7,9,20,40}'::int[]) tokens, unnest('{0,2}'::int[]) overlap,
+FROM hard, unnest('{r01_real30k,albert-mini,small,b01_bert,b03_bert_unigram}'::text[]) model, unnest('{4,5,7,9,20,40}'::int[]) tokens, unnest('{0,2}'::int[]) overlap,
 	unnest('{sentence,paragraph,markdown}'::text[]) split_by, unnest('{"",a b}'::text[]) prefix, pg_temp.faults(body, tokens, overlap, model, split_by, prefix) fault
 WHERE overlap <= (tokens - 2 - CASE WHEN prefix = '' THEN 0 ELSE 2 END) / 2 AND tokens > 4 + length(prefix) AND fault IS NOT NULL
 ORDER BY id, model COLLATE "C", tokens, overlap, split_by COLLATE "C", prefix COLLATE "C";

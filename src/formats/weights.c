@@ -159,7 +159,7 @@ ends_with(const char *name, const char *end)
 	size_t		size = strlen(name);
 	size_t		end_size = strlen(end);
 
-	return size > end_size && strcmp(name + size - end_size, end) == 0;
+	return size >= end_size && strcmp(name + size - end_size, end) == 0;
 }
 
 /* The path of the one index of a checkpoint in a directory; NULL when there is none. */

@@ -355,6 +355,7 @@ static void
 find_borders(CutText *source, AlbertJob *job, bool is_markdown)
 {
 	int			n = source->tokens.n;
+	int			reached = AlbertCutBegin(source, 0);
 	Markdown	markdown = {0};
 
 	source->borders = AlbertJobAlloc(job, n + 1, sizeof(uint8));
@@ -362,7 +363,7 @@ find_borders(CutText *source, AlbertJob *job, bool is_markdown)
 	if (is_markdown)
 	{
 		markdown.block = next_block(source, &markdown.next_line);
-		markdown.line = AlbertCutBegin(source, 0);
+		markdown.line = reached;
 	}
 	for (int at = 1; at < n; at++)
 	{
@@ -374,6 +375,10 @@ find_borders(CutText *source, AlbertJob *job, bool is_markdown)
 			continue;
 		end = AlbertCutEnd(source, at);
 		begin = AlbertCutBegin(source, at);
+		/* offsets behind characters that the tokenizer drops can be too small: nothing would be between this cut and one before */
+		if (end <= reached || begin >= source->length)
+			continue;
+		reached = begin;
 		source->borders[at] = is_markdown ? markdown_border(source, &markdown, end, begin)
 			: plain_border(source, end, begin);
 	}

@@ -541,6 +541,7 @@ static void
 test_exports(void)
 {
 	static const char *const names[] = {"onnx/model.onnx", "openvino/openvino_model.bin"};
+	static const char *const formats[] = {"(ONNX)", "(OpenVINO)"};
 	Case		c;
 	Loaded		l;
 
@@ -550,7 +551,8 @@ test_exports(void)
 		write_config(&c, c.directory);
 		mkdir(text("%s/%.*s", c.directory, (int) strcspn(names[i], "/"), names[i]), 0700);
 		write_text(c.directory, names[i], "x");
-		CHECK(!load(c.directory, &l) && l.status.code == ALBERT_NOT_FOUND && strstr(l.status.detail, names[i]) != NULL,
+		CHECK(!load(c.directory, &l) && l.status.code == ALBERT_NOT_FOUND && strstr(l.status.detail, names[i]) != NULL &&
+			  strstr(l.status.detail, formats[i]) != NULL,
 			  "%s: %s %s", names[i], l.status.message, l.status.detail);
 		end_case(&c, &l);
 	}
