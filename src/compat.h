@@ -202,4 +202,11 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 	FuncnameGetCandidates(names, nargs, NIL, false, true, false, true)
 #endif
 
+/* Does another module's node compute whatever its target list says?  Before 15 all have to. */
+#if PG_VERSION_NUM >= 150000
+#define ALBERT_CUSTOM_SCAN_PROJECTS(scan) (((scan)->flags & CUSTOMPATH_SUPPORT_PROJECTION) != 0)
+#else
+#define ALBERT_CUSTOM_SCAN_PROJECTS(scan) true
+#endif
+
 #endif							/* ALBERT_COMPAT_H */

@@ -37,7 +37,8 @@ sub albert_node
 	my ($name, %options) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
-	$node->init(@{ $options{init} || [] });
+	# the encoding and locale are not those of whoever runs the test
+	$node->init(@{ $options{init} || [ extra => [ '--encoding=UTF8', '--locale=C' ] ] });
 	$node->append_conf('postgresql.conf', albert_conf());
 	$node->append_conf('postgresql.conf', $options{conf}) if defined $options{conf};
 	$node->start;

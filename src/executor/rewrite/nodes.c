@@ -6,6 +6,9 @@
 
 #include "executor/rewrite/nodes.h"
 
+#include "compat.h"
+#include "executor/node/node.h"
+
 #define MAX_EXPRS	3
 
 #define SCAN		(ALBERT_PLAN_LIST_MOVES | ALBERT_PLAN_QUAL_MOVES)
@@ -103,6 +106,10 @@ AlbertPlanFacts(const Plan *plan)
 		case T_ForeignScan:
 			if (((const ForeignScan *) plan)->operation != CMD_SELECT)
 				facts = ALBERT_PLAN_ACTS;
+			break;
+		case T_CustomScan:
+			if (((const CustomScan *) plan)->methods != &albert_scan_methods && ALBERT_CUSTOM_SCAN_PROJECTS((const CustomScan *) plan))
+				facts |= ALBERT_PLAN_LIST_MOVES;
 			break;
 		default:
 			break;
