@@ -24,19 +24,32 @@ static set_rel_pathlist_hook_type next_pathlist_hook = NULL;
 
 /* ---------- execution: a sequential scan ---------- */
 
+typedef struct OtherScanState
+{
+	CustomScanState css;
+	TupleTableSlot *row;		/* of the table's kind; the node's own is virtual */
+} OtherScanState;
+
 static void
 begin(CustomScanState *node, EState *estate, int eflags)
 {
+	Relation	relation = node->ss.ss_currentRelation;
+
+	((OtherScanState *) node)->row = MakeSingleTupleTableSlot(RelationGetDescr(relation), table_slot_callbacks(relation));
 }
 
 static TupleTableSlot *
 next(ScanState *node)
 {
-	TupleTableSlot *slot = node->ss_ScanTupleSlot;
+	TupleTableSlot *row = ((OtherScanState *) node)->row;
 
 	if (node->ss_currentScanDesc == NULL)
 		node->ss_currentScanDesc = table_beginscan(node->ss_currentRelation, node->ps.state->es_snapshot, 0, NULL);
-	return table_scan_getnextslot(node->ss_currentScanDesc, ForwardScanDirection, slot) ? slot : NULL;
+	if (!table_scan_getnextslot(node->ss_currentScanDesc, ForwardScanDirection, row))
+		return NULL;
+	ExecCopySlot(node->ss_ScanTupleSlot, row);
+	node->ss_ScanTupleSlot->tts_tid = row->tts_tid;
+	return node->ss_ScanTupleSlot;
 }
 
 static bool
@@ -56,6 +69,7 @@ end(CustomScanState *node)
 {
 	if (node->ss.ss_currentScanDesc != NULL)
 		table_endscan(node->ss.ss_currentScanDesc);
+	ExecDropSingleTupleTableSlot(((OtherScanState *) node)->row);
 }
 
 static void
@@ -77,12 +91,10 @@ static const CustomExecMethods exec_methods = {
 static Node *
 create_state(CustomScan *plan)
 {
-	CustomScanState *node = makeNode(CustomScanState);
+	OtherScanState *node = palloc0(sizeof(OtherScanState));
 
-	node->methods = &exec_methods;
-#if PG_VERSION_NUM >= 160000
-	node->slotOps = &TTSOpsBufferHeapTuple;
-#endif
+	NodeSetTag(node, T_CustomScanState);
+	node->css.methods = &exec_methods;
 	return (Node *) node;
 }
 
