@@ -55,6 +55,7 @@ else
 EXTENSION = albert
 MODULE_big = albert
 DATA = albert--1.0.sql
+SCRIPTS = tools/albert-import
 
 sources = $(patsubst $(source)/%,%,$(sort $(wildcard $(1:%=$(source)/%))))
 BELOW_SRCS := $(call sources,$(foreach dir,base kernels training encoder tokenizer formats,src/$(dir)/*.c src/$(dir)/*/*.c))

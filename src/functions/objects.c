@@ -257,12 +257,37 @@ albert_create_model(PG_FUNCTION_ARGS)
 
 /* ---- changing ---- */
 
+/* What of a model that is to go lies in shared memory goes with it.  Also a table that cannot be read can be dropped. */
+static void
+forget_images(Oid relation)
+{
+	MemoryContext context = CurrentMemoryContext;
+	AlbertObject object;
+
+	PG_TRY();
+	{
+		if (AlbertObjectRead(relation, "", &object))
+			AlbertUnloadAtCommit(object.identity);
+	}
+	PG_CATCH();
+	{
+		int			code = geterrcode();
+
+		if (code != ERRCODE_DATA_CORRUPTED && code != ERRCODE_WRONG_OBJECT_TYPE)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+}
+
 Datum
 albert_drop_model(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_argument(fcinfo, 0);
 	Oid			relation = own_table(name);
 
+	forget_images(relation);
 	AlbertObjectChanged(relation);
 	AlbertObjectCommand("DROP TABLE %s", AlbertObjectQuoted(name));
 	PG_RETURN_VOID();
@@ -436,6 +461,8 @@ albert_replace_model(PG_FUNCTION_ARGS)
 		AlbertModelMissing(name);
 	if (!AlbertObjectRead(new, by, &object))
 		AlbertImportEnd(AlbertImportBegin(by), NULL, AlbertObjectOptions(description));
+	AlbertObjectParse(name, description, false, &object);
+	AlbertUnloadAtCommit(object.identity);
 	copy_grants(old, quoted);
 	AlbertObjectCommand("ALTER TABLE %s OWNER TO %s", quoted,
 						quote_identifier(GetUserNameFromId(AlbertObjectOwner(old), false)));

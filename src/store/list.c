@@ -189,6 +189,8 @@ entry_of_slot(const AlbertSlot *slot, const char *directory)
 										slot->facts.path[0] != '\0' ? slot->facts.path : directory);
 
 	fill_from_slot(entry, slot, directory);
+	if (slot->key.name[0] == '\0')
+		entry->origin = "other database";
 	return entry;
 }
 

@@ -423,10 +423,10 @@ AlbertSlotNoteDatabase(AlbertSlot *slot)
 }
 
 bool
-AlbertSlotOnlyOurs(const AlbertSlot *slot)
+AlbertSlotIsOnlyOf(const AlbertSlot *slot, Oid database)
 {
 	return slot->ndatabases == 0 ||
-		(slot->ndatabases == 1 && slot->databases[0] == MyDatabaseId);
+		(slot->ndatabases == 1 && slot->databases[0] == database);
 }
 
 /*

@@ -211,9 +211,9 @@ extern void AlbertSlotDrop(AlbertSlot *slot, AlbertPart part, AlbertHandles *han
 /* Also has idle sessions let go of what they have mapped.  Raises no error. */
 extern void AlbertUnpin(const AlbertHandles *handles);
 
-/* This database uses the slot; and does no other than it?  The lock must be held exclusively. */
+/* This database uses the slot; and does no other than that one?  The lock must be held exclusively. */
 extern void AlbertSlotNoteDatabase(AlbertSlot *slot);
-extern bool AlbertSlotOnlyOurs(const AlbertSlot *slot);
+extern bool AlbertSlotIsOnlyOf(const AlbertSlot *slot, Oid database);
 
 /* ---- settings.c ---- */
 
@@ -259,6 +259,11 @@ extern void AlbertModelMissing(const char *name) pg_attribute_noreturn();
 
 /* May this user see directories of the server? */
 extern bool AlbertMaySeePaths(void);
+
+/* ---- store.c ---- */
+
+/* When the transaction commits, free what has that identity, unless other databases have used it. */
+extern void AlbertUnloadAtCommit(const uint8 *identity);
 
 /* ---- load.c ---- */
 

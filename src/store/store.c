@@ -7,14 +7,23 @@
 
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "utils/inval.h"
 
 static object_access_hook_type next_object_access_hook = NULL;
 
-/* This transaction has dropped the extension. */
-static bool extension_dropped = false;
+#define MAX_DROPPED	32
+
+/* What this transaction has dropped. */
+static struct
+{
+	bool		extension;
+	Oid			database;
+	int			nmodels;
+	uint8		models[MAX_DROPPED][ALBERT_SHA256_LEN];	/* identities */
+}			dropped;
 
 void
 AlbertStoreLoad(const char *name)
@@ -86,13 +95,34 @@ AlbertStoreUnload(const char *name)
 }
 
 /*
- * DROP EXTENSION frees the models that only this database has used.  Sessions
- * of other databases would not be harmed by more than having to load again,
- * but that is no reason to let them.  A session that has not loaded the
- * library cannot take part in this; the documentation says so.
+ * DROP EXTENSION and DROP DATABASE free the models that only that database has
+ * used, and dropping or replacing a model what it had, if no other database
+ * uses the same.  Sessions of other databases would not be harmed by more than
+ * having to load again, but that is no reason to let them.  A session that has
+ * not loaded the library cannot take part in this; the documentation says so.
  */
+static bool
+is_dropped(const AlbertSlot *slot)
+{
+	if (!slot->used || slot->loader != 0 || !slot->images[ALBERT_PART_TEXT].ready ||
+		slot->images[ALBERT_PART_TEXT].handle == DSM_HANDLE_INVALID)
+		return false;
+	if (OidIsValid(dropped.database) && slot->ndatabases > 0 && AlbertSlotIsOnlyOf(slot, dropped.database))
+		return true;
+	if (!AlbertSlotIsOnlyOf(slot, MyDatabaseId))
+		return false;
+	if (dropped.extension)
+		return true;
+	for (int i = 0; i < dropped.nmodels; i++)
+	{
+		if (slot->key.name[0] == '\0' && memcmp(slot->key.identity, dropped.models[i], ALBERT_SHA256_LEN) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
-unload_ours(AlbertRegistry *registry)
+unload_dropped(AlbertRegistry *registry)
 {
 	AlbertHandles handles = {0};
 	int			i;
@@ -100,15 +130,19 @@ unload_ours(AlbertRegistry *registry)
 	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 	for (i = 0; i < ALBERT_NSLOTS; i++)
 	{
-		AlbertSlot *slot = &registry->slots[i];
-
-		if (slot->used && slot->loader == 0 && slot->images[ALBERT_PART_TEXT].ready &&
-			slot->images[ALBERT_PART_TEXT].handle != DSM_HANDLE_INVALID &&
-			AlbertSlotOnlyOurs(slot))
-			AlbertSlotDrop(slot, ALBERT_PART_TEXT, &handles);
+		if (is_dropped(&registry->slots[i]))
+			AlbertSlotDrop(&registry->slots[i], ALBERT_PART_TEXT, &handles);
 	}
 	LWLockRelease(&registry->lock);
 	AlbertUnpin(&handles);
+}
+
+/* What is forgotten when there are too many at once is put out when its memory is wanted. */
+void
+AlbertUnloadAtCommit(const uint8 *identity)
+{
+	if (dropped.nmodels < MAX_DROPPED)
+		memcpy(dropped.models[dropped.nmodels++], identity, ALBERT_SHA256_LEN);
 }
 
 static void
@@ -116,12 +150,16 @@ watch_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *
 {
 	if (next_object_access_hook != NULL)
 		next_object_access_hook(access, classId, objectId, subId, arg);
-	if (access == OAT_DROP && classId == ExtensionRelationId)
+	if (access != OAT_DROP)
+		return;
+	if (classId == DatabaseRelationId)
+		dropped.database = objectId;
+	if (classId == ExtensionRelationId)
 	{
 		char	   *name = get_extension_name(objectId);
 
 		if (name != NULL && strcmp(name, "albert") == 0)
-			extension_dropped = true;
+			dropped.extension = true;
 	}
 }
 
@@ -132,19 +170,18 @@ watch_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
-	if (!extension_dropped)
+	if (!dropped.extension && !OidIsValid(dropped.database) && dropped.nmodels == 0)
 		return;
 	if (event == XACT_EVENT_PRE_COMMIT)
 	{
 		/* A drop may have been rolled back to a savepoint, or the extension made again. */
-		extension_dropped = !OidIsValid(get_extension_oid("albert", true));
-		if (extension_dropped)
-			AlbertRegistryFind();
+		dropped.extension = dropped.extension && !OidIsValid(get_extension_oid("albert", true));
+		AlbertRegistryFind();
 	}
 	if (event == XACT_EVENT_COMMIT && AlbertRegistryKnown() != NULL)
-		unload_ours(AlbertRegistryKnown());
+		unload_dropped(AlbertRegistryKnown());
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
-		extension_dropped = false;
+		memset(&dropped, 0, sizeof(dropped));
 }
 
 void
