@@ -75,7 +75,7 @@ configure_tiles(int rows)
 /* units is a multiple of TILE_UNITS. */
 #define MULTIPLY_TILES(name, multiply_add) \
 static void \
-name(int rows, int units, const void *x, const void *w, void *tile) \
+name(int rows, int units, const void *x, const void *w, void *tile, bool more) \
 { \
 	const uint32_t *x0 = x; \
 	const uint32_t *x1 = x0 + (size_t) TILE_ROWS * units; \
@@ -85,9 +85,22 @@ name(int rows, int units, const void *x, const void *w, void *tile) \
  \
 	MEMORY_IS_USED(x); \
 	configure_tiles(rows); \
-	_tile_zero(SUMS_00); \
-	_tile_zero(SUMS_01); \
-	if (lower) \
+	if (more) \
+	{ \
+		_tile_loadd(SUMS_00, sums, 4 * NR); \
+		_tile_loadd(SUMS_01, sums + VN, 4 * NR); \
+	} \
+	else \
+	{ \
+		_tile_zero(SUMS_00); \
+		_tile_zero(SUMS_01); \
+	} \
+	if (lower && more) \
+	{ \
+		_tile_loadd(SUMS_10, sums + TILE_ROWS * NR, 4 * NR); \
+		_tile_loadd(SUMS_11, sums + TILE_ROWS * NR + VN, 4 * NR); \
+	} \
+	else if (lower) \
 	{ \
 		_tile_zero(SUMS_10); \
 		_tile_zero(SUMS_11); \
@@ -118,10 +131,10 @@ name(int rows, int units, const void *x, const void *w, void *tile) \
 }
 
 MULTIPLY_TILES(multiply_tiles_bf16, _tile_dpbf16ps)
-MULTIPLY_TILES(multiply_tiles_int8, _tile_dpbssd)
+MULTIPLY_TILES(multiply_tiles_int8, _tile_dpbusd)
 
 static void
-convert_bf16(int n, const float *x, float factor, uint32_t *words)
+convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 {
 	for (int i = 0; i < n; i += VN)
 	{
@@ -132,20 +145,11 @@ convert_bf16(int n, const float *x, float factor, uint32_t *words)
 	}
 }
 
-static void
-convert_int8(int n, const float *x, float factor, uint32_t *words)
-{
-	for (int i = 0; i < n; i += VN)
-		_mm_storeu_si128((__m128i *) ((char *) words + i),
-						 _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v_mul(load_part(x + i, n - i),
-																	   v_set(factor)))));
-}
-
 static const MatrixKind kind_tiles_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MAX_ROWS, TILE_UNITS, false, 0, multiply_tiles_bf16, convert_bf16, NULL
+	ALBERT_BF16, 2, 4, 1, MAX_ROWS, TILE_UNITS, false, false, multiply_tiles_bf16, convert_bf16, NULL
 };
 static const MatrixKind kind_tiles_int8 = {
-	ALBERT_INT8, 4, 4, 1, MAX_ROWS, TILE_UNITS, false, 0, multiply_tiles_int8, convert_int8, NULL
+	ALBERT_INT8, 4, 4, 1, MAX_ROWS, TILE_UNITS, false, false, multiply_tiles_int8, convert_bytes, NULL
 };
 
 static const MatrixKind *

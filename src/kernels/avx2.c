@@ -1,7 +1,7 @@
 /*
  * avx2.c
  *	  The kernel set for AVX2 with FMA: bf16 weights are expanded to fp32,
- *	  int8 weights widened to 16 bits.
+ *	  int8 products summed in 16 bits and then in 32.
  */
 #include "kernels/internal.h"
 
@@ -11,6 +11,7 @@
 
 #define VN	8
 #define MR	6
+#define BYTES_MR	4
 
 typedef __m256 vf;
 typedef __m256i vi;
@@ -35,7 +36,11 @@ typedef __m256i vm;
 #define vi_load(p)		_mm256_loadu_si256((const __m256i *) (p))
 #define vi_store(p, v)	_mm256_storeu_si256((__m256i *) (p), v)
 #define vi_add(a, b)	_mm256_add_epi32(a, b)
-#define vi_load_pairs(p)	_mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *) (p)))
+#define vi_sub(a, b)	_mm256_sub_epi32(a, b)
+#define vi_mul(a, b)	_mm256_mullo_epi32(a, b)
+#define vi_pairs_of_bytes(a, b)	_mm256_maddubs_epi16(a, b)
+#define vi_add_int16(a, b)	_mm256_add_epi16(a, b)
+#define v_from_int(i)	_mm256_cvtepi32_ps(i)
 #define vi_add_pairs(s, a, b)	_mm256_add_epi32(s, _mm256_madd_epi16(a, b))
 #define v_even_bf16(p)	_mm256_castsi256_ps(_mm256_slli_epi32(vi_load(p), 16))
 #define v_odd_bf16(p)	_mm256_castsi256_ps(_mm256_and_si256(vi_load(p), vi_set((int) 0xffff0000)))
@@ -103,18 +108,12 @@ v_round_bf16(vf v)
 }
 
 static inline void
-v_store_int16(int16_t *p, vf v)
+v_store_uint8(uint8_t *p, vf v, int add)
 {
-	vi			all = _mm256_cvtps_epi32(v);
+	vi			all = vi_add(_mm256_cvtps_epi32(v), vi_set(add));
+	__m128i		words = _mm_packs_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
 
-	_mm_storeu_si128((__m128i *) p, _mm_packs_epi32(_mm256_castsi256_si128(all),
-													_mm256_extracti128_si256(all, 1)));
-}
-
-static inline vf
-v_from_int(const void *p, const int32_t *q)
-{
-	return _mm256_cvtepi32_ps(_mm256_sub_epi32(vi_load(p), vi_load(q)));
+	_mm_storel_epi64((__m128i *) p, _mm_packus_epi16(words, words));
 }
 
 static inline void
@@ -143,26 +142,6 @@ transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 	}
 }
 
-static inline uint32_t
-largest_bits(int n, const float *x)
-{
-	vi			largest = vi_set(0);
-	uint32_t	lane[VN];
-	uint32_t	result = 0;
-
-	for (int i = 0; i < n; i += VN)
-	{
-		vf			v = n - i < VN ? _mm256_maskload_ps(x + i, v_mask(n - i)) : v_load(x + i);
-
-		largest = _mm256_max_epi32(largest, _mm256_castps_si256(v_abs(v)));
-	}
-	vi_store(lane, largest);
-	for (int i = 0; i < VN; i++)
-		if (lane[i] > result)
-			result = lane[i];
-	return result;
-}
-
 #define FOR_ROWS(M, name) \
 	M(name, 1) M(name, 2) M(name, 3) M(name, 4) M(name, 5) M(name, 6)
 
@@ -176,7 +155,7 @@ matrix_kind(AlbertPrecision precision)
 	if (precision == ALBERT_BF16)
 		return &kind_expanded;
 	if (precision == ALBERT_INT8)
-		return &kind_pairs;
+		return &kind_bytes;
 	return &kind_fp32;
 }
 

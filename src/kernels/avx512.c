@@ -17,7 +17,7 @@
 #define TARGET_BF16	__attribute__((target("avx512bf16")))
 
 INLINE TARGET_BF16 void
-multiply_bf16(int rows, int units, const int32_t *x, const float *w, float *tile)
+multiply_bf16(int rows, int units, const int32_t *x, const float *w, float *tile, bool more)
 {
 	vf			sum[MR][2];
 
@@ -40,21 +40,21 @@ multiply_bf16(int rows, int units, const int32_t *x, const float *w, float *tile
 		x += row_stride(rows);
 		w += NR;
 	}
-	store_sums(rows, sum, tile, NR);
+	store_sums(rows, sum, tile, NR, more);
 }
 
 #define MICRO_BF16(name, rows) \
 static TARGET_BF16 void \
-name##_##rows(int units, const void *x, const void *w, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
 { \
-	multiply_bf16(rows, units, x, w, tile); \
+	multiply_bf16(rows, units, x, w, tile, more); \
 }
 FOR_ROWS(MICRO_BF16, micro_bf16)
 
 MULTIPLY(bf16)
 
 static TARGET_BF16 void
-convert_bf16(int n, const float *x, float factor, uint32_t *words)
+convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 {
 	for (int i = 0; i < n; i += VN)
 		_mm256_storeu_si256((__m256i *) ((uint16_t *) words + i),
@@ -62,7 +62,7 @@ convert_bf16(int n, const float *x, float factor, uint32_t *words)
 }
 
 static const MatrixKind kind_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MR, 1, true, 0, multiply_bf16_rows, convert_bf16, NULL
+	ALBERT_BF16, 2, 4, 1, MR, 1, true, false, multiply_bf16_rows, convert_bf16, NULL
 };
 
 /* ---- AVX512_VNNI: four products of unsigned and signed bytes a lane ---- */
@@ -70,7 +70,7 @@ static const MatrixKind kind_bf16 = {
 #define TARGET_VNNI	__attribute__((target("avx512vnni")))
 
 INLINE TARGET_VNNI void
-multiply_vnni(int rows, int units, const int32_t *x, const int32_t *w, int32_t *tile)
+multiply_vnni(int rows, int units, const int32_t *x, const int32_t *w, int32_t *tile, bool more)
 {
 	vi			sum[MR][2];
 
@@ -93,34 +93,21 @@ multiply_vnni(int rows, int units, const int32_t *x, const int32_t *w, int32_t *
 		x += row_stride(rows);
 		w += NR;
 	}
-	store_int_sums(rows, sum, tile);
+	store_int_sums(rows, sum, tile, more);
 }
 
 #define MICRO_VNNI(name, rows) \
 static TARGET_VNNI void \
-name##_##rows(int units, const void *x, const void *w, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
 { \
-	multiply_vnni(rows, units, x, w, tile); \
+	multiply_vnni(rows, units, x, w, tile, more); \
 }
 FOR_ROWS(MICRO_VNNI, micro_vnni)
 
 MULTIPLY(vnni)
 
-/* Bytes made unsigned by adding 128; what that adds to the sums is taken off in the end. */
-static void
-convert_vnni(int n, const float *x, float factor, uint32_t *words)
-{
-	for (int i = 0; i < n; i += VN)
-	{
-		vi			q = _mm512_cvtps_epi32(v_mul(load_part(x + i, n - i), v_set(factor)));
-
-		_mm_storeu_si128((__m128i *) ((char *) words + i),
-						 _mm_xor_si128(_mm512_cvtepi32_epi8(q), _mm_set1_epi8((char) 0x80)));
-	}
-}
-
 static const MatrixKind kind_vnni = {
-	ALBERT_INT8, 4, 4, 1, MR, 1, true, 128, multiply_vnni_rows, convert_vnni, NULL
+	ALBERT_INT8, 4, 4, 1, MR, 1, true, false, multiply_vnni_rows, convert_bytes, NULL
 };
 
 /* ---- the set ---- */
@@ -131,7 +118,7 @@ matrix_kind(AlbertPrecision precision)
 	if (precision == ALBERT_BF16)
 		return albert_cpu_has(ALBERT_CPU_AVX512_BF16) ? &kind_bf16 : &kind_expanded;
 	if (precision == ALBERT_INT8)
-		return albert_cpu_has(ALBERT_CPU_AVX512_VNNI) ? &kind_vnni : &kind_pairs;
+		return albert_cpu_has(ALBERT_CPU_AVX512_VNNI) ? &kind_vnni : &kind_bytes;
 	return &kind_fp32;
 }
 

@@ -6,6 +6,7 @@
 
 #define VN	16
 #define MR	14
+#define BYTES_MR	12
 
 typedef __m512 vf;
 typedef __m512i vi;
@@ -33,8 +34,12 @@ typedef __mmask16 vm;
 #define vi_load(p)		_mm512_loadu_si512(p)
 #define vi_store(p, v)	_mm512_storeu_si512(p, v)
 #define vi_add(a, b)	_mm512_add_epi32(a, b)
-#define vi_load_pairs(p)	_mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *) (p)))
+#define vi_sub(a, b)	_mm512_sub_epi32(a, b)
+#define vi_mul(a, b)	_mm512_mullo_epi32(a, b)
 #define vi_add_pairs(s, a, b)	_mm512_add_epi32(s, _mm512_madd_epi16(a, b))
+#define vi_pairs_of_bytes(a, b)	_mm512_maddubs_epi16(a, b)
+#define vi_add_int16(a, b)	_mm512_add_epi16(a, b)
+#define v_from_int(i)	_mm512_cvtepi32_ps(i)
 #define v_even_bf16(p)	_mm512_castsi512_ps(_mm512_slli_epi32(vi_load(p), 16))
 #define v_odd_bf16(p)	_mm512_castsi512_ps(_mm512_and_si512(vi_load(p), vi_set((int) 0xffff0000)))
 
@@ -75,15 +80,9 @@ v_round_bf16(vf v)
 }
 
 static inline void
-v_store_int16(int16_t *p, vf v)
+v_store_uint8(uint8_t *p, vf v, int add)
 {
-	_mm256_storeu_si256((__m256i *) p, _mm512_cvtepi32_epi16(_mm512_cvtps_epi32(v)));
-}
-
-static inline vf
-v_from_int(const void *p, const int32_t *q)
-{
-	return _mm512_cvtepi32_ps(_mm512_sub_epi32(vi_load(p), vi_load(q)));
+	_mm_storeu_si128((__m128i *) p, _mm512_cvtusepi32_epi8(vi_add(_mm512_cvtps_epi32(v), vi_set(add))));
 }
 
 static inline void
@@ -112,21 +111,6 @@ transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 		_mm_storeu_ps(dst + (i + 8) * stride, _mm512_extractf32x4_ps(word[i], 2));
 		_mm_storeu_ps(dst + (i + 12) * stride, _mm512_extractf32x4_ps(word[i], 3));
 	}
-}
-
-static inline uint32_t
-largest_bits(int n, const float *x)
-{
-	vi			largest = vi_set(0);
-
-	for (int i = 0; i < n; i += VN)
-	{
-		__mmask16	m = n - i < VN ? v_mask(n - i) : (__mmask16) 0xffff;
-		vi			bits = _mm512_castps_si512(v_load_mask(x + i, m, v_zero()));
-
-		largest = _mm512_max_epi32(largest, _mm512_and_si512(bits, vi_set(0x7fffffff)));
-	}
-	return (uint32_t) _mm512_reduce_max_epi32(largest);
 }
 
 #define FOR_ROWS(M, name) \

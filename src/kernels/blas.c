@@ -198,6 +198,12 @@ pack(AlbertPrecision precision, int out, int in,
 	memcpy((float *) dst + (size_t) row0 * in, rows, (size_t) nrows * in * sizeof(float));
 }
 
+static bool
+int8_is_narrow(void)
+{
+	return false;
+}
+
 static void
 table_row(const AlbertTable *table, int row, float *out)
 {

@@ -37,6 +37,12 @@ usable(void)
 }
 
 static bool
+int8_is_narrow(void)
+{
+	return false;
+}
+
+static bool
 has_precision(AlbertPrecision precision)
 {
 	return true;
@@ -53,6 +59,7 @@ const AlbertKernels albert_kernels_generic = {
 	.pack = albert_generic_pack,
 	.table_size = albert_generic_packed_size,
 	.pack_table = albert_generic_pack,
+	.int8_is_narrow = int8_is_narrow,
 	.linear_scratch = albert_generic_linear_scratch,
 	.linear = albert_generic_linear,
 	.table_row = albert_generic_table_row,

@@ -9,8 +9,8 @@
  *
  *	fp32:	sum over i of x[i] * w[i], every product and sum rounded to fp32
  *	bf16:	the same with x and w rounded to bfloat16 first (products are exact)
- *	int8:	integer sum of quantised values (exact), times the row's scale times
- *			the channel's scale
+ *	int8:	integer sum of quantised values (exact), each x less what stands for
+ *			0, times the row's scale times the channel's scale
  *
  * Then bias, activation, residual.
  */
@@ -42,18 +42,6 @@ albert_generic_packed_size(AlbertPrecision precision, int out, int in)
 	return albert_round_up(size, ALBERT_ALIGN);
 }
 
-/* Quantise n values, spaced by `step` in q; the scale is returned. */
-static float
-quantise(int n, const float *x, int8_t *q, size_t step)
-{
-	float		scale;
-	float		factor = albert_int8_factor(albert_largest_bits(n, x), &scale);
-
-	for (int i = 0; i < n; i++)
-		q[i * step] = albert_to_int8(x[i], factor);
-	return scale;
-}
-
 static const float *
 int8_scales(const void *weight, int out, int in)
 {
@@ -67,25 +55,41 @@ channel_offset(int channel, int in)
 	return (size_t) (channel / PANEL) * PANEL * in + channel % PANEL;
 }
 
+static void
+pack_row(AlbertPrecision precision, int out, int in, int channel, const float *row, bool narrow, void *dst)
+{
+	size_t		at = channel_offset(channel, in);
+	float		factor;
+
+	if (precision == ALBERT_FP32)
+		for (int i = 0; i < in; i++)
+			((float *) dst)[at + (size_t) i * PANEL] = row[i];
+	else if (precision == ALBERT_BF16)
+		for (int i = 0; i < in; i++)
+			((uint16_t *) dst)[at + (size_t) i * PANEL] = albert_to_bf16(row[i]);
+	else
+	{
+		factor = albert_int8_weights(in, row, narrow, (float *) int8_scales(dst, out, in) + channel);
+		for (int i = 0; i < in; i++)
+			((int8_t *) dst)[at + (size_t) i * PANEL] = albert_to_int8(row[i], factor);
+	}
+}
+
 void
 albert_generic_pack(AlbertPrecision precision, int out, int in,
 					int row0, int nrows, const float *rows, void *dst)
 {
 	for (int r = 0; r < nrows; r++)
-	{
-		const float *row = rows + (size_t) r * in;
-		size_t		at = channel_offset(row0 + r, in);
+		pack_row(precision, out, in, row0 + r, rows + (size_t) r * in, false, dst);
+}
 
-		if (precision == ALBERT_FP32)
-			for (int i = 0; i < in; i++)
-				((float *) dst)[at + (size_t) i * PANEL] = row[i];
-		else if (precision == ALBERT_BF16)
-			for (int i = 0; i < in; i++)
-				((uint16_t *) dst)[at + (size_t) i * PANEL] = albert_to_bf16(row[i]);
-		else
-			((float *) int8_scales(dst, out, in))[row0 + r] =
-				quantise(in, row, (int8_t *) dst + at, PANEL);
-	}
+/* What a kernel set computes whose int8 weights are narrow. */
+void
+albert_generic_pack_narrow(AlbertPrecision precision, int out, int in,
+						   int row0, int nrows, const float *rows, void *dst)
+{
+	for (int r = 0; r < nrows; r++)
+		pack_row(precision, out, in, row0 + r, rows + (size_t) r * in, true, dst);
 }
 
 void
@@ -138,8 +142,33 @@ panel_bf16(int in, const float *x, const uint16_t *w, float *sum)
 	memcpy(sum, acc, sizeof(acc));
 }
 
+/* x becomes integers from -255 to 255; the scale is returned. */
+static float
+quantise(int n, const float *x, int16_t *q)
+{
+	float		lowest = 0.0f;
+	float		highest = 0.0f;
+	bool		finite = true;
+	AlbertInt8Row row;
+
+	for (int i = 0; i < n; i++)
+	{
+		lowest = x[i] < lowest ? x[i] : lowest;
+		highest = x[i] > highest ? x[i] : highest;
+		finite = finite && isfinite(x[i]);
+	}
+	row = albert_int8_row(lowest, highest, finite);
+	for (int i = 0; i < n; i++)
+	{
+		float		value = row.factor == 0.0f ? 0.0f : rintf(x[i] * row.factor) + row.zero;
+
+		q[i] = (int16_t) (value > 255.0f ? 255.0f : value) - row.zero;
+	}
+	return row.scale;
+}
+
 static void
-panel_int8(int in, const int8_t *x, float x_scale, const int8_t *w,
+panel_int8(int in, const int16_t *x, float x_scale, const int8_t *w,
 		   const float *w_scale, float *sum)
 {
 	int32_t		acc[PANEL] = {0};
@@ -163,7 +192,7 @@ linear_row(const AlbertLinear *linear, const float *x, AlbertActivation act,
 		for (int i = 0; i < in; i++)
 			((float *) scratch)[i] = albert_from_bf16(albert_to_bf16(x[i]));
 	else if (linear->precision == ALBERT_INT8)
-		x_scale = quantise(in, x, scratch, 1);
+		x_scale = quantise(in, x, scratch);
 
 	for (int j0 = 0; j0 < linear->out; j0 += PANEL)
 	{

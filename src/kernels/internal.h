@@ -63,6 +63,8 @@ extern bool albert_cpu_has(unsigned features);
 extern size_t albert_generic_packed_size(AlbertPrecision precision, int out, int in);
 extern void albert_generic_pack(AlbertPrecision precision, int out, int in,
 								int row0, int nrows, const float *rows, void *dst);
+extern void albert_generic_pack_narrow(AlbertPrecision precision, int out, int in,
+									   int row0, int nrows, const float *rows, void *dst);
 extern size_t albert_generic_linear_scratch(const AlbertLinear *linear, int m);
 extern void albert_generic_linear(const AlbertLinear *linear, int m,
 								  const float *x, int ldx, AlbertActivation act,
@@ -122,51 +124,88 @@ albert_from_bf16(uint16_t x)
 }
 
 /*
- * How int8 rows are made, for weights (once) and activations (each time):
- * symmetric, the largest magnitude becomes 127.  From the bit pattern of that
- * magnitude, the factor to quantise with and the scale to multiply back.  A
- * row with an infinity or NaN gets a NaN scale, so its results are NaN; a row
- * that is (nearly) zero gets zeros.
+ * How int8 weights are made, channel by channel: symmetric, the largest
+ * magnitude becomes 127.  The factor to quantise with is returned, *scale is
+ * what to multiply back with.  A channel with an infinity or NaN gets a NaN
+ * scale, so its results are NaN; one that is (nearly) zero gets zeros.
+ *
+ * Where a kernel set sums products in 16 bits, weights are narrow: the inputs
+ * 0, 1, 4, 5 and 2, 3, 6, 7 of each eight are summed there, and neither the
+ * positive nor the negative weights of such four may exceed 128 together, so
+ * that 255 times as much is still below 2^15.  Rounding adds a half to each.
  */
-static inline float
-albert_int8_factor(uint32_t largest, float *scale)
-{
-	float		magnitude = albert_bits_float(largest);
+#define ALBERT_NARROW_SUM	(128 - 4 * 0.5f)
 
-	if (largest >= 0x7f800000)
+static inline float
+albert_int8_weights(int n, const float *w, bool narrow, float *scale)
+{
+	float		magnitude = 0.0f;	/* what becomes 127 */
+	float		strange = 0.0f;
+
+	for (int i = 0; i < n; i += 8)
 	{
+		float		above[2] = {0.0f, 0.0f};
+		float		below[2] = {0.0f, 0.0f};
+
+		for (int j = i; j < n && j < i + 8; j++)
+		{
+			strange += w[j] * 0.0f;
+			magnitude = fabsf(w[j]) > magnitude ? fabsf(w[j]) : magnitude;
+			if (w[j] > 0)
+				above[j >> 1 & 1] += w[j];
+			else
+				below[j >> 1 & 1] -= w[j];
+		}
+		for (int g = 0; g < 2 && narrow; g++)
+		{
+			float		sum = (above[g] > below[g] ? above[g] : below[g]) * (127.0f / ALBERT_NARROW_SUM);
+
+			magnitude = sum > magnitude ? sum : magnitude;
+		}
+	}
+	*scale = 0.0f;
+	if (strange != 0.0f)
 		*scale = NAN;
+	if (strange != 0.0f || magnitude < 1e-30f)
 		return 0.0f;
-	}
-	if (magnitude < 1e-30f)
-	{
-		*scale = 0.0f;
-		return 0.0f;
-	}
 	*scale = magnitude / 127.0f;
 	return 127.0f / magnitude;
 }
 
 static inline int8_t
-albert_to_int8(float x, float factor)
+albert_to_int8(float w, float factor)
 {
-	return factor == 0.0f ? 0 : (int8_t) lrintf(x * factor);
+	return factor == 0.0f ? 0 : (int8_t) lrintf(w * factor);
 }
 
-/* The bit pattern of the largest magnitude; infinities and NaNs are larger than all. */
-static inline uint32_t
-albert_largest_bits(int n, const float *x)
+/*
+ * How a row of int8 activations is made, each time: its least and its greatest
+ * value, 0 among them, become 0 and 255.  x is zero + x * factor, rounded term
+ * by term and at most 255; the row's results are multiplied by the scale, which
+ * is NaN when there is an infinity or a NaN.
+ */
+typedef struct AlbertInt8Row
 {
-	uint32_t	largest = 0;
+	float		factor;
+	float		scale;
+	int32_t		zero;			/* what stands for 0 */
+} AlbertInt8Row;
 
-	for (int i = 0; i < n; i++)
+static inline AlbertInt8Row
+albert_int8_row(float lowest, float highest, bool finite)
+{
+	AlbertInt8Row row = {0.0f, 0.0f, 0};
+	float		scale = highest / 255.0f - lowest / 255.0f;
+
+	if (!finite)
+		row.scale = NAN;
+	else if (scale >= 1e-32f)
 	{
-		uint32_t	bits = albert_float_bits(x[i]) & 0x7fffffff;
-
-		if (bits > largest)
-			largest = bits;
+		row.scale = scale;
+		row.factor = 1.0f / scale;
+		row.zero = (int32_t) lrintf(-lowest * row.factor);
 	}
-	return largest;
+	return row;
 }
 
 #endif							/* ALBERT_KERNELS_INTERNAL_H */

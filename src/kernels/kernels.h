@@ -22,7 +22,7 @@ typedef enum AlbertPrecision
 {
 	ALBERT_FP32 = 0,
 	ALBERT_BF16,				/* weights in bfloat16, sums in fp32 */
-	ALBERT_INT8					/* weights by output channel, activations by row */
+	ALBERT_INT8					/* weights scaled by output channel, activations by row */
 } AlbertPrecision;
 
 typedef enum AlbertActivation
@@ -76,6 +76,9 @@ struct AlbertKernels
 	size_t		(*table_size) (AlbertPrecision precision, int rows, int cols);
 	void		(*pack_table) (AlbertPrecision precision, int rows, int cols,
 							   int row0, int nrows, const float *values, void *dst);
+
+	/* Are int8 weights rounded so that their products can be summed in 16 bits?  (internal.h) */
+	bool		(*int8_is_narrow) (void);
 
 	/*
 	 * Operations, by precision, that one call may be given so that it ends

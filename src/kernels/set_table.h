@@ -17,6 +17,7 @@ const AlbertKernels SET = {
 	.pack = pack,
 	.table_size = packed_size,
 	.pack_table = pack,
+	.int8_is_narrow = int8_is_narrow,
 	.linear_scratch = linear_scratch,
 	.linear = linear,
 	.table_row = table_row,

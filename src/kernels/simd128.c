@@ -37,6 +37,9 @@ typedef int8_t v8_any __attribute__((vector_size(8), aligned(1), may_alias));
 #define vi_load(p)		((vi) *(const vi_any *) (p))
 #define vi_store(p, v)	(*(vi_any *) (p) = (v))
 #define vi_add(a, b)	((a) + (b))
+#define vi_sub(a, b)	((a) - (b))
+#define vi_mul(a, b)	((a) * (b))
+#define v_from_int(i)	__builtin_convertvector(i, vf)
 #define vi_load_pairs(p)	((vi) __builtin_convertvector(*(const v8_any *) (p), vs))
 #define v_even_bf16(p)	((vf) (vi_load(p) << 16))
 #define v_odd_bf16(p)	((vf) (vi_load(p) & (int32_t) 0xffff0000))
@@ -199,12 +202,6 @@ v_store_int16(int16_t *p, vf v)
 		p[i] = (int16_t) q[i];
 }
 
-static inline vf
-v_from_int(const void *p, const int32_t *q)
-{
-	return __builtin_convertvector(vi_load(p) - vi_load(q), vf);
-}
-
 static inline void
 transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 		   float *dst, int stride)
@@ -212,8 +209,6 @@ transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 	for (int i = 0; i < VN; i++)
 		v_store(dst + i * stride, ((vf) {s0[i], s1[i], s2[i], s3[i]}));
 }
-
-#define largest_bits	albert_largest_bits
 
 #if defined(__aarch64__)
 #define MR	10

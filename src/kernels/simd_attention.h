@@ -65,7 +65,7 @@ typedef void (*AttentionKernel) (int units, const float *x, size_t ld_x,
 static void \
 name##_##rows(int units, const float *x, size_t ld_x, const float *w, float *tile, size_t ld_tile) \
 { \
-	multiply_fp32(rows, units, x, 1, row_stride(rows), w, tile, ld_tile); \
+	multiply_fp32(rows, units, x, 1, row_stride(rows), w, tile, ld_tile, false); \
 }
 FOR_ROWS(MICRO_SCORES, micro_scores)
 
@@ -74,7 +74,7 @@ FOR_ROWS(MICRO_SCORES, micro_scores)
 static void \
 name##_##rows(int units, const float *x, size_t ld_x, const float *w, float *tile, size_t ld_tile) \
 { \
-	multiply_fp32(rows, units, x, ld_x, 1, w, tile, ld_tile); \
+	multiply_fp32(rows, units, x, ld_x, 1, w, tile, ld_tile, false); \
 }
 FOR_ROWS(MICRO_CONTEXT, micro_context)
 

@@ -11,7 +11,8 @@
  * The rows of x are taken in blocks of at most MR, made as equal as they go,
  * because a micro-kernel of 8 rows uses a panel much better than one of 1 or 2.
  * A row block is prepared (converted, and transposed to [unit][rows]) once for
- * all panels; a micro-kernel then computes a tile of rows x NR sums in registers.
+ * all panels of a block of inputs, with as many other row blocks as fit the L2
+ * cache; a micro-kernel then computes a tile of rows x NR sums in registers.
  *
  * For one output element that is, whatever the number of rows: within a block
  * of inputs one chain in ascending order; the blocks' sums added in ascending
@@ -21,32 +22,46 @@
  * micro-kernels, FOR_ROWS(M, name) = M(name, 1) ... M(name, MR), and
  *
  *	vi				a vector of VN int32
- *	vi_set vi_load vi_store vi_add
- *	vi_load_pairs(p)		2 VN int8 as int16 pairs
+ *	vi_set vi_load vi_store vi_add vi_sub vi_mul
  *	vi_add_pairs(s, a, b)	s + sum of the pair's products, lane by lane
  *	v_even_bf16(p), v_odd_bf16(p)	from VN words, their lower or upper bf16
  *	v_round_bf16(v)			rounded to bf16, as fp32
- *	v_store_int16(p, v)		rounded to integers
- *	v_from_int(p, q)		VN int32 at p less those at q, as floats
+ *	v_from_int(i)			VN int32 as floats
  *	transpose4(s0, s1, s2, s3, dst, stride)	VN floats of four rows
- *	largest_bits(n, x)		as albert_largest_bits
  *	matrix_kind(precision)	which of the kinds below, or of its own, it uses
+ *
+ * and, where bytes can be multiplied and summed in 16 bits, BYTES_MR, the rows of
+ * such a micro-kernel, with
+ *
+ *	vi_pairs_of_bytes(a, b)	4 VN products of unsigned and signed bytes, as
+ *							int16 sums of two neighbours
+ *	vi_add_int16(a, b)		2 VN sums
+ *	v_store_uint8(p, v, i)	v rounded, plus i, from 0 on; 255 when it is more
+ *
+ * and otherwise
+ *
+ *	vi_load_pairs(p)		2 VN int8 as int16 pairs
+ *	v_store_int16(p, v)		integral values
  */
 
 #define NR				(2 * VN)
-#define BLOCK_UNITS		1024	/* in a block, about: panel and rows share the L2 cache */
-#define CHUNK_BLOCKS	8		/* row blocks prepared at a time, at most */
+#define BLOCK_UNITS		768		/* in a block, about */
+#define CHUNK_BYTES		(384 * 1024)	/* prepared rows that share the L2 cache, at most */
+#define CHUNK_BLOCKS	24		/* row blocks among them, at most */
 #ifndef MAX_ROWS
 #define MAX_ROWS		MR		/* in a row block of any kind */
 #endif
 #define WIDEN_BLOCKS	5		/* row blocks for which expanding a panel of bf16 first pays */
-#define SLICE_UNITS		64		/* units converted at a time, on the stack */
+#define CONVERT_UNITS	64		/* units converted at a time, on the stack */
 
-/* tile[rows][NR] = sums over `units` of x and w: floats, or int32 for int8 */
-typedef void (*Multiply) (int rows, int units, const void *x, const void *w, void *tile);
+/*
+ * tile[rows][NR] = sums over `units` of x and w, added to what is there when
+ * `more` is set: floats, or int32 for int8
+ */
+typedef void (*Multiply) (int rows, int units, const void *x, const void *w, void *tile, bool more);
 
 /* The same for a number of rows known to the compiler. */
-typedef void (*MicroKernel) (int units, const void *x, const void *w, void *tile);
+typedef void (*MicroKernel) (int units, const void *x, const void *w, void *tile, bool more);
 
 typedef struct MatrixKind
 {
@@ -57,14 +72,14 @@ typedef struct MatrixKind
 	int			most_rows;		/* in a row block, at most MAX_ROWS */
 	int			step;			/* units come in multiples of this, zeros at the end */
 	bool		transposed;		/* prepared rows are [word][row_stride], else [row][word] */
-	int			offset;			/* what the prepared form adds to an int8 activation */
+	bool		narrow;			/* int8: products are summed in 16 bits, see albert_int8_weights() */
 	Multiply	multiply;
 
 	/*
-	 * n inputs of a row to the words of their units, zeros up to a whole
-	 * vector of inputs; NULL: fp32 as it is.
+	 * n inputs of a row to the words of their units, up to a whole vector of
+	 * inputs, what is missing as zeros were; NULL: fp32 as it is.
 	 */
-	void		(*convert) (int n, const float *x, float factor, uint32_t *words);
+	void		(*convert) (int n, const float *x, const AlbertInt8Row *row, uint32_t *words);
 
 	/*
 	 * A panel's weights as fp32, to be multiplied by multiply_fp32_rows when
@@ -77,7 +92,7 @@ typedef struct MatrixShape
 {
 	int			units;
 	int			blocks;
-	int			block;			/* units in a block (the last may be shorter) */
+	int			block;			/* units prepared at a time (the last may be fewer) */
 	int			channels;		/* out, rounded up to whole panels */
 	size_t		panel_unit;		/* bytes of one unit of a panel */
 	size_t		size;			/* bytes before the int8 scales */
@@ -105,20 +120,7 @@ matrix_shape(const MatrixKind *kind, int out, int in)
 	return s;
 }
 
-static int
-block_units(const MatrixShape *s, int block)
-{
-	return block == s->blocks - 1 ? s->units - block * s->block : s->block;
-}
-
-static size_t
-panel_offset(const MatrixShape *s, int block, int panel)
-{
-	return ((size_t) block * s->block * (s->channels / NR) +
-			(size_t) block_units(s, block) * panel) * s->panel_unit;
-}
-
-/* int8: the channels' scales, and behind them what the offset adds to their sums. */
+/* int8: the channels' scales, and behind them the sums of their weights. */
 static float *
 channel_scales(const MatrixShape *s, const void *weight)
 {
@@ -126,7 +128,7 @@ channel_scales(const MatrixShape *s, const void *weight)
 }
 
 static int32_t *
-channel_excess(const MatrixShape *s, const void *weight)
+channel_sums(const MatrixShape *s, const void *weight)
 {
 	return (int32_t *) (channel_scales(s, weight) + s->channels);
 }
@@ -140,47 +142,56 @@ packed_size(AlbertPrecision precision, int out, int in)
 	return precision == ALBERT_INT8 ? s.size + s.channels * 2 * sizeof(float) : s.size;
 }
 
-/* Where unit 0 of a channel in that block lies; its units are panel_unit apart. */
-static size_t
-channel_offset(const MatrixKind *kind, const MatrixShape *s, int block, int channel)
+static int
+block_units(const MatrixShape *s, int block)
 {
-	return panel_offset(s, block, channel / NR) + channel % NR * kind->weight_bytes;
+	return block == s->blocks - 1 ? s->units - block * s->block : s->block;
+}
+
+static size_t
+panel_offset(const MatrixShape *s, int block, int panel)
+{
+	return ((size_t) block * s->block * (s->channels / NR) +
+			(size_t) block_units(s, block) * panel) * s->panel_unit;
+}
+
+/* Where an input of a channel lies. */
+static char *
+weight_place(const MatrixKind *kind, const MatrixShape *s, const void *weight, int channel, int input)
+{
+	int			unit = input / kind->unit_inputs;
+	int			block = unit / s->block;
+
+	return (char *) weight + panel_offset(s, block, channel / NR) +
+		(unit - block * s->block) * s->panel_unit + channel % NR * kind->weight_bytes +
+		input % kind->unit_inputs * (kind->weight_bytes / kind->unit_inputs);
 }
 
 static void
 pack_row(const MatrixKind *kind, const MatrixShape *s, int in, int channel,
-		 const float *row, char *dst)
+		 const float *row, void *dst)
 {
-	int			step = kind->weight_bytes / kind->unit_inputs;
 	float		scale = 0.0f;
 	float		factor = 0.0f;
 	int32_t		sum = 0;
 
 	if (kind->precision == ALBERT_INT8)
-		factor = albert_int8_factor(albert_largest_bits(in, row), &scale);
-	for (int i = 0; i < in;)
+		factor = albert_int8_weights(in, row, kind->narrow, &scale);
+	for (int i = 0; i < in; i++)
 	{
-		int			block = i / kind->unit_inputs / s->block;
-		int			end = (block + 1) * s->block * kind->unit_inputs;
-		char	   *unit = dst + channel_offset(kind, s, block, channel);
+		char	   *place = weight_place(kind, s, dst, channel, i);
 
-		for (; i < in && i < end; unit += s->panel_unit)
-		{
-			for (int g = 0; g < kind->unit_inputs && i < in; g++, i++)
-			{
-				if (kind->precision == ALBERT_FP32)
-					*(float *) unit = row[i];
-				else if (kind->precision == ALBERT_BF16)
-					((uint16_t *) unit)[g] = albert_to_bf16(row[i]);
-				else
-					sum += ((int8_t *) unit)[g * step] = albert_to_int8(row[i], factor);
-			}
-		}
+		if (kind->precision == ALBERT_FP32)
+			*(float *) place = row[i];
+		else if (kind->precision == ALBERT_BF16)
+			*(uint16_t *) place = albert_to_bf16(row[i]);
+		else
+			sum += *(int8_t *) place = albert_to_int8(row[i], factor);
 	}
 	if (kind->precision == ALBERT_INT8)
 	{
 		channel_scales(s, dst)[channel] = scale;
-		channel_excess(s, dst)[channel] = sum * kind->offset;
+		channel_sums(s, dst)[channel] = sum;
 	}
 }
 
@@ -200,52 +211,53 @@ table_row(const AlbertTable *table, int row, float *out)
 {
 	const MatrixKind *kind = matrix_kind(table->precision);
 	MatrixShape s = matrix_shape(kind, table->rows, table->cols);
-	int			step = kind->weight_bytes / kind->unit_inputs;
 	float		scale = table->precision == ALBERT_INT8 ? channel_scales(&s, table->data)[row] : 0.0f;
 
-	for (int i = 0; i < table->cols;)
+	for (int i = 0; i < table->cols; i++)
 	{
-		int			block = i / kind->unit_inputs / s.block;
-		int			end = (block + 1) * s.block * kind->unit_inputs;
-		const char *unit = (const char *) table->data + channel_offset(kind, &s, block, row);
+		const char *place = weight_place(kind, &s, table->data, row, i);
 
-		for (; i < table->cols && i < end; unit += s.panel_unit)
-		{
-			for (int g = 0; g < kind->unit_inputs && i < table->cols; g++, i++)
-			{
-				if (table->precision == ALBERT_FP32)
-					out[i] = *(const float *) unit;
-				else if (table->precision == ALBERT_BF16)
-					out[i] = albert_from_bf16(((const uint16_t *) unit)[g]);
-				else
-					out[i] = ((const int8_t *) unit)[g * step] * scale;
-			}
-		}
+		if (table->precision == ALBERT_FP32)
+			out[i] = *(const float *) place;
+		else if (table->precision == ALBERT_BF16)
+			out[i] = albert_from_bf16(*(const uint16_t *) place);
+		else
+			out[i] = *(const int8_t *) place * scale;
 	}
+}
+
+static bool
+int8_is_narrow(void)
+{
+	return matrix_kind(ALBERT_INT8)->narrow;
 }
 
 /* ---- micro-kernels: with a constant number of rows they unroll into registers ---- */
 
 INLINE void
-store_sums(int rows, vf (*sum)[2], float *tile, size_t ld_tile)
+store_sums(int rows, vf (*sum)[2], float *tile, size_t ld_tile, bool more)
 {
 	UNROLL
 	for (int r = 0; r < rows; r++)
-	{
-		v_store(tile + r * ld_tile, sum[r][0]);
-		v_store(tile + r * ld_tile + VN, sum[r][1]);
-	}
+		for (int i = 0; i < 2; i++)
+		{
+			float	   *at = tile + r * ld_tile + i * VN;
+
+			v_store(at, more ? v_add(v_load(at), sum[r][i]) : sum[r][i]);
+		}
 }
 
 INLINE void
-store_int_sums(int rows, vi (*sum)[2], int32_t *tile)
+store_int_sums(int rows, vi (*sum)[2], int32_t *tile, bool more)
 {
 	UNROLL
 	for (int r = 0; r < rows; r++)
-	{
-		vi_store(tile + r * NR, sum[r][0]);
-		vi_store(tile + r * NR + VN, sum[r][1]);
-	}
+		for (int i = 0; i < 2; i++)
+		{
+			int32_t    *at = tile + r * NR + i * VN;
+
+			vi_store(at, more ? vi_add(vi_load(at), sum[r][i]) : sum[r][i]);
+		}
 }
 
 /*
@@ -254,7 +266,7 @@ store_int_sums(int rows, vi (*sum)[2], int32_t *tile)
  */
 INLINE void
 multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
-			  const float *w, float *tile, size_t ld_tile)
+			  const float *w, float *tile, size_t ld_tile, bool more)
 {
 	vf			sum[MR][2];
 
@@ -277,7 +289,7 @@ multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
 		x += x_step;
 		w += NR;
 	}
-	store_sums(rows, sum, tile, ld_tile);
+	store_sums(rows, sum, tile, ld_tile, more);
 }
 
 /*
@@ -285,7 +297,7 @@ multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
  * word and are expanded to fp32; the rows come as fp32 values that bf16 can hold.
  */
 INLINE void
-multiply_expanded(int rows, int units, const float *x, const float *w, float *tile)
+multiply_expanded(int rows, int units, const float *x, const float *w, float *tile, bool more)
 {
 	vf			sum[MR][2];
 	int			stride = row_stride(rows);
@@ -319,15 +331,64 @@ multiply_expanded(int rows, int units, const float *x, const float *w, float *ti
 		x += 2 * stride;
 		w += NR;
 	}
-	store_sums(rows, sum, tile, NR);
+	store_sums(rows, sum, tile, NR, more);
 }
+
+/*
+ * int8 where an instruction multiplies bytes and sums two products in 16 bits:
+ * the weights are small enough for the sums of two units to stay there too.
+ */
+#ifdef BYTES_MR
+#define VI_INT16_ONES	vi_set(0x00010001)
+
+INLINE void
+multiply_bytes(int rows, int units, const int32_t *x, const int8_t *w, int32_t *tile, bool more)
+{
+	vi			sum[MR][2];
+	int			stride = row_stride(rows);
+
+	UNROLL
+	for (int r = 0; r < rows; r++)
+		sum[r][0] = sum[r][1] = vi_set(0);
+	for (int k = 0; k < units; k += 2)
+	{
+		vi			w0 = vi_load(w);
+		vi			w1 = vi_load(w + 4 * VN);
+		vi			w2 = vi_load(w + 4 * NR);
+		vi			w3 = vi_load(w + 4 * NR + 4 * VN);
+
+		UNROLL
+		for (int r = 0; r < rows; r++)
+		{
+			vi			four = vi_set(x[r]);
+			vi			next = vi_set(x[stride + r]);
+
+			sum[r][0] = vi_add_pairs(sum[r][0], VI_INT16_ONES,
+									 vi_add_int16(vi_pairs_of_bytes(four, w0), vi_pairs_of_bytes(next, w2)));
+			sum[r][1] = vi_add_pairs(sum[r][1], VI_INT16_ONES,
+									 vi_add_int16(vi_pairs_of_bytes(four, w1), vi_pairs_of_bytes(next, w3)));
+		}
+		x += 2 * stride;
+		w += 8 * NR;
+	}
+	store_int_sums(rows, sum, tile, more);
+}
+
+#define MICRO_BYTES(name, rows) \
+static void \
+name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
+{ \
+	multiply_bytes(rows, units, x, w, tile, more); \
+}
+FOR_ROWS(MICRO_BYTES, micro_bytes)
+#else
 
 /*
  * int8 where no instruction sums four products: pairs of weights are widened
  * to 16 bits, where the sum of two products is exact.
  */
 INLINE void
-multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w, int32_t *tile)
+multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w, int32_t *tile, bool more)
 {
 	vi			sum[MR][2];
 
@@ -350,30 +411,31 @@ multiply_pairs(int rows, int units, const int32_t *x, const int8_t *w, int32_t *
 		x += row_stride(rows);
 		w += 2 * NR;
 	}
-	store_int_sums(rows, sum, tile);
+	store_int_sums(rows, sum, tile, more);
 }
-
-#define MICRO_EXPANDED(name, rows) \
-static void \
-name##_##rows(int units, const void *x, const void *w, void *tile) \
-{ \
-	multiply_expanded(rows, units, x, w, tile); \
-}
-FOR_ROWS(MICRO_EXPANDED, micro_expanded)
 
 #define MICRO_PAIRS(name, rows) \
 static void \
-name##_##rows(int units, const void *x, const void *w, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
 { \
-	multiply_pairs(rows, units, x, w, tile); \
+	multiply_pairs(rows, units, x, w, tile, more); \
 }
 FOR_ROWS(MICRO_PAIRS, micro_pairs)
+#endif
+
+#define MICRO_EXPANDED(name, rows) \
+static void \
+name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
+{ \
+	multiply_expanded(rows, units, x, w, tile, more); \
+}
+FOR_ROWS(MICRO_EXPANDED, micro_expanded)
 
 #define MICRO_FP32(name, rows) \
 static void \
-name##_##rows(int units, const void *x, const void *w, void *tile) \
+name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
 { \
-	multiply_fp32(rows, units, x, 1, row_stride(rows), w, tile, NR); \
+	multiply_fp32(rows, units, x, 1, row_stride(rows), w, tile, NR, more); \
 }
 FOR_ROWS(MICRO_FP32, micro_fp32)
 
@@ -382,19 +444,18 @@ FOR_ROWS(MICRO_FP32, micro_fp32)
 /* The function `multiply_name` that finds the micro-kernel for a number of rows. */
 #define MULTIPLY(name) \
 static void \
-multiply_##name##_rows(int rows, int units, const void *x, const void *w, void *tile) \
+multiply_##name##_rows(int rows, int units, const void *x, const void *w, void *tile, bool more) \
 { \
 	static const MicroKernel micro[] = {FOR_ROWS(TABLE_ENTRY, micro_##name)}; \
  \
-	micro[rows - 1] (units, x, w, tile); \
+	micro[rows - 1] (units, x, w, tile, more); \
 }
 
 MULTIPLY(fp32)
 MULTIPLY(expanded)
-MULTIPLY(pairs)
 
 static void
-convert_expanded(int n, const float *x, float factor, uint32_t *words)
+convert_expanded(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 {
 	for (int i = 0; i < n; i += VN)
 		v_store((float *) words + i, v_round_bf16(load_part(x + i, n - i)));
@@ -416,22 +477,43 @@ expand_bf16(int units, const void *w, float *wide)
 	}
 }
 
-static void
-convert_pairs(int n, const float *x, float factor, uint32_t *words)
-{
-	for (int i = 0; i < n; i += VN)
-		v_store_int16((int16_t *) words + i, v_mul(load_part(x + i, n - i), v_set(factor)));
-}
-
 static const MatrixKind kind_fp32 = {
-	ALBERT_FP32, 1, 4, 1, MR, 1, true, 0, multiply_fp32_rows, NULL, NULL
+	ALBERT_FP32, 1, 4, 1, MR, 1, true, false, multiply_fp32_rows, NULL, NULL
 };
 static const MatrixKind kind_expanded = {
-	ALBERT_BF16, 2, 4, 2, MR, 1, true, 0, multiply_expanded_rows, convert_expanded, expand_bf16
+	ALBERT_BF16, 2, 4, 2, MR, 1, true, false, multiply_expanded_rows, convert_expanded, expand_bf16
 };
+#ifdef BYTES_MR
+static void
+convert_bytes(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
+{
+	for (int i = 0; i < n; i += VN)
+		v_store_uint8((uint8_t *) words + i, v_mul(load_part(x + i, n - i), v_set(row->factor)), row->zero);
+}
+
+MULTIPLY(bytes)
+
+static const MatrixKind kind_bytes = {
+	ALBERT_INT8, 4, 4, 1, BYTES_MR, 2, true, true, multiply_bytes_rows, convert_bytes, NULL
+};
+#else
+static void
+convert_pairs(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
+{
+	for (int i = 0; i < n; i += VN)
+	{
+		vf			q = v_round(v_mul(load_part(x + i, n - i), v_set(row->factor)));
+
+		v_store_int16((int16_t *) words + i, v_min(v_add(q, v_set(row->zero)), v_set(255.0f)));
+	}
+}
+
+MULTIPLY(pairs)
+
 static const MatrixKind kind_pairs = {
-	ALBERT_INT8, 2, 2, 1, MR, 1, true, 0, multiply_pairs_rows, convert_pairs, NULL
+	ALBERT_INT8, 2, 2, 1, MR, 1, true, false, multiply_pairs_rows, convert_pairs, NULL
 };
+#endif
 
 /* ---- the rows of x ---- */
 
@@ -486,13 +568,34 @@ transpose(int rows, int words, const float *src, size_t ld, float *dst)
 	transpose_to(rows, words, src, ld, dst, row_stride(rows));
 }
 
+/* How a row is quantised. */
+static AlbertInt8Row
+int8_row(int n, const float *x)
+{
+	vf			lowest = v_zero();
+	vf			highest = v_zero();
+	vf			strange[2] = {v_zero(), v_zero()};	/* NaN by a NaN or an infinity */
+
+	for (int i = 0; i < n; i += 2 * VN)
+	{
+		vf			v = load_part(x + i, n - i);
+		vf			next = n - i > VN ? load_part(x + i + VN, n - i - VN) : v_zero();
+
+		lowest = v_min(next, v_min(v, lowest));
+		highest = v_max(next, v_max(v, highest));
+		strange[0] = v_fma(v, v_zero(), strange[0]);
+		strange[1] = v_fma(next, v_zero(), strange[1]);
+	}
+	return albert_int8_row(-v_largest(v_sub(v_zero(), lowest)), v_largest(highest),
+						   v_sum(v_add(strange[0], strange[1])) == 0.0f);
+}
+
 /* Prepare the n inputs at x of a row block: `units` units, of which the last may be empty. */
 static void
 prepare_rows(const MatrixKind *kind, int n, int rows, const float *x, int ldx,
-			 const float *factors, int units, float *dst)
+			 const AlbertInt8Row *quantised, int units, float *dst)
 {
-	uint32_t	slice[MAX_ROWS][SLICE_UNITS * 2];
-	int			slice_inputs = SLICE_UNITS * kind->unit_inputs;
+	uint32_t	part[MAX_ROWS][CONVERT_UNITS * 2];
 
 	if (kind->convert == NULL)
 		transpose(rows, n, x, ldx, dst);
@@ -500,18 +603,19 @@ prepare_rows(const MatrixKind *kind, int n, int rows, const float *x, int ldx,
 	{
 		memset(dst, 0, (size_t) rows * units * kind->words * sizeof(float));
 		for (int r = 0; r < rows; r++)
-			kind->convert(n, x + (size_t) r * ldx, factors[r],
+			kind->convert(n, x + (size_t) r * ldx, &quantised[r],
 						  (uint32_t *) dst + (size_t) r * units * kind->words);
 	}
 	else
-		for (int i = 0; i < n; i += slice_inputs)
+		for (int u = 0; u < units; u += CONVERT_UNITS)
 		{
-			int			inputs = n - i < slice_inputs ? n - i : slice_inputs;
-			int			words = (inputs + kind->unit_inputs - 1) / kind->unit_inputs * kind->words;
+			int			i = u * kind->unit_inputs;
+			int			most = CONVERT_UNITS * kind->unit_inputs;
+			int			words = (units - u < CONVERT_UNITS ? units - u : CONVERT_UNITS) * kind->words;
 
 			for (int r = 0; r < rows; r++)
-				kind->convert(inputs, x + (size_t) r * ldx + i, factors[r], slice[r]);
-			transpose(rows, words, (const float *) slice, SLICE_UNITS * 2, dst);
+				kind->convert(n - i < most ? n - i : most, x + (size_t) r * ldx + i, &quantised[r], part[r]);
+			transpose(rows, words, (const float *) part, CONVERT_UNITS * 2, dst);
 			dst += (size_t) words * row_stride(rows);
 		}
 }
@@ -531,16 +635,17 @@ typedef struct Finish
 
 /* Sums of one row, from output channel j on, to what the activation is taken of. */
 INLINE void
-finish_sums(const Finish *f, float *sums, float x_scale, int j, int n)
+finish_sums(const Finish *f, float *sums, const AlbertInt8Row *row, int j, int n)
 {
 	const AlbertLinear *linear = f->linear;
 	vf			v;
 
 	if (linear->precision == ALBERT_INT8)
 	{
-		v = v_from_int(sums, channel_excess(&f->shape, linear->weight) + j);
-		v = v_mul(v, v_mul(v_set(x_scale),
-						   v_load(channel_scales(&f->shape, linear->weight) + j)));
+		vi			zeros = vi_mul(vi_set(row->zero), vi_load(channel_sums(&f->shape, linear->weight) + j));
+
+		v = v_from_int(vi_sub(vi_load(sums), zeros));
+		v = v_mul(v, v_mul(v_set(row->scale), v_load(channel_scales(&f->shape, linear->weight) + j)));
 	}
 	else
 		v = v_load(sums);
@@ -560,7 +665,7 @@ finish_row(const Finish *f, const float *values, int row, int j, int n)
 }
 
 static void
-finish_tile(const Finish *f, float *tile, const float *x_scales,
+finish_tile(const Finish *f, float *tile, const AlbertInt8Row *quantised,
 			int row0, int rows, int panel)
 {
 	int			j = panel * NR;
@@ -569,9 +674,9 @@ finish_tile(const Finish *f, float *tile, const float *x_scales,
 	if (f->linear->precision == ALBERT_INT8 || f->linear->bias != NULL)
 		for (int r = 0; r < rows; r++)
 		{
-			finish_sums(f, tile + r * NR, x_scales[r], j, n);
+			finish_sums(f, tile + r * NR, &quantised[r], j, n);
 			if (n > VN)
-				finish_sums(f, tile + r * NR + VN, x_scales[r], j + VN, n - VN);
+				finish_sums(f, tile + r * NR + VN, &quantised[r], j + VN, n - VN);
 		}
 	activate(f->act, rows * NR, tile);
 	for (int r = 0; r < rows; r++)
@@ -584,19 +689,6 @@ finish_tile(const Finish *f, float *tile, const float *x_scales,
 
 /* ---- the whole ---- */
 
-/* to[n] += from[n]: floats, or int32 for int8 */
-static void
-add_sums(const MatrixKind *kind, int n, float *to, const float *from)
-{
-	for (int i = 0; i < n; i += VN)
-	{
-		if (kind->precision == ALBERT_INT8)
-			vi_store(to + i, vi_add(vi_load(to + i), vi_load(from + i)));
-		else
-			v_store(to + i, v_add(v_load(to + i), v_load(from + i)));
-	}
-}
-
 /* How m rows are cut, and the storage that a row block needs. */
 typedef struct Rows
 {
@@ -605,7 +697,7 @@ typedef struct Rows
 	int			blocks;
 	int			chunk;			/* blocks taken together */
 	size_t		prepared;		/* floats for the prepared rows of a block */
-	size_t		partial;		/* floats for its sums between blocks of inputs */
+	size_t		sums;			/* floats for its sums: of one panel, or of all between blocks of inputs */
 	size_t		wide;			/* floats for a panel of expanded weights */
 } Rows;
 
@@ -613,15 +705,18 @@ static Rows
 cut_rows(const MatrixKind *kind, const MatrixShape *s, int m)
 {
 	Rows		rows;
+	int			chunk;
 
 	rows.m = m;
 	rows.most = kind->most_rows;
 	rows.blocks = row_blocks(m, rows.most);
-	rows.chunk = row_blocks(rows.blocks, row_blocks(rows.blocks, CHUNK_BLOCKS));
 	rows.prepared = albert_round_up((size_t) s->block * kind->words *
 									row_stride(m < rows.most ? m : rows.most),
 									ALBERT_ALIGN / sizeof(float));
-	rows.partial = s->blocks > 1 ? (size_t) s->channels * rows.most : 0;
+	chunk = CHUNK_BYTES / (rows.prepared * sizeof(float));
+	chunk = chunk < 1 ? 1 : chunk > CHUNK_BLOCKS ? CHUNK_BLOCKS : chunk;
+	rows.chunk = row_blocks(rows.blocks, row_blocks(rows.blocks, chunk));
+	rows.sums = (size_t) rows.most * (s->blocks > 1 ? s->channels : NR);
 	rows.wide = kind->expand != NULL && rows.chunk >= WIDEN_BLOCKS ? (size_t) s->block * kind->unit_inputs * NR : 0;
 	return rows;
 }
@@ -636,7 +731,47 @@ linear_scratch(const AlbertLinear *linear, int m)
 	if (m <= 0)
 		return 0;
 	rows = cut_rows(kind, &s, m);
-	return (rows.wide + rows.chunk * (rows.prepared + rows.partial)) * sizeof(float);
+	return (rows.wide + rows.chunk * (rows.prepared + rows.sums)) * sizeof(float);
+}
+
+/* Row blocks that are multiplied with the same weights one after the other. */
+typedef struct Chunk
+{
+	int			n;
+	int			first[CHUNK_BLOCKS];	/* rows of x */
+	int			rows[CHUNK_BLOCKS];
+	AlbertInt8Row quantised[CHUNK_BLOCKS * MAX_ROWS];	/* by row, from the chunk's first on */
+	float	   *wide;
+	float	   *prepared;
+	float	   *sums;
+} Chunk;
+
+/* A panel of a block times the chunk's rows; after the last block the results. */
+static void
+multiply_panel(const MatrixKind *kind, const Finish *f, const Rows *cut, const Chunk *chunk,
+			   int block, int panel)
+{
+	const MatrixShape *s = &f->shape;
+	const void *w = (const char *) f->linear->weight + panel_offset(s, block, panel);
+	int			units = block_units(s, block);
+	float	   *sums = chunk->sums + (s->blocks > 1 ? (size_t) panel * chunk->n * cut->most * NR : 0);
+	bool		widened = cut->wide > 0 && chunk->n >= WIDEN_BLOCKS;
+
+	if (widened)
+		kind->expand(units, w, chunk->wide);
+	for (int b = 0; b < chunk->n; b++)
+	{
+		const float *x = chunk->prepared + b * cut->prepared;
+		float	   *tile = sums + (size_t) b * cut->most * NR;
+
+		if (widened)
+			multiply_fp32_rows(chunk->rows[b], units * kind->unit_inputs, x, chunk->wide, tile, block > 0);
+		else
+			kind->multiply(chunk->rows[b], units, x, w, tile, block > 0);
+		if (block == s->blocks - 1)
+			finish_tile(f, tile, chunk->quantised + chunk->first[b] - chunk->first[0],
+						chunk->first[b], chunk->rows[b], panel);
+	}
 }
 
 /* Row blocks b0 .. b0 + n - 1. */
@@ -644,58 +779,32 @@ static void
 linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, int n,
 			 const float *x, int ldx, float *scratch)
 {
-	float	   *wide = scratch;
-	float	   *prepared = wide + cut->wide;
-	float	   *partial = prepared + cut->chunk * cut->prepared;
 	const AlbertLinear *linear = f->linear;
 	const MatrixShape *s = &f->shape;
-	int			first[CHUNK_BLOCKS];
-	int			rows[CHUNK_BLOCKS];
-	float		factors[CHUNK_BLOCKS * MAX_ROWS] = {0}; /* by row, from the chunk's first on */
-	float		scales[CHUNK_BLOCKS * MAX_ROWS] = {0};
-	float		sums[MAX_ROWS * NR] __attribute__((aligned(ALBERT_ALIGN)));
+	Chunk		chunk;
 
+	chunk.n = n;
+	chunk.wide = scratch;
+	chunk.prepared = chunk.wide + cut->wide;
+	chunk.sums = chunk.prepared + cut->chunk * cut->prepared;
 	for (int b = 0; b < n; b++)
-		rows[b] = row_block(cut->m, cut->most, b0 + b, &first[b]);
+		chunk.rows[b] = row_block(cut->m, cut->most, b0 + b, &chunk.first[b]);
 	if (kind->precision == ALBERT_INT8)
-		for (int r = first[0]; r < first[n - 1] + rows[n - 1]; r++)
-			factors[r - first[0]] = albert_int8_factor(largest_bits(linear->in, x + (size_t) r * ldx),
-													   &scales[r - first[0]]);
+		for (int r = chunk.first[0]; r < chunk.first[n - 1] + chunk.rows[n - 1]; r++)
+			chunk.quantised[r - chunk.first[0]] = int8_row(linear->in, x + (size_t) r * ldx);
 	for (int block = 0; block < s->blocks; block++)
 	{
 		int			units = block_units(s, block);
 		int			i = block * s->block * kind->unit_inputs;
-		int			inputs = linear->in - i < units * kind->unit_inputs ? linear->in - i : units * kind->unit_inputs;
-		bool		last = block == s->blocks - 1;
+		int			inputs = units * kind->unit_inputs;
 
 		for (int b = 0; b < n; b++)
-			prepare_rows(kind, inputs, rows[b], x + (size_t) first[b] * ldx + i, ldx,
-						 factors + first[b] - first[0], units, prepared + b * cut->prepared);
+			prepare_rows(kind, linear->in - i < inputs ? linear->in - i : inputs, chunk.rows[b],
+						 x + (size_t) chunk.first[b] * ldx + i, ldx,
+						 chunk.quantised + chunk.first[b] - chunk.first[0], units,
+						 chunk.prepared + b * cut->prepared);
 		for (int panel = 0; panel * NR < linear->out; panel++)
-		{
-			const void *w = (const char *) linear->weight + panel_offset(s, block, panel);
-			bool		widened = cut->wide > 0 && n >= WIDEN_BLOCKS;
-
-			if (widened)
-				kind->expand(units, w, wide);
-			for (int b = 0; b < n; b++)
-			{
-				float	   *between = partial + ((size_t) panel * n + b) * cut->most * NR;
-				float	   *tile = block == 0 && !last ? between : sums;
-
-				if (widened)
-					multiply_fp32_rows(rows[b], units * kind->unit_inputs, prepared + b * cut->prepared,
-									   wide, tile);
-				else
-					kind->multiply(rows[b], units, prepared + b * cut->prepared, w, tile);
-				if (block > 0 && last)
-					add_sums(kind, rows[b] * NR, sums, between);
-				else if (block > 0)
-					add_sums(kind, rows[b] * NR, between, sums);
-				if (last)
-					finish_tile(f, sums, scales + first[b] - first[0], first[b], rows[b], panel);
-			}
-		}
+			multiply_panel(kind, f, cut, &chunk, block, panel);
 	}
 }
 

@@ -109,7 +109,7 @@ emulated_product(int sums, int a, int b, bool bf16)
 				}
 				else
 				{
-					const int8_t *p = (const int8_t *) x->data[m] + 4 * u;
+					const uint8_t *p = (const uint8_t *) x->data[m] + 4 * u;
 					const int8_t *q = (const int8_t *) w->data[u] + 4 * n;
 
 					for (int i = 0; i < 4; i++)
@@ -124,14 +124,14 @@ emulated_product(int sums, int a, int b, bool bf16)
 #undef _tile_zero
 #undef _tile_release
 #undef _tile_dpbf16ps
-#undef _tile_dpbssd
+#undef _tile_dpbusd
 #define _tile_loadconfig(config)	emulated_loadconfig(config)
 #define _tile_loadd(t, p, stride)	emulated_loadd(t, p, stride)
 #define _tile_stored(t, p, stride)	emulated_stored(t, p, stride)
 #define _tile_zero(t)				emulated_zero(t)
 #define _tile_release()				memset(emulated_tiles, 0, sizeof(emulated_tiles))
 #define _tile_dpbf16ps(c, a, b)		emulated_product(c, a, b, true)
-#define _tile_dpbssd(c, a, b)		emulated_product(c, a, b, false)
+#define _tile_dpbusd(c, a, b)		emulated_product(c, a, b, false)
 
 #define ALBERT_AMX_EMULATED
 #define SET			albert_kernels_amx_emulated

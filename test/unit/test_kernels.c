@@ -135,16 +135,57 @@ run_linear(const Case *c, int m, const float *x, int ldx, AlbertActivation act,
 	free(scratch);
 }
 
-/* Symmetric quantisation, written down a second time. */
+/* Quantisation of a row of activations, written down a second time: q without its zero. */
 static double
-quantised(const float *x, int n, int *q)
+quantised_row(const float *x, int n, int *q)
+{
+	float		lowest = 0;
+	float		highest = 0;
+	float		scale;
+	int			zero;
+
+	for (int i = 0; i < n; i++)
+	{
+		lowest = fminf(lowest, x[i]);
+		highest = fmaxf(highest, x[i]);
+	}
+	memset(q, 0, n * sizeof(int));
+	scale = highest / 255.0f - lowest / 255.0f;
+	if (scale < 1e-32f)
+		return 0;
+	zero = (int) rintf(-lowest * (1.0f / scale));
+	for (int i = 0; i < n; i++)
+	{
+		q[i] = zero + (int) rintf(x[i] * (1.0f / scale));
+		q[i] = (q[i] > 255 ? 255 : q[i]) - zero;
+	}
+	return scale;
+}
+
+/* The same of a channel of weights. */
+static double
+quantised_weights(const float *w, int n, int *q)
 {
 	float		largest = 0;
 
 	for (int i = 0; i < n; i++)
-		largest = fmaxf(largest, fabsf(x[i]));
+		largest = fmaxf(largest, fabsf(w[i]));
+	for (int first = 0; first < n && k->int8_is_narrow(); first += first % 8 == 0 ? 2 : 6)
+	{
+		float		above = 0;
+		float		below = 0;
+
+		for (int j = 0; j < 4; j++)
+		{
+			int			i = first + (j & 1) + 2 * (j & 2);
+
+			above += i < n ? fmaxf(w[i], 0) : 0;
+			below += i < n ? fmaxf(-w[i], 0) : 0;
+		}
+		largest = fmaxf(largest, fmaxf(above, below) * (127.0f / 126.0f));
+	}
 	for (int i = 0; i < n; i++)
-		q[i] = largest < 1e-30f ? 0 : (int) rintf(x[i] * (127.0f / largest));
+		q[i] = largest < 1e-30f ? 0 : (int) rintf(w[i] * (127.0f / largest));
 	return largest < 1e-30f ? 0 : largest / 127.0f;
 }
 
@@ -193,7 +234,7 @@ reference_product(const Case *c, const float *x, int j, double *magnitude)
 	{
 		int		   *qx = get(in * sizeof(int));
 		int		   *qw = get(in * sizeof(int));
-		double		scale = quantised(x, in, qx) * quantised(w, in, qw);
+		double		scale = quantised_row(x, in, qx) * quantised_weights(w, in, qw);
 		int64_t		total = 0;
 
 		for (int i = 0; i < in; i++)
@@ -342,6 +383,7 @@ static void
 test_equal_to_generic(AlbertPrecision precision, int rows, int cols)
 {
 	const AlbertKernels *set = k;
+	AlbertKernels generic = albert_kernels_generic;
 	float	   *w = random_floats((size_t) rows * cols);
 	float	   *bias = random_floats(rows);
 	float	   *x = random_floats((size_t) 9 * cols);
@@ -351,13 +393,15 @@ test_equal_to_generic(AlbertPrecision precision, int rows, int cols)
 	AlbertTable table[2];
 	void	   *data[2];
 
+	if (set->int8_is_narrow())
+		generic.pack_table = albert_generic_pack_narrow;
 	memset(x, 0, cols * sizeof(float));		/* a row of zeros has no scale */
 	for (int side = 0; side < 2; side++)
 	{
 		size_t		size;
 		void	   *scratch;
 
-		k = side == 0 ? set : &albert_kernels_generic;
+		k = side == 0 ? set : &generic;
 		size = k->table_size(precision, rows, cols);
 		data[side] = memset(get(size), 0, size);
 		k->pack_table(precision, rows, cols, 0, rows, w, data[side]);
@@ -371,7 +415,7 @@ test_equal_to_generic(AlbertPrecision precision, int rows, int cols)
 	for (int r = 0; r < rows; r++)
 	{
 		set->table_row(&table[0], r, row[0]);
-		albert_kernels_generic.table_row(&table[1], r, row[1]);
+		generic.table_row(&table[1], r, row[1]);
 		different += !same_bits(row[0], row[1], cols);
 		if (precision == ALBERT_FP32)
 			different += !same_bits(row[0], w + (size_t) r * cols, cols);
@@ -400,6 +444,43 @@ test_equal_to_generic(AlbertPrecision precision, int rows, int cols)
 	free(bias);
 	free(w);
 	k = set;
+}
+
+/*
+ * Sums at their limit: rows of 255 and the largest weights there are.  What is
+ * summed in 16 bits must not overflow there.
+ */
+static void
+test_int8_limits(void)
+{
+	enum {IN = 64, OUT = 40, M = 9};
+	float		w[OUT * IN];
+	float		x[M * IN];
+	Case		c = {.linear = {IN, OUT, ALBERT_INT8, NULL, NULL}, .w = w};
+	size_t		size = k->packed_size(ALBERT_INT8, OUT, IN);
+	float		y[M * OUT];
+	double		worst = 0;
+
+	for (int j = 0; j < OUT; j++)
+		for (int i = 0; i < IN; i++)
+			w[j * IN + i] = (j % 3 == 0 ? 1.0f : j % 3 == 1 ? -1.0f : i >> (j % 4) & 1 ? 1.0f : -1.0f) *
+				(j % 2 && i % 16 != j % 16 ? 1e-3f : 1.0f);
+	for (int i = 0; i < M * IN; i++)
+		x[i] = i / IN % 3 == 0 ? 1.0f : i / IN % 3 == 1 ? (i % 2 ? 1.0f : 0.0f) : (i % 4 ? 1.0f : -0.001f);
+	c.packed = memset(get(size), 0, size);
+	k->pack(ALBERT_INT8, OUT, IN, 0, OUT, w, c.packed);
+	c.linear.weight = c.packed;
+	run_linear(&c, M, x, IN, ALBERT_ACT_NONE, NULL, 0, y, OUT);
+	for (int r = 0; r < M; r++)
+		for (int j = 0; j < OUT; j++)
+		{
+			double		magnitude;
+			double		product = reference_product(&c, x + r * IN, j, &magnitude);
+
+			worst = fmax(worst, fabs(y[r * OUT + j] - product) / (magnitude * TOLERANCE(IN) + 1e-9));
+		}
+	CHECK(worst <= 1.0, "%s int8: products of the largest values off by %.3g times the tolerance", k->name, worst);
+	free(c.packed);
 }
 
 /* What is not a number must show in its own row, nowhere else, and stop nothing. */
@@ -857,7 +938,10 @@ test_set(void)
 		test_equal_to_generic(precisions[p], 203, 19);
 		test_equal_to_generic(precisions[p], 64, 128);
 		test_equal_to_generic(precisions[p], 3, 1300);
+		test_equal_to_generic(precisions[p], 35, 4100);
 	}
+	if (k->has_precision(ALBERT_INT8))
+		test_int8_limits();
 }
 
 int
