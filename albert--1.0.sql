@@ -688,6 +688,29 @@ COMMENT ON FUNCTION albert_attention(text, integer, integer, text, text) IS
 
 
 -- ---------------------------------------------------------------------
+-- Training on a user's rows
+-- (src/functions/train.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_train(model text, query text, base text DEFAULT NULL, balanced boolean DEFAULT false,
+	strength double precision DEFAULT NULL, folds integer DEFAULT 5,
+	OUT fold integer, OUT metric text, OUT class text, OUT predicted text,
+	OUT value double precision, OUT low double precision, OUT high double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'albert_train'
+LANGUAGE C VOLATILE COST 1000000 ROWS 50;
+COMMENT ON FUNCTION albert_train(text, text, text, boolean, double precision, integer)
+IS 'train a model on the texts and labels of a query, over embeddings of a base model; how well it does on rows it has not seen';
+
+CREATE FUNCTION albert_evaluate(model text, query text,
+	OUT fold integer, OUT metric text, OUT class text, OUT predicted text,
+	OUT value double precision, OUT low double precision, OUT high double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'albert_evaluate'
+LANGUAGE C VOLATILE STRICT COST 1000000 ROWS 50;
+COMMENT ON FUNCTION albert_evaluate(text, text)
+IS 'how well a model does on the texts and labels of a query';
+
+-- ---------------------------------------------------------------------
 -- Rows that are alike
 -- (src/functions/similar.c)
 -- ---------------------------------------------------------------------

@@ -132,6 +132,10 @@ typedef struct AlbertModel
 	AlbertLinear classifier;	/* hidden -> labels: sequence, token or choice head by the bits of heads */
 	AlbertLinear qa_outputs;	/* hidden -> 2 */
 
+	/* a head that has been trained on embeddings is the classifier instead: (num_labels, values of an embedding) */
+	const float *head_weights;	/* NULL: there is none */
+	const float *head_bias;
+
 	/* sentence-transformers' modules; pooling is 0 when the directory has none */
 	uint32_t	pooling;		/* AlbertPooling bits */
 	bool		normalize;

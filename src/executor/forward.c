@@ -487,7 +487,13 @@ AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const AlbertRows *rows)
 AlbertRows
 AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden, uint32 head)
 {
-	AlbertRows	pooled = AlbertRunHead(job, AlbertHeadPooler, hidden);
+	AlbertRows	pooled;
+
+	if (head == ALBERT_HEAD_CLASSIFIER && job->binding->model.head_weights != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" has been trained on single texts and cannot judge pairs", job->binding->name)));
+	pooled = AlbertRunHead(job, AlbertHeadPooler, hidden);
 
 	return AlbertRunHead(job,
 						 head == ALBERT_HEAD_SENTENCE_ORDER ? AlbertHeadSentenceOrder

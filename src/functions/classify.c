@@ -4,12 +4,14 @@
  */
 #include "postgres.h"
 
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/classify.h"
+#include "functions/embedding.h"
 #include "functions/functions.h"
 #include "functions/scores.h"
 
@@ -106,16 +108,58 @@ consume_classifier(AlbertForward *forward, const AlbertSequence *sequences, int 
 	}
 }
 
+/* The logits of a head that has been trained on embeddings. */
+static double *
+trained_logits(AlbertJob *job, AlbertItem *items, int n)
+{
+	const AlbertModel *model = &job->binding->model;
+	int			num_labels = model->config->num_labels;
+	double	   *logits = palloc0((size_t) n * num_labels * sizeof(double));
+
+	for (int i = 0; i < n; i++)
+	{
+		if (items[i].pair.data != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("model \"%s\" has been trained on single texts and cannot judge pairs", job->binding->name)));
+	}
+	AlbertEmbedPlainly(job, items, n);
+	for (int i = 0; i < n; i++)
+	{
+		ArrayType  *array;
+		int			width;
+
+		if (items[i].status != NULL)
+			continue;
+		array = DatumGetArrayTypeP(items[i].result);
+		width = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+		for (int label = 0; label < num_labels; label++)
+		{
+			const float *weights = model->head_weights + (size_t) label * width;
+			double		sum = model->head_bias[label];
+
+			for (int j = 0; j < width; j++)
+				sum += (double) weights[j] * ((const float *) ARR_DATA_PTR(array))[j];
+			logits[(size_t) i * num_labels + label] = sum;
+		}
+		items[i].result = (Datum) 0;
+		items[i].isnull = true;
+	}
+	return logits;
+}
+
 double *
 AlbertClassLogits(AlbertJob *job, AlbertItem *items, int n, int max_length)
 {
 	const AlbertConfig *config = job->binding->model.config;
 	AlbertForwardOptions options = {.max_length = max_length};
 	AlbertForward forward;
-	Logits		logits = {
-		.sums = AlbertJobAlloc(job, (size_t) n * config->num_labels, sizeof(double)),
-		.weights = AlbertJobAlloc(job, n, sizeof(int))
-	};
+	Logits		logits;
+
+	if (job->binding->model.head_weights != NULL)
+		return trained_logits(job, items, n);
+	logits.sums = AlbertJobAlloc(job, (size_t) n * config->num_labels, sizeof(double));
+	logits.weights = AlbertJobAlloc(job, n, sizeof(int));
 
 	memset(logits.sums, 0, (size_t) n * config->num_labels * sizeof(double));
 	memset(logits.weights, 0, n * sizeof(int));

@@ -365,6 +365,18 @@ AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 	}
 }
 
+void
+AlbertEmbedPlainly(AlbertJob *job, AlbertItem *items, int n)
+{
+	AlbertJob	plain = *job;
+
+	memset(&plain.options, 0, sizeof(plain.options));
+	plain.task = &albert_embedding_task;
+	init_embedding(&plain);
+	AlbertEmbed(&plain, items, n);
+	job->counts = plain.counts;
+}
+
 /* ---------- albert_embedding(content) real[] ---------- */
 
 const AlbertTask albert_embedding_task = {

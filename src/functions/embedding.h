@@ -10,6 +10,9 @@
 /* The results of n items as real[] values; options as albert_embedding takes them. */
 extern void AlbertEmbed(AlbertJob *job, AlbertItem *items, int n);
 
+/* Likewise without options, for a job of another task, whose own they leave alone. */
+extern void AlbertEmbedPlainly(AlbertJob *job, AlbertItem *items, int n);
+
 /* A prompt by the name that the model's files give it; "" is the default one.  False: there is none. */
 extern bool AlbertFindPrompt(const AlbertModel *model, const char *name, AlbertText *prompt);
 

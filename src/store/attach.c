@@ -6,7 +6,7 @@
  * has been unloaded, the binding leaves the table, but its mapping stays until
  * the transaction ends, because somebody further up may be computing with it.
  */
-#include "store/registry.h"
+#include "store/head.h"
 
 #include "access/xact.h"
 #include "lib/ilist.h"
@@ -26,6 +26,7 @@ typedef struct Binding
 	AlbertBinding shown;		/* what callers see; comes first */
 	char		name[ALBERT_NAME_LEN];	/* that it was asked for by last */
 	AlbertKey	key;
+	AlbertKey	slot_key;		/* another one for a head, whose slot is its base's */
 	MemoryContext context;		/* of all the binding's memory, this struct too */
 	AlbertArena arena;
 	AlbertSlot *slot;
@@ -250,6 +251,7 @@ new_binding(const AlbertKey *key, const AlbertClaim *claim)
 	binding = MemoryContextAllocZero(context, sizeof(Binding));
 	binding->context = context;
 	binding->key = *key;
+	binding->slot_key = *key;
 	binding->slot = claim->slot;
 	binding->shown.name = binding->name;
 	binding->shown.generation = claim->generation;
@@ -390,6 +392,98 @@ attach_request(AlbertRequest *request, AlbertPart part)
 	return binding;
 }
 
+/* ---- heads ---- */
+
+static Binding *attach(const char *name, AlbertPart part);
+
+void
+AlbertStoreDigest(const AlbertBinding *binding, uint8 *digest)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	const AlbertSlot *slot = ((const Binding *) binding)->slot;
+	bool		known;
+
+	LWLockAcquire(&registry->lock, LW_SHARED);
+	known = slot->facts.has_digest && pg_atomic_read_u64((pg_atomic_uint64 *) &slot->generation) == binding->generation;
+	memcpy(digest, slot->facts.digest, ALBERT_SHA256_LEN);
+	LWLockRelease(&registry->lock);
+	if (!known)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("model \"%s\" has been unloaded meanwhile", binding->name)));
+}
+
+static void
+head_context(void *arg)
+{
+	const AlbertRequest *request = arg;
+
+	errcontext("model \"%s\", which was trained on embeddings of \"%s\"", request->name, request->object.base);
+}
+
+/* The model on whose embeddings a head was trained; it must be the same still. */
+static Binding *
+attach_base(const AlbertRequest *request)
+{
+	ErrorContextCallback callback = {
+		.callback = head_context, .arg = unconstify(AlbertRequest *, request), .previous = error_context_stack
+	};
+	Binding    *base;
+	uint8		digest[ALBERT_SHA256_LEN];
+
+	error_context_stack = &callback;
+	check_stack_depth();
+	base = attach(request->object.base, ALBERT_PART_WEIGHTS);
+	AlbertStoreDigest(&base->shown, digest);
+	if (base->shown.model.head_weights != NULL || memcmp(digest, request->object.base_digest, ALBERT_SHA256_LEN) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("model \"%s\" is not the one that \"%s\" was trained on", request->object.base, request->name),
+				 errdetail("The SHA-256 of its files is another one."),
+				 errhint("Train it anew, or put the old model back.")));
+	error_context_stack = callback.previous;
+	return base;
+}
+
+/*
+ * A head's binding is its base's, with another classifier.  It points to what
+ * the base's has mapped; both have one slot and one generation, so they go
+ * together.
+ */
+static Binding *
+attach_head(const AlbertRequest *request)
+{
+	Binding    *base = attach_base(request);
+	Binding    *existing = find_binding(&request->key);
+	AlbertClaim claim = {.slot = base->slot, .generation = base->shown.generation};
+	Binding    *volatile binding;
+
+	if (existing != NULL && existing->slot == base->slot && existing->shown.generation == base->shown.generation)
+		return existing;
+	if (existing != NULL)
+		forget(existing);
+	binding = new_binding(&request->key, &claim);
+	PG_TRY();
+	{
+		AlbertTrainedHead head;
+
+		AlbertHeadRead(&request->object, request->name, &binding->arena, &head);
+		binding->shown.model = base->shown.model;
+		binding->shown.tokenizer = base->shown.tokenizer;
+		AlbertHeadBind(&head, &binding->arena, &binding->shown.model);
+	}
+	PG_CATCH();
+	{
+		MemoryContextDelete(binding->context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	binding->slot_key = base->slot_key;
+	binding->shown.has_weights = true;
+	dlist_push_head(&bindings, &binding->node);
+	return binding;
+}
+
 static Binding *
 attach(const char *name, AlbertPart part)
 {
@@ -402,6 +496,11 @@ attach(const char *name, AlbertPart part)
 	for (;;)
 	{
 		AlbertRequestMake(name, &request);
+		if (request.object.base[0] != '\0')
+		{
+			binding = attach_head(&request);
+			break;
+		}
 		binding = find_binding(&request.key);
 		if (binding != NULL && serves(binding, part))
 			break;
@@ -447,7 +546,7 @@ AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts)
 	AlbertSlot *slot = own->slot;
 
 	/* The slot may have gone to another model after this one was unloaded. */
-	if (memcmp(&slot->key, &own->key, sizeof(AlbertKey)) != 0)
+	if (memcmp(&slot->key, &own->slot_key, sizeof(AlbertKey)) != 0)
 		return;
 	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_CALLS], counts->calls);
 	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_ROWS], counts->rows);

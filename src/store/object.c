@@ -163,6 +163,7 @@ parse_members(json_t *root, AlbertObject *object)
 {
 	const char *directory = json_string_value(json_object_get(root, "directory"));
 	const char *precision = json_string_value(json_object_get(root, "precision"));
+	const char *base = json_string_value(json_object_get(root, "base"));
 	char	   *options;
 	bool		ok;
 
@@ -172,6 +173,11 @@ parse_members(json_t *root, AlbertObject *object)
 		return "\"directory\" is not a model's name.";
 	if (directory != NULL)
 		strcpy(object->directory, directory);
+	if (base != NULL && (!AlbertModelNameIsValid(base) ||
+						 !parse_digest(json_string_value(json_object_get(root, "base_sha256")), object->base_digest)))
+		return "\"base\" is not a model's name, or there is no \"base_sha256\".";
+	if (base != NULL)
+		strcpy(object->base, base);
 	object->precision = -1;
 	if (precision != NULL)
 	{
@@ -220,6 +226,8 @@ AlbertObjectOptions(const char *description)
 
 	json_object_del(root, "sha256");
 	json_object_del(root, "directory");
+	json_object_del(root, "base");
+	json_object_del(root, "base_sha256");
 	dump = json_dumps(root, JSON_SORT_KEYS);
 	json_decref(root);
 	if (dump == NULL)

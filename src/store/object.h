@@ -79,6 +79,9 @@ extern void AlbertObjectExport(Oid relation, const char *name, const char *direc
 extern bool AlbertObjectOpen(Oid relation, const char *name, AlbertArena *arena,
 							 AlbertSource **source, AlbertStatus *status);
 
+/* A file's bytes, palloc'd with a NUL behind them; NULL: it is not there, or not whole, or larger than the limit. */
+extern char *AlbertObjectFileRead(Oid relation, const char *path, Size limit, Size *size);
+
 /* A relative path that stays below where it begins? */
 extern bool AlbertObjectPathIsValid(const char *path);
 
@@ -101,6 +104,9 @@ extern void AlbertImportAppend(Relation table, const char *path, int64 offset, c
  * is there, and loaded.
  */
 extern void AlbertImportEnd(Relation table, const char *directory, const char *options);
+
+/* Likewise for files that have been checked already, whose digest is known. */
+extern void AlbertImportFinish(Relation table, const uint8 *digest, const char *options);
 
 /* A name has begun to stand for another model, or for none: when the transaction commits, other sessions follow. */
 extern void AlbertObjectChanged(Oid relation);

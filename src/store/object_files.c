@@ -322,6 +322,43 @@ AlbertObjectExport(Oid relation, const char *name, const char *directory)
 	end_scan(&scan);
 }
 
+/* ---- one file ---- */
+
+char *
+AlbertObjectFileRead(Oid relation, const char *path, Size limit, Size *size)
+{
+	char	   *bytes = palloc(limit + 1);
+	Size		got = 0;
+	TableScan	scan;
+
+	*size = 0;
+	begin_scan(&scan, relation);
+	while (next_row(&scan))
+	{
+		struct varlena *value;
+		Size		part = toast_raw_datum_size(scan.data) - VARHDRSZ;
+
+		if (strcmp(scan.path, path) != 0)
+			continue;
+		if (scan.offset < 0 || part > limit || scan.offset > limit - part)
+		{
+			got = limit + 1;
+			break;
+		}
+		value = detoast_attr((struct varlena *) DatumGetPointer(scan.data));
+		memcpy(bytes + scan.offset, VARDATA_ANY(value), part);
+		got += part;
+		*size = Max(*size, scan.offset + part);
+		if ((Pointer) value != DatumGetPointer(scan.data))
+			pfree(value);
+	}
+	end_scan(&scan);
+	if (*size == 0 || got != *size)
+		return NULL;
+	bytes[*size] = '\0';
+	return bytes;
+}
+
 /* ---- as a source ---- */
 
 static void

@@ -205,17 +205,12 @@ take_digest(Relation table, const char *directory, uint8 *digest)
 }
 
 void
-AlbertImportEnd(Relation table, const char *directory, const char *options)
+AlbertImportFinish(Relation table, const uint8 *digest, const char *options)
 {
 	char	   *name = pstrdup(RelationGetRelationName(table));
-	char		path[ALBERT_PATH_LEN];
-	uint8		digest[ALBERT_SHA256_LEN];
 	AlbertObject object;
 	StringInfoData description;
 
-	if (directory != NULL && !AlbertModelDirectory(directory, path))
-		AlbertModelMissing(directory);
-	take_digest(table, directory != NULL ? path : NULL, digest);
 	initStringInfo(&description);
 	appendStringInfoString(&description, "{\"sha256\": \"");
 	for (int i = 0; i < ALBERT_SHA256_LEN; i++)
@@ -229,6 +224,18 @@ AlbertImportEnd(Relation table, const char *directory, const char *options)
 	/* what loading checks, and whether it can be loaded */
 	AlbertStoreLoad(name);
 	pfree(name);
+}
+
+void
+AlbertImportEnd(Relation table, const char *directory, const char *options)
+{
+	char		path[ALBERT_PATH_LEN];
+	uint8		digest[ALBERT_SHA256_LEN];
+
+	if (directory != NULL && !AlbertModelDirectory(directory, path))
+		AlbertModelMissing(directory);
+	take_digest(table, directory != NULL ? path : NULL, digest);
+	AlbertImportFinish(table, digest, options);
 }
 
 void

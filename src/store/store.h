@@ -52,6 +52,9 @@ typedef struct AlbertCounts
 	int64		microseconds;
 } AlbertCounts;
 
+/* The SHA-256 of the files of a binding with weights; of a head's, its base's. */
+extern void AlbertStoreDigest(const AlbertBinding *binding, uint8 *digest);
+
 extern void AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts);
 
 /* Load now, both parts. */

@@ -15,8 +15,9 @@ AlbertShareInterval(double share, double n, double *low, double *high)
 	double		middle = (share + z2 / 2) / (1 + z2);
 	double		half = CONFIDENT * sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2);
 
-	*low = fmax(middle - half, 0);
-	*high = fmin(middle + half, 1);
+	/* rounding must not leave the share itself outside */
+	*low = fmax(fmin(middle - half, share), 0);
+	*high = fmin(fmax(middle + half, share), 1);
 }
 
 void
