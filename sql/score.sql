@@ -74,6 +74,14 @@ SELECT count(*), count(score), count(DISTINCT score) > 20 AS scores, count(DISTI
 SELECT count(*) AS differing FROM score_answers a JOIN score_answers b USING (id)
 WHERE a.batched AND NOT b.batched AND (a.score, a.entailment, a.fixed, a.by_row, a.labels) IS DISTINCT FROM (b.score, b.entailment, b.fixed, b.by_row, b.labels);
 SELECT albert_class_probability(body, 'positive', 'nli') FROM score_rows;
+-- filled by a job
+ALTER TABLE score_rows ADD labels text[];
+CALL albert_embed_table('score_rows', 'body', 'labels', model => 'multilabel', task => 'labels', options => '{"threshold": 0.4}');
+SELECT count(labels) AS filled, count(*) FILTER (WHERE labels IS DISTINCT FROM albert_labels(body, 'multilabel', threshold => 0.4)) AS differing FROM score_rows;
+UPDATE score_rows SET labels = NULL;
+CALL albert_embed_table('score_rows', 'body', 'labels', model => 'c04_regression', task => 'labels');
+-- not of one text alone
+CALL albert_embed_table('score_rows', 'body', 'labels', model => 'nli', task => 'class_probability');
 -- in an index
 CREATE INDEX ON score_rows (albert_score('a question', body, 'score'));
 SELECT (array_agg(id ORDER BY albert_score('a question', body, 'score') DESC NULLS LAST))[1:3] = (SELECT (array_agg(id ORDER BY score DESC NULLS LAST))[1:3] FROM score_answers WHERE batched) AS the_same_first FROM score_rows;

@@ -79,7 +79,7 @@ AlbertColumnFunction(Oid schema, const char *task)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("there is no task \"%s\" that makes one value of one text", task),
-			 errhint("Tasks are embedding, fill_mask, classify, token_count, tokenize and encode.")));
+			 errhint("Tasks are embedding, fill_mask, classify, labels, token_count, tokenize and encode.")));
 	return InvalidOid;
 }
 
