@@ -47,7 +47,7 @@ typedef struct AlbertJsonMember
 	double		highest;
 	const AlbertJsonChoice *choices;	/* up to one without a name */
 	bool		or_null;		/* null is as good as nothing */
-	AlbertCode	unknown;		/* of what is none of the choices; 0: ALBERT_UNSUPPORTED for a string, else ALBERT_FORMAT */
+	AlbertCode	unknown;		/* of none of the choices; 0: ALBERT_UNSUPPORTED for a string, else ALBERT_FORMAT */
 } AlbertJsonMember;
 
 #define ALBERT_JSON_NOWHERE		SIZE_MAX

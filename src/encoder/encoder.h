@@ -57,7 +57,7 @@ typedef struct AlbertRun
 	AlbertArena *arena;
 	const volatile sig_atomic_t *interrupt; /* polled between layers and row blocks; may be NULL */
 	const AlbertTrace *trace;	/* may be NULL; a traced run computes every row */
-	int			block_rows;		/* rows (and queries) worked on together; 0: as suits the machine.  Never changes a result. */
+	int			block_rows;		/* rows (and queries) worked on together, never changes a result; 0: as suits the machine */
 } AlbertRun;
 
 typedef struct AlbertRows

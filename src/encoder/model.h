@@ -72,7 +72,7 @@ typedef enum AlbertHead
 	ALBERT_HEAD_CHOICE = 1 << 6
 } AlbertHead;
 
-/* How sentence-transformers' files say a text becomes one vector; a bit mask of poolings, concatenated in this order. */
+/* How a text becomes one vector in sentence-transformers: a bit mask of poolings, concatenated in this order. */
 typedef enum AlbertPooling
 {
 	ALBERT_POOL_CLS = 1 << 0,

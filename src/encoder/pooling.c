@@ -269,10 +269,15 @@ AlbertPoolEnd(uint32_t pooling, int hidden_size, const double *sums, int64_t tot
 {
 	for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++)
 	{
+		double		divisor = total;
+
 		if ((pooling & in_order[i]) == 0)
 			continue;
-		scale_sum(sums, in_order[i] == ALBERT_POOL_MAX ? 1 : in_order[i] == ALBERT_POOL_MEAN_SQRT_LEN ? sqrt(total) : total,
-				  hidden_size, vector);
+		if (in_order[i] == ALBERT_POOL_MAX)
+			divisor = 1;
+		else if (in_order[i] == ALBERT_POOL_MEAN_SQRT_LEN)
+			divisor = sqrt(total);
+		scale_sum(sums, divisor, hidden_size, vector);
 		sums += hidden_size;
 		vector += hidden_size;
 	}

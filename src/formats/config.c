@@ -145,7 +145,8 @@ read_architecture(AlbertSource *source, const json_t *root, const char *file, Al
 	const json_t *first = json_array_get(member, 0);
 	const char *name = source->info.config.architecture == ALBERT_ARCHITECTURE_BERT ? "BertModel" : "AlbertModel";
 
-	if ((member != NULL && !json_is_null(member) && !json_is_array(member)) || (first != NULL && !json_is_string(first)))
+	if ((member != NULL && !json_is_null(member) && !json_is_array(member)) ||
+		(first != NULL && !json_is_string(first)))
 		return AlbertFail(status, ALBERT_FORMAT, "\"architectures\" in file \"%s\" is not an array of strings", file);
 	if (first != NULL)
 		name = json_string_value(first);

@@ -30,18 +30,19 @@ read_tokenizer_file(AlbertSource *source, TokenizerFile which, AlbertBytes *byte
 static bool
 check_vocabulary(const AlbertSource *source, AlbertStatus *status)
 {
+	int			vocab_size = source->info.config.vocab_size;
 	AlbertTokenizer tokenizer;
 
 	if (!AlbertTokenizerBind(source->tokenizer.data, source->tokenizer.size, &tokenizer, status))
 		return false;
-	if (tokenizer.vocab_size <= source->info.config.vocab_size)
+	if (tokenizer.vocab_size <= vocab_size)
 		return true;
 	/* a token for padding, which no text needs, may have been added without an embedding */
-	if (tokenizer.vocab_size == source->info.config.vocab_size + 1 && tokenizer.pad_id == source->info.config.vocab_size)
+	if (tokenizer.vocab_size == vocab_size + 1 && tokenizer.pad_id == vocab_size)
 		return true;
 	AlbertFail(status, ALBERT_FORMAT, "the tokenizer has more pieces than the model has embeddings");
 	return AlbertDetail(status, "The tokenizer has %d pieces, vocab_size is %d.",
-						tokenizer.vocab_size, source->info.config.vocab_size);
+						tokenizer.vocab_size, vocab_size);
 }
 
 /* Compiled when first asked for, then kept. */

@@ -132,7 +132,7 @@ typedef struct WeightsFile
 	AlbertSource *source;
 	int			number;			/* in the source's list */
 	const char *prefix;			/* put before the name of each of its tensors */
-	const json_t *weight_map;	/* of an index of shards: only tensors that it places in this file are taken; may be NULL */
+	const json_t *weight_map;	/* of shards: only tensors that it places in this file are taken; may be NULL */
 	AlbertArena *scratch;		/* freed when it has been read */
 } WeightsFile;
 

@@ -49,7 +49,7 @@ struct TensorRule
 	uint32_t	heads;			/* needed by any of these; 0: always */
 	Dim			rows;			/* of one tensor */
 	Dim			cols;
-	const char *names[ALBERT_NARCHITECTURES][2];	/* two tensors: one above the other; none: not in this architecture */
+	const char *names[ALBERT_NARCHITECTURES][2];	/* two: one above the other; none: not in this architecture */
 };
 
 #define CLASSIFIERS	(ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)

@@ -94,7 +94,8 @@ describe_adapter(AlbertSource *source, const char *path, AlbertStatus *status)
 	kind = json_string_value(json_object_get(json.root, "peft_type"));
 	model = json_string_value(json_object_get(json.root, "base_model_name_or_path"));
 	if (model != NULL)
-		AlbertDetail(status, "It is of kind \"%.50s\", for the model \"%.200s\".", kind == NULL ? "unknown" : kind, model);
+		AlbertDetail(status, "It is of kind \"%.50s\", for the model \"%.200s\".",
+					 kind == NULL ? "unknown" : kind, model);
 }
 
 /* Adapters and pickled heads: what they say of the model cannot be left out silently. */
@@ -108,14 +109,17 @@ refuse_parts(AlbertSource *source, const char *base, AlbertStatus *status)
 		return AlbertNoMemory(status);
 	if (AlbertFileExists(source, adapter))
 	{
-		AlbertFail(status, ALBERT_UNSUPPORTED, "\"%s\" says that the directory holds an adapter, which is no model by itself", adapter);
-		AlbertHint(status, "Merge it into its base model and save that: merge_and_unload() and save_pretrained() of the peft library.");
+		AlbertFail(status, ALBERT_UNSUPPORTED,
+				   "\"%s\" says that the directory holds an adapter, which is no model by itself", adapter);
+		AlbertHint(status, "Merge it into its base model and save that: "
+				   "merge_and_unload() and save_pretrained() of the peft library.");
 		describe_adapter(source, adapter, status);
 		return false;
 	}
 	if (AlbertFileExists(source, head))
 	{
-		AlbertFail(status, ALBERT_UNSUPPORTED, "\"%s\" holds SetFit's classifier as a pickled Python object, which is not read", head);
+		AlbertFail(status, ALBERT_UNSUPPORTED,
+				   "\"%s\" holds SetFit's classifier as a pickled Python object, which is not read", head);
 		AlbertHint(status, "Without that file the directory is a model for embeddings.");
 		return false;
 	}

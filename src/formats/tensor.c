@@ -245,27 +245,24 @@ AlbertTensorRows(const AlbertSource *source, const Tensor *tensor,
 	int64_t		row_stride = vector ? 0 : tensor->stride[0];
 	int64_t		col_stride = tensor->stride[vector ? 0 : 1];
 	int64_t		first = row0 * row_stride;
+	bool		by_rows = nrows == 1 || col_stride <= row_stride;	/* a transposed view is stored by columns */
+	int64_t		outer = by_rows ? nrows : cols;
 	bool		ok = true;
 
 	if (col_stride == 1 && (row_stride == cols || nrows == 1))
 		ok = read_strided(file, tensor, first, nrows * cols, 1, dest, 1, buffer, status);
-	else if (nrows > 1 && col_stride > row_stride)
-	{
-		/* stored by columns, as a transposed view is */
-		for (int64_t i = 0; ok && i < cols; i++)
+	else
+		for (int64_t i = 0; ok && i < outer; i++)
 		{
 			if ((i & 255) == 0 && interrupt != NULL && *interrupt)
 				return AlbertFail(status, ALBERT_CANCELLED, "loading the model was cancelled");
-			ok = read_strided(file, tensor, first + i * col_stride, nrows, row_stride,
-							  dest + i, cols, buffer, status);
+			if (by_rows)
+				ok = read_strided(file, tensor, first + i * row_stride, cols, col_stride, dest + i * cols, 1,
+								  buffer, status);
+			else
+				ok = read_strided(file, tensor, first + i * col_stride, nrows, row_stride, dest + i, cols,
+								  buffer, status);
 		}
-	}
-	else
-	{
-		for (int64_t i = 0; ok && i < nrows; i++)
-			ok = read_strided(file, tensor, first + i * row_stride, cols, col_stride,
-							  dest + i * cols, 1, buffer, status);
-	}
 	if (ok && !all_finite(dest, nrows * cols))
 		return AlbertFail(status, ALBERT_FORMAT,
 						  "tensor \"%s\" in file \"%s\" has a value that is not a finite number",

@@ -43,34 +43,23 @@ read_file(AlbertSource *source, const char *path, const char *prefix, const json
 
 /* ---- shards ---- */
 
-/* Names of shards come from the index, so they are checked before they are opened. */
+/* A shard's name comes from the index, so it is checked before it is opened. */
 static bool
-check_map(const json_t *weight_map, const char *index, AlbertStatus *status)
+check_name(const json_t *name, const char *tensor, const char *index, AlbertStatus *status)
 {
-	const char *tensor;
-	json_t	   *place;
-
-	if (!json_is_object(weight_map))
-		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has no \"weight_map\"", index);
-	json_object_foreach((json_t *) weight_map, tensor, place)
-	{
-		if (!json_is_string(place))
-			return AlbertFail(status, ALBERT_FORMAT,
-							  "file \"%s\" names no file for tensor \"%.200s\"", index, tensor);
-		if (!AlbertPlainName(json_string_value(place)))
-		{
-			AlbertFail(status, ALBERT_FORMAT,
-					   "file \"%s\" names an invalid file for tensor \"%.200s\"", index, tensor);
-			return AlbertDetail(status, "\"%.200s\" is not a plain file name.", json_string_value(place));
-		}
-	}
-	return true;
+	if (json_is_string(name) && AlbertPlainName(json_string_value(name)))
+		return true;
+	AlbertFail(status, ALBERT_FORMAT, "file \"%s\" names %s for tensor \"%.200s\"", index,
+			   json_is_string(name) ? "an invalid file" : "no file", tensor);
+	if (json_is_string(name))
+		AlbertDetail(status, "\"%.200s\" is not a plain file name.", json_string_value(name));
+	return false;
 }
 
 /* Every shard once, in the order of the map. */
 static bool
-read_shards(AlbertSource *source, const char *base, const char *prefix,
-			const json_t *weight_map, WeightsReader reader, AlbertStatus *status)
+read_shards(AlbertSource *source, const char *base, const char *prefix, const json_t *weight_map,
+			const char *index, WeightsReader reader, AlbertStatus *status)
 {
 	const char *done[MAX_SHARDS];
 	int			ndone = 0;
@@ -81,16 +70,16 @@ read_shards(AlbertSource *source, const char *base, const char *prefix,
 	{
 		const char *name = json_string_value(place);
 		const char *path;
-		int			i;
+		int			i = ndone;
 
-		for (i = ndone - 1; i >= 0; i--)
-			if (strcmp(done[i], name) == 0)
-				break;
-		if (i >= 0)
+		if (!check_name(place, tensor, index, status))
+			return false;
+		while (i > 0 && strcmp(done[i - 1], name) != 0)
+			i--;
+		if (i > 0)
 			continue;
 		if (ndone == MAX_SHARDS)
-			return AlbertFail(status, ALBERT_UNSUPPORTED,
-							  "weights are in more than %d files", MAX_SHARDS);
+			return AlbertFail(status, ALBERT_UNSUPPORTED, "weights are in more than %d files", MAX_SHARDS);
 		done[ndone++] = name;
 		path = AlbertFilePath(source, base, name);
 		if (path == NULL)
@@ -133,8 +122,9 @@ read_index(AlbertSource *source, const char *base, const char *prefix, const cha
 	if (!AlbertJsonFile(source, "", index, true, JSON_OBJECT, &json, status))
 		return false;
 	weight_map = json_object_get(json.root, "weight_map");
-	return check_map(weight_map, index, status) &&
-		read_shards(source, base, prefix, weight_map, reader, status) &&
+	if (!json_is_object(weight_map))
+		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has no \"weight_map\"", index);
+	return read_shards(source, base, prefix, weight_map, index, reader, status) &&
 		AlbertTensorSort(source, status) &&
 		check_all_there(source, prefix, weight_map, index, status);
 }
@@ -244,7 +234,8 @@ static bool
 no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no weights in a supported form");
-	AlbertHint(status, "Weights are read from model.safetensors or pytorch_model.bin, also in shards with an index, or from a TensorFlow checkpoint of the original release.");
+	AlbertHint(status, "Weights are read from model.safetensors or pytorch_model.bin, also in shards with an index, "
+			   "or from a TensorFlow checkpoint of the original release.");
 	if (!describe_foreign(source, base, status))
 	{
 		/* exports are kept in directories of their own */

@@ -23,45 +23,61 @@ words = Tokenizer(models.WordLevel({"x": 0}, unk_token="x"))
 words.add_tokens([AddedToken("ab", single_word=True)])
 
 
-def write(items):
+
+def write(items, end="\n};"):
     line = "\t"
     for item in items:
         if len(line) + len(item) > 100:
             print(line.rstrip())
             line = "\t"
         line += item + " "
-    print(line.rstrip() + "\n};")
+    print(line.rstrip() + end)
 
 
-def table(name, comment, test):
-    ranges = []
-    for code in CODES:
-        if test(code):
-            if ranges and ranges[-1][1] == code - 1:
-                ranges[-1][1] = code
-            else:
-                ranges.append([code, code])
-    print(f"\n/* {comment} */\nstatic const CodeRange {name}[] = {{")
-    write(f"{{0x{first:X}, 0x{last:X}}}," for first, last in ranges)
-
+# The names and meanings of the bits, and what tells whether a character has one.
+PROPERTIES = [
+    ("IS_MARK", "StripAccents drops it", lambda c: strip.normalize_str(chr(c)) == ""),
+    ("IS_NONSPACING", "BertNormalizer drops it as an accent",
+     lambda c: nfd.normalize_str(chr(c)) == chr(c) and accents.normalize_str(chr(c)) == ""),
+    ("IS_CONTROL", "BertNormalizer drops it when it cleans text", lambda c: clean.normalize_str(chr(c)) == ""),
+    ("IS_PUNCTUATION", "BertPreTokenizer makes it a word",
+     lambda c: len(bert.pre_tokenize_str("a" + chr(c) + "b")) == 3),
+    ("IS_DECOMPOSED", "NFKD changes it", lambda c: nfkd.normalize_str(chr(c)) != chr(c)),
+    ("IS_UPPER", "Lowercase changes it", lambda c: lower.normalize_str(chr(c)) != chr(c)),
+    ("IS_DIGIT", "str.isdigit()", lambda c: chr(c).isdigit()),
+    ("IS_WORD", "An added token that is to be a single word is none beside it",
+     lambda c: words.token_to_id("ab") not in words.encode("ab" + chr(c)).ids),
+]
 
 print(f"""/*
  * unicode_tables.h
  *	  Written by make_unicode_tables.py from tokenizers {tokenizers.__version__}.
- */""")
-table("mark_ranges", "StripAccents drops it", lambda c: strip.normalize_str(chr(c)) == "")
-table("nonspacing_ranges", "BertNormalizer drops it as an accent",
-      lambda c: nfd.normalize_str(chr(c)) == chr(c) and accents.normalize_str(chr(c)) == "")
-table("control_ranges", "BertNormalizer drops it when it cleans text", lambda c: clean.normalize_str(chr(c)) == "")
-table("punctuation_ranges", "BertPreTokenizer makes it a word",
-      lambda c: len(bert.pre_tokenize_str("a" + chr(c) + "b")) == 3)
-table("decomposed_ranges", "NFKD changes it, Hangul syllables aside",
-      lambda c: not 0xAC00 <= c < 0xD7A4 and nfkd.normalize_str(chr(c)) != chr(c))
-table("word_ranges", "An added token that is to be a single word is none beside it",
-      lambda c: words.token_to_id("ab") not in words.encode("ab" + chr(c)).ids)
-table("digit_ranges", "str.isdigit()", lambda c: chr(c).isdigit())
+ */
+""")
+for bit, (name, comment, _) in enumerate(PROPERTIES):
+    print(f"#define {name}\t0x{1 << bit:02X}\t/* {comment} */")
+bits = [0] * 0x110000
+for bit, (_, _, test) in enumerate(PROPERTIES):
+    for code in CODES:
+        bits[code] |= test(code) << bit
+pages = []
+numbers = []
+for start in range(0, 0x110000, 256):
+    page = bits[start:start + 256]
+    if page not in pages:
+        pages.append(page)
+    numbers.append(pages.index(page))
+assert len(pages) < 256
+print("\n/* Which page of properties a block of 256 characters has. */")
+print(f"static const uint8_t property_pages[{len(numbers)}] = {{")
+write(f"{number}," for number in numbers)
+print(f"\nstatic const uint8_t properties[{len(pages)}][256] = {{")
+for page in pages:
+    print("\t{")
+    write((f"{value}," for value in page), "\n\t},")
+print("};")
 
 print("\n/* Lowercase maps it to one other character */\nstatic const CodePair lower_pairs[] = {")
-lowered = [(c, lower.normalize_str(chr(c))) for c in CODES if lower.normalize_str(chr(c)) != chr(c)]
+lowered = [(c, lower.normalize_str(chr(c))) for c in CODES if bits[c] & 0x20]
 assert [c for c, mapped in lowered if len(mapped) != 1] == [0x130]
 write(f"{{0x{c:X}, 0x{ord(mapped):X}}}," for c, mapped in lowered if c != 0x130)

@@ -40,7 +40,7 @@ typedef struct AlbertTokenizerFiles
 	AlbertBytes added_tokens_json;
 	AlbertBytes albert_json;	/* corrections of tokenizer_config.json */
 	const char *tokenizer_class;	/* config.json's, where tokenizer_config.json says none; NULL: neither does */
-	const char *sentencepiece;	/* path of the module that reads a spiece.model; NULL: it lies beside this code's file */
+	const char *sentencepiece;	/* path of the module that reads a spiece.model; NULL: beside this code's file */
 } AlbertTokenizerFiles;
 
 /*
@@ -65,7 +65,7 @@ typedef struct AlbertTokenizer
 	int			cls_id;
 	int			sep_id;
 	int			mask_id;
-	bool		marks_continuation; /* pieces that continue a word are marked (WordPiece's "##ing"), not those that begin one */
+	bool		marks_continuation; /* pieces that go on with a word are marked ("##ing"), not those that begin one */
 	bool		clean_up_spaces;	/* what decoding does in the reference unless told otherwise */
 	const char *mask_token;		/* "[MASK]" usually; NUL-terminated, in the image */
 	const void *tables[16];		/* the image's sections */
@@ -118,9 +118,9 @@ typedef struct AlbertTokens
 /*
  * Encode a text, or a pair when pair is not NULL and pair->data is not NULL; an
  * empty pair is one (transformers takes it for none where it encodes one text
- * at a time).  Result in the arena, which is left as it was otherwise.  Malformed UTF-8 is ALBERT_INPUT, a raised interrupt flag
- * ALBERT_CANCELLED.  Time and memory grow linearly with the text, whatever it
- * holds.
+ * at a time).  Result in the arena, which is left as it was otherwise.
+ * Malformed UTF-8 is ALBERT_INPUT, a raised interrupt flag ALBERT_CANCELLED.
+ * Time and memory grow linearly with the text, whatever it holds.
  */
 extern bool AlbertTokenizerEncode(const AlbertTokenizer *tokenizer,
 								  const AlbertText *text, const AlbertText *pair,
@@ -128,7 +128,7 @@ extern bool AlbertTokenizerEncode(const AlbertTokenizer *tokenizer,
 								  AlbertArena *arena, AlbertTokens *tokens,
 								  AlbertStatus *status);
 
-/* The piece as the vocabulary writes it ("▁the", "[CLS]"); not NUL-terminated.  ALBERT_INPUT for an id outside the vocabulary. */
+/* The piece as the vocabulary writes it ("▁the", "[CLS]"), not NUL-terminated; ALBERT_INPUT: there is no such id. */
 extern bool AlbertTokenizerPiece(const AlbertTokenizer *tokenizer, int32_t id,
 								 AlbertText *piece, AlbertStatus *status);
 

@@ -624,7 +624,8 @@ start_protocol(Machine *machine)
 static bool
 unsupported(Machine *machine, int operation)
 {
-	AlbertFail(machine->status, ALBERT_UNSUPPORTED, "file \"%s\" holds a pickle with the operation 0x%02x, which is not supported",
+	AlbertFail(machine->status, ALBERT_UNSUPPORTED,
+			   "file \"%s\" holds a pickle with the operation 0x%02x, which is not supported",
 			   machine->file, operation);
 	return AlbertDetail(machine->status, "Only tensors are read from a pickle; nothing in it is executed.");
 }

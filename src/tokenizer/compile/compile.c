@@ -63,7 +63,8 @@ check_special_tokens(Builder *builder)
 			(id >= builder->piece_count || builder->pieces[id].text == NULL))
 		{
 			tok_malformed(builder, "");
-			return AlbertDetail(builder->status, "Its template names the token id %d, which is not in the vocabulary.", id);
+			return AlbertDetail(builder->status,
+								"Its template names the token id %d, which is not in the vocabulary.", id);
 		}
 	}
 	return true;

@@ -58,7 +58,7 @@ typedef struct SettingsTokens
 	size_t		room;
 } SettingsTokens;
 
-/* tokenizer_config.json, special_tokens_map.json, added_tokens.json and tokenizer.json's added tokens taken together. */
+/* What all files say of a tokenizer but for its model and steps. */
 typedef struct Settings
 {
 	SettingsToken roles[ROLE_COUNT];

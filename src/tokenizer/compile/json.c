@@ -179,14 +179,14 @@ static const StepKind normalizer_kinds[] = {
 	{"Strip", .read = read_strip},
 	{"Precompiled", .read = read_precompiled},
 	{"BertNormalizer", .read = read_bert_normalizer},
-	{NULL}
+	{NULL, {0}, NULL}
 };
 
 static const StepKind pre_tokenizer_kinds[] = {
 	{"WhitespaceSplit", {STEP_SPLIT_SPACES}, NULL},
 	{"BertPreTokenizer", {STEP_SPLIT_SPACES, STEP_SPLIT_PUNCTUATION}, NULL},
 	{"Metaspace", .read = read_metaspace},
-	{NULL}
+	{NULL, {0}, NULL}
 };
 
 static const StepKinds normalizers = {"normalizer", "normalizers", normalizer_kinds};

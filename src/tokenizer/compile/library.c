@@ -40,7 +40,8 @@ open_module(const char *path, const AlbertSpieceTable **table, AlbertStatus *sta
 	*table = module == NULL ? NULL : dlsym(module, ALBERT_SPIECE_TABLE);
 	if (*table != NULL && (*table)->version == ALBERT_SPIECE_VERSION)
 		return true;
-	AlbertFail(status, ALBERT_UNSUPPORTED, "could not load the sentencepiece library, which a spiece.model is read with");
+	AlbertFail(status, ALBERT_UNSUPPORTED,
+			   "could not load the sentencepiece library, which a spiece.model is read with");
 	if (*table != NULL)
 		AlbertDetail(status, "\"%s\" is of another version.", path);
 	else

@@ -181,8 +181,8 @@ read_config(Builder *builder, json_t *root)
 	const json_t *kwargs = json_object_get(root, "sp_model_kwargs");
 
 	if (json_is_true(json_object_get(kwargs, "enable_sampling")))
-		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "\"sp_model_kwargs\" in file \"%s\" asks for random segmentation",
-						  builder->file);
+		return AlbertFail(builder->status, ALBERT_UNSUPPORTED,
+						  "\"sp_model_kwargs\" in file \"%s\" asks for random segmentation", builder->file);
 	return read_roles(builder, root, 0) && read_additional(builder, root) &&
 		READ(builder, root, normalizing) && READ(builder, root, switches) && READ(builder, root, others) &&
 		read_decoder(builder, json_object_get(root, "added_tokens_decoder"));
@@ -337,15 +337,15 @@ read_corrections(Builder *builder, json_t *root)
 		{
 			if (!builder->has_json)
 				continue;
-			AlbertFail(builder->status, ALBERT_UNSUPPORTED, "\"%s\" in file \"%s\" has no effect beside a tokenizer.json",
-					   key, builder->file);
+			AlbertFail(builder->status, ALBERT_UNSUPPORTED,
+					   "\"%s\" in file \"%s\" has no effect beside a tokenizer.json", key, builder->file);
 			return AlbertDetail(builder->status, "How texts are made ready is said by that file alone.");
 		}
 		if (is_among(switches, LENGTH(switches), key))
 			continue;
 		AlbertFail(builder->status, ALBERT_FORMAT, "unknown setting \"%.100s\" in file \"%s\"", key, builder->file);
-		return AlbertDetail(builder->status, "It corrects do_lower_case, keep_accents, strip_accents, tokenize_chinese_chars, "
-							"clean_up_tokenization_spaces, model_max_length and truncation_side.");
+		return AlbertDetail(builder->status, "It corrects do_lower_case, keep_accents, strip_accents, "
+							"tokenize_chinese_chars, clean_up_tokenization_spaces, model_max_length and truncation_side.");
 	}
 	return READ(builder, root, normalizing) && READ(builder, root, switches);
 }

@@ -82,13 +82,14 @@ add_key(TrieBuilder *builder, const TrieKey *key)
 static bool
 add_block(TrieBuilder *builder)
 {
+	AlbertArena *arena = builder->arena;
 	size_t		count = builder->unit_count;
 
 	if (count + BLOCK > MOST_UNITS)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary is too large");
-	if (!AlbertArenaReserve(builder->arena, &builder->units, count, BLOCK, sizeof(TrieUnit), &builder->unit_room) ||
-		!AlbertArenaReserve(builder->arena, &builder->free, count / 64, BLOCK / 64, sizeof(uint64_t), &builder->free_room) ||
-		!AlbertArenaReserve(builder->arena, &builder->base_taken, count, BLOCK, 1, &builder->base_room))
+	if (!AlbertArenaReserve(arena, &builder->units, count, BLOCK, sizeof(TrieUnit), &builder->unit_room) ||
+		!AlbertArenaReserve(arena, &builder->free, count / 64, BLOCK / 64, sizeof(uint64_t), &builder->free_room) ||
+		!AlbertArenaReserve(arena, &builder->base_taken, count, BLOCK, 1, &builder->base_room))
 		return AlbertNoMemory(builder->status);
 	for (size_t i = count; i < count + BLOCK; i++)
 		builder->units[i] = (TrieUnit) {0, -1};

@@ -19,6 +19,8 @@ tok_interrupted(const Encoder *encoder)
 bool
 tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
 {
+	if (letters->room - letters->count >= more)
+		return true;
 	return AlbertArenaReserve(encoder->arena, &letters->items, letters->count, more, sizeof(Letter), &letters->room) ||
 		AlbertNoMemory(encoder->status);
 }

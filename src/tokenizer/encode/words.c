@@ -7,41 +7,27 @@
 
 #include <string.h>
 
-#define FIRST_ROOM		1024
+#define SMALL_TEXT		1024	/* bytes; larger texts take the memory for a word from the arena */
 #define POLL_BYTES		65536
 
-/* Room for more bytes of a word. */
+/* Room for more bytes of a word, and for their places; all arrays grow alike. */
 static bool
 reserve(Encoder *encoder, size_t more)
 {
+	AlbertArena *arena = encoder->arena;
 	Word	   *word = &encoder->word;
-	Word		fresh = *word;
-	bool		offsets = encoder->out.start != NULL;
+	size_t		start_room = word->room;
+	size_t		stop_room = word->room;
 
 	if (word->size + more <= word->room)
 		return true;
-	fresh.room = word->room == 0 ? FIRST_ROOM : 2 * word->room;
-	if (fresh.room > LONG_WORD && fresh.room < encoder->total)
-		fresh.room = encoder->total;	/* it does not end soon */
-	fresh.text = AlbertArenaAlloc(encoder->arena, fresh.room);
-	if (offsets)
-	{
-		fresh.start = AlbertArenaArray(encoder->arena, fresh.room, sizeof(int32_t));
-		fresh.stop = AlbertArenaArray(encoder->arena, fresh.room, sizeof(int32_t));
-	}
-	if (fresh.text == NULL || (offsets && (fresh.start == NULL || fresh.stop == NULL)))
-		return AlbertNoMemory(encoder->status);
-	if (word->size > 0)
-	{
-		memcpy(fresh.text, word->text, word->size);
-		if (offsets)
-		{
-			memcpy(fresh.start, word->start, word->size * sizeof(int32_t));
-			memcpy(fresh.stop, word->stop, word->size * sizeof(int32_t));
-		}
-	}
-	*word = fresh;
-	return true;
+	if (2 * word->room > LONG_WORD && 2 * word->room < encoder->total)
+		more = encoder->total - word->size; /* it does not end soon */
+	return (AlbertArenaReserve(arena, &word->text, word->size, more, 1, &word->room) &&
+			(encoder->out.start == NULL ||
+			 (AlbertArenaReserve(arena, &word->start, word->size, more, sizeof(int32_t), &start_room) &&
+			  AlbertArenaReserve(arena, &word->stop, word->size, more, sizeof(int32_t), &stop_room)))) ||
+		AlbertNoMemory(encoder->status);
 }
 
 static inline bool
@@ -181,7 +167,7 @@ tok_plain_words(Encoder *encoder, const char *text, size_t size, int32_t base, b
 	const TokenizerHeader *header = encoder->header;
 	const unsigned char *in = (const unsigned char *) text;
 	bool		unigram = header->model == MODEL_UNIGRAM;
-	unsigned char small[FIRST_ROOM];
+	unsigned char small[SMALL_TEXT];
 	Word		word = {.text = small};
 	AlbertArenaMark mark;
 	size_t		poll = POLL_BYTES;
