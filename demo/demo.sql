@@ -88,6 +88,29 @@ UPDATE docs SET sentence = 'Whales are mammals that live in the ocean.' WHERE id
 
 \set ECHO none
 \echo
+\echo '---- a classifier of one''s own ------------------------------------------------------------'
+\set ECHO queries
+
+\echo
+\echo '-- Train on the sentences and their topics; the figures are of sentences that were left out.'
+CREATE TABLE report AS SELECT * FROM albert_train('topic', 'SELECT sentence, topic FROM docs', base => 'albert-mini');
+
+\echo
+SELECT metric, round(value::numeric, 2) AS value, round(low::numeric, 2) AS low, round(high::numeric, 2) AS high
+  FROM report WHERE fold IS NULL AND metric IN ('accuracy', 'macro_f1');
+
+\echo
+\echo '-- Which topics are taken for which?'
+SELECT class AS topic, max(value) FILTER (WHERE class = predicted) AS right,
+       string_agg(predicted || ' ' || value, ', ' ORDER BY value DESC, predicted) FILTER (WHERE class <> predicted) AS wrong
+  FROM report WHERE metric = 'confusion' GROUP BY class ORDER BY class;
+
+\echo
+SELECT text, albert_classify(text, 'topic') AS topic
+  FROM unnest(ARRAY['She plays the violin in an orchestra.', 'The moons of Jupiter move around the planet.', 'The goalkeeper saved the ball.']) AS text;
+
+\set ECHO none
+\echo
 \echo '---- one copy of the model, in shared memory ----------------------------------------------'
 \set ECHO queries
 
