@@ -67,6 +67,10 @@ ALTER TABLE many ALTER id DROP NOT NULL;
 UPDATE many SET id = NULL WHERE id = 1;
 SELECT * FROM albert_clusters('many', 'v', 2, 'id');
 
+-- a table that is not there, as one that has been dropped meanwhile
+SELECT * FROM albert_similar_pairs(0, 'v', 0.5);
+SELECT * FROM albert_clusters(0, 'v', 2, 'id');
+
 -- who may not read the table may not compare its rows
 CREATE ROLE albert_similar_reader;
 SET ROLE albert_similar_reader;

@@ -213,9 +213,8 @@ begin_run(FillRun *run, const AlbertFill *fill)
 	memset(run, 0, sizeof(*run));
 	run->fill = fill;
 	run->context = AllocSetContextCreate(PortalContext, "albert fill", ALLOCSET_DEFAULT_SIZES);
-	AlbertFillLeafRequire(fill->relation, fill);
+	run->table_name = MemoryContextStrdup(run->context, AlbertFillLeafRequire(fill->relation, fill));
 	old = MemoryContextSwitchTo(run->context);
-	run->table_name = pstrdup(get_rel_name(fill->relation));
 	run->rows = palloc(ALBERT_FILL_ROWS * sizeof(BatchRow));
 	MemoryContextSwitchTo(old);
 	AlbertExpressionRequire(run);

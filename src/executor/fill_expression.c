@@ -108,9 +108,15 @@ AlbertExpressionRequire(const FillRun *run)
 char *
 AlbertRowTable(const FillRun *run, Oid table)
 {
-	return psprintf("ONLY %s AS %s",
-					quote_qualified_identifier(get_namespace_name(get_rel_namespace(table)), get_rel_name(table)),
-					quote_identifier(run->table_name));
+	char	   *name = get_rel_name(table);
+	char	   *schema = get_namespace_name(get_rel_namespace(table));
+
+	/* the table that is called for is not locked while the call is looked at */
+	if (name == NULL || schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", table)));
+	return psprintf("ONLY %s AS %s", quote_qualified_identifier(schema, name), quote_identifier(run->table_name));
 }
 
 /* As text also where it is asked for being NULL: a row that has a NULL in it is a text. */

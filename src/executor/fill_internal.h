@@ -131,8 +131,8 @@ extern char *AlbertRowToDo(const AlbertFill *fill);
 
 /* fill_leaf.c */
 
-/* Errors for a call that cannot be: what the table is, and the columns' names and kinds. */
-extern void AlbertFillLeafRequire(Oid table, const AlbertFill *fill);
+/* Errors for a call that cannot be: what the table is, and the columns' names and kinds.  The table's name. */
+extern char *AlbertFillLeafRequire(Oid table, const AlbertFill *fill);
 
 /* Begin with another table; what was known of the last one is forgotten. */
 extern void AlbertFillLeafBegin(FillRun *run, Oid leaf);

@@ -109,7 +109,7 @@ is_distributed(Oid table)
 		SPI_processed > 0;
 }
 
-void
+char *
 AlbertFillLeafRequire(Oid table, const AlbertFill *fill)
 {
 	char	   *name = get_rel_name(table);
@@ -134,6 +134,7 @@ AlbertFillLeafRequire(Oid table, const AlbertFill *fill)
 						 "$$CALL albert_embed_table('%%s', %s, '%s', model => '%s')$$).",
 						 name, quote_literal_cstr(fill->source), fill->target, fill->model)));
 	require_columns(table, fill);
+	return name;
 }
 
 /* ---------- of each transaction ---------- */

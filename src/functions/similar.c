@@ -36,6 +36,19 @@ typedef struct Rows
 
 /* ---------- which columns ---------- */
 
+/* What is said of the table by name holds until its rows have been read: others may drop it meanwhile, or have. */
+static void
+lock_relation(Oid relation)
+{
+	Relation	rel = try_relation_open(relation, AccessShareLock);
+
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relation)));
+	relation_close(rel, NoLock);
+}
+
 /* The primary key's column, when it has one only. */
 static char *
 primary_key(Oid relation)
@@ -78,8 +91,10 @@ rows_query(Oid relation, const char *column, const char *key)
 {
 	char		category;
 	bool		preferred;
-	Oid			type = column_type(relation, column);
+	Oid			type;
 
+	lock_relation(relation);
+	type = column_type(relation, column);
 	get_type_category_preferred(getBaseType(type), &category, &preferred);
 	if (category == TYPCATEGORY_STRING)
 		ereport(ERROR,
