@@ -316,18 +316,35 @@ settings_changed(void)
 	ResetPlanCache();
 }
 
+/*
+ * A string is compared with a copy of the last one: the variable may point to
+ * memory that the server has freed already, as in a parallel worker that takes
+ * over its leader's settings.
+ */
+static void
+string_assigned(char **last, const char *newval)
+{
+	if (*last != NULL && strcmp(newval, *last) == 0)
+		return;
+	free(*last);
+	*last = strdup(newval);
+	settings_changed();
+}
+
 static void
 assign_model_path(const char *newval, void *extra)
 {
-	if (albert_model_path == NULL || strcmp(newval, albert_model_path) != 0)
-		settings_changed();
+	static char *last = NULL;
+
+	string_assigned(&last, newval);
 }
 
 static void
 assign_kernel(const char *newval, void *extra)
 {
-	if (albert_kernel == NULL || strcmp(newval, albert_kernel) != 0)
-		settings_changed();
+	static char *last = NULL;
+
+	string_assigned(&last, newval);
 }
 
 static void
