@@ -7,30 +7,6 @@
 
 #include <string.h>
 
-bool
-tok_malformed(Builder *builder, const char *detail)
-{
-	AlbertFail(builder->status, ALBERT_FORMAT, "%s is malformed", builder->file);
-	return AlbertDetail(builder->status, "%s", detail);
-}
-
-bool
-tok_unsupported(Builder *builder, const char *what, const char *name)
-{
-	if (name == NULL)
-		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "%s %s, which is not supported", builder->file, what);
-	return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "%s has the %s \"%s\", which is not supported",
-					  builder->file, what, name);
-}
-
-/* Integers may be larger than any integer type: a length of 1e30 stands for none. */
-json_t *
-tok_parse(Builder *builder, AlbertBytes file)
-{
-	return AlbertJsonParse(builder->documents, file.data, file.size, JSON_DECODE_INT_AS_REAL, JSON_OBJECT,
-						   "file", builder->file, builder->status);
-}
-
 /* The smaller of what the tokenizer and the model allow. */
 static void
 settle_max_length(Builder *builder, int model_max_positions)

@@ -112,7 +112,7 @@ typedef struct Builder
 	SpieceLibrary library;		/* pieces' texts may be its own */
 } Builder;
 
-/* compile.c: what is wrong with the file, and false; name may be NULL */
+/* builder.c: what is wrong with the file, and false; name may be NULL */
 extern bool tok_malformed(Builder *builder, const char *detail);
 extern bool tok_unsupported(Builder *builder, const char *what, const char *name);
 extern json_t *tok_parse(Builder *builder, AlbertBytes file);
