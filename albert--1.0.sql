@@ -113,10 +113,13 @@ LANGUAGE C VOLATILE STRICT COST 100000;
 COMMENT ON FUNCTION albert_import_directory(text, text) IS
 'import the files of a directory on the server; how many they are';
 
-CREATE PROCEDURE albert_create_model(model text, directory text DEFAULT NULL, "precision" text DEFAULT NULL)
+CREATE PROCEDURE albert_create_model(model text, directory text DEFAULT NULL, "precision" text DEFAULT NULL,
+	do_lower_case boolean DEFAULT NULL, keep_accents boolean DEFAULT NULL, strip_accents boolean DEFAULT NULL,
+	max_length integer DEFAULT NULL, overflow text DEFAULT NULL, pooling text DEFAULT NULL, normalized boolean DEFAULT NULL,
+	prompt text DEFAULT NULL, comment text DEFAULT NULL)
 LANGUAGE C
 AS 'MODULE_PATHNAME', 'albert_create_model';
-COMMENT ON PROCEDURE albert_create_model(text, text, text) IS
+COMMENT ON PROCEDURE albert_create_model(text, text, text, boolean, boolean, boolean, integer, text, text, boolean, text, text) IS
 'make a model of the database of imported files, or of a directory of albert.model_path';
 
 CREATE FUNCTION albert_replace_model(model text, by text)
@@ -305,7 +308,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_fill_mask(text) IS
 'the most probable tokens at the masks of a text (by the default model)';
 
-CREATE FUNCTION albert_fill_mask(content text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_fill_mask(content text, model text, overflow text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_fill_mask'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
@@ -320,7 +323,7 @@ COMMENT ON FUNCTION albert_fill_mask_candidates(text, integer, text[]) IS
 'ranked candidates for each mask of a text (by the default model)';
 
 CREATE FUNCTION albert_fill_mask_candidates(content text, model text,
-	top_k integer DEFAULT 5, targets text[] DEFAULT '{}', overflow text DEFAULT 'truncate')
+	top_k integer DEFAULT 5, targets text[] DEFAULT '{}', overflow text DEFAULT '')
 RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
 AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
@@ -341,7 +344,7 @@ COMMENT ON FUNCTION albert_embedding(text, boolean, integer, text, text) IS
 'embedding of a text (by the default model)';
 
 CREATE FUNCTION albert_embedding(content text, model text,
-	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '', overflow text DEFAULT 'truncate')
+	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '', overflow text DEFAULT '')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embedding'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
@@ -357,7 +360,7 @@ COMMENT ON FUNCTION albert_embeddings(text[], boolean, integer, text, text) IS
 'embeddings of several texts, one row each (by the default model)';
 
 CREATE FUNCTION albert_embeddings(content text[], model text,
-	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '', overflow text DEFAULT 'truncate')
+	normalized boolean DEFAULT false, dimensions integer DEFAULT 0, pooling text DEFAULT '', prompt text DEFAULT '', overflow text DEFAULT '')
 RETURNS real[]
 AS 'MODULE_PATHNAME', 'albert_embeddings'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50000;
@@ -372,14 +375,14 @@ COMMENT ON FUNCTION albert_token_embeddings(text, boolean, text) IS
 'last hidden state by token of a text, or of a pair of texts (by the default model)';
 
 CREATE FUNCTION albert_token_embeddings(content text, model text,
-	special_tokens boolean DEFAULT true, pair text DEFAULT '', overflow text DEFAULT 'truncate')
+	special_tokens boolean DEFAULT true, pair text DEFAULT '', overflow text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
 AS 'MODULE_PATHNAME', 'albert_token_embeddings'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_token_embeddings(text, text, boolean, text, text) IS
 'last hidden state by token of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_token_embeddings(content text, second text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_token_embeddings(content text, second text, model text, overflow text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, embedding real[])
 AS 'MODULE_PATHNAME', 'albert_token_embeddings'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 30 SUPPORT albert_support;
@@ -393,7 +396,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_similarity(text, text) IS
 'cosine similarity of the embeddings of two texts (by the default model)';
 
-CREATE FUNCTION albert_similarity(a text, b text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_similarity(a text, b text, model text, overflow text DEFAULT '')
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_similarity'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 10000 SUPPORT albert_support;
@@ -420,7 +423,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_sentence_order(text, text) IS
 'probability that text b follows text a (by the default model)';
 
-CREATE FUNCTION albert_sentence_order(a text, b text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_sentence_order(a text, b text, model text, overflow text DEFAULT '')
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_sentence_order'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
@@ -435,14 +438,14 @@ COMMENT ON FUNCTION albert_classify(text, real, text) IS
 'best label of a text, or of a pair of texts (by the default model)';
 
 CREATE FUNCTION albert_classify(content text, model text,
-	min_score real DEFAULT '-infinity', pair text DEFAULT '', overflow text DEFAULT 'truncate')
+	min_score real DEFAULT '-infinity', pair text DEFAULT '', overflow text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify(text, text, real, text, text) IS
 'best label of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_classify(content text, second text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_classify(content text, second text, model text, overflow text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
@@ -457,14 +460,14 @@ COMMENT ON FUNCTION albert_classify_scores(text, integer, text) IS
 'labels with their scores, best first, of a text, or of a pair of texts (by the default model)';
 
 CREATE FUNCTION albert_classify_scores(content text, model text,
-	top_k integer DEFAULT 0, pair text DEFAULT '', overflow text DEFAULT 'truncate')
+	top_k integer DEFAULT 0, pair text DEFAULT '', overflow text DEFAULT '')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, text, integer, text, text) IS
 'labels with their scores, best first, of a text, or of a pair of texts';
 
-CREATE FUNCTION albert_classify_scores(content text, second text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_classify_scores(content text, second text, model text, overflow text DEFAULT '')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_classify_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
@@ -478,7 +481,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_score(text, text) IS
 'how well a document answers a query, by a cross-encoder (by the default model)';
 
-CREATE FUNCTION albert_score(query text, document text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_score(query text, document text, model text, overflow text DEFAULT '')
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_score'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
@@ -492,7 +495,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_entailment(text, text) IS
 'probability that a premise entails a hypothesis (by the default model)';
 
-CREATE FUNCTION albert_entailment(premise text, hypothesis text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_entailment(premise text, hypothesis text, model text, overflow text DEFAULT '')
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_entailment'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
@@ -507,7 +510,7 @@ COMMENT ON FUNCTION albert_class_probability(text, text) IS
 'probability of one label of a text (by the default model)';
 
 CREATE FUNCTION albert_class_probability(content text, label text, model text,
-	pair text DEFAULT '', overflow text DEFAULT 'truncate')
+	pair text DEFAULT '', overflow text DEFAULT '')
 RETURNS real
 AS 'MODULE_PATHNAME', 'albert_class_probability'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
@@ -522,14 +525,14 @@ COMMENT ON FUNCTION albert_labels(text, real, text) IS
 'labels, best first, that are probable enough for a text, or for a pair of texts (by the default model)';
 
 CREATE FUNCTION albert_labels(content text, model text,
-	threshold real DEFAULT 0.5, pair text DEFAULT '', overflow text DEFAULT 'truncate')
+	threshold real DEFAULT 0.5, pair text DEFAULT '', overflow text DEFAULT '')
 RETURNS text[]
 AS 'MODULE_PATHNAME', 'albert_labels'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_labels(text, text, real, text, text) IS
 'labels, best first, that are probable enough for a text, or for a pair of texts';
 
-CREATE FUNCTION albert_labels(content text, second text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_labels(content text, second text, model text, overflow text DEFAULT '')
 RETURNS text[]
 AS 'MODULE_PATHNAME', 'albert_labels'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 SUPPORT albert_support;
@@ -545,7 +548,7 @@ COMMENT ON FUNCTION albert_zero_shot(text, text[], boolean, text) IS
 'the label, of those given, that a text entails most (by the default model)';
 
 CREATE FUNCTION albert_zero_shot(content text, labels text[], model text,
-	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.', overflow text DEFAULT 'truncate')
+	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.', overflow text DEFAULT '')
 RETURNS text
 AS 'MODULE_PATHNAME', 'albert_zero_shot'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 SUPPORT albert_support;
@@ -561,7 +564,7 @@ COMMENT ON FUNCTION albert_zero_shot_scores(text, text[], boolean, text) IS
 'the labels given with how much a text entails each, best first (by the default model)';
 
 CREATE FUNCTION albert_zero_shot_scores(content text, labels text[], model text,
-	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.', overflow text DEFAULT 'truncate')
+	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.', overflow text DEFAULT '')
 RETURNS TABLE (label text, score real)
 AS 'MODULE_PATHNAME', 'albert_zero_shot_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 ROWS 3 SUPPORT albert_support;
@@ -575,7 +578,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose(text, text[]) IS
 'number, from 1, of the choice that fits a context best (by the default model)';
 
-CREATE FUNCTION albert_choose(context text, choices text[], model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_choose(context text, choices text[], model text, overflow text DEFAULT '')
 RETURNS integer
 AS 'MODULE_PATHNAME', 'albert_choose'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 SUPPORT albert_support;
@@ -589,7 +592,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 4 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose_scores(text, text[]) IS
 'every choice with its probability (by the default model)';
 
-CREATE FUNCTION albert_choose_scores(context text, choices text[], model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_choose_scores(context text, choices text[], model text, overflow text DEFAULT '')
 RETURNS TABLE (choice integer, score real)
 AS 'MODULE_PATHNAME', 'albert_choose_scores'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 4 SUPPORT albert_support;
@@ -646,7 +649,7 @@ COMMENT ON FUNCTION albert_entities(text, real, text) IS
 'entities in a text (by the default model)';
 
 CREATE FUNCTION albert_entities(content text, model text,
-	min_score real DEFAULT 0, aggregation text DEFAULT 'simple', overflow text DEFAULT 'truncate')
+	min_score real DEFAULT 0, aggregation text DEFAULT 'simple', overflow text DEFAULT '')
 RETURNS TABLE (entity text, score real, word text, start integer, stop integer)
 AS 'MODULE_PATHNAME', 'albert_entities'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
@@ -665,7 +668,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 12 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_layers(text) IS
 'how far each layer moves the hidden states of a text (by the default model)';
 
-CREATE FUNCTION albert_layers(content text, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_layers(content text, model text, overflow text DEFAULT '')
 RETURNS TABLE (layer integer, l2_distance real, cosine real)
 AS 'MODULE_PATHNAME', 'albert_layers'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 12 SUPPORT albert_support;
@@ -679,7 +682,7 @@ LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 400 SUPPORT albert_support
 COMMENT ON FUNCTION albert_attention(text, integer, integer) IS
 'what each token of a text attends to in one head of a layer (by the default model)';
 
-CREATE FUNCTION albert_attention(content text, layer integer, head integer, model text, overflow text DEFAULT 'truncate')
+CREATE FUNCTION albert_attention(content text, layer integer, head integer, model text, overflow text DEFAULT '')
 RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
 AS 'MODULE_PATHNAME', 'albert_attention'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 400 SUPPORT albert_support;

@@ -88,6 +88,22 @@ CALL albert_create_model('nine', directory => 'm01_plain', "precision" => 'int9'
 CALL albert_create_model('nine');
 CALL albert_create_model(NULL);
 
+-- what an owner wants otherwise than the files say
+CALL albert_create_model('short', directory => 'm01_plain', max_length => 5, overflow => 'error', pooling => 'cls', normalized => true, comment => 'a short one');
+SELECT description - 'sha256' AS description FROM albert_models WHERE name = 'short';
+SELECT obj_description('"!albert".short'::regclass);
+SELECT albert_embedding('one', 'short') = albert_embedding('one', 'm01_plain', pooling => 'cls', normalized => true) AS same;
+SELECT albert_embedding('one two three four five six seven', 'short') IS NULL;
+SELECT albert_embedding('one two three four five six seven', 'short', overflow => 'truncate') IS NOT NULL AS truncated;
+SET albert.overflow = 'truncate';
+SELECT albert_embedding('one two three four five six seven', 'short') IS NULL;
+RESET albert.overflow;
+CALL albert_create_model('cased', directory => 'm01_plain', do_lower_case => false);
+CALL albert_create_model('wrong', directory => 'm01_plain', pooling => 'none');
+CALL albert_create_model('wrong', directory => 'm01_plain', overflow => 'none');
+CALL albert_create_model('wrong', directory => 'm01_plain', max_length => 100000);
+SELECT albert_drop_model(name) FROM albert_models WHERE name IN ('short', 'cased', 'wrong');
+
 -- renaming: plans that have folded results are made anew
 PREPARE count AS SELECT albert_token_count('one', 'mine') > 2;
 EXECUTE count;

@@ -84,6 +84,14 @@ typedef enum AlbertPooling
 
 #define ALBERT_MAX_DENSE	4
 
+/* What becomes of a text that is longer than the model takes. */
+typedef enum AlbertOverflow
+{
+	ALBERT_OVERFLOW_TRUNCATE,
+	ALBERT_OVERFLOW_ERROR,
+	ALBERT_OVERFLOW_WINDOW
+} AlbertOverflow;
+
 typedef struct AlbertNorm
 {
 	const float *weight;
@@ -141,6 +149,7 @@ typedef struct AlbertModel
 	bool		normalize;
 	bool		exclude_prompt; /* a prompt's tokens are seen, but not pooled */
 	int32_t		max_seq_length; /* 0: not said */
+	int32_t		overflow;		/* AlbertOverflow: what becomes of a long text where the call does not say */
 	int32_t		ndense;
 	AlbertDense dense[ALBERT_MAX_DENSE];
 	int32_t		nlabels;

@@ -188,10 +188,14 @@ check_heads(const AlbertJob *job)
 
 /* What a call with a named model wants done with a long text. */
 static int
-overflow_option(const AlbertTask *task, Datum value)
+overflow_option(const AlbertJob *job, Datum value)
 {
+	const AlbertTask *task = job->task;
 	char	   *name = AlbertCString(value);
 
+	/* as the model's option says */
+	if (name[0] == '\0')
+		return job->overflow;
 	if (strcmp(name, "truncate") == 0)
 		return ALBERT_OVERFLOW_TRUNCATE;
 	if (strcmp(name, "error") == 0)
@@ -215,8 +219,8 @@ AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
 {
 	memset(job, 0, sizeof(*job));
 	job->task = task;
-	job->overflow = model == NULL ? albert_overflow : ALBERT_OVERFLOW_TRUNCATE;
 	job->binding = AlbertStoreAttach(model, task->part);
+	job->overflow = model == NULL ? albert_overflow : job->binding->model.overflow;
 	check_heads(job);
 	if (task->init != NULL)
 		task->init(job);
@@ -244,7 +248,7 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 		if (i == signature->text || i == signature->pair || i == signature->model || args[i].isnull)
 			continue;
 		if (strcmp(signature->names[i], "overflow") == 0)
-			job->overflow = overflow_option(task, args[i].value);
+			job->overflow = overflow_option(job, args[i].value);
 		else if (task->option == NULL ||
 				 !task->option(job, signature->names[i], args[i].value, signature->types[i]))
 			elog(ERROR, "task \"%s\" has no option \"%s\"", task->symbol, signature->names[i]);

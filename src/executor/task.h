@@ -155,11 +155,4 @@ extern int	AlbertEstimateTokens(size_t bytes);
 extern int	albert_batch_tokens;
 extern int	albert_overflow;	/* AlbertOverflow */
 
-typedef enum AlbertOverflow
-{
-	ALBERT_OVERFLOW_TRUNCATE,
-	ALBERT_OVERFLOW_ERROR,
-	ALBERT_OVERFLOW_WINDOW
-} AlbertOverflow;
-
 #endif							/* ALBERT_TASK_H */

@@ -57,6 +57,7 @@ typedef struct AlbertSourceInfo
 	int32_t		normalize;
 	int32_t		exclude_prompt;
 	int32_t		max_seq_length;
+	int32_t		overflow;		/* AlbertOverflow */
 	int32_t		ndense;
 	AlbertDenseShape dense[ALBERT_MAX_DENSE];
 } AlbertSourceInfo;
@@ -70,6 +71,14 @@ extern bool AlbertSourceOpen(const char *directory, AlbertArena *arena,
 							 AlbertSource **source, AlbertStatus *status);
 extern void AlbertSourceClose(AlbertSource *source);
 extern const AlbertSourceInfo *AlbertSourceGetInfo(const AlbertSource *source);
+
+/*
+ * What shall be otherwise than the files say: a JSON object with any of
+ * max_length, pooling, normalized, prompt (the one that applies when none is
+ * named), overflow, and what albert.json may correct of the tokenizer.  To be
+ * called before any image is measured.
+ */
+extern bool AlbertSourceSetOptions(AlbertSource *source, const char *options, AlbertStatus *status);
 
 /* The files an image is made from, for the digest; NULL past the end.  size is exact. */
 extern const char *AlbertSourceFile(const AlbertSource *source, int i, int *fd, int64_t *size);

@@ -102,6 +102,7 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 	model->normalize = image->info.normalize != 0;
 	model->exclude_prompt = image->info.exclude_prompt != 0;
 	model->max_seq_length = image->info.max_seq_length;
+	model->overflow = image->info.overflow;
 	model->ndense = image->info.ndense;
 	return AlbertTokenizerBind((const char *) image + image->tokenizer.offset,
 							   image->tokenizer.size, tokenizer, status);

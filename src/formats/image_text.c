@@ -28,6 +28,15 @@ read_tokenizer_file(AlbertSource *source, TokenizerFile which, AlbertBytes *byte
 }
 
 static bool
+read_corrections(AlbertSource *source, AlbertBytes *bytes, AlbertStatus *status)
+{
+	if (source->corrections.data == NULL)
+		return read_tokenizer_file(source, TOKENIZER_ALBERT_JSON, bytes, status);
+	*bytes = source->corrections;
+	return true;
+}
+
+static bool
 check_vocabulary(const AlbertSource *source, AlbertStatus *status)
 {
 	int			vocab_size = source->info.config.vocab_size;
@@ -64,7 +73,7 @@ compile_tokenizer(AlbertSource *source, AlbertStatus *status)
 							&files.special_tokens_map_json, status) &&
 		read_tokenizer_file(source, TOKENIZER_ADDED_TOKENS_JSON,
 							&files.added_tokens_json, status) &&
-		read_tokenizer_file(source, TOKENIZER_ALBERT_JSON, &files.albert_json, status) &&
+		read_corrections(source, &files.albert_json, status) &&
 		AlbertTokenizerCompile(&files, source->info.config.max_position_embeddings,
 							   source->arena, &source->tokenizer, status) &&
 		check_vocabulary(source, status);

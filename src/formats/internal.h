@@ -309,6 +309,7 @@ struct AlbertSource
 	const char **prompt_names;
 	const char **prompts;
 	int			tokenizer_files[NTOKENIZER_FILES];	/* index in files; -1: there is none */
+	AlbertBytes corrections;	/* of the tokenizer, by the model's options; NULL: as albert.json says, if there is one */
 	AlbertBytes tokenizer;		/* compiled when first needed */
 };
 

@@ -207,7 +207,8 @@ static char *
 options_json(FunctionCallInfo fcinfo, int first)
 {
 	static const char *const names[] = {
-		"directory", "precision"
+		"directory", "precision", "do_lower_case", "keep_accents", "strip_accents", "max_length", "overflow",
+		"pooling", "normalized", "prompt"
 	};
 	StringInfoData json;
 
@@ -222,13 +223,15 @@ options_json(FunctionCallInfo fcinfo, int first)
 		appendStringInfoString(&json, ": ");
 		if (get_fn_expr_argtype(fcinfo->flinfo, first + i) == TEXTOID)
 			escape_json(&json, text_argument(fcinfo, first + i));
+		else if (get_fn_expr_argtype(fcinfo->flinfo, first + i) == BOOLOID)
+			appendStringInfoString(&json, PG_GETARG_BOOL(first + i) ? "true" : "false");
 		else
-			appendStringInfoString(&json, OidOutputFunctionCall(
-				get_fn_expr_argtype(fcinfo->flinfo, first + i) == BOOLOID ? F_BOOLOUT : F_INT4OUT,
-				PG_GETARG_DATUM(first + i)));
+			appendStringInfo(&json, "%d", PG_GETARG_INT32(first + i));
 	}
 	return json.data;
 }
+
+#define COMMENT_ARGUMENT 11
 
 /* CALL albert_create_model(model, directory, options...) */
 Datum
@@ -248,10 +251,14 @@ albert_create_model(PG_FUNCTION_ARGS)
 	else
 	{
 		AlbertModelNameCheck(directory);
+		AlbertRequireDirectories(directory);
 		if (OidIsValid(AlbertObjectRelation(name)))
 			(void) own_table(name);
 	}
 	AlbertImportEnd(AlbertImportBegin(name), directory, options_json(fcinfo, 1));
+	if (!PG_ARGISNULL(COMMENT_ARGUMENT))
+		AlbertObjectCommand("COMMENT ON TABLE %s IS %s", AlbertObjectQuoted(name),
+							quote_literal_cstr(text_argument(fcinfo, COMMENT_ARGUMENT)));
 	PG_RETURN_VOID();
 }
 

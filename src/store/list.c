@@ -412,7 +412,7 @@ AlbertStoreList(void)
 	ListCell   *cell;
 	int			i;
 
-	foreach(cell, AlbertModelDirectories())
+	foreach(cell, AlbertMayUseDirectories() ? AlbertModelDirectories() : NIL)
 		entries = list_directory(entries, lfirst(cell), path_hash, slots, nslots);
 
 	foreach(cell, entries)
@@ -424,7 +424,7 @@ AlbertStoreList(void)
 	/* Loaded through another database's path or from its tables, or their directories are gone. */
 	for (i = 0; i < nslots; i++)
 	{
-		if (slots[i].used && (slots[i].key.name[0] != '\0' || AlbertMaySeePaths()))
+		if (slots[i].used && (slots[i].key.name[0] != '\0' ? AlbertMayUseDirectories() : AlbertMaySeePaths()))
 			entries = lappend(entries, entry_of_slot(&slots[i], ""));
 	}
 	list_sort(entries, compare_entries);

@@ -252,6 +252,9 @@ open_object(LoadState *state, AlbertArena *arena)
 				 request->directory[0] != '\0' ?
 				 errhint("Put the old files back, or drop the model and make it anew.") : 0));
 	state->facts.has_digest = true;
+	if (strcmp(request->object.options, "{}") != 0 &&
+		!AlbertSourceSetOptions(state->source, request->object.options, &status))
+		AlbertReport(&status);
 	memcpy(&state->fingerprint, request->object.identity, sizeof(state->fingerprint));
 }
 

@@ -190,6 +190,11 @@ parse_members(json_t *root, AlbertObject *object)
 	json_object_del(root, "precision");
 	options = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
 	ok = options != NULL && make_identity(object, options);
+	if (ok && strlcpy(object->options, options, ALBERT_OPTIONS_LEN) >= ALBERT_OPTIONS_LEN)
+	{
+		free(options);
+		return "The options are too long.";
+	}
 	free(options);
 	return ok ? NULL : "Out of memory.";
 }

@@ -42,6 +42,7 @@
 #define ALBERT_DIR_LEN		320 /* a directory of albert.model_path with its NUL */
 #define ALBERT_PATH_LEN		(ALBERT_DIR_LEN + ALBERT_NAME_LEN)
 #define ALBERT_SHA256_LEN	32
+#define ALBERT_OPTIONS_LEN	2048	/* a model's options as JSON, with their NUL */
 #define ALBERT_NDATABASES	6
 #define ALBERT_NONCE_LEN	16
 #define ALBERT_NVERDICTS	128
@@ -66,6 +67,7 @@ typedef struct AlbertObject
 	char		base[ALBERT_NAME_LEN];	/* of a head, the model on whose embeddings it was trained (head.h); "": no head */
 	uint8		base_digest[ALBERT_SHA256_LEN];
 	int			precision;		/* AlbertPrecision; -1: that of the server */
+	char		options[ALBERT_OPTIONS_LEN];	/* the others, as JSON */
 } AlbertObject;
 
 /* What a name stands for in this session. */
@@ -258,6 +260,10 @@ extern bool AlbertModelDirectory(const char *name, char *directory);
 
 /* Raise that a model was not found. */
 extern void AlbertModelMissing(const char *name) pg_attribute_noreturn();
+
+/* May this user use models in directories?  The second raises that the model is missing if not. */
+extern bool AlbertMayUseDirectories(void);
+extern void AlbertRequireDirectories(const char *name);
 
 /* May this user see directories of the server? */
 extern bool AlbertMaySeePaths(void);

@@ -20,6 +20,7 @@ char	   *albert_preload_models = NULL;
 int			albert_load_lock_id = 0;
 int			albert_precision = ALBERT_FP32;
 int			albert_shared_memory_limit = -1;
+bool		albert_public_directory_models = true;
 
 /*
  * What AlbertRequestMake needs of the settings, worked out again only after one of
@@ -133,6 +134,20 @@ AlbertMaySeePaths(void)
 	return superuser() || has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_SETTINGS);
 }
 
+bool
+AlbertMayUseDirectories(void)
+{
+	return albert_public_directory_models || !OidIsValid(MyDatabaseId) || superuser() ||
+		has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES);
+}
+
+void
+AlbertRequireDirectories(const char *name)
+{
+	if (!AlbertMayUseDirectories())
+		AlbertModelMissing(name);
+}
+
 void
 AlbertModelMissing(const char *name)
 {
@@ -205,6 +220,7 @@ AlbertRequestMake(const char *name, AlbertRequest *request)
 	request->is_object = AlbertObjectFind(name, &request->object);
 	if (!request->is_object)
 	{
+		AlbertRequireDirectories(name);
 		strcpy(key->name, name);
 		key->path = resolved_path;
 	}
@@ -348,6 +364,13 @@ assign_kernel(const char *newval, void *extra)
 }
 
 static void
+assign_public(bool newval, void *extra)
+{
+	if (newval != albert_public_directory_models)
+		settings_changed();
+}
+
+static void
 assign_precision(int newval, void *extra)
 {
 	if (newval != albert_precision)
@@ -398,6 +421,14 @@ AlbertSettingsInit(void)
 							-1, -1, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_MB,
 							NULL, NULL, NULL);
+
+	DefineCustomBoolVariable("albert.public_directory_models",
+							 "Lets everybody use the models in the directories of albert.model_path.",
+							 "When off, members of pg_read_server_files may, and others use models of the database.",
+							 &albert_public_directory_models,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, assign_public, NULL);
 
 	/*
 	 * Models are preloaded at server start or not at all.  The setting exists

@@ -137,6 +137,7 @@ extern char *albert_kernel;
 extern char *albert_preload_models;
 extern int	albert_load_lock_id;
 extern int	albert_precision;	/* AlbertPrecision */
+extern bool albert_public_directory_models;
 extern int	albert_shared_memory_limit; /* MB; -1: half of what there is */
 
 #endif							/* ALBERT_STORE_H */
