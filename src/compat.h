@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
+#include "catalog/pg_namespace.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"

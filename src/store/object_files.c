@@ -20,6 +20,7 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "commands/tablespace.h"
+#include "common/file_utils.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
