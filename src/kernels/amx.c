@@ -146,10 +146,10 @@ convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 }
 
 static const MatrixKind kind_tiles_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MAX_ROWS, TILE_UNITS, false, false, multiply_tiles_bf16, convert_bf16, NULL
+	ALBERT_BF16, 2, 4, 1, MAX_ROWS, TILE_UNITS, false, false, 0, multiply_tiles_bf16, convert_bf16, NULL
 };
 static const MatrixKind kind_tiles_int8 = {
-	ALBERT_INT8, 4, 4, 1, MAX_ROWS, TILE_UNITS, false, false, multiply_tiles_int8, convert_bytes, NULL
+	ALBERT_INT8, 4, 4, 1, MAX_ROWS, TILE_UNITS, false, false, 0, multiply_tiles_int8, convert_bytes, NULL
 };
 
 static const MatrixKind *

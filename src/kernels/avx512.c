@@ -62,7 +62,7 @@ convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 }
 
 static const MatrixKind kind_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MR, 1, true, false, multiply_bf16_rows, convert_bf16, NULL
+	ALBERT_BF16, 2, 4, 1, MR, 1, true, false, 0, multiply_bf16_rows, convert_bf16, NULL
 };
 
 /* ---- AVX512_VNNI: four products of unsigned and signed bytes a lane ---- */
@@ -107,7 +107,7 @@ FOR_ROWS(MICRO_VNNI, micro_vnni)
 MULTIPLY(vnni)
 
 static const MatrixKind kind_vnni = {
-	ALBERT_INT8, 4, 4, 1, MR, 1, true, false, multiply_vnni_rows, convert_bytes, NULL
+	ALBERT_INT8, 4, 4, 1, MR, 1, true, false, 0, multiply_vnni_rows, convert_bytes, NULL
 };
 
 /* ---- the set ---- */

@@ -180,6 +180,10 @@ helper(void)
 	if (albert_kernels_avx2.usable())
 		return &albert_kernels_avx2;
 #endif
+#if defined(__aarch64__)
+	if (albert_kernels_neon.usable())
+		return &albert_kernels_neon;
+#endif
 	return albert_kernels_simd128.usable() ? &albert_kernels_simd128 : &albert_kernels_generic;
 }
 

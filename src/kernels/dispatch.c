@@ -11,6 +11,9 @@ static const AlbertKernels *const kernel_sets[] = {
 	&albert_kernels_avx512,
 	&albert_kernels_avx2,
 #endif
+#if defined(__aarch64__)
+	&albert_kernels_neon,
+#endif
 	&albert_kernels_openblas,
 	&albert_kernels_simd128,
 	&albert_kernels_generic,

@@ -32,13 +32,17 @@ enum
 	ALBERT_KERNELS_AVX2 = 3,
 	ALBERT_KERNELS_AVX512 = 4,
 	ALBERT_KERNELS_AMX = 5,
-	ALBERT_KERNELS_SIMD128 = 6
+	ALBERT_KERNELS_SIMD128 = 6,
+	ALBERT_KERNELS_NEON = 7
 };
 
 extern const AlbertKernels albert_kernels_generic;
 extern const AlbertKernels albert_kernels_simd128;
 extern const AlbertKernels albert_kernels_openblas;
 
+#if defined(__aarch64__)
+extern const AlbertKernels albert_kernels_neon;
+#endif
 
 #ifdef ALBERT_X86_64
 extern const AlbertKernels albert_kernels_avx2;

@@ -73,6 +73,7 @@ typedef struct MatrixKind
 	int			step;			/* units come in multiples of this, zeros at the end */
 	bool		transposed;		/* prepared rows are [word][row_stride], else [row][word] */
 	bool		narrow;			/* int8: products are summed in 16 bits, see albert_int8_weights() */
+	int			lower;			/* int8: how much lower activations are than 0 .. 255 */
 	Multiply	multiply;
 
 	/*
@@ -478,10 +479,10 @@ expand_bf16(int units, const void *w, float *wide)
 }
 
 static const MatrixKind kind_fp32 = {
-	ALBERT_FP32, 1, 4, 1, MR, 1, true, false, multiply_fp32_rows, NULL, NULL
+	ALBERT_FP32, 1, 4, 1, MR, 1, true, false, 0, multiply_fp32_rows, NULL, NULL
 };
 static const MatrixKind kind_expanded = {
-	ALBERT_BF16, 2, 4, 2, MR, 1, true, false, multiply_expanded_rows, convert_expanded, expand_bf16
+	ALBERT_BF16, 2, 4, 2, MR, 1, true, false, 0, multiply_expanded_rows, convert_expanded, expand_bf16
 };
 #ifdef BYTES_MR
 static void
@@ -494,7 +495,7 @@ convert_bytes(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 MULTIPLY(bytes)
 
 static const MatrixKind kind_bytes = {
-	ALBERT_INT8, 4, 4, 1, BYTES_MR, 2, true, true, multiply_bytes_rows, convert_bytes, NULL
+	ALBERT_INT8, 4, 4, 1, BYTES_MR, 2, true, true, 0, multiply_bytes_rows, convert_bytes, NULL
 };
 #else
 static void
@@ -511,7 +512,7 @@ convert_pairs(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 MULTIPLY(pairs)
 
 static const MatrixKind kind_pairs = {
-	ALBERT_INT8, 2, 2, 1, MR, 1, true, false, multiply_pairs_rows, convert_pairs, NULL
+	ALBERT_INT8, 2, 2, 1, MR, 1, true, false, 0, multiply_pairs_rows, convert_pairs, NULL
 };
 #endif
 
@@ -791,7 +792,12 @@ linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, i
 		chunk.rows[b] = row_block(cut->m, cut->most, b0 + b, &chunk.first[b]);
 	if (kind->precision == ALBERT_INT8)
 		for (int r = chunk.first[0]; r < chunk.first[n - 1] + chunk.rows[n - 1]; r++)
-			chunk.quantised[r - chunk.first[0]] = int8_row(linear->in, x + (size_t) r * ldx);
+		{
+			AlbertInt8Row *row = &chunk.quantised[r - chunk.first[0]];
+
+			*row = int8_row(linear->in, x + (size_t) r * ldx);
+			row->zero -= kind->lower;
+		}
 	for (int block = 0; block < s->blocks; block++)
 	{
 		int			units = block_units(s, block);

@@ -944,8 +944,9 @@ test_set(void)
 		test_int8_limits();
 }
 
+/* An argument names the only kernel set to test. */
 int
-main(void)
+main(int argc, char **argv)
 {
 	for (int i = 0; AlbertKernelsAt(i) != NULL; i++)
 	{
@@ -966,6 +967,8 @@ main(void)
 	for (int i = 0; i < nsets; i++)
 	{
 		k = sets[i];
+		if (argc > 1 && strcmp(argv[1], k->name) != 0)
+			continue;
 		test_set();
 	}
 	return unit_report();
