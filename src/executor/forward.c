@@ -137,33 +137,30 @@ AlbertForwardAdd(AlbertForward *forward, int item, const AlbertTokens *tokens)
 
 /* ---------- windows ---------- */
 
-/* tokens[from .. to) of a whole text's content between its two special tokens */
-static void
-cut_window(AlbertJob *job, const AlbertTokens *whole, int from, int to, AlbertTokens *window)
+AlbertTokens
+AlbertCutTokens(AlbertJob *job, const AlbertTokens *whole, int head, int from, int to)
 {
-	int			n = to - from + 2;
-	int			last = whole->n - 1;
+	int			n = head + to - from + 1;
+	AlbertTokens cut = {.n = n};
 
-	memset(window, 0, sizeof(*window));
-	window->n = n;
-	window->ids = AlbertJobAlloc(job, n, sizeof(int32_t));
-	window->types = AlbertJobAlloc(job, n, sizeof(uint8_t));
-	window->special = AlbertJobAlloc(job, n, sizeof(uint8_t));
-	window->ids[0] = whole->ids[0];
-	window->ids[n - 1] = whole->ids[last];
-	memcpy(window->ids + 1, whole->ids + from, (to - from) * sizeof(int32_t));
-	memset(window->types, 0, n);
-	memset(window->special, 0, n);
-	window->special[0] = window->special[n - 1] = 1;
+#define CUT(field) \
+	do { \
+		cut.field = AlbertJobAlloc(job, n, sizeof(*cut.field)); \
+		memcpy(cut.field, whole->field, head * sizeof(*cut.field)); \
+		memcpy(cut.field + head, whole->field + from, (to - from) * sizeof(*cut.field)); \
+		cut.field[n - 1] = whole->field[whole->n - 1]; \
+	} while (0)
+
+	CUT(ids);
+	CUT(types);
+	CUT(special);
 	if (whole->start != NULL)
 	{
-		window->start = AlbertJobAlloc(job, n, sizeof(int32_t));
-		window->stop = AlbertJobAlloc(job, n, sizeof(int32_t));
-		window->start[0] = window->stop[0] = 0;
-		window->start[n - 1] = window->stop[n - 1] = 0;
-		memcpy(window->start + 1, whole->start + from, (to - from) * sizeof(int32_t));
-		memcpy(window->stop + 1, whole->stop + from, (to - from) * sizeof(int32_t));
+		CUT(start);
+		CUT(stop);
 	}
+#undef CUT
+	return cut;
 }
 
 /*
@@ -208,7 +205,7 @@ add_windows(AlbertForward *forward, int item, const AlbertTokens *tokens, int ma
 		AlbertSequence *sequence;
 
 		CHECK_FOR_INTERRUPTS();
-		cut_window(job, tokens, from, to, &window);
+		window = AlbertCutTokens(job, tokens, 1, from, to);
 		sequence = AlbertForwardAdd(forward, item, &window);
 		sequence->window = w;
 		sequence->first = from;
@@ -232,6 +229,46 @@ truncation_mode(const AlbertJob *job, const AlbertItem *item)
 	if (job->overflow == ALBERT_OVERFLOW_WINDOW && job->task->windows && item->pair.data == NULL)
 		return ALBERT_TRUNCATE_NONE;
 	return ALBERT_TRUNCATE_LONGEST;
+}
+
+/* ---------- texts ---------- */
+
+static void
+want_first_rows(AlbertForward *forward)
+{
+	static const int32_t first = 0;
+
+	for (int s = 0; s < forward->nsequences; s++)
+	{
+		forward->sequences[s].nwanted = 1;
+		forward->sequences[s].wanted = &first;
+	}
+}
+
+void
+AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, int from, int to)
+{
+	int			before = first < from ? 1 : 0;
+	int32_t    *wanted;
+
+	if (from - before == 0 && to == sequence->tokens.n)
+		return;
+	sequence->nwanted = before + to - from;
+	sequence->wanted = wanted = AlbertJobAlloc(forward->job, sequence->nwanted, sizeof(int32_t));
+	wanted[0] = first;
+	for (int i = before; i < sequence->nwanted; i++)
+		wanted[i] = from + i - before;
+}
+
+static void
+want_own_rows(AlbertForward *forward)
+{
+	for (int s = 0; s < forward->nsequences; s++)
+	{
+		AlbertSequence *sequence = &forward->sequences[s];
+
+		AlbertForwardWant(forward, sequence, sequence->own_from, sequence->own_from, sequence->own_to);
+	}
 }
 
 void
@@ -270,6 +307,21 @@ AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items,
 		if (sequence->whole == NULL)
 			sequence->whole = &sequence->tokens;
 	}
+	if (options->rows == ALBERT_ROWS_FIRST)
+		want_first_rows(forward);
+	else if (options->rows == ALBERT_ROWS_OWN)
+		want_own_rows(forward);
+}
+
+void
+AlbertForwardTexts(AlbertJob *job, AlbertItem *items, int nitems,
+				   const AlbertForwardOptions *options, AlbertForwardConsume consume)
+{
+	AlbertForward forward;
+
+	AlbertForwardTokenize(&forward, job, items, nitems, options);
+	forward.consume = consume;
+	AlbertForwardRun(&forward);
 }
 
 /* ---------- pairs ---------- */
@@ -302,7 +354,7 @@ add_pair(AlbertForward *forward, int item, int number, const AlbertText *pair, A
 void
 AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
 				   const AlbertText *pairs, int npairs, AlbertTruncation truncation,
-				   AlbertForwardConsume consume, void *state)
+				   AlbertForwardConsume consume)
 {
 	int64		total = (int64) nitems * npairs;
 
@@ -318,49 +370,10 @@ AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
 			if (items[i / npairs].status == NULL)
 				add_pair(&forward, i / npairs, i % npairs, &pairs[i % npairs], truncation);
 		}
-		AlbertForwardFirstRows(&forward);
+		want_first_rows(&forward);
 		forward.consume = consume;
-		forward.state = state;
 		AlbertForwardRun(&forward);
 		AlbertArenaRewind(job->arena, mark);
-	}
-}
-
-void
-AlbertForwardFirstRows(AlbertForward *forward)
-{
-	static const int32_t first = 0;
-
-	for (int s = 0; s < forward->nsequences; s++)
-	{
-		forward->sequences[s].nwanted = 1;
-		forward->sequences[s].wanted = &first;
-	}
-}
-
-void
-AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, int from, int to)
-{
-	int			before = first < from ? 1 : 0;
-	int32_t    *wanted;
-
-	if (from - before == 0 && to == sequence->tokens.n)
-		return;
-	sequence->nwanted = before + to - from;
-	sequence->wanted = wanted = AlbertJobAlloc(forward->job, sequence->nwanted, sizeof(int32_t));
-	wanted[0] = first;
-	for (int i = before; i < sequence->nwanted; i++)
-		wanted[i] = from + i - before;
-}
-
-void
-AlbertForwardOwnRows(AlbertForward *forward)
-{
-	for (int s = 0; s < forward->nsequences; s++)
-	{
-		AlbertSequence *sequence = &forward->sequences[s];
-
-		AlbertForwardWant(forward, sequence, sequence->own_from, sequence->own_from, sequence->own_to);
 	}
 }
 

@@ -51,7 +51,6 @@ struct AlbertForward
 	int			max_sequences;	/* room at sequences */
 	AlbertSequence *sequences;	/* by item, then window */
 	const AlbertTrace *trace;	/* NULL usually */
-	void	   *state;			/* the task's own */
 	AlbertForwardConsume consume;
 };
 
@@ -59,6 +58,12 @@ typedef struct AlbertForwardOptions
 {
 	int			max_length;		/* 0: the model's */
 	bool		offsets;		/* tokens.start and stop are needed */
+	enum
+	{
+		ALBERT_ROWS_ALL,
+		ALBERT_ROWS_FIRST,		/* of every sequence: the heads on the pooler */
+		ALBERT_ROWS_OWN			/* a sequence's own: of a text in windows every token counts once */
+	}			rows;			/* whose hidden state is needed */
 } AlbertForwardOptions;
 
 /* A run without sequences yet; for tasks that make their own by AlbertForwardAdd. */
@@ -67,6 +72,9 @@ extern void AlbertForwardInit(AlbertForward *forward, AlbertJob *job, AlbertItem
 /* One more sequence, of the item added last or a later one; the other fields are zeroed. */
 extern AlbertSequence *AlbertForwardAdd(AlbertForward *forward, int item, const AlbertTokens *tokens);
 
+/* A sequence of its own: the head first tokens of a whole one, its tokens [from, to), and its last. */
+extern AlbertTokens AlbertCutTokens(AlbertJob *job, const AlbertTokens *whole, int head, int from, int to);
+
 /*
  * Run every item's text with each of the pairs, for heads on the first row
  * alone: a sequence's window is the number of its pair.  Memory does not grow
@@ -74,7 +82,7 @@ extern AlbertSequence *AlbertForwardAdd(AlbertForward *forward, int item, const 
  */
 extern void AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
 							   const AlbertText *pairs, int npairs, AlbertTruncation truncation,
-							   AlbertForwardConsume consume, void *state);
+							   AlbertForwardConsume consume);
 
 /* Tokenize the items under the job's overflow; sequences come from job->arena.  Items that get a status have none. */
 extern void AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job,
@@ -84,11 +92,9 @@ extern void AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job,
 /* Run the encoder over the sequences, batch by batch. */
 extern void AlbertForwardRun(AlbertForward *forward);
 
-/* Only the first row of every sequence is needed: the heads on the pooler. */
-extern void AlbertForwardFirstRows(AlbertForward *forward);
-
-/* Only the rows that are a sequence's own: of a text in windows every token counts once. */
-extern void AlbertForwardOwnRows(AlbertForward *forward);
+/* Both, for tasks that have nothing to do in between. */
+extern void AlbertForwardTexts(AlbertJob *job, AlbertItem *items, int nitems,
+							   const AlbertForwardOptions *options, AlbertForwardConsume consume);
 
 /* Of one sequence only the rows [from, to), and first, where that is before them. */
 extern void AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, int from, int to);

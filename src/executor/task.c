@@ -214,6 +214,54 @@ overflow_option(const AlbertJob *job, Datum value)
 	return ALBERT_OVERFLOW_WINDOW;
 }
 
+int
+AlbertIntOption(const char *name, Datum value, int least, int most)
+{
+	int			number = DatumGetInt32(value);
+
+	if (number < least || number > most)
+	{
+		if (most == INT_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("%s must be at least %d, not %d", name, least, number)));
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s must be between %d and %d, not %d", name, least, most, number)));
+	}
+	return number;
+}
+
+/* False when the task has no such option. */
+static bool
+take_option(AlbertJob *job, const char *name, Datum value)
+{
+	const AlbertOption *option = job->task->options;
+	char	   *place;
+
+	while (option != NULL && option->name != NULL && strcmp(option->name, name) != 0)
+		option++;
+	if (option == NULL || option->name == NULL)
+		return false;
+	place = job->options.bytes + option->place;
+	switch (option->kind)
+	{
+		case ALBERT_OPTION_TAKEN:
+			option->take(job, value);
+			break;
+		case ALBERT_OPTION_BOOL:
+			*(bool *) place = DatumGetBool(value);
+			break;
+		case ALBERT_OPTION_INT:
+			*(int *) place = AlbertIntOption(name, value, option->least, option->most);
+			break;
+		case ALBERT_OPTION_FLOAT:
+			*(float *) place = DatumGetFloat4(value);
+			break;
+	}
+	return true;
+}
+
 void
 AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
 {
@@ -249,8 +297,7 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 			continue;
 		if (strcmp(signature->names[i], "overflow") == 0)
 			job->overflow = overflow_option(job, args[i].value);
-		else if (task->option == NULL ||
-				 !task->option(job, signature->names[i], args[i].value, signature->types[i]))
+		else if (!take_option(job, signature->names[i], args[i].value))
 			elog(ERROR, "task \"%s\" has no option \"%s\"", task->symbol, signature->names[i]);
 	}
 	if (task->check != NULL)
@@ -275,19 +322,6 @@ AlbertItemFill(AlbertItem *item, const AlbertSignature *signature, const Nullabl
 }
 
 /* ---------- running ---------- */
-
-static void *
-workspace_get(void *context, size_t size)
-{
-	return MemoryContextAllocExtended((MemoryContext) context, size,
-									  MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
-}
-
-static void
-workspace_put(void *context, void *block)
-{
-	pfree(block);
-}
 
 /* What a run has grown beyond the cap goes back at once, and at the latest with the transaction when it failed. */
 static void
@@ -328,12 +362,26 @@ AlbertWorkspace(void)
 		MemoryContext context = AllocSetContextCreate(TopMemoryContext, "albert workspace",
 													  ALLOCSET_DEFAULT_SIZES);
 
-		AlbertArenaInit(&workspace, workspace_get, workspace_put, context);
+		AlbertArenaInitContext(&workspace, context);
 		RegisterXactCallback(end_of_transaction, NULL);
 		workspace_context = context;
 	}
 	trim_workspace();
 	return &workspace;
+}
+
+static void
+make_results(AlbertJob *job, AlbertItem *items, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+
+		if (items[i].status != NULL)
+			continue;
+		job->task->result(job, &items[i], i);
+		AlbertArenaRewind(job->arena, mark);
+	}
 }
 
 void
@@ -347,7 +395,10 @@ AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n)
 	INSTR_TIME_SET_CURRENT(start);
 	memset(&job->counts, 0, sizeof(job->counts));
 	job->arena = AlbertWorkspace();
-	job->task->run(job, items, n);
+	if (job->task->run != NULL)
+		job->task->run(job, items, n);
+	if (job->task->result != NULL)
+		make_results(job, items, n);
 	AlbertWorkspace();
 	INSTR_TIME_SET_CURRENT(stop);
 	INSTR_TIME_SUBTRACT(stop, start);

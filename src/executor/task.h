@@ -38,6 +38,7 @@ typedef struct AlbertJob
 		double		align;
 		char		bytes[ALBERT_MAX_OPTIONS];
 	}			options;		/* the task's own struct */
+	void	   *state;			/* of a run, the task's own: what run leaves to result */
 } AlbertJob;
 
 /* One row: its texts in UTF-8, and what comes out: a status or a result. */
@@ -50,6 +51,32 @@ typedef struct AlbertItem
 	bool		isnull;
 	AlbertStatus *status;		/* NULL, or why this row's texts have no result; with one before the run they are left alone */
 } AlbertItem;
+
+/* An option of a task, by the name of its SQL argument. */
+typedef struct AlbertOption
+{
+	const char *name;
+	enum
+	{
+		ALBERT_OPTION_TAKEN,	/* by a function of the task's */
+		ALBERT_OPTION_BOOL,
+		ALBERT_OPTION_INT,
+		ALBERT_OPTION_FLOAT		/* real */
+	}			kind;
+	size_t		place;			/* in job->options */
+	int			least;			/* of an int, and the most it may be */
+	int			most;
+	void		(*take) (AlbertJob *job, Datum value);	/* raises for a bad value */
+} AlbertOption;
+
+#define ALBERT_BOOL_OPTION(name_, type, member) \
+	{.name = name_, .kind = ALBERT_OPTION_BOOL, .place = offsetof(type, member)}
+#define ALBERT_FLOAT_OPTION(name_, type, member) \
+	{.name = name_, .kind = ALBERT_OPTION_FLOAT, .place = offsetof(type, member)}
+#define ALBERT_INT_OPTION(name_, type, member, least_, most_) \
+	{.name = name_, .kind = ALBERT_OPTION_INT, .place = offsetof(type, member), .least = least_, .most = most_}
+#define ALBERT_TAKEN_OPTION(name_, function) {.name = name_, .take = function}
+#define ALBERT_NO_OPTION {.name = NULL}
 
 struct AlbertTask
 {
@@ -64,11 +91,8 @@ struct AlbertTask
 	/* defaults into job->options; may be NULL */
 	void		(*init) (AlbertJob *job);
 
-	/*
-	 * A non-NULL option by its argument name; raises for a bad value.  False
-	 * when the task has no such option.
-	 */
-	bool		(*option) (AlbertJob *job, const char *name, Datum value, Oid type);
+	/* what it can be told, up to ALBERT_NO_OPTION; NULL: nothing */
+	const AlbertOption *options;
 
 	/* Raises for options that do not go together or with the model; may be NULL. */
 	void		(*check) (AlbertJob *job);
@@ -80,11 +104,18 @@ struct AlbertTask
 	Datum		(*combine) (Datum text, Datum pair);
 
 	/*
-	 * Fill in the results of n rows, each filled by AlbertItemFill.  A row whose
-	 * texts are at fault gets a status, and the others their results; all other
-	 * errors are raised.
+	 * Compute n rows, each filled by AlbertItemFill, as far as that is done for
+	 * many at once.  A row whose texts are at fault gets a status; all other
+	 * errors are raised.  NULL: nothing is.
 	 */
 	void		(*run) (AlbertJob *job, AlbertItem *items, int n);
+
+	/*
+	 * Then, for each row without a status, the first being number 0: make its
+	 * result, or give it a status.  The arena is rewound after each.  NULL: run
+	 * has done it.
+	 */
+	void		(*result) (AlbertJob *job, AlbertItem *item, int number);
 };
 
 /* Make a task known; from _PG_init. */
@@ -139,8 +170,19 @@ extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
  */
 extern void AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n);
 
+/* Set a scalar task's result, which else is NULL. */
+static inline void
+AlbertItemSet(AlbertItem *item, Datum result)
+{
+	item->result = result;
+	item->isnull = false;
+}
+
 /* The item's texts are at fault: keep a copy of the status, or raise it.  Returns false. */
 extern bool AlbertItemFail(const AlbertJob *job, AlbertItem *item, const AlbertStatus *status);
+
+/* An integer option within bounds, else an error that names it. */
+extern int	AlbertIntOption(const char *name, Datum value, int least, int most);
 
 /* The same for a task that is known. */
 extern AlbertSignature *AlbertSignatureFor(Oid function, const AlbertTask *task);

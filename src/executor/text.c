@@ -13,7 +13,8 @@
 #include "executor/text.h"
 #include "store/store.h"
 
-#define WORD_MARK	"\xe2\x96\x81"	/* U+2581, SentencePiece's space */
+#define WORD_MARK		"\xe2\x96\x81"	/* U+2581, SentencePiece's space */
+#define WORD_MARK_SIZE	3
 
 AlbertText
 AlbertTextFromDatum(Datum value)
@@ -143,7 +144,38 @@ AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id)
 	/* unknown text is part of its word: the mark before it is a piece of its own */
 	if (id == tokenizer->unk_id)
 		return false;
-	return has_prefix(&piece, WORD_MARK, sizeof(WORD_MARK) - 1) || AlbertTokenizerIsSpecial(tokenizer, id);
+	return has_prefix(&piece, WORD_MARK, WORD_MARK_SIZE) || AlbertTokenizerIsSpecial(tokenizer, id);
+}
+
+void
+AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
+				  const AlbertText *piece, bool first)
+{
+	if (tokenizer->marks_continuation)
+	{
+		if (has_prefix(piece, "##", 2))
+			appendBinaryStringInfo(words, piece->data + 2, piece->size - 2);
+		else
+		{
+			if (!first)
+				appendStringInfoChar(words, ' ');
+			appendBinaryStringInfo(words, piece->data, piece->size);
+		}
+		return;
+	}
+	for (size_t i = 0; i < piece->size;)
+	{
+		AlbertText	rest = {.data = piece->data + i, .size = piece->size - i};
+
+		if (has_prefix(&rest, WORD_MARK, WORD_MARK_SIZE))
+		{
+			if (!first)
+				appendStringInfoChar(words, ' ');
+			i += WORD_MARK_SIZE;
+		}
+		else
+			appendStringInfoChar(words, piece->data[i++]);
+	}
 }
 
 /* ---------- names ---------- */

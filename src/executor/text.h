@@ -9,6 +9,8 @@
 
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
+
 #include "tokenizer/tokenizer.h"
 
 /* A text, varchar or name value's characters in UTF-8, in CurrentMemoryContext (or in the value itself). */
@@ -32,6 +34,13 @@ extern Datum AlbertOutputToDatum(const char *utf8, size_t size);
 
 /* Does the token begin a word (or stand for itself, as special tokens do)? */
 extern bool AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id);
+
+/*
+ * Append a piece to a string of words as convert_tokens_to_string does; first
+ * is whether it is the string's first piece.
+ */
+extern void AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
+							  const AlbertText *piece, bool first);
 
 /* A C string in the server encoding from a SQL text. */
 extern char *AlbertCString(Datum value);

@@ -11,12 +11,11 @@
 
 #include "common/hashfn.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
-#include "functions/words.h"
+#include "functions/scores.h"
 
 typedef struct AnswerOptions
 {
@@ -42,27 +41,15 @@ init_answer(AlbertJob *job)
 	options->align_to_words = true;
 }
 
-static bool
-option_answer(AlbertJob *job, const char *name, Datum value, Oid type)
-{
-	AnswerOptions *options = (AnswerOptions *) &job->options;
-
-	if (strcmp(name, "top_k") == 0)
-		options->top_k = AlbertIntOption(name, value, 1, 10000);
-	else if (strcmp(name, "max_answer_len") == 0)
-		options->max_answer_len = AlbertIntOption(name, value, 1, INT_MAX);
-	else if (strcmp(name, "max_seq_len") == 0)
-		options->max_seq_len = AlbertIntOption(name, value, 8, INT_MAX);
-	else if (strcmp(name, "doc_stride") == 0)
-		options->doc_stride = AlbertIntOption(name, value, -1, INT_MAX);
-	else if (strcmp(name, "handle_impossible") == 0)
-		options->handle_impossible = DatumGetBool(value);
-	else if (strcmp(name, "align_to_words") == 0)
-		options->align_to_words = DatumGetBool(value);
-	else
-		return false;
-	return true;
-}
+static const AlbertOption answer_options[] = {
+	ALBERT_INT_OPTION("top_k", AnswerOptions, top_k, 1, 10000),
+	ALBERT_INT_OPTION("max_answer_len", AnswerOptions, max_answer_len, 1, INT_MAX),
+	ALBERT_INT_OPTION("max_seq_len", AnswerOptions, max_seq_len, 8, INT_MAX),
+	ALBERT_INT_OPTION("doc_stride", AnswerOptions, doc_stride, -1, INT_MAX),
+	ALBERT_BOOL_OPTION("handle_impossible", AnswerOptions, handle_impossible),
+	ALBERT_BOOL_OPTION("align_to_words", AnswerOptions, align_to_words),
+	ALBERT_NO_OPTION
+};
 
 /* ---------- answers ---------- */
 
@@ -72,11 +59,10 @@ option_answer(AlbertJob *job, const char *name, Datum value, Oid type)
 
 typedef struct Answer
 {
-	double		score;
+	AlbertRanked rank;			/* of equal scores the one that came first */
 	int			start;			/* code points of the context */
 	int			stop;
 	uint32		hash;			/* of its text in lower case */
-	int			number;			/* in the order of coming */
 } Answer;
 
 /* What is known of one item. */
@@ -148,7 +134,8 @@ new_answer(Answers *answers)
 			: repalloc(answers->answers, answers->max * sizeof(Answer));
 	}
 	answer = &answers->answers[answers->n];
-	answer->number = answers->n++;
+	answer->rank.first = answers->n++;
+	answer->rank.second = 0;
 	return answer;
 }
 
@@ -197,11 +184,11 @@ add_answer(Answers *answers, double score, int start, int stop)
 	place = table_place(answers, hash, folded, size);
 	if (*place != 0)
 	{
-		answers->answers[*place - 1].score += score;
+		answers->answers[*place - 1].rank.score += score;
 		return;
 	}
 	answer = new_answer(answers);
-	answer->score = score;
+	answer->rank.score = score;
 	answer->start = start;
 	answer->stop = stop;
 	answer->hash = hash;
@@ -214,30 +201,11 @@ add_null_answer(Answers *answers)
 {
 	Answer	   *answer = new_answer(answers);
 
-	answer->score = answers->null_score;
+	answer->rank.score = answers->null_score;
 	answer->start = answer->stop = 0;
 }
 
-/* Best first, equal ones as they came. */
-static int
-compare_answers(const void *a, const void *b)
-{
-	const Answer *x = a;
-	const Answer *y = b;
-
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	return x->number - y->number;
-}
-
-/* ---------- spans of a window ---------- */
-
-typedef struct Span
-{
-	double		score;
-	int			first;			/* tokens of the sequence */
-	int			last;
-} Span;
+/* ---------- spans of a window: a score, and the first and the last token ---------- */
 
 /* exp(x - max) / sum over [CLS] and the context; then [CLS] itself cannot begin or end an answer. */
 static double
@@ -258,85 +226,30 @@ span_probabilities(const AlbertRows *logits, int row, int column, int from, int 
 	return cls / sum;
 }
 
-/* Best first, equal ones as they stand in the text. */
-static int
-compare_spans(const void *a, const void *b)
-{
-	const Span *x = a;
-	const Span *y = b;
-
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	if (x->first != y->first)
-		return x->first - y->first;
-	return x->last - y->last;
-}
-
-/* The heap's root is its worst span; it has sunk from `at` to its place. */
+/* The best spans within context tokens [from, to), best first and equal ones as they stand in the text. */
 static void
-sink_span(Span *heap, int n, int at)
+find_spans(const double *start, const double *end, int from, int to, int max_len, AlbertBest *best)
 {
-	for (;;)
-	{
-		int			worst = at;
-
-		for (int child = 2 * at + 1; child < n && child <= 2 * at + 2; child++)
-		{
-			if (compare_spans(&heap[child], &heap[worst]) > 0)
-				worst = child;
-		}
-		if (worst == at)
-			return;
-		else
-		{
-			Span		span = heap[at];
-
-			heap[at] = heap[worst];
-			heap[worst] = span;
-			at = worst;
-		}
-	}
-}
-
-/* The k best spans within context tokens [from, to), best first; returns how many there are. */
-static int
-best_spans(const double *start, const double *end, int from, int to, int max_len,
-		   Span *spans, int k)
-{
-	int			n = 0;
-
 	for (int s = from; s < to; s++)
 	{
 		CHECK_FOR_INTERRUPTS();
 		for (int e = s; e < to && e - s < max_len; e++)
 		{
-			Span		span = {.score = start[s] * end[e], .first = s, .last = e};
+			double		score = start[s] * end[e];
 
-			if (span.score <= 0)
-				continue;
-			if (n < k)
-			{
-				spans[n++] = span;
-				for (int i = n / 2 - 1; n == k && i >= 0; i--)
-					sink_span(spans, n, i);
-			}
-			else if (compare_spans(&span, &spans[0]) < 0)
-			{
-				spans[0] = span;
-				sink_span(spans, n, 0);
-			}
+			if (score > 0)
+				AlbertBestAdd(best, (AlbertRanked) {.score = score, .first = s, .second = e});
 		}
 	}
-	qsort(spans, n, sizeof(Span), compare_spans);
-	return n;
+	qsort(best->ranked, best->n, sizeof(AlbertRanked), AlbertCompareRanked);
 }
 
 static void
 add_span(const AlbertTokenizer *tokenizer, Answers *answers,
-		 const AlbertTokens *tokens, int from, int to, const Span *span, bool align)
+		 const AlbertTokens *tokens, int from, int to, const AlbertRanked *span, bool align)
 {
 	int			first = span->first;
-	int			last = span->last;
+	int			last = span->second;
 
 	if (align)
 	{
@@ -354,7 +267,7 @@ consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n,
 {
 	AlbertJob  *job = forward->job;
 	const AnswerOptions *options = (const AnswerOptions *) &job->options;
-	Answers    *all = forward->state;
+	Answers    *all = job->state;
 	AlbertRows	logits = AlbertRunHead(job, AlbertHeadQuestionAnswering, hidden);
 	int			k = options->align_to_words ? options->top_k * 2 + 10 : options->top_k;
 
@@ -365,55 +278,26 @@ consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n,
 		Answers    *answers = &all[sequence->item];
 		double	   *start = AlbertJobAlloc(job, tokens->n, sizeof(double));
 		double	   *end = AlbertJobAlloc(job, tokens->n, sizeof(double));
-		Span	   *spans = AlbertJobAlloc(job, k, sizeof(Span));
+		AlbertBest	best = {.ranked = AlbertJobAlloc(job, k, sizeof(AlbertRanked)), .k = k};
 		int			to = tokens->n - 1;
 		int			from = to;
 		double		null_score;
-		int			nspans;
 
 		while (tokens->types[from - 1] == 1)
 			from--;
 		null_score = span_probabilities(&logits, sequence->row, 0, from, to, start) *
 			span_probabilities(&logits, sequence->row, 1, from, to, end);
 		answers->null_score = Min(answers->null_score, null_score);
-		nspans = best_spans(start, end, from, to, options->max_answer_len, spans, k);
-		for (int i = 0; i < nspans; i++)
+		find_spans(start, end, from, to, options->max_answer_len, &best);
+		for (int i = 0; i < best.n; i++)
 		{
 			CHECK_FOR_INTERRUPTS();
-			add_span(&job->binding->tokenizer, answers, tokens, from, to, &spans[i], options->align_to_words);
+			add_span(&job->binding->tokenizer, answers, tokens, from, to, &best.ranked[i], options->align_to_words);
 		}
 	}
 }
 
 /* ---------- windows ---------- */
-
-/* [CLS] question [SEP] context[from .. to) [SEP], out of the whole pair's tokens */
-static AlbertTokens
-window_tokens(AlbertJob *job, const AlbertTokens *whole, int question, int from, int to)
-{
-	int			head = question + 2;
-	int			n = head + to - from + 1;
-	AlbertTokens window = {.n = n};
-
-	window.ids = AlbertJobAlloc(job, n, sizeof(int32_t));
-	window.types = AlbertJobAlloc(job, n, sizeof(uint8_t));
-	window.special = AlbertJobAlloc(job, n, sizeof(uint8_t));
-	window.start = AlbertJobAlloc(job, n, sizeof(int32_t));
-	window.stop = AlbertJobAlloc(job, n, sizeof(int32_t));
-#define COPY(field, size) \
-	do { \
-		memcpy(window.field, whole->field, head * size); \
-		memcpy(window.field + head, whole->field + head + from, (to - from) * size); \
-		window.field[n - 1] = whole->field[whole->n - 1]; \
-	} while (0)
-	COPY(ids, sizeof(int32_t));
-	COPY(types, sizeof(uint8_t));
-	COPY(special, sizeof(uint8_t));
-	COPY(start, sizeof(int32_t));
-	COPY(stop, sizeof(int32_t));
-#undef COPY
-	return window;
-}
 
 typedef struct Lengths
 {
@@ -499,7 +383,7 @@ add_item(AlbertForward *forward, int i)
 	for (int from = 0;; from += capacity - lengths.doc_stride)
 	{
 		int			to = Min(from + capacity, context);
-		AlbertTokens window = window_tokens(job, &whole, question, from, to);
+		AlbertTokens window = AlbertCutTokens(job, &whole, question + 2, question + 2 + from, question + 2 + to);
 
 		AlbertForwardAdd(forward, i, &window);
 		if (to == context)
@@ -507,13 +391,13 @@ add_item(AlbertForward *forward, int i)
 	}
 }
 
-static Answers *
-answer(AlbertJob *job, AlbertItem *items, int n)
+static void
+run_answer(AlbertJob *job, AlbertItem *items, int n)
 {
-	const AnswerOptions *options = (const AnswerOptions *) &job->options;
 	Answers    *all = palloc0(n * sizeof(Answers));
 	AlbertForward forward;
 
+	job->state = all;
 	AlbertForwardInit(&forward, job, items, n);
 	for (int i = 0; i < n; i++)
 	{
@@ -522,41 +406,39 @@ answer(AlbertJob *job, AlbertItem *items, int n)
 		all[i].null_score = 1000000;
 		add_item(&forward, i);
 	}
-	forward.state = all;
 	forward.consume = consume_spans;
 	AlbertForwardRun(&forward);
-	for (int i = 0; i < n; i++)
-	{
-		Answers    *answers = &all[i];
+}
 
-		if (options->handle_impossible && answers->null_score < 1000000)
-			add_null_answer(answers);
-		if (answers->n > 1)
-			qsort(answers->answers, answers->n, sizeof(Answer), compare_answers);
-		answers->n = Min(answers->n, options->top_k);
-	}
-	return all;
+/* An item's answers, best first. */
+static Answers *
+best_answers(AlbertJob *job, int number)
+{
+	const AnswerOptions *options = (const AnswerOptions *) &job->options;
+	Answers    *answers = (Answers *) job->state + number;
+
+	if (options->handle_impossible && answers->null_score < 1000000)
+		add_null_answer(answers);
+	if (answers->n > 1)
+		qsort(answers->answers, answers->n, sizeof(Answer), AlbertCompareRanked);
+	answers->n = Min(answers->n, options->top_k);
+	return answers;
 }
 
 /* ---------- albert_answer(question, context) text ---------- */
 
 /* NULL: no answer (only with handle_impossible, or for an empty context). */
 static void
-run_answer(AlbertJob *job, AlbertItem *items, int n)
+set_answer(AlbertJob *job, AlbertItem *item, int number)
 {
-	Answers    *all = answer(job, items, n);
+	const Answers *answers = best_answers(job, number);
+	const Answer *best = answers->answers;
+	AlbertText	text;
 
-	for (int i = 0; i < n; i++)
-	{
-		const Answer *best = all[i].answers;
-		AlbertText	text;
-
-		if (all[i].n == 0 || best->stop <= best->start)
-			continue;
-		text = answer_text(&items[i], &all[i], best->start, best->stop);
-		items[i].result = AlbertTextToDatum(text.data, text.size);
-		items[i].isnull = false;
-	}
+	if (answers->n == 0 || best->stop <= best->start)
+		return;
+	text = answer_text(item, answers, best->start, best->stop);
+	AlbertItemSet(item, AlbertTextToDatum(text.data, text.size));
 }
 
 const AlbertTask albert_answer_task = {
@@ -566,34 +448,30 @@ const AlbertTask albert_answer_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_QUESTION_ANSWERING,
 	.init = init_answer,
-	.option = option_answer,
-	.run = run_answer
+	.options = answer_options,
+	.run = run_answer,
+	.result = set_answer
 };
-
-ALBERT_SCALAR_FUNCTION(albert_answer);
 
 /* ---------- albert_answers(question, context) rows ---------- */
 
 static void
-run_answers(AlbertJob *job, AlbertItem *items, int n)
+put_answers(AlbertJob *job, AlbertItem *item, int number)
 {
-	Answers    *all = answer(job, items, n);
+	const Answers *answers = best_answers(job, number);
 
-	for (int i = 0; i < n; i++)
+	for (int a = 0; a < answers->n; a++)
 	{
-		for (int a = 0; a < all[i].n; a++)
-		{
-			const Answer *found = &all[i].answers[a];
-			AlbertText	text = answer_text(&items[i], &all[i], found->start, found->stop);
-			Datum		values[5];
+		const Answer *found = &answers->answers[a];
+		AlbertText	text = answer_text(item, answers, found->start, found->stop);
+		Datum		values[5];
 
-			values[0] = Int32GetDatum(a + 1);
-			values[1] = AlbertTextToDatum(text.data, text.size);
-			values[2] = Float4GetDatum((float) found->score);
-			values[3] = Int32GetDatum(found->start);
-			values[4] = Int32GetDatum(found->stop);
-			AlbertPutRow(&items[i], values, NULL);
-		}
+		values[0] = Int32GetDatum(a + 1);
+		values[1] = AlbertTextToDatum(text.data, text.size);
+		values[2] = Float4GetDatum((float) found->rank.score);
+		values[3] = Int32GetDatum(found->start);
+		values[4] = Int32GetDatum(found->stop);
+		AlbertPutRow(item, values, NULL);
 	}
 }
 
@@ -604,8 +482,7 @@ const AlbertTask albert_answers_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_QUESTION_ANSWERING,
 	.init = init_answer,
-	.option = option_answer,
-	.run = run_answers
+	.options = answer_options,
+	.run = run_answer,
+	.result = put_answers
 };
-
-ALBERT_ROWS_FUNCTION(albert_answers);

@@ -4,7 +4,6 @@
  */
 #include "postgres.h"
 
-
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
@@ -18,15 +17,12 @@ typedef struct ChooseOptions
 
 StaticAssertDecl(sizeof(ChooseOptions) <= ALBERT_MAX_OPTIONS, "options too large");
 
-static bool
-option_choose(AlbertJob *job, const char *name, Datum value, Oid type)
+static void
+take_choices(AlbertJob *job, Datum value)
 {
 	ChooseOptions *options = (ChooseOptions *) &job->options;
-	Datum	   *values;
+	Datum	   *values = AlbertTextsOption("choices", value, &options->nchoices);
 
-	if (strcmp(name, "choices") != 0)
-		return false;
-	values = AlbertTextsOption(name, value, &options->nchoices);
 	if (options->nchoices == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -34,52 +30,49 @@ option_choose(AlbertJob *job, const char *name, Datum value, Oid type)
 	options->choices = palloc_extended(options->nchoices * sizeof(AlbertText), MCXT_ALLOC_HUGE);
 	for (int i = 0; i < options->nchoices; i++)
 		options->choices[i] = AlbertTextFromDatum(values[i]);
-	return true;
 }
+
+static const AlbertOption choose_options[] = {
+	ALBERT_TAKEN_OPTION("choices", take_choices),
+	ALBERT_NO_OPTION
+};
 
 static void
 consume_choices(AlbertForward *forward, const AlbertSequence *sequences, int n,
 				const AlbertBatch *batch, const AlbertRows *hidden)
 {
-	const ChooseOptions *options = (const ChooseOptions *) &forward->job->options;
-	double	   *scores = forward->state;
 	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CHOICE);
 
 	for (int s = 0; s < n; s++)
-		scores[(size_t) sequences[s].item * options->nchoices + sequences[s].window] = logits.data[(size_t) s * logits.ld];
+		AlbertScoresRow(forward->job, sequences[s].item)[sequences[s].window] = logits.data[(size_t) s * logits.ld];
 }
 
-/* (n, nchoices) probabilities, in the arena */
-static double *
-choose(AlbertJob *job, AlbertItem *items, int n)
+static void
+run_choose(AlbertJob *job, AlbertItem *items, int n)
 {
 	const ChooseOptions *options = (const ChooseOptions *) &job->options;
-	double	   *scores = AlbertJobAlloc(job, (size_t) n * options->nchoices, sizeof(double));
 
-	memset(scores, 0, (size_t) n * options->nchoices * sizeof(double));
-	AlbertForwardPairs(job, items, n, options->choices, options->nchoices, ALBERT_TRUNCATE_LONGEST,
-					   consume_choices, scores);
-	for (int i = 0; i < n; i++)
-		AlbertSoftmax(scores + (size_t) i * options->nchoices, options->nchoices);
+	AlbertScoresBegin(job, n, options->nchoices);
+	AlbertForwardPairs(job, items, n, options->choices, options->nchoices, ALBERT_TRUNCATE_LONGEST, consume_choices);
+}
+
+static double *
+probabilities(AlbertJob *job, int number)
+{
+	double	   *scores = AlbertScoresRow(job, number);
+
+	AlbertSoftmax(scores, ((const ChooseOptions *) &job->options)->nchoices);
 	return scores;
 }
 
 /* ---------- albert_choose(context, choices) int: the number of the best choice, from 1 ---------- */
 
 static void
-run_choose(AlbertJob *job, AlbertItem *items, int n)
+best_choice(AlbertJob *job, AlbertItem *item, int number)
 {
-	const ChooseOptions *options = (const ChooseOptions *) &job->options;
-	double	   *scores = choose(job, items, n);
+	int			nchoices = ((const ChooseOptions *) &job->options)->nchoices;
 
-	for (int i = 0; i < n; i++)
-	{
-		if (items[i].status != NULL)
-			continue;
-		items[i].result = Int32GetDatum(1 + AlbertArgMax(scores + (size_t) i * options->nchoices,
-														 options->nchoices));
-		items[i].isnull = false;
-	}
+	AlbertItemSet(item, Int32GetDatum(1 + AlbertArgMax(probabilities(job, number), nchoices)));
 }
 
 const AlbertTask albert_choose_task = {
@@ -87,30 +80,25 @@ const AlbertTask albert_choose_task = {
 	.text_arg = "context",
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CHOICE,
-	.option = option_choose,
-	.run = run_choose
+	.options = choose_options,
+	.run = run_choose,
+	.result = best_choice
 };
-
-ALBERT_SCALAR_FUNCTION(albert_choose);
 
 /* ---------- albert_choose_scores(context, choices) rows, in the order of the choices ---------- */
 
 static void
-run_choose_scores(AlbertJob *job, AlbertItem *items, int n)
+put_choices(AlbertJob *job, AlbertItem *item, int number)
 {
-	const ChooseOptions *options = (const ChooseOptions *) &job->options;
-	double	   *scores = choose(job, items, n);
+	const double *scores = probabilities(job, number);
 
-	for (int i = 0; i < n; i++)
+	for (int c = 0; c < ((const ChooseOptions *) &job->options)->nchoices; c++)
 	{
-		for (int c = 0; c < options->nchoices && items[i].status == NULL; c++)
-		{
-			Datum		values[2];
+		Datum		values[2];
 
-			values[0] = Int32GetDatum(c + 1);
-			values[1] = Float4GetDatum((float) scores[(size_t) i * options->nchoices + c]);
-			AlbertPutRow(&items[i], values, NULL);
-		}
+		values[0] = Int32GetDatum(c + 1);
+		values[1] = Float4GetDatum((float) scores[c]);
+		AlbertPutRow(item, values, NULL);
 	}
 }
 
@@ -119,8 +107,7 @@ const AlbertTask albert_choose_scores_task = {
 	.text_arg = "context",
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CHOICE,
-	.option = option_choose,
-	.run = run_choose_scores
+	.options = choose_options,
+	.run = run_choose,
+	.result = put_choices
 };
-
-ALBERT_ROWS_FUNCTION(albert_choose_scores);

@@ -23,8 +23,8 @@ typedef struct ChunkOptions
 
 StaticAssertDecl(sizeof(ChunkOptions) <= ALBERT_MAX_OPTIONS, "options too large");
 
-static Border
-border_by_name(const char *name)
+static void
+take_border(AlbertJob *job, Datum value)
 {
 	static const struct
 	{
@@ -36,11 +36,15 @@ border_by_name(const char *name)
 		{"paragraph", BORDER_PARAGRAPH},
 		{"markdown", BORDER_SECTION}
 	};
+	const char *name = AlbertCString(value);
 
 	for (int i = 0; i < lengthof(names); i++)
 	{
 		if (strcmp(name, names[i].name) == 0)
-			return names[i].border;
+		{
+			((ChunkOptions *) &job->options)->split_by = names[i].border;
+			return;
+		}
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -54,27 +58,26 @@ init_chunks(AlbertJob *job)
 	((ChunkOptions *) &job->options)->split_by = BORDER_WORD;
 }
 
-static bool
-take_option(AlbertJob *job, const char *name, Datum value, Oid type)
+static void
+take_max_tokens(AlbertJob *job, Datum value)
 {
-	ChunkOptions *options = (ChunkOptions *) &job->options;
-
-	if (strcmp(name, "max_tokens") == 0)
-	{
-		/* 0: as many as the model takes */
-		options->max_tokens = DatumGetInt32(value) == 0 ? 0
-			: AlbertIntOption(name, value, 3, INT_MAX);
-	}
-	else if (strcmp(name, "overlap") == 0)
-		options->overlap = AlbertIntOption(name, value, 0, INT_MAX);
-	else if (strcmp(name, "split_by") == 0)
-		options->split_by = border_by_name(AlbertCString(value));
-	else if (strcmp(name, "prefix") == 0)
-		options->prefix = AlbertTextFromDatum(value);
-	else
-		return false;
-	return true;
+	if (DatumGetInt32(value) != 0)
+		((ChunkOptions *) &job->options)->max_tokens = AlbertIntOption("max_tokens", value, 3, INT_MAX);
 }
+
+static void
+take_prefix(AlbertJob *job, Datum value)
+{
+	((ChunkOptions *) &job->options)->prefix = AlbertTextFromDatum(value);
+}
+
+static const AlbertOption chunk_options[] = {
+	ALBERT_TAKEN_OPTION("max_tokens", take_max_tokens),
+	ALBERT_INT_OPTION("overlap", ChunkOptions, overlap, 0, INT_MAX),
+	ALBERT_TAKEN_OPTION("split_by", take_border),
+	ALBERT_TAKEN_OPTION("prefix", take_prefix),
+	ALBERT_NO_OPTION
+};
 
 /* A text that is being cut, and what its chunks must keep to. */
 typedef struct Chunking
@@ -342,7 +345,7 @@ static void
 run_chunks(AlbertJob *job, AlbertItem *items, int n)
 {
 	const ChunkOptions *options = (const ChunkOptions *) &job->options;
-	Chunking		chunking;
+	Chunking	chunking;
 
 	begin_source(&chunking, job);
 	for (int i = 0; i < n; i++)
@@ -354,8 +357,6 @@ const AlbertTask albert_chunks_task = {
 	.text_arg = "content",
 	.part = ALBERT_PART_TEXT,
 	.init = init_chunks,
-	.option = take_option,
+	.options = chunk_options,
 	.run = run_chunks
 };
-
-ALBERT_ROWS_FUNCTION(albert_chunks);

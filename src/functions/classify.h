@@ -1,6 +1,6 @@
 /*
  * classify.h
- *	  What the functions over a sequence classification head share.
+ *	  What the functions over a head on whole texts share.
  */
 #ifndef ALBERT_CLASSIFY_H
 #define ALBERT_CLASSIFY_H
@@ -8,14 +8,15 @@
 #include "executor/task.h"
 
 /*
- * (n, num_labels) logits, in the arena; of a long text in windows their mean,
- * each window counting by the tokens that are its own.  max_length 0: the
- * model's.
+ * The logits of the task's head on the pooler, width of them an item, as the
+ * run's scores; of a long text in windows their mean, each window counting by
+ * the tokens that are its own.  max_length 0: the model's.
  */
-extern double *AlbertClassLogits(AlbertJob *job, AlbertItem *items, int n, int max_length);
+extern void AlbertRunLogits(AlbertJob *job, AlbertItem *items, int n, int width, int max_length);
 
-/* Likewise the scores that TextClassificationPipeline makes of them. */
-extern double *AlbertClassScores(AlbertJob *job, AlbertItem *items, int n);
+/* As a task's run: the classifier's logits; and an item's scores that TextClassificationPipeline makes of them, once. */
+extern void AlbertRunClassifier(AlbertJob *job, AlbertItem *items, int n);
+extern double *AlbertClassScores(AlbertJob *job, int number);
 
 /* The label called entail..., in any case of letters; -1: none is. */
 extern int	AlbertEntailmentLabel(const AlbertModel *model);

@@ -43,8 +43,13 @@ static const struct
 };
 
 static void
-take_pooling(AlbertJob *job, EmbeddingOptions *options, const char *name)
+take_pooling(AlbertJob *job, Datum value)
 {
+	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
+	const char *name = AlbertCString(value);
+
+	if (*name == '\0')
+		return;
 	/* just that: the model's modules belong to its own pooling */
 	options->with_dense = false;
 	options->normalize = false;
@@ -97,11 +102,12 @@ init_embedding(AlbertJob *job)
 }
 
 static void
-take_prompt(AlbertJob *job, EmbeddingOptions *options, const char *name)
+take_prompt(AlbertJob *job, Datum value)
 {
 	const AlbertModel *model = &job->binding->model;
+	const char *name = AlbertCString(value);
 
-	if (AlbertFindPrompt(model, name, &options->prompt))
+	if (*name == '\0' || AlbertFindPrompt(model, name, &((EmbeddingOptions *) &job->options)->prompt))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -111,29 +117,13 @@ take_prompt(AlbertJob *job, EmbeddingOptions *options, const char *name)
 			 : errhint("Prompts are defined in the model's config_sentence_transformers.json.")));
 }
 
-static bool
-option_embedding(AlbertJob *job, const char *name, Datum value, Oid type)
-{
-	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
-
-	if (strcmp(name, "normalized") == 0)
-		options->normalize_last = DatumGetBool(value);
-	else if (strcmp(name, "dimensions") == 0)
-		options->dimensions = AlbertIntOption(name, value, 0, INT_MAX);
-	else if (strcmp(name, "pooling") == 0)
-	{
-		if (!AlbertIsEmptyText(value))
-			take_pooling(job, options, AlbertCString(value));
-	}
-	else if (strcmp(name, "prompt") == 0)
-	{
-		if (!AlbertIsEmptyText(value))
-			take_prompt(job, options, AlbertCString(value));
-	}
-	else
-		return false;
-	return true;
-}
+static const AlbertOption embedding_options[] = {
+	ALBERT_BOOL_OPTION("normalized", EmbeddingOptions, normalize_last),
+	ALBERT_INT_OPTION("dimensions", EmbeddingOptions, dimensions, 0, INT_MAX),
+	ALBERT_TAKEN_OPTION("pooling", take_pooling),
+	ALBERT_TAKEN_OPTION("prompt", take_prompt),
+	ALBERT_NO_OPTION
+};
 
 static void
 check_embedding(AlbertJob *job)
@@ -224,7 +214,7 @@ join_windows(AlbertForward *forward, const AlbertSequence *sequences, int n, Alb
 {
 	uint32		pooling = ((const EmbeddingOptions *) &forward->job->options)->pooling;
 	int			hidden_size = forward->job->binding->model.config->hidden_size;
-	PoolState  *state = forward->state;
+	PoolState  *state = forward->job->state;
 	int			done = 0;
 
 	for (int s = 0; s < n; s++)
@@ -278,14 +268,14 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
 
 		if (!sequences[s].last)
 			continue;
-		item->result = AlbertFloatArray(vectors.data + (size_t) text++ * vectors.ld, vectors.width);
-		item->isnull = false;
+		AlbertItemSet(item, AlbertFloatArray(vectors.data + (size_t) text++ * vectors.ld, vectors.width));
 	}
 }
 
 static void
-finish_vector(const EmbeddingOptions *options, AlbertItem *item)
+finish_vector(AlbertJob *job, AlbertItem *item, int number)
 {
+	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
 	int			n;
 	float	   *vector = result_floats(item, &n);
 
@@ -339,8 +329,8 @@ want_rows(AlbertForward *forward, uint32 pooling, int prompt_tokens)
 	}
 }
 
-void
-AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
+static void
+run_embedding(AlbertJob *job, AlbertItem *items, int n)
 {
 	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
 	AlbertForwardOptions forward_options = {
@@ -355,14 +345,9 @@ AlbertEmbed(AlbertJob *job, AlbertItem *items, int n)
 		AlbertPrependPrompt(job, &options->prompt, items, n);
 	AlbertForwardTokenize(&forward, job, items, n, &forward_options);
 	want_rows(&forward, options->pooling, prompt_tokens);
-	forward.state = &state;
+	job->state = &state;
 	forward.consume = consume_pool;
 	AlbertForwardRun(&forward);
-	for (int i = 0; i < n; i++)
-	{
-		if (items[i].status == NULL)
-			finish_vector(options, &items[i]);
-	}
 }
 
 void
@@ -373,7 +358,12 @@ AlbertEmbedPlainly(AlbertJob *job, AlbertItem *items, int n)
 	memset(&plain.options, 0, sizeof(plain.options));
 	plain.task = &albert_embedding_task;
 	init_embedding(&plain);
-	AlbertEmbed(&plain, items, n);
+	run_embedding(&plain, items, n);
+	for (int i = 0; i < n; i++)
+	{
+		if (items[i].status == NULL)
+			finish_vector(&plain, &items[i], i);
+	}
 	job->counts = plain.counts;
 }
 
@@ -385,12 +375,11 @@ const AlbertTask albert_embedding_task = {
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
 	.init = init_embedding,
-	.option = option_embedding,
+	.options = embedding_options,
 	.check = check_embedding,
-	.run = AlbertEmbed
+	.run = run_embedding,
+	.result = finish_vector
 };
-
-ALBERT_SCALAR_FUNCTION(albert_embedding);
 
 /* ---------- albert_embeddings(content text[]) real[][] ---------- */
 
@@ -494,10 +483,9 @@ const AlbertTask albert_similarity_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.init = init_embedding,
 	.combine = similarity_of,
-	.run = AlbertEmbed
+	.run = run_embedding,
+	.result = finish_vector
 };
-
-ALBERT_SCALAR_FUNCTION(albert_similarity);
 
 /* ---------- albert_similarity(a real[], b real[]) real ---------- */
 
@@ -540,14 +528,10 @@ typedef struct TokenEmbeddingOptions
 	bool		special_tokens; /* rows for [CLS] and [SEP] too */
 } TokenEmbeddingOptions;
 
-static bool
-option_token_embeddings(AlbertJob *job, const char *name, Datum value, Oid type)
-{
-	if (strcmp(name, "special_tokens") != 0)
-		return false;
-	((TokenEmbeddingOptions *) &job->options)->special_tokens = DatumGetBool(value);
-	return true;
-}
+static const AlbertOption token_embedding_options[] = {
+	ALBERT_BOOL_OPTION("special_tokens", TokenEmbeddingOptions, special_tokens),
+	ALBERT_NO_OPTION
+};
 
 static void
 init_token_embeddings(AlbertJob *job)
@@ -591,13 +575,9 @@ consume_token_embeddings(AlbertForward *forward, const AlbertSequence *sequences
 static void
 run_token_embeddings(AlbertJob *job, AlbertItem *items, int n)
 {
-	AlbertForwardOptions options = {0};
-	AlbertForward forward;
+	AlbertForwardOptions options = {.rows = ALBERT_ROWS_OWN};
 
-	AlbertForwardTokenize(&forward, job, items, n, &options);
-	AlbertForwardOwnRows(&forward);
-	forward.consume = consume_token_embeddings;
-	AlbertForwardRun(&forward);
+	AlbertForwardTexts(job, items, n, &options, consume_token_embeddings);
 }
 
 const AlbertTask albert_token_embeddings_task = {
@@ -608,8 +588,6 @@ const AlbertTask albert_token_embeddings_task = {
 	.pair_optional = true,
 	.part = ALBERT_PART_WEIGHTS,
 	.init = init_token_embeddings,
-	.option = option_token_embeddings,
+	.options = token_embedding_options,
 	.run = run_token_embeddings
 };
-
-ALBERT_ROWS_FUNCTION(albert_token_embeddings);

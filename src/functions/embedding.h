@@ -1,16 +1,16 @@
 /*
  * embedding.h
- *	  One vector a text, for the functions that compare or store vectors.
+ *	  Vectors of texts, prompts, and comparing vectors.
  */
 #ifndef ALBERT_EMBEDDING_H
 #define ALBERT_EMBEDDING_H
 
 #include "executor/task.h"
 
-/* The results of n items as real[] values; options as albert_embedding takes them. */
-extern void AlbertEmbed(AlbertJob *job, AlbertItem *items, int n);
-
-/* Likewise without options, for a job of another task, whose own they leave alone. */
+/*
+ * The results of n items as real[] values, as albert_embedding makes them
+ * without options; for a job of another task, whose own are left alone.
+ */
 extern void AlbertEmbedPlainly(AlbertJob *job, AlbertItem *items, int n);
 
 /* A prompt by the name that the model's files give it; "" is the default one.  False: there is none. */

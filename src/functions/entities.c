@@ -6,13 +6,11 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "utils/builtins.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
 #include "functions/scores.h"
-#include "functions/words.h"
 
 typedef enum Aggregation
 {
@@ -37,33 +35,30 @@ init_entities(AlbertJob *job)
 	((EntityOptions *) &job->options)->aggregation = AGGREGATE_SIMPLE;
 }
 
-static bool
-option_entities(AlbertJob *job, const char *name, Datum value, Oid type)
+static void
+take_aggregation(AlbertJob *job, Datum value)
 {
-	char	   *aggregation;
+	char	   *name = AlbertCString(value);
 
-	if (strcmp(name, "min_score") == 0)
-	{
-		((EntityOptions *) &job->options)->min_score = DatumGetFloat4(value);
-		return true;
-	}
-	if (strcmp(name, "aggregation") != 0)
-		return false;
-	aggregation = AlbertCString(value);
 	for (int i = 0; i < lengthof(aggregations); i++)
 	{
-		if (strcmp(aggregation, aggregations[i]) == 0)
+		if (strcmp(name, aggregations[i]) == 0)
 		{
 			((EntityOptions *) &job->options)->aggregation = i;
-			return true;
+			return;
 		}
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown aggregation \"%s\"", aggregation),
+			 errmsg("unknown aggregation \"%s\"", name),
 			 errhint("Aggregations are none, simple, first, average and max.")));
-	return false;
 }
+
+static const AlbertOption entity_options[] = {
+	ALBERT_TAKEN_OPTION("aggregation", take_aggregation),
+	ALBERT_FLOAT_OPTION("min_score", EntityOptions, min_score),
+	ALBERT_NO_OPTION
+};
 
 /* A token, a word of several tokens, or a group of either. */
 typedef struct Entity
@@ -338,7 +333,7 @@ static void
 put_entities(AlbertForward *forward, const AlbertSequence *sequence, int num_labels)
 {
 	AlbertJob  *job = forward->job;
-	EntityState *state = forward->state;
+	EntityState *state = job->state;
 	int			aggregation = ((const EntityOptions *) &job->options)->aggregation;
 	AlbertItem *item = &forward->items[sequence->item];
 	Entity	   *entities = palloc_extended((Size) sequence->whole->n * sizeof(Entity), MCXT_ALLOC_HUGE);
@@ -368,7 +363,7 @@ consume_entities(AlbertForward *forward, const AlbertSequence *sequences, int n,
 
 	for (int s = 0; s < n; s++)
 	{
-		take_window(forward->state, &sequences[s], &logits);
+		take_window(forward->job->state, &sequences[s], &logits);
 		if (sequences[s].last)
 			put_entities(forward, &sequences[s], logits.width);
 	}
@@ -377,17 +372,13 @@ consume_entities(AlbertForward *forward, const AlbertSequence *sequences, int n,
 static void
 run_entities(AlbertJob *job, AlbertItem *items, int n)
 {
-	AlbertForwardOptions options = {.offsets = true};
+	AlbertForwardOptions options = {.offsets = true, .rows = ALBERT_ROWS_OWN};
 	EntityState state = {.bytes = palloc(n * sizeof(int *))};
-	AlbertForward forward;
 
 	for (int i = 0; i < n; i++)
 		state.bytes[i] = AlbertCodePointBytes(&items[i].text);
-	AlbertForwardTokenize(&forward, job, items, n, &options);
-	AlbertForwardOwnRows(&forward);
-	forward.state = &state;
-	forward.consume = consume_entities;
-	AlbertForwardRun(&forward);
+	job->state = &state;
+	AlbertForwardTexts(job, items, n, &options, consume_entities);
 }
 
 const AlbertTask albert_entities_task = {
@@ -397,8 +388,6 @@ const AlbertTask albert_entities_task = {
 	.heads = ALBERT_HEAD_TOKEN_CLASSIFIER,
 	.windows = true,
 	.init = init_entities,
-	.option = option_entities,
+	.options = entity_options,
 	.run = run_entities
 };
-
-ALBERT_ROWS_FUNCTION(albert_entities);

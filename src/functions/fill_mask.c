@@ -6,12 +6,11 @@
 #include "postgres.h"
 
 #include "lib/qunique.h"
-#include "utils/builtins.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
-#include "functions/words.h"
+#include "functions/scores.h"
 
 /* Logits are computed for as many masks at a time as fit this many bytes. */
 #define LOGITS_BYTES	(4 * 1024 * 1024)
@@ -160,19 +159,19 @@ each_mask(AlbertForward *forward, const Masks *masks, const AlbertSequence *sequ
 
 /* Tokenize, find the masks, and let consume see every batch of mask rows. */
 static void
-run_masks(AlbertForward *forward, Masks *masks, AlbertJob *job, AlbertItem *items, int n,
-		  void (*consume) (AlbertForward *, const AlbertSequence *, int,
-						   const AlbertBatch *, const AlbertRows *))
+run_masks(AlbertJob *job, AlbertItem *items, int n, AlbertForwardConsume consume)
 {
 	AlbertForwardOptions options = {0};
+	Masks	   *masks = AlbertJobAlloc(job, 1, sizeof(Masks));
+	AlbertForward forward;
 
-	AlbertForwardTokenize(forward, job, items, n, &options);
-	forward->state = masks;
-	forward->consume = consume;
-	find_masks(forward, masks);
-	require_mask(forward, masks);
-	drop_maskless(forward, masks);
-	AlbertForwardRun(forward);
+	job->state = masks;
+	AlbertForwardTokenize(&forward, job, items, n, &options);
+	forward.consume = consume;
+	find_masks(&forward, masks);
+	require_mask(&forward, masks);
+	drop_maskless(&forward, masks);
+	AlbertForwardRun(&forward);
 }
 
 /* ---------- albert_fill_mask(content) text ---------- */
@@ -181,7 +180,7 @@ static void
 keep_best(AlbertForward *forward, const AlbertSequence *sequence, int position, int mask,
 		  float *logits)
 {
-	Masks	   *masks = forward->state;
+	Masks	   *masks = forward->job->state;
 	int			vocab_size = forward->job->binding->model.config->vocab_size;
 	int32_t		best = 0;
 
@@ -197,24 +196,22 @@ static void
 consume_best(AlbertForward *forward, const AlbertSequence *sequences, int n,
 			 const AlbertBatch *batch, const AlbertRows *hidden)
 {
-	each_mask(forward, forward->state, sequences, n, hidden, keep_best);
+	each_mask(forward, forward->job->state, sequences, n, hidden, keep_best);
 }
 
 static void
 run_fill_mask(AlbertJob *job, AlbertItem *items, int n)
 {
-	AlbertForward forward;
-	Masks		masks;
+	run_masks(job, items, n, consume_best);
+}
 
-	run_masks(&forward, &masks, job, items, n, consume_best);
-	for (int i = 0; i < n; i++)
-	{
-		if (items[i].status != NULL)
-			continue;
-		items[i].result = AlbertDecodeToDatum(job, masks.best + masks.first[i],
-											  masks.first[i + 1] - masks.first[i], false);
-		items[i].isnull = false;
-	}
+static void
+set_words(AlbertJob *job, AlbertItem *item, int number)
+{
+	const Masks *masks = job->state;
+	int			first = masks->first[number];
+
+	AlbertItemSet(item, AlbertDecodeToDatum(job, masks->best + first, masks->first[number + 1] - first, false));
 }
 
 const AlbertTask albert_fill_mask_task = {
@@ -223,10 +220,9 @@ const AlbertTask albert_fill_mask_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_MLM,
 	.windows = true,
-	.run = run_fill_mask
+	.run = run_fill_mask,
+	.result = set_words
 };
-
-ALBERT_SCALAR_FUNCTION(albert_fill_mask);
 
 /* ---------- albert_fill_mask_candidates(content, top_k, targets) rows ---------- */
 
@@ -272,8 +268,9 @@ target_id(AlbertJob *job, Datum target)
 }
 
 static void
-take_targets(AlbertJob *job, FillMaskOptions *options, Datum array)
+take_targets(AlbertJob *job, Datum array)
 {
+	FillMaskOptions *options = (FillMaskOptions *) &job->options;
 	int			n;
 	Datum	   *values = AlbertTextsOption("targets", array, &n);
 
@@ -304,65 +301,11 @@ init_candidates(AlbertJob *job)
 	((FillMaskOptions *) &job->options)->top_k = 5;
 }
 
-static bool
-option_candidates(AlbertJob *job, const char *name, Datum value, Oid type)
-{
-	FillMaskOptions *options = (FillMaskOptions *) &job->options;
-
-	if (strcmp(name, "top_k") == 0)
-		options->top_k = AlbertIntOption(name, value, 1, INT_MAX);
-	else if (strcmp(name, "targets") == 0)
-		take_targets(job, options, value);
-	else
-		return false;
-	return true;
-}
-
-typedef struct Candidate
-{
-	float		score;
-	int32_t		id;
-} Candidate;
-
-/* best first; of equal scores the lower id */
-static int
-compare_candidates(const void *a, const void *b)
-{
-	const Candidate *x = a;
-	const Candidate *y = b;
-
-	if (x->score != y->score)
-		return x->score > y->score ? -1 : 1;
-	return x->id < y->id ? -1 : x->id > y->id;
-}
-
-/* The k best of n candidates to the front, in order: insertion while k is small, else a sort. */
-static int
-best_candidates(Candidate *candidates, int n, int k)
-{
-	int			kept = 0;
-
-	if (k > n)
-		k = n;
-	if (k > 100)
-	{
-		qsort(candidates, n, sizeof(Candidate), compare_candidates);
-		return k;
-	}
-	for (int i = 0; i < n; i++)
-	{
-		Candidate	candidate = candidates[i];
-		int			j;
-
-		if (kept == k && compare_candidates(&candidate, &candidates[k - 1]) > 0)
-			continue;
-		j = kept < k ? kept++ : k - 1;
-		for (; j > 0 && compare_candidates(&candidate, &candidates[j - 1]) < 0; j--)
-			candidates[j] = candidates[j - 1];
-		candidates[j] = candidate;
-	}
-	return kept;
-}
+static const AlbertOption candidates_options[] = {
+	ALBERT_INT_OPTION("top_k", FillMaskOptions, top_k, 1, INT_MAX),
+	ALBERT_TAKEN_OPTION("targets", take_targets),
+	ALBERT_NO_OPTION
+};
 
 /* The sequence with a token in one mask's place; special tokens are left out unless other masks must show. */
 static Datum
@@ -384,34 +327,35 @@ put_candidates(AlbertForward *forward, const AlbertSequence *sequence, int posit
 			   float *logits)
 {
 	AlbertJob  *job = forward->job;
-	Masks	   *masks = forward->state;
+	Masks	   *masks = forward->job->state;
 	const FillMaskOptions *options = (const FillMaskOptions *) &job->options;
 	AlbertItem *item = &forward->items[sequence->item];
 	int			first = masks->first[sequence->item];
 	bool		single = masks->first[sequence->item + 1] - first == 1;
 	int			vocab_size = job->binding->model.config->vocab_size;
 	int			n = options->ntargets > 0 ? options->ntargets : vocab_size;
-	Candidate  *candidates = AlbertJobAlloc(job, n, sizeof(Candidate));
+	AlbertBest	best = {.k = Min(options->top_k, n)};
 
+	best.ranked = AlbertJobAlloc(job, best.k, sizeof(AlbertRanked));
 	job->binding->model.kernels->softmax(vocab_size, logits);
 	for (int i = 0; i < n; i++)
 	{
 		int32_t		id = options->ntargets > 0 ? options->targets[i] : i;
 
-		candidates[i].id = id;
-		candidates[i].score = logits[id];
+		AlbertBestAdd(&best, (AlbertRanked) {.score = logits[id], .first = id});
 	}
-	n = best_candidates(candidates, n, options->top_k);
-	for (int i = 0; i < n; i++)
+	qsort(best.ranked, best.n, sizeof(AlbertRanked), AlbertCompareRanked);
+	for (int i = 0; i < best.n; i++)
 	{
+		int32_t		id = best.ranked[i].first;
 		Datum		values[6];
 
 		values[0] = Int32GetDatum(mask - first + 1);
 		values[1] = Int32GetDatum(i + 1);
-		values[2] = AlbertDecodeToDatum(job, &candidates[i].id, 1, false);
-		values[3] = Int32GetDatum(candidates[i].id);
-		values[4] = Float4GetDatum(candidates[i].score);
-		values[5] = filled_sequence(job, sequence, position, candidates[i].id, single);
+		values[2] = AlbertDecodeToDatum(job, &id, 1, false);
+		values[3] = Int32GetDatum(id);
+		values[4] = Float4GetDatum((float) best.ranked[i].score);
+		values[5] = filled_sequence(job, sequence, position, id, single);
 		AlbertPutRow(item, values, NULL);
 		pfree(DatumGetPointer(values[2]));
 		pfree(DatumGetPointer(values[5]));
@@ -422,16 +366,13 @@ static void
 consume_candidates(AlbertForward *forward, const AlbertSequence *sequences, int n,
 				   const AlbertBatch *batch, const AlbertRows *hidden)
 {
-	each_mask(forward, forward->state, sequences, n, hidden, put_candidates);
+	each_mask(forward, forward->job->state, sequences, n, hidden, put_candidates);
 }
 
 static void
 run_candidates(AlbertJob *job, AlbertItem *items, int n)
 {
-	AlbertForward forward;
-	Masks		masks;
-
-	run_masks(&forward, &masks, job, items, n, consume_candidates);
+	run_masks(job, items, n, consume_candidates);
 }
 
 const AlbertTask albert_fill_mask_candidates_task = {
@@ -441,8 +382,6 @@ const AlbertTask albert_fill_mask_candidates_task = {
 	.heads = ALBERT_HEAD_MLM,
 	.windows = true,
 	.init = init_candidates,
-	.option = option_candidates,
+	.options = candidates_options,
 	.run = run_candidates
 };
-
-ALBERT_ROWS_FUNCTION(albert_fill_mask_candidates);

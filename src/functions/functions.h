@@ -16,76 +16,43 @@
 /* tasks.c: called once by _PG_init */
 extern void AlbertTasksInit(void);
 
-/* tokenize.c */
-extern const AlbertTask albert_tokenize_task;
-extern const AlbertTask albert_encode_task;
-extern const AlbertTask albert_tokens_task;
-extern const AlbertTask albert_token_count_task;
+/*
+ * The SQL functions over a text: NAME is the C function of one, which runs
+ * NAME_task.  Those that return a value, and those that return rows.
+ */
+#define ALBERT_SCALAR_TASKS(each) \
+	each(albert_tokenize) \
+	each(albert_encode) \
+	each(albert_token_count) \
+	each(albert_fill_mask) \
+	each(albert_embedding) \
+	each(albert_similarity) \
+	each(albert_sentence_order) \
+	each(albert_classify) \
+	each(albert_score) \
+	each(albert_entailment) \
+	each(albert_class_probability) \
+	each(albert_labels) \
+	each(albert_zero_shot) \
+	each(albert_answer) \
+	each(albert_choose)
 
-/* chunks.c */
-extern const AlbertTask albert_chunks_task;
+#define ALBERT_ROWS_TASKS(each) \
+	each(albert_tokens) \
+	each(albert_chunks) \
+	each(albert_fill_mask_candidates) \
+	each(albert_token_embeddings) \
+	each(albert_classify_scores) \
+	each(albert_zero_shot_scores) \
+	each(albert_answers) \
+	each(albert_entities) \
+	each(albert_choose_scores) \
+	each(albert_layers) \
+	each(albert_attention)
 
-/* fill_mask.c */
-extern const AlbertTask albert_fill_mask_task;
-extern const AlbertTask albert_fill_mask_candidates_task;
-
-/* embedding.c */
-extern const AlbertTask albert_embedding_task;
-extern const AlbertTask albert_similarity_task;
-extern const AlbertTask albert_token_embeddings_task;
-
-/* sentence_order.c */
-extern const AlbertTask albert_sentence_order_task;
-
-/* classify.c */
-extern const AlbertTask albert_classify_task;
-extern const AlbertTask albert_classify_scores_task;
-
-/* score.c */
-extern const AlbertTask albert_score_task;
-
-/* probability.c */
-extern const AlbertTask albert_entailment_task;
-extern const AlbertTask albert_class_probability_task;
-extern const AlbertTask albert_labels_task;
-
-/* zero_shot.c */
-extern const AlbertTask albert_zero_shot_task;
-extern const AlbertTask albert_zero_shot_scores_task;
-
-/* answer.c */
-extern const AlbertTask albert_answer_task;
-extern const AlbertTask albert_answers_task;
-
-/* entities.c */
-extern const AlbertTask albert_entities_task;
-
-/* choose.c */
-extern const AlbertTask albert_choose_task;
-extern const AlbertTask albert_choose_scores_task;
-
-/* inside.c */
-extern const AlbertTask albert_layers_task;
-extern const AlbertTask albert_attention_task;
-
-/* A SQL function's C symbol: NAME runs NAME_task, returning a value or rows. */
-#define ALBERT_SCALAR_FUNCTION(name) \
-	PG_FUNCTION_INFO_V1(name); \
-	Datum \
-	name(PG_FUNCTION_ARGS) \
-	{ \
-		return AlbertCallScalar(fcinfo, &name##_task); \
-	} \
-	extern const AlbertTask name##_task
-
-#define ALBERT_ROWS_FUNCTION(name) \
-	PG_FUNCTION_INFO_V1(name); \
-	Datum \
-	name(PG_FUNCTION_ARGS) \
-	{ \
-		return AlbertCallRows(fcinfo, &name##_task); \
-	} \
-	extern const AlbertTask name##_task
+#define ALBERT_DECLARE_TASK(name) extern const AlbertTask name##_task;
+ALBERT_SCALAR_TASKS(ALBERT_DECLARE_TASK)
+ALBERT_ROWS_TASKS(ALBERT_DECLARE_TASK)
 
 /* embed_table.c */
 
@@ -106,17 +73,11 @@ extern int *AlbertCodePointBytes(const AlbertText *text);
 /* decode(ids) as text */
 extern Datum AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special_tokens);
 
-/* Is a text option left at its default, ''? */
-extern bool AlbertIsEmptyText(Datum value);
-
 /*
  * The texts of an array argument, which has one dimension and no NULLs, else
  * an error that names it.
  */
 extern Datum *AlbertTextsOption(const char *name, Datum array, int *n);
-
-/* An integer option within bounds, else an error that names it. */
-extern int	AlbertIntOption(const char *name, Datum value, int least, int most);
 
 /* For work below that asks whether to stop: handles the interrupts there are, and raises an error if it has to. */
 extern bool AlbertStopped(void);

@@ -18,17 +18,15 @@ ignore_hidden(AlbertForward *forward, const AlbertSequence *sequences, int n,
 {
 }
 
-/* One text's tokens, which returns how many, 0 when it has a status, and the traced run over them. */
-static int
+/* The traced run over one text, whose tokens are to be had before it: false when it has a status. */
+static bool
 tokenize_one(AlbertJob *job, AlbertItem *item, AlbertForward *forward)
 {
 	AlbertForwardOptions options = {0};
 
 	AlbertForwardTokenize(forward, job, item, 1, &options);
-	if (item->status != NULL)
-		return 0;
-	forward->nsequences = 1;
-	return forward->sequences[0].tokens.n;
+	forward->nsequences = Min(forward->nsequences, 1);
+	return item->status == NULL;
 }
 
 static void
@@ -85,28 +83,25 @@ layer_applications(const AlbertConfig *config)
 }
 
 static void
-run_layers(AlbertJob *job, AlbertItem *items, int n)
+put_layers(AlbertJob *job, AlbertItem *item, int number)
 {
-	for (int i = 0; i < n; i++)
+	LayerMoves	moves = {.max = layer_applications(job->binding->model.config)};
+	AlbertTrace trace = {.context = &moves, .layer = note_layer};
+	AlbertForward forward;
+
+	moves.distances = AlbertJobAlloc(job, moves.max, sizeof(double));
+	moves.cosines = AlbertJobAlloc(job, moves.max, sizeof(double));
+	if (!tokenize_one(job, item, &forward))
+		return;
+	run_traced(&forward, &trace);
+	for (int layer = 0; layer < moves.nlayers; layer++)
 	{
-		LayerMoves	moves = {.max = layer_applications(job->binding->model.config)};
-		AlbertTrace trace = {.context = &moves, .layer = note_layer};
-		AlbertForward forward;
+		Datum		values[3];
 
-		moves.distances = AlbertJobAlloc(job, moves.max, sizeof(double));
-		moves.cosines = AlbertJobAlloc(job, moves.max, sizeof(double));
-		if (tokenize_one(job, &items[i], &forward) == 0)
-			continue;
-		run_traced(&forward, &trace);
-		for (int layer = 0; layer < moves.nlayers; layer++)
-		{
-			Datum		values[3];
-
-			values[0] = Int32GetDatum(layer + 1);
-			values[1] = Float4GetDatum((float) moves.distances[layer]);
-			values[2] = Float4GetDatum((float) moves.cosines[layer]);
-			AlbertPutRow(&items[i], values, NULL);
-		}
+		values[0] = Int32GetDatum(layer + 1);
+		values[1] = Float4GetDatum((float) moves.distances[layer]);
+		values[2] = Float4GetDatum((float) moves.cosines[layer]);
+		AlbertPutRow(item, values, NULL);
 	}
 }
 
@@ -114,10 +109,8 @@ const AlbertTask albert_layers_task = {
 	.symbol = "albert_layers",
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
-	.run = run_layers
+	.result = put_layers
 };
-
-ALBERT_ROWS_FUNCTION(albert_layers);
 
 /* ---------- albert_attention(content, layer, head) rows ---------- */
 
@@ -127,20 +120,25 @@ typedef struct AttentionOptions
 	int			head;			/* from 1 */
 } AttentionOptions;
 
-static bool
-option_attention(AlbertJob *job, const char *name, Datum value, Oid type)
+static void
+take_layer(AlbertJob *job, Datum value)
 {
-	AttentionOptions *options = (AttentionOptions *) &job->options;
-	const AlbertConfig *config = job->binding->model.config;
-
-	if (strcmp(name, "layer") == 0)
-		options->layer = AlbertIntOption(name, value, 1, layer_applications(config));
-	else if (strcmp(name, "head") == 0)
-		options->head = AlbertIntOption(name, value, 1, config->num_attention_heads);
-	else
-		return false;
-	return true;
+	((AttentionOptions *) &job->options)->layer =
+		AlbertIntOption("layer", value, 1, layer_applications(job->binding->model.config));
 }
+
+static void
+take_head(AlbertJob *job, Datum value)
+{
+	((AttentionOptions *) &job->options)->head =
+		AlbertIntOption("head", value, 1, job->binding->model.config->num_attention_heads);
+}
+
+static const AlbertOption attention_options[] = {
+	ALBERT_TAKEN_OPTION("layer", take_layer),
+	ALBERT_TAKEN_OPTION("head", take_head),
+	ALBERT_NO_OPTION
+};
 
 typedef struct AttentionMap
 {
@@ -166,7 +164,7 @@ note_attention(void *context, int layer, int text, int heads, int len, const flo
 }
 
 static void
-put_attention(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, const AttentionMap *map)
+put_map(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, const AttentionMap *map)
 {
 	Datum	   *pieces = palloc(tokens->n * sizeof(Datum));
 
@@ -189,34 +187,28 @@ put_attention(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, cons
 }
 
 static void
-run_attention(AlbertJob *job, AlbertItem *items, int n)
+put_attention(AlbertJob *job, AlbertItem *item, int number)
 {
 	const AttentionOptions *options = (const AttentionOptions *) &job->options;
+	AttentionMap map = {.layer = options->layer - 1, .head = options->head - 1};
+	AlbertTrace trace = {
+		.context = &map, .wants_attention = wants_layer, .attention = note_attention
+	};
+	AlbertForward forward;
+	const AlbertTokens *tokens;
 
-	for (int i = 0; i < n; i++)
-	{
-		AttentionMap map = {.layer = options->layer - 1, .head = options->head - 1};
-		AlbertTrace trace = {
-			.context = &map, .wants_attention = wants_layer, .attention = note_attention
-		};
-		AlbertForward forward;
-		int			len;
-
-		len = tokenize_one(job, &items[i], &forward);
-		if (len == 0)
-			continue;
-		map.probs = AlbertJobAlloc(job, (size_t) len * len, sizeof(float));
-		run_traced(&forward, &trace);
-		put_attention(job, &items[i], &forward.sequences[0].tokens, &map);
-	}
+	if (!tokenize_one(job, item, &forward))
+		return;
+	tokens = &forward.sequences[0].tokens;
+	map.probs = AlbertJobAlloc(job, (size_t) tokens->n * tokens->n, sizeof(float));
+	run_traced(&forward, &trace);
+	put_map(job, item, tokens, &map);
 }
 
 const AlbertTask albert_attention_task = {
 	.symbol = "albert_attention",
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
-	.option = option_attention,
-	.run = run_attention
+	.options = attention_options,
+	.result = put_attention
 };
-
-ALBERT_ROWS_FUNCTION(albert_attention);

@@ -49,21 +49,12 @@ label_list(const AlbertJob *job)
 	return list.data;
 }
 
-/* One label's score by row. */
 static void
-run_probability(AlbertJob *job, AlbertItem *items, int n)
+label_probability(AlbertJob *job, AlbertItem *item, int number)
 {
 	int			label = ((const ProbabilityOptions *) &job->options)->label;
-	int			num_labels = job->binding->model.config->num_labels;
-	double	   *scores = AlbertClassScores(job, items, n);
 
-	for (int i = 0; i < n; i++)
-	{
-		if (items[i].status != NULL)
-			continue;
-		items[i].result = Float4GetDatum((float) scores[(size_t) i * num_labels + label]);
-		items[i].isnull = false;
-	}
+	AlbertItemSet(item, Float4GetDatum((float) AlbertClassScores(job, number)[label]));
 }
 
 /* ---------- albert_entailment(premise, hypothesis) real ---------- */
@@ -102,15 +93,14 @@ const AlbertTask albert_entailment_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = init_entailment,
-	.run = run_probability
+	.run = AlbertRunClassifier,
+	.result = label_probability
 };
-
-ALBERT_SCALAR_FUNCTION(albert_entailment);
 
 /* ---------- albert_class_probability(content, label [, pair]) real ---------- */
 
-static int
-find_label(const AlbertJob *job, Datum value)
+static void
+take_label(AlbertJob *job, Datum value)
 {
 	AlbertText	name = AlbertTextFromDatum(value);
 	const AlbertModel *model = &job->binding->model;
@@ -118,7 +108,10 @@ find_label(const AlbertJob *job, Datum value)
 	for (int i = 0; i < model->config->num_labels; i++)
 	{
 		if (strlen(model->labels[i]) == name.size && memcmp(model->labels[i], name.data, name.size) == 0)
-			return i;
+		{
+			((ProbabilityOptions *) &job->options)->label = i;
+			return;
+		}
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -126,14 +119,10 @@ find_label(const AlbertJob *job, Datum value)
 			 errdetail("Its labels are: %s.", label_list(job))));
 }
 
-static bool
-option_class_probability(AlbertJob *job, const char *name, Datum value, Oid type)
-{
-	if (strcmp(name, "label") != 0)
-		return false;
-	((ProbabilityOptions *) &job->options)->label = find_label(job, value);
-	return true;
-}
+static const AlbertOption class_options[] = {
+	ALBERT_TAKEN_OPTION("label", take_label),
+	ALBERT_NO_OPTION
+};
 
 const AlbertTask albert_class_probability_task = {
 	.symbol = "albert_class_probability",
@@ -144,11 +133,10 @@ const AlbertTask albert_class_probability_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = refuse_regression,
-	.option = option_class_probability,
-	.run = run_probability
+	.options = class_options,
+	.run = AlbertRunClassifier,
+	.result = label_probability
 };
-
-ALBERT_SCALAR_FUNCTION(albert_class_probability);
 
 /* ---------- albert_labels(content [, pair]) text[] ---------- */
 
@@ -159,46 +147,28 @@ init_labels(AlbertJob *job)
 	((ProbabilityOptions *) &job->options)->threshold = 0.5;
 }
 
-static bool
-option_labels(AlbertJob *job, const char *name, Datum value, Oid type)
-{
-	if (strcmp(name, "threshold") != 0)
-		return false;
-	((ProbabilityOptions *) &job->options)->threshold = DatumGetFloat4(value);
-	return true;
-}
+static const AlbertOption labels_options[] = {
+	ALBERT_FLOAT_OPTION("threshold", ProbabilityOptions, threshold),
+	ALBERT_NO_OPTION
+};
 
-/* The labels of a row of scores that reach the threshold, best first. */
-static Datum
-labels_above(const AlbertJob *job, const double *row, float threshold)
+/* The labels whose scores reach the threshold, best first. */
+static void
+labels_above(AlbertJob *job, AlbertItem *item, int number)
 {
+	float		threshold = ((const ProbabilityOptions *) &job->options)->threshold;
 	int			num_labels = job->binding->model.config->num_labels;
-	int		   *order = AlbertRank(row, num_labels);
+	const double *scores = AlbertClassScores(job, number);
+	int		   *order = AlbertRank(scores, num_labels);
 	Datum	   *labels = palloc(num_labels * sizeof(Datum));
 	int			n = 0;
 
-	while (n < num_labels && (float) row[order[n]] >= threshold)
+	while (n < num_labels && (float) scores[order[n]] >= threshold)
 	{
 		labels[n] = AlbertLabelToDatum(job, order[n]);
 		n++;
 	}
-	return PointerGetDatum(construct_array(labels, n, TEXTOID, -1, false, TYPALIGN_INT));
-}
-
-static void
-run_labels(AlbertJob *job, AlbertItem *items, int n)
-{
-	float		threshold = ((const ProbabilityOptions *) &job->options)->threshold;
-	int			num_labels = job->binding->model.config->num_labels;
-	double	   *scores = AlbertClassScores(job, items, n);
-
-	for (int i = 0; i < n; i++)
-	{
-		if (items[i].status != NULL)
-			continue;
-		items[i].result = labels_above(job, scores + (size_t) i * num_labels, threshold);
-		items[i].isnull = false;
-	}
+	AlbertItemSet(item, PointerGetDatum(construct_array(labels, n, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 
 const AlbertTask albert_labels_task = {
@@ -210,8 +180,7 @@ const AlbertTask albert_labels_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = init_labels,
-	.option = option_labels,
-	.run = run_labels
+	.options = labels_options,
+	.run = AlbertRunClassifier,
+	.result = labels_above
 };
-
-ALBERT_SCALAR_FUNCTION(albert_labels);

@@ -28,20 +28,20 @@ run_score(AlbertJob *job, AlbertItem *items, int n)
 {
 	const AlbertModel *model = &job->binding->model;
 	AlbertText	prompt;
-	double	   *logits;
 
 	if (AlbertFindPrompt(model, "", &prompt))
 		AlbertPrependPrompt(job, &prompt, items, n);
-	logits = AlbertClassLogits(job, items, n, model->max_seq_length);
-	for (int i = 0; i < n; i++)
-	{
-		double		score = model->config->score_function == ALBERT_SCORE_IDENTITY ? logits[i] : AlbertSigmoid(logits[i]);
+	AlbertRunLogits(job, items, n, 1, model->max_seq_length);
+}
 
-		if (items[i].status != NULL)
-			continue;
-		items[i].result = Float4GetDatum((float) score);
-		items[i].isnull = false;
-	}
+static void
+single_score(AlbertJob *job, AlbertItem *item, int number)
+{
+	double		score = *AlbertScoresRow(job, number);
+
+	if (job->binding->model.config->score_function != ALBERT_SCORE_IDENTITY)
+		score = AlbertSigmoid(score);
+	AlbertItemSet(item, Float4GetDatum((float) score));
 }
 
 const AlbertTask albert_score_task = {
@@ -51,7 +51,6 @@ const AlbertTask albert_score_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = init_score,
-	.run = run_score
+	.run = run_score,
+	.result = single_score
 };
-
-ALBERT_SCALAR_FUNCTION(albert_score);

@@ -4,38 +4,23 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "executor/forward.h"
+#include "functions/classify.h"
 #include "functions/functions.h"
+#include "functions/scores.h"
 
 static void
-consume_order(AlbertForward *forward, const AlbertSequence *sequences, int n,
-			  const AlbertBatch *batch, const AlbertRows *hidden)
+run_order(AlbertJob *job, AlbertItem *items, int n)
 {
-	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_SENTENCE_ORDER);
-
-	for (int s = 0; s < n; s++)
-	{
-		AlbertItem *item = &forward->items[sequences[s].item];
-		const float *row = logits.data + (size_t) s * logits.ld;
-
-		/* softmax of two; label 0 is "in order" */
-		item->result = Float4GetDatum((float) (1.0 / (1.0 + exp((double) row[1] - row[0]))));
-		item->isnull = false;
-	}
+	AlbertRunLogits(job, items, n, 2, 0);
 }
 
 static void
-run_sentence_order(AlbertJob *job, AlbertItem *items, int n)
+order_probability(AlbertJob *job, AlbertItem *item, int number)
 {
-	AlbertForwardOptions options = {0};
-	AlbertForward forward;
+	const double *logits = AlbertScoresRow(job, number);
 
-	AlbertForwardTokenize(&forward, job, items, n, &options);
-	AlbertForwardFirstRows(&forward);
-	forward.consume = consume_order;
-	AlbertForwardRun(&forward);
+	/* softmax of two; label 0 is "in order" */
+	AlbertItemSet(item, Float4GetDatum((float) AlbertSigmoid(logits[0] - logits[1])));
 }
 
 const AlbertTask albert_sentence_order_task = {
@@ -45,7 +30,6 @@ const AlbertTask albert_sentence_order_task = {
 	.pair_optional = true,
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_SENTENCE_ORDER,
-	.run = run_sentence_order
+	.run = run_order,
+	.result = order_probability
 };
-
-ALBERT_SCALAR_FUNCTION(albert_sentence_order);

@@ -25,14 +25,10 @@ with_special_tokens(AlbertJob *job)
 	((TokenizeOptions *) &job->options)->special_tokens = true;
 }
 
-static bool
-take_option(AlbertJob *job, const char *name, Datum value, Oid type)
-{
-	if (strcmp(name, "special_tokens") != 0)
-		return false;
-	((TokenizeOptions *) &job->options)->special_tokens = DatumGetBool(value);
-	return true;
-}
+static const AlbertOption tokenize_options[] = {
+	ALBERT_BOOL_OPTION("special_tokens", TokenizeOptions, special_tokens),
+	ALBERT_NO_OPTION
+};
 
 /* The whole text's tokens: nothing is truncated where nothing is encoded. */
 static bool
@@ -53,51 +49,35 @@ tokenize(AlbertJob *job, AlbertItem *item, bool offsets, AlbertTokens *tokens)
 /* ---------- albert_tokenize(content) text[] ---------- */
 
 static void
-run_tokenize(AlbertJob *job, AlbertItem *items, int n)
+set_pieces(AlbertJob *job, AlbertItem *item, int number)
 {
-	for (int i = 0; i < n; i++)
-	{
-		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertTokens tokens;
-		Datum	   *pieces;
+	AlbertTokens tokens;
+	Datum	   *pieces;
 
-		if (!tokenize(job, &items[i], false, &tokens))
-			continue;
-		pieces = palloc(Max(tokens.n, 1) * sizeof(Datum));
-		for (int t = 0; t < tokens.n; t++)
-			pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens.ids[t]);
-		items[i].result = PointerGetDatum(construct_array(pieces, tokens.n, TEXTOID, -1, false,
-														  TYPALIGN_INT));
-		items[i].isnull = false;
-		AlbertArenaRewind(job->arena, mark);
-	}
+	if (!tokenize(job, item, false, &tokens))
+		return;
+	pieces = palloc(Max(tokens.n, 1) * sizeof(Datum));
+	for (int t = 0; t < tokens.n; t++)
+		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens.ids[t]);
+	AlbertItemSet(item, PointerGetDatum(construct_array(pieces, tokens.n, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 
 const AlbertTask albert_tokenize_task = {
 	.symbol = "albert_tokenize",
 	.text_arg = "content",
 	.part = ALBERT_PART_TEXT,
-	.run = run_tokenize
+	.result = set_pieces
 };
-
-ALBERT_SCALAR_FUNCTION(albert_tokenize);
 
 /* ---------- albert_encode(content [, pair]) int[] ---------- */
 
 static void
-run_encode(AlbertJob *job, AlbertItem *items, int n)
+set_ids(AlbertJob *job, AlbertItem *item, int number)
 {
-	for (int i = 0; i < n; i++)
-	{
-		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertTokens tokens;
+	AlbertTokens tokens;
 
-		if (!tokenize(job, &items[i], false, &tokens))
-			continue;
-		items[i].result = AlbertIntArray(tokens.ids, tokens.n);
-		items[i].isnull = false;
-		AlbertArenaRewind(job->arena, mark);
-	}
+	if (tokenize(job, item, false, &tokens))
+		AlbertItemSet(item, AlbertIntArray(tokens.ids, tokens.n));
 }
 
 const AlbertTask albert_encode_task = {
@@ -107,28 +87,19 @@ const AlbertTask albert_encode_task = {
 	.pair_optional = true,
 	.part = ALBERT_PART_TEXT,
 	.init = with_special_tokens,
-	.option = take_option,
-	.run = run_encode
+	.options = tokenize_options,
+	.result = set_ids
 };
-
-ALBERT_SCALAR_FUNCTION(albert_encode);
 
 /* ---------- albert_token_count(content) int ---------- */
 
 static void
-run_token_count(AlbertJob *job, AlbertItem *items, int n)
+set_count(AlbertJob *job, AlbertItem *item, int number)
 {
-	for (int i = 0; i < n; i++)
-	{
-		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertTokens tokens;
+	AlbertTokens tokens;
 
-		if (!tokenize(job, &items[i], false, &tokens))
-			continue;
-		items[i].result = Int32GetDatum(tokens.n);
-		items[i].isnull = false;
-		AlbertArenaRewind(job->arena, mark);
-	}
+	if (tokenize(job, item, false, &tokens))
+		AlbertItemSet(item, Int32GetDatum(tokens.n));
 }
 
 const AlbertTask albert_token_count_task = {
@@ -138,11 +109,9 @@ const AlbertTask albert_token_count_task = {
 	.pair_optional = true,
 	.part = ALBERT_PART_TEXT,
 	.init = with_special_tokens,
-	.option = take_option,
-	.run = run_token_count
+	.options = tokenize_options,
+	.result = set_count
 };
-
-ALBERT_SCALAR_FUNCTION(albert_token_count);
 
 /* ---------- albert_tokens(content [, pair]) rows ---------- */
 
@@ -163,17 +132,14 @@ put_token(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, int t)
 }
 
 static void
-run_tokens(AlbertJob *job, AlbertItem *items, int n)
+put_tokens(AlbertJob *job, AlbertItem *item, int number)
 {
-	for (int i = 0; i < n; i++)
-	{
-		AlbertTokens tokens;
+	AlbertTokens tokens;
 
-		if (!tokenize(job, &items[i], true, &tokens))
-			continue;
-		for (int t = 0; t < tokens.n; t++)
-			put_token(job, &items[i], &tokens, t);
-	}
+	if (!tokenize(job, item, true, &tokens))
+		return;
+	for (int t = 0; t < tokens.n; t++)
+		put_token(job, item, &tokens, t);
 }
 
 const AlbertTask albert_tokens_task = {
@@ -183,11 +149,9 @@ const AlbertTask albert_tokens_task = {
 	.pair_optional = true,
 	.part = ALBERT_PART_TEXT,
 	.init = with_special_tokens,
-	.option = take_option,
-	.run = run_tokens
+	.options = tokenize_options,
+	.result = put_tokens
 };
-
-ALBERT_ROWS_FUNCTION(albert_tokens);
 
 /* ---------- albert_decode(token_ids [, model]) text ---------- */
 

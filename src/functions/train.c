@@ -418,21 +418,15 @@ albert_train(PG_FUNCTION_ARGS)
 /* ---------- albert_evaluate(model, query) ---------- */
 
 static void
-run_scores(AlbertJob *job, AlbertItem *items, int n)
+set_scores(AlbertJob *job, AlbertItem *item, int number)
 {
 	int			k = job->binding->model.config->num_labels;
-	double	   *scores = AlbertClassScores(job, items, n);
+	const double *scores = AlbertClassScores(job, number);
 	float	   *row = palloc(k * sizeof(float));
 
-	for (int i = 0; i < n; i++)
-	{
-		if (items[i].status != NULL)
-			continue;
-		for (int c = 0; c < k; c++)
-			row[c] = (float) scores[(Size) i * k + c];
-		items[i].result = AlbertFloatArray(row, k);
-		items[i].isnull = false;
-	}
+	for (int c = 0; c < k; c++)
+		row[c] = (float) scores[c];
+	AlbertItemSet(item, AlbertFloatArray(row, k));
 }
 
 static const AlbertTask evaluate_task = {
@@ -440,7 +434,8 @@ static const AlbertTask evaluate_task = {
 	.text_arg = "content",
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
-	.run = run_scores
+	.run = AlbertRunClassifier,
+	.result = set_scores
 };
 
 /* The model's scores of the rows' classes; those that it does not know have none. */

@@ -86,12 +86,6 @@ AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special
 	return result;
 }
 
-bool
-AlbertIsEmptyText(Datum value)
-{
-	return VARSIZE_ANY_EXHDR(PG_DETOAST_DATUM_PACKED(value)) == 0;
-}
-
 Datum *
 AlbertTextsOption(const char *name, Datum value, int *n)
 {
@@ -114,24 +108,6 @@ AlbertTextsOption(const char *name, Datum value, int *n)
 					 errhint("array_remove(..., NULL) and array_agg(...) FILTER (WHERE ... IS NOT NULL) leave nulls out.")));
 	}
 	return values;
-}
-
-int
-AlbertIntOption(const char *name, Datum value, int least, int most)
-{
-	int			number = DatumGetInt32(value);
-
-	if (number < least || number > most)
-	{
-		if (most == INT_MAX)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("%s must be at least %d, not %d", name, least, number)));
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be between %d and %d, not %d", name, least, most, number)));
-	}
-	return number;
 }
 
 void

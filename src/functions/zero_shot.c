@@ -16,7 +16,6 @@
 typedef struct ZeroShotOptions
 {
 	int			nlabels;
-	AlbertText *hypotheses;		/* UTF-8 */
 	Datum	   *labels;			/* text */
 	const char *template;
 	bool		multi_label;
@@ -55,37 +54,36 @@ init_zero_shot(AlbertJob *job)
 }
 
 static void
-take_labels(ZeroShotOptions *options, Datum array)
+take_labels(AlbertJob *job, Datum value)
 {
-	options->labels = AlbertTextsOption("labels", array, &options->nlabels);
+	ZeroShotOptions *options = (ZeroShotOptions *) &job->options;
+
+	options->labels = AlbertTextsOption("labels", value, &options->nlabels);
 	if (options->nlabels == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("labels must name at least one label")));
 }
 
-static bool
-option_zero_shot(AlbertJob *job, const char *name, Datum value, Oid type)
+static void
+take_template(AlbertJob *job, Datum value)
 {
 	ZeroShotOptions *options = (ZeroShotOptions *) &job->options;
 
-	if (strcmp(name, "labels") == 0)
-		take_labels(options, value);
-	else if (strcmp(name, "multi_label") == 0)
-		options->multi_label = DatumGetBool(value);
-	else if (strcmp(name, "template") == 0)
-	{
-		options->template = AlbertCString(value);
-		if (strstr(options->template, "{}") == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("template \"%s\" has no place for the label", options->template),
-					 errhint("Write {} where the label goes.")));
-	}
-	else
-		return false;
-	return true;
+	options->template = AlbertCString(value);
+	if (strstr(options->template, "{}") == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("template \"%s\" has no place for the label", options->template),
+				 errhint("Write {} where the label goes.")));
 }
+
+static const AlbertOption zero_shot_options[] = {
+	ALBERT_TAKEN_OPTION("labels", take_labels),
+	ALBERT_BOOL_OPTION("multi_label", ZeroShotOptions, multi_label),
+	ALBERT_TAKEN_OPTION("template", take_template),
+	ALBERT_NO_OPTION
+};
 
 /* The template with the label in place of each {}. */
 static AlbertText
@@ -107,13 +105,12 @@ hypothesis(const char *template, Datum label)
 	return AlbertTextFromDatum(PointerGetDatum(cstring_to_text_with_len(text.data, text.len)));
 }
 
-/* The state: (nitems, nlabels) logits or, with several labels, probabilities. */
+/* Logits or, with several labels, probabilities, by label. */
 static void
 consume_entailment(AlbertForward *forward, const AlbertSequence *sequences, int n,
 				   const AlbertBatch *batch, const AlbertRows *hidden)
 {
 	const ZeroShotOptions *options = (const ZeroShotOptions *) &forward->job->options;
-	double	   *entails = forward->state;
 	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CLASSIFIER);
 
 	for (int s = 0; s < n; s++)
@@ -124,49 +121,42 @@ consume_entailment(AlbertForward *forward, const AlbertSequence *sequences, int 
 		/* each label for itself: entailment against contradiction */
 		if (options->multi_label || options->nlabels == 1)
 			score = AlbertSigmoid(score - row[options->contradiction]);
-		entails[(size_t) sequences[s].item * options->nlabels + sequences[s].window] = score;
+		AlbertScoresRow(forward->job, sequences[s].item)[sequences[s].window] = score;
 	}
 }
-
-static double *
-zero_shot(AlbertJob *job, AlbertItem *items, int n)
-{
-	ZeroShotOptions *options = (ZeroShotOptions *) &job->options;
-	double	   *entails = AlbertJobAlloc(job, (size_t) n * options->nlabels, sizeof(double));
-
-	options->hypotheses = palloc_extended(options->nlabels * sizeof(AlbertText), MCXT_ALLOC_HUGE);
-	for (int i = 0; i < options->nlabels; i++)
-		options->hypotheses[i] = hypothesis(options->template, options->labels[i]);
-	memset(entails, 0, (size_t) n * options->nlabels * sizeof(double));
-	AlbertForwardPairs(job, items, n, options->hypotheses, options->nlabels, ALBERT_TRUNCATE_FIRST,
-					   consume_entailment, entails);
-	if (!options->multi_label && options->nlabels > 1)
-	{
-		for (int i = 0; i < n; i++)
-			AlbertSoftmax(entails + (size_t) i * options->nlabels, options->nlabels);
-	}
-	return entails;
-}
-
-/* ---------- albert_zero_shot(content, labels) text ---------- */
 
 static void
 run_zero_shot(AlbertJob *job, AlbertItem *items, int n)
 {
 	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
-	double	   *scores = zero_shot(job, items, n);
+	AlbertText *hypotheses = palloc_extended(options->nlabels * sizeof(AlbertText), MCXT_ALLOC_HUGE);
 
-	for (int i = 0; i < n; i++)
-	{
-		int			best;
+	for (int i = 0; i < options->nlabels; i++)
+		hypotheses[i] = hypothesis(options->template, options->labels[i]);
+	AlbertScoresBegin(job, n, options->nlabels);
+	AlbertForwardPairs(job, items, n, hypotheses, options->nlabels, ALBERT_TRUNCATE_FIRST, consume_entailment);
+}
 
-		if (items[i].status != NULL)
-			continue;
-		best = AlbertArgMax(scores + (size_t) i * options->nlabels, options->nlabels);
+static double *
+label_scores(AlbertJob *job, int number)
+{
+	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
+	double	   *scores = AlbertScoresRow(job, number);
 
-		items[i].result = PointerGetDatum(DatumGetTextPCopy(options->labels[best]));
-		items[i].isnull = false;
-	}
+	if (!options->multi_label && options->nlabels > 1)
+		AlbertSoftmax(scores, options->nlabels);
+	return scores;
+}
+
+/* ---------- albert_zero_shot(content, labels) text ---------- */
+
+static void
+best_label(AlbertJob *job, AlbertItem *item, int number)
+{
+	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
+	int			best = AlbertArgMax(label_scores(job, number), options->nlabels);
+
+	AlbertItemSet(item, PointerGetDatum(DatumGetTextPCopy(options->labels[best])));
 }
 
 const AlbertTask albert_zero_shot_task = {
@@ -175,36 +165,23 @@ const AlbertTask albert_zero_shot_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = init_zero_shot,
-	.option = option_zero_shot,
-	.run = run_zero_shot
+	.options = zero_shot_options,
+	.run = run_zero_shot,
+	.result = best_label
 };
-
-ALBERT_SCALAR_FUNCTION(albert_zero_shot);
 
 /* ---------- albert_zero_shot_scores(content, labels) rows ---------- */
 
-static void
-run_zero_shot_scores(AlbertJob *job, AlbertItem *items, int n)
+static Datum
+given_label(const AlbertJob *job, int label)
 {
-	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
-	double	   *scores = zero_shot(job, items, n);
+	return ((const ZeroShotOptions *) &job->options)->labels[label];
+}
 
-	for (int i = 0; i < n; i++)
-	{
-		const double *row = scores + (size_t) i * options->nlabels;
-		int		   *order = AlbertRank(row, options->nlabels);
-
-		if (items[i].status != NULL)
-			continue;
-		for (int r = 0; r < options->nlabels; r++)
-		{
-			Datum		values[2];
-
-			values[0] = options->labels[order[r]];
-			values[1] = Float4GetDatum((float) row[order[r]]);
-			AlbertPutRow(&items[i], values, NULL);
-		}
-	}
+static void
+put_labels(AlbertJob *job, AlbertItem *item, int number)
+{
+	AlbertPutScores(job, item, label_scores(job, number), ((const ZeroShotOptions *) &job->options)->nlabels, 0, given_label);
 }
 
 const AlbertTask albert_zero_shot_scores_task = {
@@ -213,8 +190,7 @@ const AlbertTask albert_zero_shot_scores_task = {
 	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = init_zero_shot,
-	.option = option_zero_shot,
-	.run = run_zero_shot_scores
+	.options = zero_shot_options,
+	.run = run_zero_shot,
+	.result = put_labels
 };
-
-ALBERT_ROWS_FUNCTION(albert_zero_shot_scores);
