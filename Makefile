@@ -106,6 +106,8 @@ install-models: all
 
 uninstall: uninstall-models
 uninstall-models:
+	@# the server's makefiles look for a script below the directory it has in the source
+	rm -f $(addprefix '$(DESTDIR)$(bindir)'/,$(notdir $(SCRIPTS)))
 	$(if $(MODEL_NAMES),rm -rf $(addprefix '$(DESTDIR)$(datadir)/albert'/,$(MODEL_NAMES)))
 	-@rmdir '$(DESTDIR)$(datadir)/albert' 2>/dev/null || true
 

@@ -143,6 +143,13 @@ InitMaterializedSRF(FunctionCallInfo fcinfo, bits32 flags)
 #define AlbertMayCreateIn(schema, role) (pg_namespace_aclcheck(schema, role, ACL_CREATE) == ACLCHECK_OK)
 #endif
 
+/* 18: whether a deferrable primary key will do is the caller's to say. */
+#if PG_VERSION_NUM >= 180000
+#define AlbertPrimaryKeyIndex(relation) RelationGetPrimaryKeyIndex(relation, false)
+#else
+#define AlbertPrimaryKeyIndex(relation) RelationGetPrimaryKeyIndex(relation)
+#endif
+
 /* 17: an extension's waits have names of their own in pg_stat_activity. */
 #if PG_VERSION_NUM >= 170000
 #define AlbertWaitEvent(name) WaitEventExtensionNew(name)

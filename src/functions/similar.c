@@ -54,7 +54,7 @@ static char *
 primary_key(Oid relation)
 {
 	Relation	rel = relation_open(relation, AccessShareLock);
-	Oid			index = RelationGetPrimaryKeyIndex(rel);
+	Oid			index = AlbertPrimaryKeyIndex(rel);
 	char	   *name = NULL;
 
 	if (OidIsValid(index))
