@@ -39,7 +39,7 @@ AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task)
 		PG_RETURN_NULL();
 	AlbertJobStart(&job, signature, fcinfo->args);
 	job.raises = true;
-	AlbertRecallBegin(&recall, &job, signature, fcinfo->args, false);
+	AlbertRecallBegin(&recall, &job, signature, fcinfo->args);
 	row = AlbertRecallAsk(&recall, &item);
 	AlbertRecallRun(&recall);
 	AlbertRecallResult(&recall, row, &item);

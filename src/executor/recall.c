@@ -13,15 +13,22 @@
 
 #include "executor/recall.h"
 
-/* Texts and their result; one palloc'd piece but for a result by reference. */
+/* What a result is of: what all of a recall's texts have in common, and texts. */
+typedef struct Key
+{
+	uint32		hash;
+	Size		size;
+	const char *bytes;
+} Key;
+
+/* One palloc'd piece but for a result by reference. */
 typedef struct Remembered
 {
+	Key			key;			/* first, so that its address is the entry's */
 	dlist_node	use;			/* in AlbertMemory.uses */
-	struct Remembered *next;	/* in its bucket */
-	uint32		hash;
 	Size		size;			/* what it takes, all in all */
 
-	/* where it is among the answers of the recall that asked last: until a result is there, that recall is to compute it */
+	/* its place among the answers of the recall that asked last, which is to compute it until a result is there */
 	uint64		recall;
 	int			answer;
 
@@ -29,11 +36,28 @@ typedef struct Remembered
 	bool		isnull;
 	bool		byval;
 	Datum		value;
-	Size		prefix_size;
-	AlbertText	text;
-	AlbertText	pair;
-	char		key[FLEXIBLE_ARRAY_MEMBER]; /* prefix, text, pair */
+	char		bytes[FLEXIBLE_ARRAY_MEMBER];	/* of the key */
 } Remembered;
+
+typedef struct Place
+{
+	const Key  *key;			/* of a Remembered */
+	uint32		hash;
+	char		status;
+} Place;
+
+#define SH_PREFIX			places
+#define SH_ELEMENT_TYPE		Place
+#define SH_KEY_TYPE			const Key *
+#define SH_KEY				key
+#define SH_HASH_KEY(table, key)	((key)->hash)
+#define SH_EQUAL(table, a, b)	((a)->size == (b)->size && memcmp((a)->bytes, (b)->bytes, (a)->size) == 0)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, place)	((place)->hash)
+#define SH_SCOPE			static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "lib/simplehash.h"
 
 typedef struct AlbertMemory
 {
@@ -41,9 +65,7 @@ typedef struct AlbertMemory
 	MemoryContext owner;		/* the context whose end is the statement's */
 	MemoryContext context;
 	MemoryContextCallback end;
-	Remembered **buckets;
-	uint32		nbuckets;		/* a power of two */
-	uint32		n;
+	places_hash *places;
 	Size		used;
 	dlist_head	uses;			/* of all entries, the last first */
 } AlbertMemory;
@@ -51,7 +73,7 @@ typedef struct AlbertMemory
 typedef struct AlbertAnswer
 {
 	AlbertItem	item;
-	uint32		hash;
+	Key			key;
 	bool		missing;
 } AlbertAnswer;
 
@@ -93,8 +115,7 @@ statement_memory(void)
 	memory = MemoryContextAllocZero(context, sizeof(AlbertMemory));
 	memory->owner = owner;
 	memory->context = context;
-	memory->nbuckets = 64;
-	memory->buckets = MemoryContextAllocZero(context, memory->nbuckets * sizeof(Remembered *));
+	memory->places = places_create(context, 64, NULL);
 	dlist_init(&memory->uses);
 	memory->end.func = end_memory;
 	memory->end.arg = memory;
@@ -106,77 +127,20 @@ statement_memory(void)
 
 /* ---------- entries ---------- */
 
-static bool
-same_text(const AlbertText *a, const AlbertText *b)
-{
-	return a->size == b->size && (a->data == NULL) == (b->data == NULL) &&
-		(a->size == 0 || memcmp(a->data, b->data, a->size) == 0);
-}
-
-static uint32
-hash_item(const AlbertRecall *recall, const AlbertItem *item)
-{
-	uint32		hash = hash_bytes((const unsigned char *) recall->prefix, (int) recall->prefix_size);
-
-	hash = hash_combine(hash, hash_bytes((const unsigned char *) item->text.data, (int) item->text.size));
-	if (item->pair.data != NULL)
-		hash = hash_combine(hash, hash_bytes((const unsigned char *) item->pair.data, (int) item->pair.size));
-	return hash;
-}
-
 static Remembered *
-find(const AlbertRecall *recall, const AlbertItem *item, uint32 hash)
+find(AlbertMemory *memory, const Key *key)
 {
-	Remembered *entry = recall->memory->buckets[hash & (recall->memory->nbuckets - 1)];
+	Place	   *place = places_lookup_hash(memory->places, key, key->hash);
 
-	while (entry != NULL &&
-		   (entry->hash != hash || entry->prefix_size != recall->prefix_size ||
-			memcmp(entry->key, recall->prefix, recall->prefix_size) != 0 ||
-			!same_text(&entry->text, &item->text) || !same_text(&entry->pair, &item->pair)))
-		entry = entry->next;
-	return entry;
-}
-
-static void
-link_entry(AlbertMemory *memory, Remembered *entry)
-{
-	Remembered **bucket = &memory->buckets[entry->hash & (memory->nbuckets - 1)];
-
-	entry->next = *bucket;
-	*bucket = entry;
-}
-
-static void
-grow_buckets(AlbertMemory *memory)
-{
-	Remembered **old = memory->buckets;
-	uint32		nold = memory->nbuckets;
-
-	memory->buckets = MemoryContextAllocExtended(memory->context, 2 * (Size) nold * sizeof(Remembered *),
-												 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	memory->nbuckets = 2 * nold;
-	for (uint32 i = 0; i < nold; i++)
-	{
-		for (Remembered *entry = old[i], *next; entry != NULL; entry = next)
-		{
-			next = entry->next;
-			link_entry(memory, entry);
-		}
-	}
-	pfree(old);
+	return place == NULL ? NULL : (Remembered *) place->key;
 }
 
 static void
 forget_entry(AlbertMemory *memory, Remembered *entry)
 {
-	Remembered **place = &memory->buckets[entry->hash & (memory->nbuckets - 1)];
-
-	while (*place != entry)
-		place = &(*place)->next;
-	*place = entry->next;
+	(void) places_delete(memory->places, &entry->key);
 	dlist_delete(&entry->use);
 	memory->used -= entry->size;
-	memory->n--;
 	if (entry->known && !entry->isnull && !entry->byval)
 		pfree(DatumGetPointer(entry->value));
 	pfree(entry);
@@ -203,42 +167,25 @@ make_room(AlbertRecall *recall, Size size, const Remembered *keep)
 	return true;
 }
 
-static void
-put_text(const AlbertText *text, AlbertText *copy, char **key)
-{
-	copy->size = text->size;
-	if (text->data == NULL)
-		return;
-	memcpy(*key, text->data, text->size);
-	copy->data = *key;
-	*key += text->size;
-}
-
 /* A new entry, without a result; NULL when it is too large to be remembered. */
 static Remembered *
-new_entry(AlbertRecall *recall, const AlbertItem *item, uint32 hash)
+new_entry(AlbertRecall *recall, const Key *key)
 {
 	AlbertMemory *memory = recall->memory;
-	Size		size = offsetof(Remembered, key) + recall->prefix_size + item->text.size + item->pair.size;
+	Size		size = offsetof(Remembered, bytes) + key->size;
 	Remembered *entry;
-	char	   *key;
+	bool		found;
 
 	if (!make_room(recall, size, NULL))
 		return NULL;
-	if (memory->n >= memory->nbuckets)
-		grow_buckets(memory);
-	entry = MemoryContextAllocExtended(memory->context, size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-	entry->hash = hash;
+	entry = MemoryContextAllocExtended(memory->context, size, MCXT_ALLOC_HUGE);
+	memset(entry, 0, offsetof(Remembered, bytes));
+	memcpy(entry->bytes, key->bytes, key->size);
 	entry->size = size;
-	entry->prefix_size = recall->prefix_size;
-	memcpy(entry->key, recall->prefix, recall->prefix_size);
-	key = entry->key + recall->prefix_size;
-	put_text(&item->text, &entry->text, &key);
-	put_text(&item->pair, &entry->pair, &key);
-	link_entry(memory, entry);
+	entry->key = (Key) {.hash = key->hash, .size = key->size, .bytes = entry->bytes};
+	(void) places_insert_hash(memory->places, &entry->key, key->hash, &found);
 	dlist_push_head(&memory->uses, &entry->use);
 	memory->used += size;
-	memory->n++;
 	return entry;
 }
 
@@ -247,7 +194,7 @@ static void
 remember(AlbertRecall *recall, const AlbertAnswer *answer)
 {
 	const AlbertSignature *signature = recall->signature;
-	Remembered *entry = find(recall, &answer->item, answer->hash);
+	Remembered *entry = find(recall->memory, &answer->key);
 	bool		by_reference = !answer->item.isnull && !signature->result_byval;
 	Size		size = by_reference ? datumGetSize(answer->item.result, false, signature->result_len) : 0;
 	MemoryContext old;
@@ -291,7 +238,7 @@ append_argument(StringInfo key, Datum value, int16 len, bool byval)
 
 void
 AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *signature,
-				  const NullableDatum *args, bool copy_texts)
+				  const NullableDatum *args)
 {
 	StringInfoData key;
 
@@ -301,7 +248,10 @@ AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *s
 	recall->context = CurrentMemoryContext;
 	recall->memory = statement_memory();
 	recall->number = ++nrecalls;
-	recall->copy_texts = copy_texts;
+	recall->max_answers = recall->max_rows = 2;
+	recall->answers = palloc(recall->max_answers * sizeof(AlbertAnswer));
+	if (job->task->combine != NULL)
+		recall->sides = palloc(recall->max_rows * sizeof(*recall->sides));
 	initStringInfo(&key);
 	appendBinaryStringInfo(&key, (const char *) &job->task, sizeof(job->task));
 	appendBinaryStringInfo(&key, (const char *) &job->binding->generation, sizeof(job->binding->generation));
@@ -318,49 +268,53 @@ AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *s
 	recall->prefix_size = key.len;
 }
 
-static void
-own_text(AlbertText *text)
+/* The key of an item's texts, and the item's texts in it. */
+static Key
+make_key(const AlbertRecall *recall, AlbertItem *item)
 {
-	char	   *copy;
+	Size		text_size = item->text.size;
+	Size		pair_size = item->pair.size;
+	Size		size = recall->prefix_size + sizeof(Size) + text_size + (item->pair.data == NULL ? 0 : 1 + pair_size);
+	char	   *bytes = palloc_extended(size, MCXT_ALLOC_HUGE);
+	char	   *text = bytes + recall->prefix_size + sizeof(Size);
+	char	   *pair = text + text_size + 1;
 
-	if (text->data == NULL)
-		return;
-	copy = palloc_extended(text->size + 1, MCXT_ALLOC_HUGE);
-	memcpy(copy, text->data, text->size);
-	copy[text->size] = '\0';
-	text->data = copy;
+	memcpy(bytes, recall->prefix, recall->prefix_size);
+	memcpy(text - sizeof(Size), &text_size, sizeof(Size));
+	item->text.data = memcpy(text, item->text.data, text_size);
+	if (item->pair.data != NULL)
+	{
+		pair[-1] = 'p';			/* an empty one is not none */
+		item->pair.data = memcpy(pair, item->pair.data, pair_size);
+	}
+	return (Key) {
+		.hash = hash_bytes((const unsigned char *) bytes, (int) Min(size, (Size) INT_MAX)),
+		.size = size,
+		.bytes = bytes
+	};
 }
 
 static int
-add_answer(AlbertRecall *recall, const AlbertItem *item, uint32 hash, const Remembered *known)
+add_answer(AlbertRecall *recall, const AlbertItem *item, const Key *key, const Remembered *known)
 {
 	const AlbertSignature *signature = recall->signature;
 	AlbertAnswer *answer;
 
 	if (recall->nanswers == recall->max_answers)
 	{
-		int			n = Max(2 * recall->max_answers, recall->copy_texts ? 64 : 2);
-
-		recall->answers = recall->answers == NULL ? palloc(n * sizeof(AlbertAnswer))
-			: repalloc_huge(recall->answers, n * sizeof(AlbertAnswer));
-		recall->max_answers = n;
+		recall->max_answers = Max(2 * recall->max_answers, 64);
+		recall->answers = repalloc_huge(recall->answers, recall->max_answers * sizeof(AlbertAnswer));
 	}
 	answer = &recall->answers[recall->nanswers];
-	answer->item = *item;
-	answer->hash = hash;
-	answer->missing = known == NULL;
+	*answer = (AlbertAnswer) {.item = *item, .key = *key, .missing = known == NULL};
 	if (known != NULL)
 	{
 		answer->item.isnull = known->isnull;
-		answer->item.result = known->isnull ? (Datum) 0 : datumCopy(known->value, signature->result_byval, signature->result_len);
+		if (!known->isnull)
+			answer->item.result = datumCopy(known->value, signature->result_byval, signature->result_len);
 	}
 	else
 	{
-		if (recall->copy_texts)
-		{
-			own_text(&answer->item.text);
-			own_text(&answer->item.pair);
-		}
 		recall->nmissing++;
 		recall->tokens += AlbertEstimateTokens(item->text.size) +
 			(item->pair.data == NULL ? 0 : AlbertEstimateTokens(item->pair.size));
@@ -369,15 +323,16 @@ add_answer(AlbertRecall *recall, const AlbertItem *item, uint32 hash, const Reme
 }
 
 static int
-ask(AlbertRecall *recall, const AlbertItem *item)
+ask(AlbertRecall *recall, AlbertItem item)
 {
-	uint32		hash = hash_item(recall, item);
-	Remembered *entry = find(recall, item, hash);
+	Key			key = make_key(recall, &item);
+	Remembered *entry = find(recall->memory, &key);
 
 	recall->counts.texts++;
 	if (entry != NULL && entry->recall == recall->number)
 	{
 		recall->counts.hits++;
+		pfree(unconstify(char *, key.bytes));
 		return entry->answer;
 	}
 	if (entry != NULL && entry->known)
@@ -385,12 +340,12 @@ ask(AlbertRecall *recall, const AlbertItem *item)
 	else
 		recall->counts.misses++;
 	if (entry == NULL)
-		entry = new_entry(recall, item, hash);
+		entry = new_entry(recall, &key);
 	else
 		dlist_move_head(&recall->memory->uses, &entry->use);
 	if (entry == NULL)
-		return add_answer(recall, item, hash, NULL);
-	entry->answer = add_answer(recall, item, hash, entry->known ? entry : NULL);
+		return add_answer(recall, &item, &key, NULL);
+	entry->answer = add_answer(recall, &item, &key, entry->known ? entry : NULL);
 	entry->recall = recall->number;
 	return entry->answer;
 }
@@ -402,23 +357,17 @@ AlbertRecallAsk(AlbertRecall *recall, const AlbertItem *item)
 	int			row;
 
 	if (recall->job->task->combine == NULL)
-		row = ask(recall, item);
+		row = ask(recall, *item);
 	else
 	{
-		AlbertItem	a = {.text = item->text, .isnull = true};
-		AlbertItem	b = {.text = item->pair, .isnull = true};
-
 		if (recall->nrows == recall->max_rows)
 		{
-			int			n = Max(2 * recall->max_rows, recall->copy_texts ? 64 : 1);
-
-			recall->sides = recall->sides == NULL ? palloc(2 * n * sizeof(int))
-				: repalloc_huge(recall->sides, 2 * n * sizeof(int));
-			recall->max_rows = n;
+			recall->max_rows *= 2;
+			recall->sides = repalloc_huge(recall->sides, recall->max_rows * sizeof(*recall->sides));
 		}
 		row = recall->nrows++;
-		recall->sides[2 * row] = ask(recall, &a);
-		recall->sides[2 * row + 1] = ask(recall, &b);
+		recall->sides[row][0] = ask(recall, (AlbertItem) {.text = item->text, .isnull = true});
+		recall->sides[row][1] = ask(recall, (AlbertItem) {.text = item->pair, .isnull = true});
 	}
 	MemoryContextSwitchTo(old);
 	return row;
@@ -470,8 +419,8 @@ AlbertRecallResult(AlbertRecall *recall, int row, AlbertItem *item)
 		*item = recall->answers[row].item;
 	else
 	{
-		const AlbertItem *a = &recall->answers[recall->sides[2 * row]].item;
-		const AlbertItem *b = &recall->answers[recall->sides[2 * row + 1]].item;
+		const AlbertItem *a = &recall->answers[recall->sides[row][0]].item;
+		const AlbertItem *b = &recall->answers[recall->sides[row][1]].item;
 
 		memset(item, 0, sizeof(*item));
 		item->status = a->status != NULL ? a->status : b->status;

@@ -33,14 +33,13 @@ typedef struct AlbertRecall
 	uint64		number;			/* of this recall among the session's */
 	char	   *prefix;			/* what the keys of all its texts have in common */
 	Size		prefix_size;
-	bool		copy_texts;		/* an item's texts may be gone before AlbertRecallRun */
 
 	struct AlbertAnswer *answers;	/* distinct */
 	int			nanswers;
 	int			max_answers;
 	int			nmissing;		/* to be computed */
 	double		tokens;			/* an estimate of theirs */
-	int		   *sides;			/* with a task that combines: the answers of both texts, by row */
+	int			(*sides)[2];	/* with a task that combines: the answers of both texts, by row */
 	int			nrows;
 	int			max_rows;
 	AlbertRecallCounts counts;
@@ -48,9 +47,9 @@ typedef struct AlbertRecall
 
 /* Begin, in CurrentMemoryContext; the job has been started with the same arguments. */
 extern void AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *signature,
-							  const NullableDatum *args, bool copy_texts);
+							  const NullableDatum *args);
 
-/* Ask for a row's texts; the row's number, the same for rows of the same texts. */
+/* Ask for a row's texts, which are copied; the row's number, the same for rows of the same texts. */
 extern int	AlbertRecallAsk(AlbertRecall *recall, const AlbertItem *item);
 
 /* Compute what is missing. */

@@ -60,7 +60,7 @@ start_job(AlbertNodeState *node, AlbertCall *call, const NullableDatum *args)
 			copies[i].value = datumCopy(args[i].value, signature->byvals[i], signature->lens[i]);
 	}
 	AlbertJobStart(&call->job, signature, copies);
-	AlbertRecallBegin(&call->recall, &call->job, signature, copies, true);
+	AlbertRecallBegin(&call->recall, &call->job, signature, copies);
 	call->started = true;
 	call->proven = true;
 	MemoryContextSwitchTo(old);
