@@ -95,6 +95,10 @@ CALL albert_create_model('my_base', directory => 'small');
 SELECT count(*) > 10 AS trained FROM albert_train('on_mine', 'SELECT body, queue FROM tickets', base => 'my_base');
 SELECT albert_classify('text', 'on_mine') IS NOT NULL AS works;
 SELECT albert_drop_model('my_base');
+-- of the same files, but used otherwise
+CALL albert_create_model('my_base', directory => 'small', pooling => 'max');
+SELECT albert_classify('text', 'on_mine');
+SELECT albert_drop_model('my_base');
 \set VERBOSITY terse
 SELECT albert_classify('text', 'on_mine');
 \set VERBOSITY default

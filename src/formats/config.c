@@ -245,6 +245,7 @@ AlbertConfigRead(AlbertSource *source, const char *base, const char *name, bool 
 	if (!AlbertJsonFile(source, base, name, true, JSON_OBJECT, &json, status))
 		return false;
 	root = json.root;
+	source->config = original ? NULL : root;
 	source->tie_word_embeddings = true;
 	if (!read_model_type(source, root, json.file, status))
 		return false;

@@ -95,6 +95,41 @@ extern bool AlbertImageBuild(AlbertSource *source, AlbertPart part,
 							 const volatile sig_atomic_t *interrupt,
 							 AlbertStatus *status);
 
+/* A classifier that was trained on a base model's embeddings. */
+typedef struct AlbertTrainedHead
+{
+	AlbertProblemType problem;
+	int			nlabels;
+	const char *const *labels;	/* UTF-8 */
+	int			width;			/* values of an embedding */
+	const float *weights;		/* (nlabels, width) */
+	const float *bias;			/* nlabels */
+} AlbertTrainedHead;
+
+/* Takes the next bytes of a file; what goes wrong it raises by itself. */
+typedef void (*AlbertWriteBytes) (void *context, const void *bytes, size_t size);
+
+/*
+ * A file model.safetensors with a head's classifier.weight and classifier.bias
+ * and, unless base is NULL, the base model's encoder and pooler in fp32.
+ */
+extern bool AlbertHeadWrite(const AlbertTrainedHead *head, const AlbertSource *base, AlbertArena *arena,
+							AlbertWriteBytes write, void *context, AlbertStatus *status);
+
+/*
+ * The config.json of the two as one model for sequence classification, in the
+ * arena: the base's, with the head's labels.  They are that model when the
+ * base's embeddings are its pooler's output.  NULL: *status tells why not.
+ */
+extern const char *AlbertHeadConfig(const AlbertTrainedHead *head, const AlbertSource *base, AlbertArena *arena,
+									AlbertStatus *status);
+
+/* transformers' name of a kind of problem; NULL: unset. */
+extern const char *AlbertProblemName(AlbertProblemType problem);
+
+/* Is a source's file number i one of its tokenizer's? */
+extern bool AlbertSourceFileIsTokenizer(const AlbertSource *source, int i);
+
 /*
  * Bind to images: fill in *model and *tokenizer with pointers into them.  The
  * few arrays of pointers a binding needs (layers, labels) come from the arena,

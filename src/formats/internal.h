@@ -263,12 +263,22 @@ extern bool AlbertLayoutPlace(const AlbertSourceInfo *info, const AlbertKernels 
 							  AlbertPrecision precision, AlbertArena *arena, Layout *layout,
 							  AlbertStatus *status);
 
+/* What the base model's tensors have before their names in a model with heads. */
+extern const char *AlbertLayoutPrefix(const AlbertSourceInfo *info);
+
+/* Is a matrix of the encoder or the pooler? */
+extern bool AlbertLayoutIsBase(const Matrix *matrix);
+
 /* Find out which heads the tensors make up: sets the source's prefix and info. */
 extern bool AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status);
 
 /* The tensor number which (0 or 1) of a matrix, its type and shape checked. */
 extern const Tensor *AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which,
 										AlbertStatus *status);
+
+/* Its name, with that prefix if it is the base model's. */
+extern void AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, const char *prefix,
+							 char *text, size_t size);
 
 /* Let the model, or its layer, point to a matrix that lies at data. */
 extern void AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix,
@@ -297,6 +307,7 @@ struct AlbertSource
 	json_t	   *documents;		/* all JSON that was parsed: strings of it are used as they are */
 	TensorList	tensors;
 	const char *prefix;			/* before the base model's tensor names: "albert." or "" */
+	const json_t *config;		/* config.json; NULL: it is the original release's */
 	AlbertSourceInfo info;
 	ClassifierKind classifier;
 	int32_t		tie_word_embeddings;

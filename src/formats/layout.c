@@ -307,21 +307,22 @@ AlbertLayoutPlace(const AlbertSourceInfo *info, const AlbertKernels *kernels,
 
 /* ---- tensors by name ---- */
 
-static void
-full_name(const AlbertSource *source, const Matrix *matrix, const char *name, char *text, size_t size)
+void
+AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, const char *prefix,
+				 char *text, size_t size)
 {
 	const AlbertConfig *config = &source->info.config;
 	int			inner = config->inner_group_num;
 	int			used = 0;
 
 	if (matrix->scope == SCOPE_BASE || matrix->scope == SCOPE_LAYER)
-		used = snprintf(text, size, "%s", source->prefix);
+		used = snprintf(text, size, "%s", prefix);
 	if (matrix->scope == SCOPE_LAYER)
 		used += snprintf(text + used, size - used, architectures[config->architecture].layer,
 						 matrix->index / inner, matrix->index % inner);
 	if (matrix->scope == SCOPE_MODULE)
 		used = snprintf(text, size, "dense.%d.", matrix->index);
-	snprintf(text + used, size - used, "%s%s", name, matrix->end);
+	snprintf(text + used, size - used, "%s%s", rule_names(&source->info, matrix->rule)[which], matrix->end);
 }
 
 /* The tensor of a name, or of the older name for it. */
@@ -380,7 +381,7 @@ AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which, 
 	char		name[MATRIX_NAME_SIZE];
 	const Tensor *tensor;
 
-	full_name(source, matrix, rule_names(&source->info, matrix->rule)[which], name, sizeof(name));
+	AlbertLayoutName(source, matrix, which, source->prefix, name, sizeof(name));
 	tensor = find_tensor(source, name);
 	if (tensor == NULL)
 	{
@@ -467,12 +468,25 @@ count_labels(AlbertSource *source, AlbertStatus *status)
 						named, (long long) stored);
 }
 
+const char *
+AlbertLayoutPrefix(const AlbertSourceInfo *info)
+{
+	return architectures[info->config.architecture].prefix;
+}
+
+bool
+AlbertLayoutIsBase(const Matrix *matrix)
+{
+	return matrix->scope == SCOPE_LAYER ||
+		(matrix->scope == SCOPE_BASE && (matrix->rule->heads & ~ALBERT_HEAD_POOLER) == 0);
+}
+
 bool
 AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 {
 	AlbertSourceInfo *info = &source->info;
 
-	source->prefix = architectures[info->config.architecture].prefix;
+	source->prefix = AlbertLayoutPrefix(info);
 	if (!has_base(source, source->prefix, "embeddings.word_embeddings.weight") &&
 		has_base(source, "", "embeddings.word_embeddings.weight"))
 		source->prefix = "";

@@ -216,3 +216,14 @@ AlbertSourceFile(const AlbertSource *source, int i, int *fd, int64_t *size)
 	*size = source->files[i].size;
 	return source->files[i].name;
 }
+
+bool
+AlbertSourceFileIsTokenizer(const AlbertSource *source, int i)
+{
+	for (int which = 0; which < NTOKENIZER_FILES; which++)
+	{
+		if (source->tokenizer_files[which] == i)
+			return true;
+	}
+	return false;
+}

@@ -24,7 +24,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
-#include "store/object.h"
+#include "store/head.h"
 
 PG_FUNCTION_INFO_V1(albert_import_file);
 PG_FUNCTION_INFO_V1(albert_import_directory);
@@ -231,6 +231,19 @@ options_json(FunctionCallInfo fcinfo, int first)
 	return json.data;
 }
 
+/* An import is finished: a model of its files, or of a directory's. */
+static void
+end_import(const char *name, const char *directory, const char *options)
+{
+	if (directory != NULL || !AlbertHeadImport(name))
+		AlbertImportEnd(AlbertImportBegin(name), directory, options);
+	else if (options[0] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" cannot have options", name),
+				 errdetail("It is a trained head, which is computed as its base is.")));
+}
+
 #define COMMENT_ARGUMENT 11
 
 /* CALL albert_create_model(model, directory, options...) */
@@ -255,7 +268,7 @@ albert_create_model(PG_FUNCTION_ARGS)
 		if (OidIsValid(AlbertObjectRelation(name)))
 			(void) own_table(name);
 	}
-	AlbertImportEnd(AlbertImportBegin(name), directory, options_json(fcinfo, 1));
+	end_import(name, directory, options_json(fcinfo, 1));
 	if (!PG_ARGISNULL(COMMENT_ARGUMENT))
 		AlbertObjectCommand("COMMENT ON TABLE %s IS %s", AlbertObjectQuoted(name),
 							quote_literal_cstr(text_argument(fcinfo, COMMENT_ARGUMENT)));
@@ -367,7 +380,10 @@ albert_export_directory(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not create directory \"%s\": %m", directory)));
-	AlbertObjectExport(object.relation, name, directory);
+	if (object.base[0] != '\0')
+		AlbertHeadExport(&object, name, directory);
+	else
+		AlbertObjectExport(object.relation, name, directory);
 	PG_RETURN_VOID();
 }
 
@@ -467,7 +483,7 @@ albert_replace_model(PG_FUNCTION_ARGS)
 	if (description == NULL)
 		AlbertModelMissing(name);
 	if (!AlbertObjectRead(new, by, &object))
-		AlbertImportEnd(AlbertImportBegin(by), NULL, AlbertObjectOptions(description));
+		end_import(by, NULL, AlbertObjectOptions(description));
 	AlbertObjectParse(name, description, false, &object);
 	AlbertUnloadAtCommit(object.identity);
 	copy_grants(old, quoted);

@@ -333,7 +333,7 @@ keep_model(FunctionCallInfo fcinfo, const char *name, const char *by, const Albe
 {
 	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
 
-	AlbertHeadWrite(by, head, base);
+	AlbertHeadKeep(by, head, base);
 	if (strcmp(name, by) != 0)
 		AlbertObjectCommand("SELECT %s.albert_replace_model(%s, %s)", quote_identifier(schema),
 							quote_literal_cstr(name), quote_literal_cstr(by));

@@ -397,7 +397,7 @@ attach_request(AlbertRequest *request, AlbertPart part)
 static Binding *attach(const char *name, AlbertPart part);
 
 void
-AlbertStoreDigest(const AlbertBinding *binding, uint8 *digest)
+AlbertStoreIdentity(const AlbertBinding *binding, uint8 *identity)
 {
 	AlbertRegistry *registry = AlbertRegistryGet();
 	const AlbertSlot *slot = ((const Binding *) binding)->slot;
@@ -405,7 +405,7 @@ AlbertStoreDigest(const AlbertBinding *binding, uint8 *digest)
 
 	LWLockAcquire(&registry->lock, LW_SHARED);
 	known = slot->facts.has_digest && pg_atomic_read_u64((pg_atomic_uint64 *) &slot->generation) == binding->generation;
-	memcpy(digest, slot->facts.digest, ALBERT_SHA256_LEN);
+	memcpy(identity, slot->key.name[0] == '\0' ? slot->key.identity : slot->facts.digest, ALBERT_SHA256_LEN);
 	LWLockRelease(&registry->lock);
 	if (!known)
 		ereport(ERROR,
@@ -429,17 +429,17 @@ attach_base(const AlbertRequest *request)
 		.callback = head_context, .arg = unconstify(AlbertRequest *, request), .previous = error_context_stack
 	};
 	Binding    *base;
-	uint8		digest[ALBERT_SHA256_LEN];
+	uint8		identity[ALBERT_SHA256_LEN];
 
 	error_context_stack = &callback;
 	check_stack_depth();
 	base = attach(request->object.base, ALBERT_PART_WEIGHTS);
-	AlbertStoreDigest(&base->shown, digest);
-	if (base->shown.model.head_weights != NULL || memcmp(digest, request->object.base_digest, ALBERT_SHA256_LEN) != 0)
+	AlbertStoreIdentity(&base->shown, identity);
+	if (base->shown.model.head_weights != NULL || memcmp(identity, request->object.base_digest, ALBERT_SHA256_LEN) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" is not the one that \"%s\" was trained on", request->object.base, request->name),
-				 errdetail("The SHA-256 of its files is another one."),
+				 errdetail("Its files or options are others."),
 				 errhint("Train it anew, or put the old model back.")));
 	error_context_stack = callback.previous;
 	return base;
@@ -470,7 +470,7 @@ attach_head(const AlbertRequest *request)
 		AlbertHeadRead(&request->object, request->name, &binding->arena, &head);
 		binding->shown.model = base->shown.model;
 		binding->shown.tokenizer = base->shown.tokenizer;
-		AlbertHeadBind(&head, &binding->arena, &binding->shown.model);
+		AlbertHeadBind(&head, request->name, &binding->arena, &binding->shown.model);
 	}
 	PG_CATCH();
 	{

@@ -12,17 +12,12 @@
 #include "utils/json.h"
 #include "utils/rel.h"
 
+#include "encoder/encoder.h"
+
 #define MAX_CONFIG		(4 * 1024 * 1024)
 #define MAX_WEIGHTS		(256 * 1024 * 1024)
 #define MAX_LABELS		10000
 #define MAX_WIDTH		65536
-
-static const char *const problems[] = {
-	[ALBERT_PROBLEM_UNSET] = NULL,
-	[ALBERT_PROBLEM_SINGLE_LABEL] = "single_label_classification",
-	[ALBERT_PROBLEM_MULTI_LABEL] = "multi_label_classification",
-	[ALBERT_PROBLEM_REGRESSION] = "regression"
-};
 
 /* ---- digest ---- */
 
@@ -95,9 +90,9 @@ parse_config(const json_t *root, AlbertArena *arena, AlbertTrainedHead *head)
 	const json_t *list = json_object_get(root, "labels");
 	const char **labels;
 
-	for (int i = 1; i < lengthof(problems); i++)
+	for (int i = ALBERT_PROBLEM_SINGLE_LABEL; i <= ALBERT_PROBLEM_REGRESSION; i++)
 	{
-		if (problem != NULL && strcmp(problem, problems[i]) == 0)
+		if (problem != NULL && strcmp(problem, AlbertProblemName(i)) == 0)
 			head->problem = i;
 	}
 	head->nlabels = json_array_size(list);
@@ -203,10 +198,15 @@ AlbertHeadRead(const AlbertObject *object, const char *name, AlbertArena *arena,
 }
 
 void
-AlbertHeadBind(const AlbertTrainedHead *head, AlbertArena *arena, AlbertModel *model)
+AlbertHeadBind(const AlbertTrainedHead *head, const char *name, AlbertArena *arena, AlbertModel *model)
 {
 	AlbertConfig *config = copied(arena, model->config, sizeof(AlbertConfig));
+	AlbertStatus ignored;
+	int			width = AlbertPoolWidth(model, model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN,
+										model->pooling != 0, &ignored);
 
+	if (head->width != width)
+		malformed(name, psprintf("It is for embeddings of %d values, and those of its base have %d.", head->width, width));
 	config->num_labels = head->nlabels;
 	config->problem_type = head->problem;
 	config->score_function = ALBERT_SCORE_UNSET;
@@ -228,7 +228,7 @@ config_json(const AlbertTrainedHead *head, const char *base, const char *base_di
 	StringInfoData json;
 
 	initStringInfo(&json);
-	appendStringInfo(&json, "{\n  \"problem_type\": \"%s\",\n  \"base\": ", problems[head->problem]);
+	appendStringInfo(&json, "{\n  \"problem_type\": \"%s\",\n  \"base\": ", AlbertProblemName(head->problem));
 	escape_json(&json, base);
 	appendStringInfo(&json, ",\n  \"base_sha256\": \"%s\",\n  \"labels\": [", base_digest);
 	for (int i = 0; i < head->nlabels; i++)
@@ -240,46 +240,98 @@ config_json(const AlbertTrainedHead *head, const char *base, const char *base_di
 	return json.data;
 }
 
+static void
+append_bytes(void *context, const void *bytes, size_t size)
+{
+	appendBinaryStringInfo(context, bytes, size);
+}
+
 static StringInfoData
 safetensors(const AlbertTrainedHead *head)
 {
-	Size		weights = (Size) head->nlabels * head->width * sizeof(float);
-	Size		bias = head->nlabels * sizeof(float);
-	char	   *header = psprintf("{\"classifier.weight\":{\"dtype\":\"F32\",\"shape\":[%d,%d],\"data_offsets\":[0,%zu]},"
-								  "\"classifier.bias\":{\"dtype\":\"F32\",\"shape\":[%d],\"data_offsets\":[%zu,%zu]}}",
-								  head->nlabels, head->width, weights, head->nlabels, weights, weights + bias);
-	Size		padded = (strlen(header) + 7) / 8 * 8;
 	StringInfoData file;
+	AlbertArena arena;
+	AlbertStatus status;
 
 	initStringInfo(&file);
-	for (int i = 0; i < 8; i++)
-		appendStringInfoChar(&file, (char) ((uint64) padded >> (8 * i) & 0xff));
-	appendStringInfo(&file, "%-*s", (int) padded, header);
-	appendBinaryStringInfo(&file, (const char *) head->weights, weights);
-	appendBinaryStringInfo(&file, (const char *) head->bias, bias);
+	AlbertArenaInitContext(&arena, CurrentMemoryContext);
+	if (!AlbertHeadWrite(head, NULL, &arena, append_bytes, &file, &status))
+		AlbertReport(&status);
 	return file;
 }
 
+/* The description, and whether the model can be used. */
+static void
+finish(Relation table, const char *base, const char *base_identity, const uint8 *digest)
+{
+	StringInfoData options;
+
+	initStringInfo(&options);
+	appendStringInfoString(&options, "\"base\": ");
+	escape_json(&options, base);
+	appendStringInfo(&options, ", \"base_sha256\": \"%s\"", base_identity);
+	AlbertImportFinish(table, digest, options.data);
+}
+
 void
-AlbertHeadWrite(const char *name, const AlbertTrainedHead *head, const AlbertBinding *base)
+AlbertHeadKeep(const char *name, const AlbertTrainedHead *head, const AlbertBinding *base)
 {
 	Relation	table = AlbertImportBegin(name);
 	uint8		digest[ALBERT_SHA256_LEN];
-	StringInfoData hex;
-	StringInfoData options;
+	StringInfoData identity;
 	StringInfoData weights = safetensors(head);
 	char	   *config;
 
-	initStringInfo(&hex);
-	AlbertStoreDigest(base, digest);
-	append_hex(&hex, digest);
-	config = config_json(head, base->name, hex.data);
+	initStringInfo(&identity);
+	AlbertStoreIdentity(base, digest);
+	append_hex(&identity, digest);
+	config = config_json(head, base->name, identity.data);
 	AlbertImportAppend(table, "config.json", 0, config, strlen(config));
 	AlbertImportAppend(table, "model.safetensors", 0, weights.data, weights.len);
-	initStringInfo(&options);
-	appendStringInfoString(&options, "\"base\": ");
-	escape_json(&options, base->name);
-	appendStringInfo(&options, ", \"base_sha256\": \"%s\"", hex.data);
 	digest_files(config, strlen(config), weights.data, weights.len, digest);
-	AlbertImportFinish(table, digest, options.data);
+	finish(table, base->name, identity.data, digest);
+}
+
+/* A head's config.json names its base; palloc'd, or NULL when it does not. */
+static char *
+base_in_config(const char *config, Size size, char **identity)
+{
+	json_t	   *root = json_loadb(config, size, JSON_REJECT_DUPLICATES, NULL);
+	const char *base = json_string_value(json_object_get(root, "base"));
+	const char *sha256 = json_string_value(json_object_get(root, "base_sha256"));
+	char	   *copy = NULL;
+
+	if (base != NULL && sha256 != NULL)
+	{
+		copy = MemoryContextAllocExtended(CurrentMemoryContext, strlen(base) + strlen(sha256) + 2, MCXT_ALLOC_NO_OOM);
+		if (copy != NULL)
+			*identity = strcpy(strcpy(copy, base) + strlen(base) + 1, sha256);
+	}
+	json_decref(root);
+	return copy;
+}
+
+bool
+AlbertHeadImport(const char *name)
+{
+	Relation	table = AlbertImportBegin(name);
+	uint8		digest[ALBERT_SHA256_LEN];
+	Size		config_size;
+	Size		size;
+	char	   *config = AlbertObjectFileRead(RelationGetRelid(table), "config.json", MAX_CONFIG, &config_size);
+	char	   *weights;
+	char	   *identity;
+	char	   *base = config == NULL ? NULL : base_in_config(config, config_size, &identity);
+
+	if (base == NULL)
+	{
+		table_close(table, NoLock);
+		return false;
+	}
+	weights = AlbertObjectFileRead(RelationGetRelid(table), "model.safetensors", MAX_WEIGHTS, &size);
+	if (weights == NULL)
+		malformed(name, "A head has the files config.json and model.safetensors.");
+	digest_files(config, config_size, weights, size, digest);
+	finish(table, base, identity, digest);
+	return true;
 }

@@ -5,31 +5,34 @@
  *
  * Such a model is one of the database (object.h) with two files: config.json,
  * which has the labels, and model.safetensors, which has classifier.weight and
- * classifier.bias.  Its description names its base and the SHA-256 of the
- * base's files, with which alone it is good.
+ * classifier.bias.  Its description names its base and the base's identity (the
+ * SHA-256 of its files, and its options where it has any), with which alone it
+ * is good.
  */
 #ifndef ALBERT_HEAD_H
 #define ALBERT_HEAD_H
 
 #include "store/object.h"
 
-typedef struct AlbertTrainedHead
-{
-	AlbertProblemType problem;
-	int			nlabels;
-	const char *const *labels;	/* UTF-8 */
-	int			width;			/* values of an embedding */
-	const float *weights;		/* (nlabels, width) */
-	const float *bias;			/* nlabels */
-} AlbertTrainedHead;
-
 /* Read a head from its table; raises for what is not well-formed or not what the description says. */
 extern void AlbertHeadRead(const AlbertObject *object, const char *name, AlbertArena *arena, AlbertTrainedHead *head);
 
-/* Make it the classifier of a copy of its base's model. */
-extern void AlbertHeadBind(const AlbertTrainedHead *head, AlbertArena *arena, AlbertModel *model);
+/* Make it the classifier of a copy of its base's model; raises when it is for embeddings of another size. */
+extern void AlbertHeadBind(const AlbertTrainedHead *head, const char *name, AlbertArena *arena, AlbertModel *model);
 
 /* Make a model of the database of a head that was trained on embeddings of base; the name must be free. */
-extern void AlbertHeadWrite(const char *name, const AlbertTrainedHead *head, const AlbertBinding *base);
+extern void AlbertHeadKeep(const char *name, const AlbertTrainedHead *head, const AlbertBinding *base);
+
+/* Are the files of an import those of a head?  Then make a model of them; false: not, and nothing is done. */
+extern bool AlbertHeadImport(const char *name);
+
+/* ---- head_export.c ---- */
+
+/*
+ * Write a head and its base to a directory, which exists: as one model for
+ * sequence classification where that is possible, else the base's files and,
+ * in "head", the head's.
+ */
+extern void AlbertHeadExport(const AlbertObject *object, const char *name, const char *directory);
 
 #endif							/* ALBERT_HEAD_H */

@@ -52,8 +52,11 @@ typedef struct AlbertCounts
 	int64		microseconds;
 } AlbertCounts;
 
-/* The SHA-256 of the files of a binding with weights; of a head's, its base's. */
-extern void AlbertStoreDigest(const AlbertBinding *binding, uint8 *digest);
+/*
+ * What a binding with weights gives results by: the SHA-256 of its files, or of
+ * them and its options where it has any; of a head's, its base's.
+ */
+extern void AlbertStoreIdentity(const AlbertBinding *binding, uint8 *identity);
 
 extern void AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts);
 
