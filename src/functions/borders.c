@@ -25,6 +25,8 @@ character(const CutText *source, int place)
 	if (place < 0 || place >= source->length)
 		return 0;
 	byte = source->bytes[place];
+	if (source->bytes[place + 1] - byte == 1)
+		return source->text.data[byte];
 	if (utf8proc_iterate((const utf8proc_uint8_t *) source->text.data + byte,
 						 source->bytes[place + 1] - byte, &c) <= 0)
 		return 0;
@@ -313,9 +315,9 @@ next_block(const CutText *source, int *line)
 static Border
 plain_border(const CutText *source, int end, int begin)
 {
-	if (line_ends(source, end, begin) == 2)
+	if (source->best > BORDER_WORD && line_ends(source, end, begin) == 2)
 		return BORDER_PARAGRAPH;
-	if (ends_sentence(source, end, begin))
+	if (source->best > BORDER_WORD && ends_sentence(source, end, begin))
 		return BORDER_SENTENCE;
 	return end < begin ? BORDER_WORD : BORDER_TOKEN;
 }
@@ -352,9 +354,10 @@ markdown_border(const CutText *source, Markdown *markdown, int end, int begin)
 }
 
 static void
-find_borders(CutText *source, AlbertJob *job, bool is_markdown)
+find_borders(CutText *source, AlbertJob *job)
 {
 	int			n = source->tokens.n;
+	bool		is_markdown = source->best == BORDER_SECTION;
 	int			reached = AlbertCutBegin(source, 0);
 	Markdown	markdown = {0};
 
@@ -375,7 +378,7 @@ find_borders(CutText *source, AlbertJob *job, bool is_markdown)
 			continue;
 		end = AlbertCutEnd(source, at);
 		begin = AlbertCutBegin(source, at);
-		/* offsets behind characters that the tokenizer drops can be too small: nothing would be between this cut and one before */
+		/* offsets behind characters that the tokenizer drops can be too small: nothing would be between two cuts */
 		if (end <= reached || begin >= source->length)
 			continue;
 		reached = begin;
@@ -385,13 +388,14 @@ find_borders(CutText *source, AlbertJob *job, bool is_markdown)
 }
 
 void
-AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, bool markdown)
+AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, Border best)
 {
 	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE, .offsets = true};
 	AlbertItem	whole = {.text = item->text};
 
 	memset(source, 0, sizeof(*source));
 	source->text = item->text;
+	source->best = best;
 	if (!AlbertTokenizeText(job, &whole, &encode, &source->tokens))
 		AlbertReport(whole.status);
 	source->bytes = AlbertCodePointBytes(&item->text);
@@ -401,5 +405,5 @@ AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, bool mark
 	while (source->length > 0 && is_blank(source, source->length - 1))
 		source->length--;
 	find_cuts(source, job);
-	find_borders(source, job, markdown);
+	find_borders(source, job);
 }

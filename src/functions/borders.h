@@ -28,14 +28,16 @@ typedef struct CutText
 	int			length;			/* code points, blanks at the end left out */
 	int		   *stop_before;	/* by cut: where the last token before it stops */
 	int		   *start_after;	/* by cut: where the first token after it starts */
+	Border		best;			/* that was asked for */
 	uint8	   *borders;		/* Border by cut */
 } CutText;
 
 /*
- * Tokenize a text and find its cuts.  Sections, and code that is not cut at
- * blank lines or ends of sentences, are looked for in Markdown only.
+ * Tokenize a text and find its cuts; for words, no better borders than those
+ * are told.  Sections, and code that is not cut at blank lines or ends of
+ * sentences, are looked for where sections are asked for: the text is Markdown.
  */
-extern void AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, bool markdown);
+extern void AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, Border best);
 
 /* Where the text before a cut ends, and where the text after it begins, in code points. */
 extern int	AlbertCutEnd(const CutText *source, int at);

@@ -324,7 +324,7 @@ cut_text(AlbertItem *item, Chunking *chunking, int overlap)
 	int			from = 0;
 	int			reached = 0;
 
-	AlbertCutText(&chunking->cut, chunking->job, item, chunking->split_by == BORDER_SECTION);
+	AlbertCutText(&chunking->cut, chunking->job, item, chunking->split_by);
 	chunking->job->counts.tokens += chunking->cut.tokens.n;
 	for (int number = 1; from < chunking->cut.tokens.n; number++)
 	{

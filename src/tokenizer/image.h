@@ -92,18 +92,18 @@ typedef struct TokenizerHeader
 	uint32_t	continuing_string;	/* likewise: WordPiece's "##" */
 	uint32_t	flags;			/* TOKENIZER_* */
 	double		unk_score;
-	uint8_t		ascii[128];		/* with TOKENIZER_ASCII: what a character becomes; 0: not so simple */
-	uint8_t		ascii_class[128];	/* ASCII_*, by the character as written */
+	uint8_t		ascii[128];		/* what a plain character becomes */
+	uint8_t		ascii_class[256];	/* ASCII_*, by the byte as written */
 	uint8_t		added_first[256];	/* may the byte, in the text, start an added token? */
 } TokenizerHeader;
 
-#define TOKENIZER_ASCII				0x01	/* ascii[] tells all of an ASCII text */
-#define TOKENIZER_TRUNCATE_LEFT		0x02
-#define TOKENIZER_CLEAN_UP			0x04	/* decode() cleans up unless told otherwise */
+#define TOKENIZER_TRUNCATE_LEFT		0x01
+#define TOKENIZER_CLEAN_UP			0x02	/* decode() cleans up unless told otherwise */
 
-#define ASCII_SPACE			0x01	/* between words */
-#define ASCII_ALONE			0x02	/* a word by itself */
-#define ASCII_PAIRED		0x04	/* not so simple when another of these follows */
+#define ASCII_PLAIN			0x01	/* ascii[] tells all of it */
+#define ASCII_PAIRED		0x02	/* unless another of these follows */
+#define ASCII_SPACE			0x04	/* between words */
+#define ASCII_ALONE			0x08	/* a word by itself */
 
 /* SECTION_PIECE_FLAGS: 0: no piece has this id */
 #define PIECE_MODEL			0x01	/* in the model's vocabulary */

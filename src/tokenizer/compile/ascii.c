@@ -124,6 +124,7 @@ tok_builder_ascii(Builder *builder)
 		return false;
 	if (!tok_is_space(line_end) && builder->sections[SECTION_CHARSMAP].size > 0)
 		header->ascii['\r'] = 0;
-	header->flags |= TOKENIZER_ASCII;
+	for (int code = 1; code < 0x80; code++)
+		header->ascii_class[code] |= header->ascii[code] != 0 ? ASCII_PLAIN : 0;
 	return true;
 }

@@ -14,11 +14,17 @@
 #define SMALL_RING		64
 #define POLL_BYTES		65536
 
+/* The best way to a position: where its last piece begins, -1 when there is no way yet, and that piece. */
+typedef struct Way
+{
+	int32_t		start;
+	int32_t		id;
+} Way;
+
 typedef struct Ways
 {
-	int32_t    *start;			/* by position: where the best way's last piece begins; -1: no way yet */
-	int32_t    *id;				/* that piece */
-	double	   *score;			/* of the best way; a ring */
+	Way		   *to;				/* by position */
+	double	   *score;			/* of the way; a ring */
 	size_t		ring;			/* its size - 1, which is all ones */
 	size_t		settled;		/* a position that all ways go through */
 	double		settled_score;
@@ -29,11 +35,10 @@ offer(Ways *ways, size_t at, double score, size_t start, int32_t id)
 {
 	double	   *best = &ways->score[at & ways->ring];
 
-	if (ways->start[at] < 0 || score > *best)
+	if (ways->to[at].start < 0 || score > *best)
 	{
 		*best = score;
-		ways->start[at] = (int32_t) start;
-		ways->id[at] = id;
+		ways->to[at] = (Way) {(int32_t) start, id};
 	}
 }
 
@@ -79,7 +84,7 @@ search_word(Encoder *encoder, const Word *word, bool last, Ways *ways)
 	size_t		reached = 0;
 
 	for (size_t i = 0; i <= word->size; i++)
-		ways->start[i] = -1;
+		ways->to[i].start = -1;
 	ways->score[0] = word->score;
 	ways->settled = 0;
 	for (size_t at = 0; at + reach < word->size;)
@@ -107,9 +112,9 @@ turn_round(const Ways *ways, size_t size)
 
 	for (size_t at = size; at > 0;)
 	{
-		size_t		start = ways->start[at];
+		size_t		start = ways->to[at].start;
 
-		ways->start[at] = (int32_t) next;
+		ways->to[at].start = (int32_t) next;
 		next = at;
 		at = start;
 	}
@@ -126,13 +131,13 @@ put_pieces(Encoder *encoder, Word *word, const Ways *ways, size_t size)
 
 	while (from < size)
 	{
-		int32_t		id = ways->id[to];
-		size_t		next = ways->start[to];
+		int32_t		id = ways->to[to].id;
+		size_t		next = ways->to[to].start;
 
-		while (id == unknown && to < size && ways->id[next] == id)
+		while (id == unknown && to < size && ways->to[next].id == id)
 		{
 			to = next;
-			next = ways->start[to];
+			next = ways->to[to].start;
 		}
 		if (word->unknown && id == unknown)
 		{
@@ -152,25 +157,21 @@ put_pieces(Encoder *encoder, Word *word, const Ways *ways, size_t size)
 bool
 tok_unigram(Encoder *encoder, Word *word, bool last, size_t *done)
 {
-	int32_t		small_start[SMALL_WORD + 4];
-	int32_t		small_id[SMALL_WORD + 4];
+	Way			small[SMALL_WORD + 4];
 	double		small_score[SMALL_RING];
-	Ways		ways = {small_start, small_id, small_score, SMALL_RING - 1, 0, 0};
+	Ways		ways = {small, small_score, SMALL_RING - 1, 0, 0};
 	AlbertArenaMark mark = AlbertArenaGetMark(encoder->arena);
 	size_t		ring = SMALL_RING;
 	bool		good;
 
 	if (word->size > SMALL_WORD)
-	{
-		ways.start = AlbertArenaArray(encoder->arena, word->size + 4, sizeof(int32_t));
-		ways.id = AlbertArenaArray(encoder->arena, word->size + 4, sizeof(int32_t));
-	}
+		ways.to = AlbertArenaArray(encoder->arena, word->size + 4, sizeof(Way));
 	while (ring < (size_t) encoder->header->longest_piece + 8)
 		ring *= 2;
 	if (ring > SMALL_RING)
 		ways.score = AlbertArenaArray(encoder->arena, ring, sizeof(double));
 	ways.ring = ring - 1;
-	if (ways.start == NULL || ways.id == NULL || ways.score == NULL)
+	if (ways.to == NULL || ways.score == NULL)
 		return AlbertNoMemory(encoder->status);
 	good = search_word(encoder, word, last, &ways);
 	if (good)

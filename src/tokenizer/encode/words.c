@@ -140,19 +140,19 @@ tok_take_letters(Encoder *encoder, const Letters *letters, bool last)
 	return !last || finish_word(encoder);
 }
 
-/* Is every character of the text as simple as ascii[] has it? */
+/* Does ascii[] tell all of the text? */
 static bool
 is_plain(const TokenizerHeader *header, const unsigned char *text, size_t size)
 {
-	if ((header->flags & TOKENIZER_ASCII) == 0)
-		return false;
+	uint8_t		before = 0;
+
 	for (size_t i = 0; i < size; i++)
 	{
-		if (text[i] >= 0x80 || header->ascii[text[i]] == 0)
+		uint8_t		class = header->ascii_class[text[i]];
+
+		if ((class & ASCII_PLAIN) == 0 || (class & before & ASCII_PAIRED) != 0)
 			return false;
-		if ((header->ascii_class[text[i]] & ASCII_PAIRED) != 0 && i + 1 < size && text[i + 1] < 0x80 &&
-			(header->ascii_class[text[i + 1]] & ASCII_PAIRED) != 0)
-			return false;
+		before = class;
 	}
 	return true;
 }
