@@ -30,12 +30,13 @@ sub albert_conf
 	return "fsync = off\nalbert.model_path = '\$sharedir/albert:$models'\n";
 }
 
-# albert_node(NAME, conf => "...", init => [...]): a started cluster whose
-# database postgres has the extension.  conf is added to postgresql.conf.
+# albert_node(NAME, conf => "...", init => [...], new => [...]): a started cluster
+# whose database postgres has the extension.  conf is added to postgresql.conf,
+# init and new are options of Cluster's methods.
 sub albert_node
 {
 	my ($name, %options) = @_;
-	my $node = PostgreSQL::Test::Cluster->new($name);
+	my $node = PostgreSQL::Test::Cluster->new($name, @{ $options{new} || [] });
 
 	# the encoding and locale are not those of whoever runs the test
 	$node->init(@{ $options{init} || [ extra => [ '--encoding=UTF8', '--locale=C' ] ] });
