@@ -65,6 +65,7 @@ SELECT albert_import_file('pieces', 'a/b.bin', 'one ');
 SELECT albert_import_file('pieces', 'a/b.bin', 'two ', 4);
 SELECT albert_import_file('pieces', 'a/b.bin', 'two ', 4);
 SELECT albert_import_file('pieces', 'a/b.bin', 'three', 9);
+SELECT albert_import_file('pieces', 'a/b.bin', 'three', 9223372036854775807);
 SELECT albert_import_file('pieces', 'a/b.bin', convert_to(repeat('x', 2500000), 'UTF8'), 8);
 SELECT albert_import_file('pieces', 'empty', '');
 SELECT path, "offset", octet_length(data) FROM "!albert".pieces ORDER BY path, "offset";
@@ -73,6 +74,14 @@ SELECT albert_import_file('pieces', '/a', 'a');
 SELECT albert_import_file('pieces', 'a//b', 'a');
 SELECT albert_import_file('pieces', '', 'a');
 SELECT albert_import_file('../pieces', 'a', 'a');
+-- each looks up the last one, and reads no more of the table
+BEGIN;
+SELECT seq_tup_read AS before FROM pg_stat_xact_all_tables WHERE relid = '"!albert".pieces'::regclass \gset
+SELECT sum(albert_import_file('pieces', 'many', 'x', i)) AS bytes FROM generate_series(0, 99) i;
+SELECT seq_tup_read - :before AS scanned FROM pg_stat_xact_all_tables WHERE relid = '"!albert".pieces'::regclass;
+COMMIT;
+DO $$BEGIN EXECUTE (SELECT format('ALTER TABLE "!albert".pieces DROP CONSTRAINT %I', conname) FROM pg_constraint WHERE conrelid = '"!albert".pieces'::regclass AND contype = 'p'); END$$;
+SELECT albert_import_file('pieces', 'many', 'x', 100);
 CALL albert_create_model('pieces');
 SELECT name, state FROM albert_models WHERE name = 'pieces';
 SELECT albert_drop_model('pieces');

@@ -73,22 +73,6 @@ require_role(Oid role, const char *what)
 
 /* ---- importing ---- */
 
-static const AlbertObjectFile *
-find_file(Relation table, const char *path)
-{
-	char	   *description;
-	ListCell   *cell;
-
-	foreach(cell, AlbertObjectFiles(RelationGetRelid(table), &description))
-	{
-		const AlbertObjectFile *file = lfirst(cell);
-
-		if (strcmp(file->path, path) == 0)
-			return file;
-	}
-	return NULL;
-}
-
 /*
  * albert_import_file(model, path, part, "offset" = -1): the bytes that the file
  * has then.  A part that is there already, whole, is left as it is, so that a
@@ -102,10 +86,11 @@ albert_import_file(PG_FUNCTION_ARGS)
 	int64		offset = PG_GETARG_INT64(3);
 	int64		size = VARSIZE_ANY_EXHDR(part);
 	Relation	table = AlbertImportBegin(text_argument(fcinfo, 0));
-	const AlbertObjectFile *file = find_file(table, path);
-	int64		end = file == NULL ? 0 : file->end;
+	int64		end = AlbertObjectFileEnd(table, path);
+	bool		fresh = end < 0;
 
-	if (offset >= 0 && file != NULL && offset + size <= end)
+	end = Max(end, 0);
+	if (offset >= 0 && !fresh && offset <= end - size)
 	{
 		table_close(table, NoLock);
 		PG_RETURN_INT64(end);
@@ -116,7 +101,7 @@ albert_import_file(PG_FUNCTION_ARGS)
 				 errmsg("the part of file \"%s\" does not continue it", path),
 				 errdetail("The file has %lld bytes so far, and the part begins at %lld.",
 						   (long long) end, (long long) offset)));
-	if (file == NULL || size > 0)
+	if (fresh || size > 0)
 		AlbertImportAppend(table, path, end, VARDATA_ANY(part), size);
 	table_close(table, NoLock);
 	PG_RETURN_INT64(end + size);
@@ -479,7 +464,7 @@ albert_replace_model(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a model cannot be replaced by itself")));
 	LockRelationOid(old, ShareRowExclusiveLock);
-	list_free_deep(AlbertObjectFiles(old, &description));
+	description = AlbertObjectDescription(old);
 	if (description == NULL)
 		AlbertModelMissing(name);
 	if (!AlbertObjectRead(new, by, &object))

@@ -7,6 +7,7 @@
  * the transaction ends, because somebody further up may be computing with it.
  */
 #include "store/head.h"
+#include "store/registry.h"
 
 #include "access/xact.h"
 #include "lib/ilist.h"
@@ -216,6 +217,7 @@ claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
 
 		/* Files are looked at without the lock, and only when nobody has loaded them. */
 		AlbertRequestFiles(request);
+		AlbertStoreSweep();
 		have_files = true;
 	}
 }

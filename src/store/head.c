@@ -3,6 +3,7 @@
  *	  Heads that have been trained on another model's embeddings: their files.
  */
 #include "store/head.h"
+#include "store/registry.h"
 
 #include <jansson.h>
 #include <math.h>

@@ -2,7 +2,7 @@
  * list.c
  *	  What models there are and what they have done, for the views.
  */
-#include "store/object.h"
+#include "store/registry.h"
 
 #include <sys/stat.h>
 
@@ -215,8 +215,8 @@ fill_from_slots(AlbertModelEntry *entry, const AlbertObject *object, AlbertSlot 
 static void
 fill_from_table(AlbertModelEntry *entry, Oid relation, AlbertSlot *slots, int nslots)
 {
-	char	   *description;
-	List	   *files = AlbertObjectFiles(relation, &description);
+	char	   *description = AlbertObjectDescription(relation);
+	List	   *files = AlbertObjectFiles(relation);
 	AlbertObject object;
 	ListCell   *cell;
 
@@ -406,12 +406,15 @@ List *
 AlbertStoreList(void)
 {
 	AlbertSlot *slots = palloc(sizeof(AlbertSlot) * ALBERT_NSLOTS);
-	int			nslots = copy_slots(slots);
 	uint64		path_hash = AlbertPathHash();
-	List	   *entries = list_objects(slots, nslots);
+	List	   *entries;
 	ListCell   *cell;
+	int			nslots;
 	int			i;
 
+	AlbertStoreSweep();
+	nslots = copy_slots(slots);
+	entries = list_objects(slots, nslots);
 	foreach(cell, AlbertMayUseDirectories() ? AlbertModelDirectories() : NIL)
 		entries = list_directory(entries, lfirst(cell), path_hash, slots, nslots);
 

@@ -7,7 +7,7 @@
  * back in the end.  When an error or its own end stops it, load_failed frees
  * what it made and wakes up those who wait, one of whom tries again.
  */
-#include "store/object.h"
+#include "store/registry.h"
 
 #include <sys/stat.h>
 

@@ -3,7 +3,7 @@
  *	  From a name to a model of the database: its table, its description, and
  *	  whether the current user may have it.
  */
-#include "store/object.h"
+#include "store/registry.h"
 
 #include <jansson.h>
 
@@ -288,7 +288,7 @@ AlbertObjectRead(Oid relation, const char *name, AlbertObject *object)
 		*object = known->object;
 		return true;
 	}
-	list_free_deep(AlbertObjectFiles(relation, &description));
+	description = AlbertObjectDescription(relation);
 	if (description == NULL)
 		return false;
 	AlbertObjectParse(name, description, false, object);
@@ -323,15 +323,6 @@ others_write(void)
 	return false;
 }
 
-static bool
-is_empty(Oid relation)
-{
-	char	   *description;
-	List	   *files = AlbertObjectFiles(relation, &description);
-
-	return files == NIL && description == NULL;
-}
-
 /*
  * A table without rows is one that a restore has made and not filled yet: an
  * import makes it with its first part.  So whoever fills it is waited for, and
@@ -352,7 +343,7 @@ wait_for_restore(Oid relation, const char *name, AlbertObject *object)
 		WaitForLockers(tag, ShareLock, false);
 		if (AlbertObjectRead(relation, name, object))
 			return true;
-		if (!is_empty(relation))
+		if (!AlbertObjectIsEmpty(relation))
 			return false;
 		patience = others_write() ? PATIENCE : patience - STEP;
 		if (patience <= 0)
@@ -381,7 +372,7 @@ AlbertObjectFind(const char *name, AlbertObject *object)
 			AlbertModelMissing(name);
 		return true;
 	}
-	return AlbertObjectIsVisible(relation) && is_empty(relation) && wait_for_restore(relation, name, object);
+	return AlbertObjectIsVisible(relation) && AlbertObjectIsEmpty(relation) && wait_for_restore(relation, name, object);
 }
 
 /* ---- invalidation ---- */

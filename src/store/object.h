@@ -19,18 +19,24 @@
 #ifndef ALBERT_OBJECT_H
 #define ALBERT_OBJECT_H
 
-#include "store/registry.h"
+#include "store/store.h"
 
 #define ALBERT_SCHEMA		"!albert"
 #define ALBERT_PART_BYTES	(1024 * 1024)
+#define ALBERT_OPTIONS_LEN	2048	/* a model's options as JSON, with their NUL */
 
-/* A file in a model table. */
-typedef struct AlbertObjectFile
+/* A model of this database, as its table says. */
+typedef struct AlbertObject
 {
-	char	   *path;
-	int64		bytes;			/* of all its parts */
-	int64		end;			/* of its last part; equal to bytes when none is missing */
-} AlbertObjectFile;
+	Oid			relation;
+	uint8		digest[ALBERT_SHA256_LEN];	/* of its files */
+	uint8		identity[ALBERT_SHA256_LEN];	/* of its files and options */
+	char		directory[ALBERT_NAME_LEN]; /* that has its files; "": its table has them */
+	char		base[ALBERT_NAME_LEN];	/* of a head, the model on whose embeddings it was trained (head.h); "": no head */
+	uint8		base_digest[ALBERT_SHA256_LEN];
+	int			precision;		/* AlbertPrecision; -1: that of the server */
+	char		options[ALBERT_OPTIONS_LEN];	/* the others, as JSON */
+} AlbertObject;
 
 /* The table of that name in the schema; InvalidOid when there is none.  Whoever asks. */
 extern Oid	AlbertObjectRelation(const char *name);
@@ -63,27 +69,17 @@ extern List *AlbertObjectNames(void);
 
 /* ---- object_files.c ---- */
 
-/*
- * The files in a table: a list of AlbertObjectFile in the order of their paths.
- * *description becomes the description as a palloc'd string, or NULL.
- */
-extern List *AlbertObjectFiles(Oid relation, char **description);
+/* The description in a table, palloc'd; NULL: there is none. */
+extern char *AlbertObjectDescription(Oid relation);
+
+/* Where a file of a table from AlbertImportBegin ends, so far; -1: it has not begun. */
+extern int64 AlbertObjectFileEnd(Relation table, const char *path);
 
 /*
  * Copy a table's files below a directory, which exists.  A file that lacks a
  * part, and a path that leads elsewhere, is an error.
  */
 extern void AlbertObjectExport(Oid relation, const char *name, const char *directory);
-
-/* Open the files of a model table, or of the directory it names, as a source. */
-extern bool AlbertObjectOpen(Oid relation, const char *name, AlbertArena *arena,
-							 AlbertSource **source, AlbertStatus *status);
-
-/* A file's bytes, palloc'd with a NUL behind them; NULL: it is not there, or not whole, or larger than the limit. */
-extern char *AlbertObjectFileRead(Oid relation, const char *path, Size limit, Size *size);
-
-/* A relative path that stays below where it begins? */
-extern bool AlbertObjectPathIsValid(const char *path);
 
 /* ---- object_write.c ---- */
 
@@ -107,6 +103,9 @@ extern void AlbertImportEnd(Relation table, const char *directory, const char *o
 
 /* Likewise for files that have been checked already, whose digest is known. */
 extern void AlbertImportFinish(Relation table, const uint8 *digest, const char *options);
+
+/* When the transaction commits, free what has that identity, unless other databases have used it (store.c). */
+extern void AlbertUnloadAtCommit(const uint8 *identity);
 
 /* A name has begun to stand for another model, or for none: when the transaction commits, other sessions follow. */
 extern void AlbertObjectChanged(Oid relation);

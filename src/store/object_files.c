@@ -3,11 +3,11 @@
  *	  Reading model tables: which files there are, and the files themselves.
  *
  * Whoever may have written to a table, its owner can do with it what owners
- * can: so its shape, every path and every place is checked.  Tables are scanned
- * from end to end, which does not need the index that a restore makes last; a
- * gigabyte of files has a thousand rows.
+ * can: so its shape, every path and every place is checked.  Whole models are
+ * read by scanning their tables from end to end, which does not need the index
+ * that a restore makes last.
  */
-#include "store/object.h"
+#include "store/registry.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,12 +17,15 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/stratnum.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "commands/tablespace.h"
 #include "common/file_utils.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/rel.h"
 
 #define MAX_PATH	512
@@ -82,9 +85,36 @@ has_columns(Relation table)
 	return true;
 }
 
-static void
-begin_scan(TableScan *scan, Oid relation)
+/* The index on path and "offset", or InvalidOid: a restore makes it last, and an owner may drop it. */
+static Oid
+primary_key(Relation table)
 {
+	Oid			key = AlbertPrimaryKeyIndex(table);
+	Relation	index;
+	bool		usable;
+
+	if (!OidIsValid(key))
+		return InvalidOid;
+	index = index_open(key, AccessShareLock);
+	usable = index->rd_index->indnkeyatts == 2 && index->rd_index->indkey.values[0] == 1 &&
+		index->rd_index->indkey.values[1] == 2 && index->rd_indcollation[0] == C_COLLATION_OID;
+	index_close(index, NoLock);
+	return usable ? key : InvalidOid;
+}
+
+static void
+path_key(ScanKey key, const char *path)
+{
+	ScanKeyInit(key, 1, BTEqualStrategyNumber, F_TEXTEQ, CStringGetTextDatum(path));
+}
+
+/* path: NULL for all rows */
+static void
+begin_scan(TableScan *scan, Oid relation, const char *path)
+{
+	ScanKeyData key;
+	Oid			index = InvalidOid;
+
 	memset(scan, 0, sizeof(*scan));
 	scan->table = try_relation_open(relation, AccessShareLock);
 	if (scan->table == NULL)
@@ -101,7 +131,12 @@ begin_scan(TableScan *scan, Oid relation)
 						name, ALBERT_SCHEMA),
 				 errhint("Tables of that schema belong to albert.")));
 	}
-	scan->scan = systable_beginscan(scan->table, InvalidOid, false, NULL, 0, NULL);
+	if (path != NULL)
+	{
+		index = primary_key(scan->table);
+		path_key(&key, path);
+	}
+	scan->scan = systable_beginscan(scan->table, index, OidIsValid(index), NULL, path != NULL ? 1 : 0, &key);
 }
 
 static bool
@@ -133,6 +168,8 @@ next_row(TableScan *scan)
 static void
 end_scan(TableScan *scan)
 {
+	if (scan->path != NULL)
+		pfree(scan->path);
 	if (scan->scan != NULL)
 		systable_endscan(scan->scan);
 	if (scan->table != NULL)
@@ -166,34 +203,86 @@ compare_files(const ListCell *a, const ListCell *b)
 }
 
 List *
-AlbertObjectFiles(Oid relation, char **description)
+AlbertObjectFiles(Oid relation)
 {
 	List	   *files = NIL;
 	TableScan	scan;
 
-	*description = NULL;
-	begin_scan(&scan, relation);
+	begin_scan(&scan, relation, NULL);
 	while (next_row(&scan))
 	{
 		int64		size = toast_raw_datum_size(scan.data) - VARHDRSZ;
+		AlbertObjectFile *file;
 
 		if (scan.path[0] == '\0')
-		{
-			if (*description == NULL)
-				*description = TextDatumGetCString(scan.data);
-		}
-		else
-		{
-			AlbertObjectFile *file = file_of(&files, scan.path);
-
-			file->bytes += size;
-			if (scan.offset >= 0 && scan.offset <= PG_INT64_MAX - size)
-				file->end = Max(file->end, scan.offset + size);
-		}
+			continue;
+		file = file_of(&files, scan.path);
+		file->bytes += size;
+		if (scan.offset >= 0 && scan.offset <= PG_INT64_MAX - size)
+			file->end = Max(file->end, scan.offset + size);
 	}
 	end_scan(&scan);
 	list_sort(files, compare_files);
 	return files;
+}
+
+/* ---- single rows ---- */
+
+char *
+AlbertObjectDescription(Oid relation)
+{
+	char	   *description = NULL;
+	TableScan	scan;
+
+	begin_scan(&scan, relation, "");
+	if (next_row(&scan))
+		description = TextDatumGetCString(scan.data);
+	end_scan(&scan);
+	return description;
+}
+
+bool
+AlbertObjectIsEmpty(Oid relation)
+{
+	TableScan	scan;
+	bool		empty;
+
+	begin_scan(&scan, relation, NULL);
+	empty = !next_row(&scan);
+	end_scan(&scan);
+	return empty;
+}
+
+/* The last row of a path in the index tells. */
+int64
+AlbertObjectFileEnd(Relation table, const char *path)
+{
+	Oid			key = primary_key(table);
+	int64		end = -1;
+	Relation	index;
+	SysScanDesc scan;
+	ScanKeyData scan_key;
+	HeapTuple	tuple;
+
+	if (!OidIsValid(key))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the table of model \"%s\" has lost its primary key", RelationGetRelationName(table)),
+				 errhint("Drop the model, and import it anew.")));
+	index = index_open(key, AccessShareLock);
+	path_key(&scan_key, path);
+	scan = systable_beginscan_ordered(table, index, NULL, 1, &scan_key);
+	tuple = systable_getnext_ordered(scan, BackwardScanDirection);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		null;
+
+		end = DatumGetInt64(heap_getattr(tuple, 2, RelationGetDescr(table), &null)) +
+			toast_raw_datum_size(heap_getattr(tuple, 3, RelationGetDescr(table), &null)) - VARHDRSZ;
+	}
+	systable_endscan_ordered(scan);
+	index_close(index, NoLock);
+	return end;
 }
 
 /* ---- copying them ---- */
@@ -201,11 +290,9 @@ AlbertObjectFiles(Oid relation, char **description)
 static void
 require_whole(Oid relation, const char *name)
 {
-	char	   *description;
-	List	   *files = AlbertObjectFiles(relation, &description);
 	ListCell   *cell;
 
-	foreach(cell, files)
+	foreach(cell, AlbertObjectFiles(relation))
 	{
 		const AlbertObjectFile *file = lfirst(cell);
 
@@ -303,7 +390,7 @@ AlbertObjectExport(Oid relation, const char *name, const char *directory)
 	int			fd = -1;
 
 	require_whole(relation, name);
-	begin_scan(&scan, relation);
+	begin_scan(&scan, relation, NULL);
 	while (next_row(&scan))
 	{
 		/* the scan before may have seen other rows than this one */
@@ -333,14 +420,12 @@ AlbertObjectFileRead(Oid relation, const char *path, Size limit, Size *size)
 	TableScan	scan;
 
 	*size = 0;
-	begin_scan(&scan, relation);
+	begin_scan(&scan, relation, path);
 	while (next_row(&scan))
 	{
 		struct varlena *value;
 		Size		part = toast_raw_datum_size(scan.data) - VARHDRSZ;
 
-		if (strcmp(scan.path, path) != 0)
-			continue;
 		if (scan.offset < 0 || part > limit || scan.offset > limit - part)
 		{
 			got = limit + 1;

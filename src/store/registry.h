@@ -35,14 +35,11 @@
 #include "storage/shmem.h"
 
 #include "compat.h"
-#include "store/store.h"
+#include "store/object.h"
 
 #define ALBERT_NSLOTS		48
-#define ALBERT_NAME_LEN		64	/* a model's name with its NUL */
 #define ALBERT_DIR_LEN		320 /* a directory of albert.model_path with its NUL */
 #define ALBERT_PATH_LEN		(ALBERT_DIR_LEN + ALBERT_NAME_LEN)
-#define ALBERT_SHA256_LEN	32
-#define ALBERT_OPTIONS_LEN	2048	/* a model's options as JSON, with their NUL */
 #define ALBERT_NDATABASES	6
 #define ALBERT_NONCE_LEN	16
 #define ALBERT_NVERDICTS	128
@@ -56,19 +53,6 @@ typedef struct AlbertKey
 	int32		kernels;		/* AlbertKernels.id */
 	int32		precision;
 } AlbertKey;
-
-/* A model of this database, as its table says (object.h). */
-typedef struct AlbertObject
-{
-	Oid			relation;
-	uint8		digest[ALBERT_SHA256_LEN];	/* of its files */
-	uint8		identity[ALBERT_SHA256_LEN];	/* of its files and options */
-	char		directory[ALBERT_NAME_LEN]; /* that has its files; "": its table has them */
-	char		base[ALBERT_NAME_LEN];	/* of a head, the model on whose embeddings it was trained (head.h); "": no head */
-	uint8		base_digest[ALBERT_SHA256_LEN];
-	int			precision;		/* AlbertPrecision; -1: that of the server */
-	char		options[ALBERT_OPTIONS_LEN];	/* the others, as JSON */
-} AlbertObject;
 
 /* What a name stands for in this session. */
 typedef struct AlbertRequest
@@ -238,10 +222,31 @@ extern uint64 albert_settings_epoch;
 extern uint64 albert_objects_epoch;
 extern void AlbertObjectsInit(void);
 
-extern void AlbertSettingsInit(void);
+/* A relative path that stays below where it begins? */
+extern bool AlbertObjectPathIsValid(const char *path);
 
-/* Raises for a name that no model can have. */
-extern void AlbertModelNameCheck(const char *name);
+/* A file in a model table. */
+typedef struct AlbertObjectFile
+{
+	char	   *path;
+	int64		bytes;			/* of all its parts */
+	int64		end;			/* of its last part; equal to bytes when none is missing */
+} AlbertObjectFile;
+
+/* The files in a table: a list of AlbertObjectFile in the order of their paths. */
+extern List *AlbertObjectFiles(Oid relation);
+
+/* Has a table no rows? */
+extern bool AlbertObjectIsEmpty(Oid relation);
+
+/* Open the files of a model table as a source. */
+extern bool AlbertObjectOpen(Oid relation, const char *name, AlbertArena *arena,
+							 AlbertSource **source, AlbertStatus *status);
+
+/* A file's bytes, palloc'd with a NUL behind them; NULL: it is not there, or not whole, or larger than the limit. */
+extern char *AlbertObjectFileRead(Oid relation, const char *path, Size limit, Size *size);
+
+extern void AlbertSettingsInit(void);
 
 /* What AlbertKey.path is under this session's albert.model_path. */
 extern uint64 AlbertPathHash(void);
@@ -258,20 +263,20 @@ extern const char *AlbertModelNameRule(void);
 /* The directory of a model in directory[ALBERT_PATH_LEN]; false when there is none. */
 extern bool AlbertModelDirectory(const char *name, char *directory);
 
-/* Raise that a model was not found. */
-extern void AlbertModelMissing(const char *name) pg_attribute_noreturn();
-
-/* May this user use models in directories?  The second raises that the model is missing if not. */
+/* May this user use models in directories?  See AlbertRequireDirectories. */
 extern bool AlbertMayUseDirectories(void);
-extern void AlbertRequireDirectories(const char *name);
 
 /* May this user see directories of the server? */
 extern bool AlbertMaySeePaths(void);
 
 /* ---- store.c ---- */
 
-/* When the transaction commits, free what has that identity, unless other databases have used it. */
-extern void AlbertUnloadAtCommit(const uint8 *identity);
+/*
+ * Free the models that only databases have used which have been dropped since.
+ * Whoever drops a database need not have this library, so it is done when
+ * memory is wanted or looked at.  Reads a catalog.
+ */
+extern void AlbertStoreSweep(void);
 
 /* ---- load.c ---- */
 

@@ -3,7 +3,7 @@
  *	  The settings that say which models there are and how they are packed;
  *	  from a model's name to its key in the registry and to its directory.
  */
-#include "store/object.h"
+#include "store/registry.h"
 
 #include <sys/stat.h>
 

@@ -7,10 +7,10 @@
 
 #include "access/xact.h"
 #include "catalog/objectaccess.h"
-#include "catalog/pg_database.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "utils/inval.h"
+#include "utils/syscache.h"
 
 static object_access_hook_type next_object_access_hook = NULL;
 
@@ -20,7 +20,6 @@ static object_access_hook_type next_object_access_hook = NULL;
 static struct
 {
 	bool		extension;
-	Oid			database;
 	int			nmodels;
 	uint8		models[MAX_DROPPED][ALBERT_SHA256_LEN];	/* identities */
 }			dropped;
@@ -94,22 +93,94 @@ AlbertStoreUnload(const char *name)
 	return any;
 }
 
+static bool
+can_be_freed(const AlbertSlot *slot)
+{
+	return slot->used && slot->loader == 0 && slot->images[ALBERT_PART_TEXT].ready &&
+		slot->images[ALBERT_PART_TEXT].handle != DSM_HANDLE_INVALID;
+}
+
+/* ---- what dropped databases have left ---- */
+
+typedef struct Databases
+{
+	int			n;
+	Oid			oids[ALBERT_NSLOTS * ALBERT_NDATABASES];
+} Databases;
+
+static bool
+has_database(const Databases *databases, Oid database)
+{
+	for (int i = 0; i < databases->n; i++)
+	{
+		if (databases->oids[i] == database)
+			return true;
+	}
+	return false;
+}
+
+static bool
+only_of(const AlbertSlot *slot, const Databases *databases)
+{
+	for (int i = 0; i < Min(slot->ndatabases, ALBERT_NDATABASES); i++)
+	{
+		if (!has_database(databases, slot->databases[i]))
+			return false;
+	}
+	return slot->ndatabases > 0 && slot->ndatabases <= ALBERT_NDATABASES;
+}
+
+void
+AlbertStoreSweep(void)
+{
+	AlbertRegistry *registry = AlbertRegistryGet();
+	AlbertHandles handles = {0};
+	Databases	all = {0};
+	Databases	gone = {0};
+
+	LWLockAcquire(&registry->lock, LW_SHARED);
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		const AlbertSlot *slot = &registry->slots[i];
+
+		for (int j = 0; can_be_freed(slot) && j < Min(slot->ndatabases, ALBERT_NDATABASES); j++)
+		{
+			if (!has_database(&all, slot->databases[j]))
+				all.oids[all.n++] = slot->databases[j];
+		}
+	}
+	LWLockRelease(&registry->lock);
+
+	for (int i = 0; i < all.n; i++)
+	{
+		if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(all.oids[i])))
+			gone.oids[gone.n++] = all.oids[i];
+	}
+	if (gone.n == 0)
+		return;
+	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		if (can_be_freed(&registry->slots[i]) && only_of(&registry->slots[i], &gone))
+			AlbertSlotDrop(&registry->slots[i], ALBERT_PART_TEXT, &handles);
+	}
+	LWLockRelease(&registry->lock);
+	AlbertUnpin(&handles);
+}
+
+/* ---- what this transaction drops ---- */
+
 /*
- * DROP EXTENSION and DROP DATABASE free the models that only that database has
- * used, and dropping or replacing a model what it had, if no other database
- * uses the same.  Sessions of other databases would not be harmed by more than
- * having to load again, but that is no reason to let them.  A session that has
- * not loaded the library cannot take part in this; the documentation says so.
+ * DROP EXTENSION frees the models that only that database has used, and
+ * dropping or replacing a model what it had, if no other database uses the
+ * same.  Sessions of other databases would not be harmed by more than having to
+ * load again, but that is no reason to let them.  A session that has not loaded
+ * the library cannot take part in this; the documentation says so.
  */
 static bool
 is_dropped(const AlbertSlot *slot)
 {
-	if (!slot->used || slot->loader != 0 || !slot->images[ALBERT_PART_TEXT].ready ||
-		slot->images[ALBERT_PART_TEXT].handle == DSM_HANDLE_INVALID)
-		return false;
-	if (OidIsValid(dropped.database) && slot->ndatabases > 0 && AlbertSlotIsOnlyOf(slot, dropped.database))
-		return true;
-	if (!AlbertSlotIsOnlyOf(slot, MyDatabaseId))
+	if (!can_be_freed(slot) || !AlbertSlotIsOnlyOf(slot, MyDatabaseId))
 		return false;
 	if (dropped.extension)
 		return true;
@@ -150,11 +221,7 @@ watch_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *
 {
 	if (next_object_access_hook != NULL)
 		next_object_access_hook(access, classId, objectId, subId, arg);
-	if (access != OAT_DROP)
-		return;
-	if (classId == DatabaseRelationId)
-		dropped.database = objectId;
-	if (classId == ExtensionRelationId)
+	if (access == OAT_DROP && classId == ExtensionRelationId)
 	{
 		char	   *name = get_extension_name(objectId);
 
@@ -170,7 +237,7 @@ watch_drop(ObjectAccessType access, Oid classId, Oid objectId, int subId, void *
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
-	if (!dropped.extension && !OidIsValid(dropped.database) && dropped.nmodels == 0)
+	if (!dropped.extension && dropped.nmodels == 0)
 		return;
 	if (event == XACT_EVENT_PRE_COMMIT)
 	{

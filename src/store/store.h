@@ -20,6 +20,9 @@
 #include "formats/formats.h"
 #include "tokenizer/tokenizer.h"
 
+#define ALBERT_NAME_LEN		64	/* a model's name with its NUL */
+#define ALBERT_SHA256_LEN	32
+
 /* What a backend holds of an attached model. */
 typedef struct AlbertBinding
 {
@@ -100,7 +103,7 @@ extern List *AlbertStoreList(void);
 
 typedef struct AlbertCountsEntry
 {
-	char		name[64];
+	char		name[ALBERT_NAME_LEN];
 	AlbertCounts counts;
 } AlbertCountsEntry;
 
@@ -129,6 +132,15 @@ extern char *AlbertCleanText(const char *text);
 
 /* For tests and messages: the heads of a mask in words, "fill-mask, sentence order". */
 extern char *AlbertHeadNames(uint32 heads);
+
+/* Raises for a name that no model can have. */
+extern void AlbertModelNameCheck(const char *name);
+
+/* Raise that a model was not found. */
+extern void AlbertModelMissing(const char *name) pg_attribute_noreturn();
+
+/* Raise that the model is missing if this user may not use models in directories. */
+extern void AlbertRequireDirectories(const char *name);
 
 /* Called once by _PG_init: hooks for shared memory, settings that belong to the store. */
 extern void AlbertStoreInit(void);

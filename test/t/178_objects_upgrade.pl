@@ -71,7 +71,7 @@ my ($code, $out, $err) = $new->psql('postgres', q{SELECT albert_token_count('one
 like($err, qr/model "mine" does not exist/, 'and who may not');
 like($new->safe_psql('postgres', qq{SELECT albert_drop_model('begun'); SELECT albert_import_directory('more', '$models/one'); CALL albert_create_model('more');
 	SELECT albert_replace_model('mine', 'more'); SELECT albert_rename_model('mine', 'yours'); SELECT albert_token_count('one', 'yours') > 2}, @{ $as[0] }) =~ s/\s+/ /gr,
-	qr'^ \d t$', 'its owner owns it');
+	qr/^ \d t$/, 'its owner owns it');
 ($code, $out, $err) = $new->psql('postgres', 'DROP EXTENSION albert');
 like($err, qr/other objects depend on it/, 'models depend on the extension');
 $new->safe_psql('postgres', q{SELECT albert_drop_model('yours'); SELECT albert_drop_model('pinned'); DROP TABLE docs CASCADE; DROP EXTENSION albert; CREATE EXTENSION albert});
