@@ -8,6 +8,7 @@
  * sentence-transformers, and the head's own in the subdirectory "head".
  */
 #include "store/head.h"
+#include "store/registry.h"
 
 #include <fcntl.h>
 #include <unistd.h>
