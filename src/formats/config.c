@@ -115,14 +115,6 @@ read_score_function(AlbertSource *source, const json_t *root, const char *file, 
 	return AlbertScoreFunctionRead(source, root, "sbert_ce_default_activation_function", file, status);
 }
 
-static bool
-ends_with(const char *text, const char *end)
-{
-	size_t		size = strlen(text);
-
-	return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
-}
-
 /* What model_type says; older checkpoints of BERT have none, but name a class of transformers. */
 static bool
 read_model_type(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status)

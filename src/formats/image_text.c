@@ -11,28 +11,19 @@
 /* ---- the tokenizer ---- */
 
 static bool
-read_tokenizer_file(AlbertSource *source, TokenizerFile which, AlbertBytes *bytes,
-					AlbertStatus *status)
+read_tokenizer_file(AlbertSource *source, TokenizerFile which, AlbertBytes *bytes, AlbertStatus *status)
 {
 	int			file = source->tokenizer_files[which];
-	char	   *data;
+	char	   *data = NULL;
 
-	bytes->data = NULL;
-	bytes->size = 0;
-	if (file < 0)
-		return true;
-	if (!AlbertFileReadAll(source, file, MAX_TOKENIZER_FILE, &data, &bytes->size, status))
-		return false;
-	bytes->data = data;
-	return true;
-}
-
-static bool
-read_corrections(AlbertSource *source, AlbertBytes *bytes, AlbertStatus *status)
-{
-	if (source->corrections.data == NULL)
-		return read_tokenizer_file(source, TOKENIZER_ALBERT_JSON, bytes, status);
-	*bytes = source->corrections;
+	if (which == TOKENIZER_ALBERT_JSON && source->corrections.data != NULL)
+		*bytes = source->corrections;
+	else if (file >= 0)
+	{
+		if (!AlbertFileReadAll(source, file, MAX_TOKENIZER_FILE, &data, &bytes->size, status))
+			return false;
+		bytes->data = data;
+	}
 	return true;
 }
 
@@ -58,24 +49,24 @@ check_vocabulary(const AlbertSource *source, AlbertStatus *status)
 static bool
 compile_tokenizer(AlbertSource *source, AlbertStatus *status)
 {
-	AlbertTokenizerFiles files = {
-		.tokenizer_class = source->tokenizer_class,
-		.sentencepiece = NULL	/* beside this library */
+	static const size_t places[NTOKENIZER_FILES] = {
+		[TOKENIZER_SPIECE_MODEL] = offsetof(AlbertTokenizerFiles, spiece_model),
+		[TOKENIZER_VOCAB_TXT] = offsetof(AlbertTokenizerFiles, vocab_txt),
+		[TOKENIZER_JSON] = offsetof(AlbertTokenizerFiles, tokenizer_json),
+		[TOKENIZER_CONFIG_JSON] = offsetof(AlbertTokenizerFiles, tokenizer_config_json),
+		[TOKENIZER_SPECIAL_TOKENS_MAP_JSON] = offsetof(AlbertTokenizerFiles, special_tokens_map_json),
+		[TOKENIZER_ADDED_TOKENS_JSON] = offsetof(AlbertTokenizerFiles, added_tokens_json),
+		[TOKENIZER_ALBERT_JSON] = offsetof(AlbertTokenizerFiles, albert_json)
 	};
+	AlbertTokenizerFiles files = {.tokenizer_class = source->tokenizer_class};
 
 	if (source->tokenizer.data != NULL)
 		return true;
-	return read_tokenizer_file(source, TOKENIZER_SPIECE_MODEL, &files.spiece_model, status) &&
-		read_tokenizer_file(source, TOKENIZER_VOCAB_TXT, &files.vocab_txt, status) &&
-		read_tokenizer_file(source, TOKENIZER_JSON, &files.tokenizer_json, status) &&
-		read_tokenizer_file(source, TOKENIZER_CONFIG_JSON, &files.tokenizer_config_json, status) &&
-		read_tokenizer_file(source, TOKENIZER_SPECIAL_TOKENS_MAP_JSON,
-							&files.special_tokens_map_json, status) &&
-		read_tokenizer_file(source, TOKENIZER_ADDED_TOKENS_JSON,
-							&files.added_tokens_json, status) &&
-		read_corrections(source, &files.albert_json, status) &&
-		AlbertTokenizerCompile(&files, source->info.config.max_position_embeddings,
-							   source->arena, &source->tokenizer, status) &&
+	for (int i = 0; i < NTOKENIZER_FILES; i++)
+		if (!read_tokenizer_file(source, i, (AlbertBytes *) ((char *) &files + places[i]), status))
+			return false;
+	return AlbertTokenizerCompile(&files, source->info.config.max_position_embeddings,
+								  source->arena, &source->tokenizer, status) &&
 		check_vocabulary(source, status);
 }
 

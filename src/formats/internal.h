@@ -12,6 +12,7 @@
 #ifndef ALBERT_FORMATS_INTERNAL_H
 #define ALBERT_FORMATS_INTERNAL_H
 
+#include <string.h>
 #include <sys/types.h>
 
 #include "base/image.h"
@@ -320,7 +321,7 @@ struct AlbertSource
 	const char **prompt_names;
 	const char **prompts;
 	int			tokenizer_files[NTOKENIZER_FILES];	/* index in files; -1: there is none */
-	AlbertBytes corrections;	/* of the tokenizer, by the model's options; NULL: as albert.json says, if there is one */
+	AlbertBytes corrections;	/* of the tokenizer, by the model's options; NULL: as an albert.json says */
 	AlbertBytes tokenizer;		/* compiled when first needed */
 };
 
@@ -353,6 +354,14 @@ typedef struct WeightsImage
 /* image_text.c: the text part's AlbertImageSize and, but for the header, AlbertImageBuild */
 extern size_t AlbertTextImageSize(AlbertSource *source, AlbertStatus *status);
 extern bool AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus *status);
+
+static inline bool
+ends_with(const char *text, const char *end)
+{
+	size_t		size = strlen(text);
+
+	return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
+}
 
 static inline size_t
 align_up(size_t size)

@@ -16,19 +16,17 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef enum Dim
-{
-	DIM_VOCAB,
-	DIM_EMBEDDING,
-	DIM_HIDDEN,
-	DIM_INTERMEDIATE,
-	DIM_POSITIONS,
-	DIM_TYPES,
-	DIM_LABELS,
-	DIM_TWO,
-	DIM_MODULE_IN,
-	DIM_MODULE_OUT
-} Dim;
+/* Sizes, by their places in AlbertSourceInfo. */
+#define VOCAB			offsetof(AlbertSourceInfo, config.vocab_size)
+#define EMBEDDING		offsetof(AlbertSourceInfo, config.embedding_size)
+#define HIDDEN			offsetof(AlbertSourceInfo, config.hidden_size)
+#define INTERMEDIATE	offsetof(AlbertSourceInfo, config.intermediate_size)
+#define POSITIONS		offsetof(AlbertSourceInfo, config.max_position_embeddings)
+#define TYPES			offsetof(AlbertSourceInfo, config.type_vocab_size)
+#define LABELS			offsetof(AlbertSourceInfo, config.num_labels)
+#define MODULE_IN		offsetof(AlbertSourceInfo, dense[0].in)
+#define MODULE_OUT		offsetof(AlbertSourceInfo, dense[0].out)
+#define TWO				SIZE_MAX	/* whatever the configuration is */
 
 /* What a rule's tensors make up: NAME.weight (rows, cols) and NAME.bias (rows), as far as they have them. */
 typedef enum RuleKind
@@ -47,9 +45,25 @@ struct TensorRule
 	RuleKind	kind;
 	bool		narrow;			/* takes the model's precision; else fp32 */
 	uint32_t	heads;			/* needed by any of these; 0: always */
-	Dim			rows;			/* of one tensor */
-	Dim			cols;
+	size_t		rows;			/* of one tensor */
+	size_t		cols;			/* 0: its tensors are vectors */
 	const char *names[ALBERT_NARCHITECTURES][2];	/* two: one above the other; none: not in this architecture */
+};
+
+static const struct
+{
+	const char *end;			/* of the tensor's name; NULL: there is no second one */
+	MatrixForm	form;
+	bool		vector;
+	size_t		field;			/* that points to it, in what the rule's field is */
+}			kinds[][2] =
+{
+	[RULE_LINEAR] = {{".weight", FORM_LINEAR, false, 0}, {".bias", FORM_PLAIN, true, offsetof(AlbertLinear, bias)}},
+	[RULE_TABLE] = {{".weight", FORM_TABLE, false, 0}},
+	[RULE_ROWS] = {{".weight", FORM_PLAIN, false, 0}},
+	[RULE_NORM] = {{".weight", FORM_PLAIN, true, offsetof(AlbertNorm, weight)},
+	{".bias", FORM_PLAIN, true, offsetof(AlbertNorm, bias)}},
+	[RULE_BIAS] = {{".bias", FORM_PLAIN, true, 0}}
 };
 
 #define CLASSIFIERS	(ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)
@@ -65,54 +79,54 @@ struct TensorRule
  */
 static const TensorRule rules[] =
 {
-	{MODEL(word_embeddings), RULE_TABLE, true, 0, DIM_VOCAB, DIM_EMBEDDING,
+	{MODEL(word_embeddings), RULE_TABLE, true, 0, VOCAB, EMBEDDING,
 	{{"embeddings.word_embeddings"}, {"embeddings.word_embeddings"}}},
-	{MODEL(position_embeddings), RULE_ROWS, false, 0, DIM_POSITIONS, DIM_EMBEDDING,
+	{MODEL(position_embeddings), RULE_ROWS, false, 0, POSITIONS, EMBEDDING,
 	{{"embeddings.position_embeddings"}, {"embeddings.position_embeddings"}}},
-	{MODEL(token_type_embeddings), RULE_ROWS, false, 0, DIM_TYPES, DIM_EMBEDDING,
+	{MODEL(token_type_embeddings), RULE_ROWS, false, 0, TYPES, EMBEDDING,
 	{{"embeddings.token_type_embeddings"}, {"embeddings.token_type_embeddings"}}},
-	{MODEL(embedding_norm), RULE_NORM, false, 0, DIM_EMBEDDING, 0,
+	{MODEL(embedding_norm), RULE_NORM, false, 0, EMBEDDING, 0,
 	{{"embeddings.LayerNorm"}, {"embeddings.LayerNorm"}}},
-	{MODEL(embedding_projection), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_EMBEDDING,
+	{MODEL(embedding_projection), RULE_LINEAR, true, 0, HIDDEN, EMBEDDING,
 	{{"encoder.embedding_hidden_mapping_in"}, {NULL}}},
 
-	{LAYER(query), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_HIDDEN,
+	{LAYER(query), RULE_LINEAR, true, 0, HIDDEN, HIDDEN,
 	{{"attention.query"}, {"attention.self.query"}}},
-	{LAYER(key_value), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_HIDDEN,
+	{LAYER(key_value), RULE_LINEAR, true, 0, HIDDEN, HIDDEN,
 	{{"attention.key", "attention.value"}, {"attention.self.key", "attention.self.value"}}},
-	{LAYER(dense), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_HIDDEN,
+	{LAYER(dense), RULE_LINEAR, true, 0, HIDDEN, HIDDEN,
 	{{"attention.dense"}, {"attention.output.dense"}}},
-	{LAYER(attention_norm), RULE_NORM, false, 0, DIM_HIDDEN, 0,
+	{LAYER(attention_norm), RULE_NORM, false, 0, HIDDEN, 0,
 	{{"attention.LayerNorm"}, {"attention.output.LayerNorm"}}},
-	{LAYER(ffn), RULE_LINEAR, true, 0, DIM_INTERMEDIATE, DIM_HIDDEN,
+	{LAYER(ffn), RULE_LINEAR, true, 0, INTERMEDIATE, HIDDEN,
 	{{"ffn"}, {"intermediate.dense"}}},
-	{LAYER(ffn_output), RULE_LINEAR, true, 0, DIM_HIDDEN, DIM_INTERMEDIATE,
+	{LAYER(ffn_output), RULE_LINEAR, true, 0, HIDDEN, INTERMEDIATE,
 	{{"ffn_output"}, {"output.dense"}}},
-	{LAYER(output_norm), RULE_NORM, false, 0, DIM_HIDDEN, 0,
+	{LAYER(output_norm), RULE_NORM, false, 0, HIDDEN, 0,
 	{{"full_layer_layer_norm"}, {"output.LayerNorm"}}},
 
-	{MODEL(pooler), RULE_LINEAR, false, ALBERT_HEAD_POOLER, DIM_HIDDEN, DIM_HIDDEN,
+	{MODEL(pooler), RULE_LINEAR, false, ALBERT_HEAD_POOLER, HIDDEN, HIDDEN,
 	{{"pooler"}, {"pooler.dense"}}},
-	{HEAD(mlm_dense), RULE_LINEAR, false, ALBERT_HEAD_MLM, DIM_EMBEDDING, DIM_HIDDEN,
+	{HEAD(mlm_dense), RULE_LINEAR, false, ALBERT_HEAD_MLM, EMBEDDING, HIDDEN,
 	{{"predictions.dense"}, {"cls.predictions.transform.dense"}}},
-	{HEAD(mlm_norm), RULE_NORM, false, ALBERT_HEAD_MLM, DIM_EMBEDDING, 0,
+	{HEAD(mlm_norm), RULE_NORM, false, ALBERT_HEAD_MLM, EMBEDDING, 0,
 	{{"predictions.LayerNorm"}, {"cls.predictions.transform.LayerNorm"}}},
-	{HEAD(mlm_decoder), RULE_TABLE, true, ALBERT_HEAD_MLM, DIM_VOCAB, DIM_EMBEDDING,
+	{HEAD(mlm_decoder), RULE_TABLE, true, ALBERT_HEAD_MLM, VOCAB, EMBEDDING,
 	{{"predictions.decoder"}, {"cls.predictions.decoder"}}},
-	{HEAD(mlm_bias), RULE_BIAS, false, ALBERT_HEAD_MLM, DIM_VOCAB, 0,
+	{HEAD(mlm_bias), RULE_BIAS, false, ALBERT_HEAD_MLM, VOCAB, 0,
 	{{"predictions"}, {"cls.predictions"}}},
-	{HEAD(sentence_order), RULE_LINEAR, false, ALBERT_HEAD_SENTENCE_ORDER, DIM_TWO, DIM_HIDDEN,
+	{HEAD(sentence_order), RULE_LINEAR, false, ALBERT_HEAD_SENTENCE_ORDER, TWO, HIDDEN,
 	{{"sop_classifier.classifier"}, {"cls.seq_relationship"}}},
-	{HEAD(classifier), RULE_LINEAR, false, CLASSIFIERS, DIM_LABELS, DIM_HIDDEN,
+	{HEAD(classifier), RULE_LINEAR, false, CLASSIFIERS, LABELS, HIDDEN,
 	{{"classifier"}, {"classifier"}}},
-	{HEAD(qa_outputs), RULE_LINEAR, false, ALBERT_HEAD_QUESTION_ANSWERING, DIM_TWO, DIM_HIDDEN,
+	{HEAD(qa_outputs), RULE_LINEAR, false, ALBERT_HEAD_QUESTION_ANSWERING, TWO, HIDDEN,
 	{{"qa_outputs"}, {"qa_outputs"}}},
 
-	{MODULE(linear), RULE_LINEAR, false, 0, DIM_MODULE_OUT, DIM_MODULE_IN,
+	{MODULE(linear), RULE_LINEAR, false, 0, MODULE_OUT, MODULE_IN,
 	{{"linear"}, {"linear"}}}
 };
 
-#define NRULES	((int) (sizeof(rules) / sizeof(rules[0])))
+#define NRULES	((int) LENGTH(rules))
 
 static const struct
 {
@@ -136,37 +150,16 @@ static const struct
 	{"predictions.bias", "predictions.decoder.bias"}
 };
 
-#define NOTHER_NAMES	((int) (sizeof(other_names) / sizeof(other_names[0])))
-
 /* ---- the list of matrices ---- */
 
 static int32_t
-dim_size(const AlbertSourceInfo *info, int index, Dim dim)
+get_size(const AlbertSourceInfo *info, int index, size_t place)
 {
-	switch (dim)
-	{
-		case DIM_VOCAB:
-			return info->config.vocab_size;
-		case DIM_EMBEDDING:
-			return info->config.embedding_size;
-		case DIM_HIDDEN:
-			return info->config.hidden_size;
-		case DIM_INTERMEDIATE:
-			return info->config.intermediate_size;
-		case DIM_POSITIONS:
-			return info->config.max_position_embeddings;
-		case DIM_TYPES:
-			return info->config.type_vocab_size;
-		case DIM_LABELS:
-			return info->config.num_labels;
-		case DIM_TWO:
-			return 2;
-		case DIM_MODULE_IN:
-			return info->dense[index].in;
-		case DIM_MODULE_OUT:
-			return info->dense[index].out;
-	}
-	return 0;
+	if (place == TWO)
+		return 2;
+	if (place >= offsetof(AlbertSourceInfo, dense))
+		place += index * sizeof(AlbertDenseShape);
+	return *(const int32_t *) ((const char *) info + place);
 }
 
 static const char *const *
@@ -175,25 +168,24 @@ rule_names(const AlbertSourceInfo *info, const TensorRule *rule)
 	return rule->names[info->config.architecture];
 }
 
-/* Append NAME.weight or NAME.bias of a rule, which is stored as form says and pointed to from field. */
+/* Append one of the rule's two matrices. */
 static void
-add_matrix(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, int index,
-		   const char *end, MatrixForm form, bool vector, size_t field)
+add_matrix(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, int index, int which)
 {
 	Matrix	   *matrix = &layout->matrices[layout->n++];
-	int32_t		rows = dim_size(info, index, rule->rows);
+	int32_t		rows = get_size(info, index, rule->rows);
 
 	memset(matrix, 0, sizeof(*matrix));
 	matrix->rule = rule;
 	matrix->scope = rule->scope;
 	matrix->index = index;
-	matrix->end = end;
-	matrix->form = form;
-	matrix->vector = vector;
-	matrix->field = rule->field + field;
+	matrix->end = kinds[rule->kind][which].end;
+	matrix->form = kinds[rule->kind][which].form;
+	matrix->vector = kinds[rule->kind][which].vector;
+	matrix->field = rule->field + kinds[rule->kind][which].field;
 	matrix->ntensors = rule_names(info, rule)[1] == NULL ? 1 : 2;
-	matrix->rows = vector ? 1 : rows * matrix->ntensors;
-	matrix->cols = vector ? rows * matrix->ntensors : dim_size(info, index, rule->cols);
+	matrix->rows = matrix->vector ? 1 : rows * matrix->ntensors;
+	matrix->cols = matrix->vector ? rows * matrix->ntensors : get_size(info, index, rule->cols);
 }
 
 static void
@@ -201,30 +193,9 @@ add_rule(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, i
 {
 	bool		has_bias = rule->scope != SCOPE_MODULE || info->dense[index].bias;
 
-	switch (rule->kind)
-	{
-		case RULE_LINEAR:
-			add_matrix(layout, info, rule, index, ".weight", FORM_LINEAR, false, 0);
-			if (has_bias)
-				add_matrix(layout, info, rule, index, ".bias", FORM_PLAIN, true,
-						   offsetof(AlbertLinear, bias));
-			break;
-		case RULE_TABLE:
-			add_matrix(layout, info, rule, index, ".weight", FORM_TABLE, false, 0);
-			break;
-		case RULE_ROWS:
-			add_matrix(layout, info, rule, index, ".weight", FORM_PLAIN, false, 0);
-			break;
-		case RULE_NORM:
-			add_matrix(layout, info, rule, index, ".weight", FORM_PLAIN, true,
-					   offsetof(AlbertNorm, weight));
-			add_matrix(layout, info, rule, index, ".bias", FORM_PLAIN, true,
-					   offsetof(AlbertNorm, bias));
-			break;
-		case RULE_BIAS:
-			add_matrix(layout, info, rule, index, ".bias", FORM_PLAIN, true, 0);
-			break;
-	}
+	add_matrix(layout, info, rule, index, 0);
+	if (kinds[rule->kind][1].end != NULL && has_bias)
+		add_matrix(layout, info, rule, index, 1);
 }
 
 static bool
@@ -330,16 +301,15 @@ static const Tensor *
 find_tensor(const AlbertSource *source, const char *name)
 {
 	const Tensor *tensor = NULL;
-	size_t		length = strlen(name);
 
-	for (int i = 0; i < NOTHER_NAMES && tensor == NULL; i++)
+	for (size_t i = 0; i < LENGTH(other_names) && tensor == NULL; i++)
 	{
-		size_t		end = strlen(other_names[i].end);
+		int			start = strlen(name) - strlen(other_names[i].end);
 		char		other[MATRIX_NAME_SIZE];
 
-		if (length < end || strcmp(name + length - end, other_names[i].end) != 0)
+		if (!ends_with(name, other_names[i].end))
 			continue;
-		snprintf(other, sizeof(other), "%.*s%s", (int) (length - end), name, other_names[i].other);
+		snprintf(other, sizeof(other), "%.*s%s", start, name, other_names[i].other);
 		tensor = AlbertTensorFind(source, other);
 	}
 	return tensor != NULL ? tensor : AlbertTensorFind(source, name);
@@ -412,17 +382,17 @@ has_head(const AlbertSource *source, uint32_t head)
 	{
 		const char *name = rule_names(&source->info, &rules[i])[0];
 		const char *prefix = rules[i].scope == SCOPE_BASE ? source->prefix : "";
-		const char *end = rules[i].kind == RULE_BIAS ? ".bias" : ".weight";
 		char		full[MATRIX_NAME_SIZE];
 
 		if (rules[i].heads != head || rules[i].kind == RULE_TABLE)
 			continue;
-		snprintf(full, sizeof(full), "%s%s%s", prefix, name, end);
+		snprintf(full, sizeof(full), "%s%s%s", prefix, name, kinds[rules[i].kind][0].end);
 		if (find_tensor(source, full) != NULL)
 			return true;
 	}
 	return false;
 }
+
 /*
  * Classifiers for sequences, tokens and choices have the same tensors, so the
  * architecture decides; when it does not say, a head with a pooler below it
@@ -484,20 +454,26 @@ AlbertLayoutIsBase(const Matrix *matrix)
 bool
 AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 {
+	static const struct
+	{
+		uint32_t	head;
+		uint32_t	needs;
+	}			heads[] =
+	{
+		{ALBERT_HEAD_POOLER, 0},
+		{ALBERT_HEAD_MLM, 0},
+		{ALBERT_HEAD_SENTENCE_ORDER, ALBERT_HEAD_POOLER},
+		{ALBERT_HEAD_QUESTION_ANSWERING, 0}
+	};
 	AlbertSourceInfo *info = &source->info;
 
 	source->prefix = AlbertLayoutPrefix(info);
 	if (!has_base(source, source->prefix, "embeddings.word_embeddings.weight") &&
 		has_base(source, "", "embeddings.word_embeddings.weight"))
 		source->prefix = "";
-	if (has_head(source, ALBERT_HEAD_POOLER))
-		info->heads |= ALBERT_HEAD_POOLER;
-	if (has_head(source, ALBERT_HEAD_MLM))
-		info->heads |= ALBERT_HEAD_MLM;
-	if (has_head(source, ALBERT_HEAD_SENTENCE_ORDER))
-		info->heads |= ALBERT_HEAD_SENTENCE_ORDER | ALBERT_HEAD_POOLER;
-	if (has_head(source, ALBERT_HEAD_QUESTION_ANSWERING))
-		info->heads |= ALBERT_HEAD_QUESTION_ANSWERING;
+	for (size_t i = 0; i < LENGTH(heads); i++)
+		if (has_head(source, heads[i].head))
+			info->heads |= heads[i].head | heads[i].needs;
 	if (has_head(source, CLASSIFIERS))
 	{
 		info->heads |= classifier_head(source);

@@ -66,7 +66,7 @@ read_type(const SourceFile *file, const json_t *entry, Tensor *tensor, int *bits
 
 	if (name == NULL)
 		return bad_entry(file, tensor->name, "no dtype", status);
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+	for (size_t i = 0; i < LENGTH(types); i++)
 	{
 		if (strcmp(name, types[i].name) == 0)
 		{

@@ -44,7 +44,7 @@ open_tokenizer(AlbertSource *source, const char *base, AlbertStatus *status)
 		{"albert.json", TOKENIZER_ALBERT_JSON}
 	};
 
-	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+	for (size_t i = 0; i < LENGTH(files); i++)
 		if (!open_tokenizer_file(source, base, files[i].name, files[i].which, status))
 			return false;
 	if (source->tokenizer_files[TOKENIZER_SPIECE_MODEL] >= 0 ||

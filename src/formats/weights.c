@@ -22,8 +22,6 @@ static const struct
 	{"pytorch_model.bin", "pytorch_model.bin.index.json", AlbertTorchRead}
 };
 
-#define NFORMATS	((int) (sizeof(formats) / sizeof(formats[0])))
-
 static bool
 read_file(AlbertSource *source, const char *path, const char *prefix, const json_t *weight_map,
 		  WeightsReader reader, AlbertStatus *status)
@@ -143,15 +141,6 @@ open_directory(const AlbertSource *source, const char *base)
 	return directory;
 }
 
-static bool
-ends_with(const char *name, const char *end)
-{
-	size_t		size = strlen(name);
-	size_t		end_size = strlen(end);
-
-	return size >= end_size && strcmp(name + size - end_size, end) == 0;
-}
-
 /* The path of the one index of a checkpoint in a directory; NULL when there is none. */
 static bool
 find_checkpoint(AlbertSource *source, const char *base, const char **index, AlbertStatus *status)
@@ -204,7 +193,7 @@ foreign_format(const char *name)
 		{".ckpt", "TensorFlow"}
 	};
 
-	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+	for (size_t i = 0; i < LENGTH(endings); i++)
 		if (ends_with(name, endings[i].end))
 			return endings[i].format;
 	return NULL;
@@ -241,7 +230,7 @@ no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 		/* exports are kept in directories of their own */
 		static const char *const directories[] = {"onnx", "openvino"};
 
-		for (size_t i = 0; i < sizeof(directories) / sizeof(directories[0]); i++)
+		for (size_t i = 0; i < LENGTH(directories); i++)
 		{
 			const char *path = AlbertFilePath(source, base, directories[i]);
 
@@ -257,7 +246,7 @@ AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, Al
 {
 	const char *checkpoint;
 
-	for (int i = 0; i < NFORMATS; i++)
+	for (size_t i = 0; i < LENGTH(formats); i++)
 	{
 		const char *file = AlbertFilePath(source, base, formats[i].file);
 		const char *index = AlbertFilePath(source, base, formats[i].index);

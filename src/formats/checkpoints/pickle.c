@@ -25,44 +25,34 @@ typedef enum Callable
 static const struct
 {
 	const char *name;
-	PickleKind	kind;
-	int			number;			/* Callable, or index in storage_types */
-}			globals[] =
+	Callable	callable;
+}			callables[] =
 {
-	{"collections.OrderedDict", PICKLE_CALLABLE, CALL_ORDERED_DICT},
-	{"torch._utils._rebuild_tensor", PICKLE_CALLABLE, CALL_TENSOR},
-	{"torch._utils._rebuild_tensor_v2", PICKLE_CALLABLE, CALL_TENSOR},
-	{"torch._utils._rebuild_parameter", PICKLE_CALLABLE, CALL_PARAMETER},
-	{"torch.Size", PICKLE_CALLABLE, CALL_SIZE},
-	{"torch.FloatStorage", PICKLE_STORAGE_TYPE, 0},
-	{"torch.HalfStorage", PICKLE_STORAGE_TYPE, 1},
-	{"torch.BFloat16Storage", PICKLE_STORAGE_TYPE, 2},
-	{"torch.DoubleStorage", PICKLE_STORAGE_TYPE, 3},
-	{"torch.LongStorage", PICKLE_STORAGE_TYPE, 4},
-	{"torch.IntStorage", PICKLE_STORAGE_TYPE, 5},
-	{"torch.ShortStorage", PICKLE_STORAGE_TYPE, 6},
-	{"torch.CharStorage", PICKLE_STORAGE_TYPE, 7},
-	{"torch.ByteStorage", PICKLE_STORAGE_TYPE, 8},
-	{"torch.BoolStorage", PICKLE_STORAGE_TYPE, 9}
+	{"collections.OrderedDict", CALL_ORDERED_DICT},
+	{"torch._utils._rebuild_tensor", CALL_TENSOR},
+	{"torch._utils._rebuild_tensor_v2", CALL_TENSOR},
+	{"torch._utils._rebuild_parameter", CALL_PARAMETER},
+	{"torch.Size", CALL_SIZE}
 };
 
 static const struct
 {
-	ElementType type;
 	const char *name;
+	ElementType type;
+	const char *type_name;
 	int			size;
 }			storage_types[] =
 {
-	{ELEMENT_F32, "float32", 4},
-	{ELEMENT_F16, "float16", 2},
-	{ELEMENT_BF16, "bfloat16", 2},
-	{ELEMENT_F64, "float64", 8},
-	{ELEMENT_OTHER, "int64", 8},
-	{ELEMENT_OTHER, "int32", 4},
-	{ELEMENT_OTHER, "int16", 2},
-	{ELEMENT_OTHER, "int8", 1},
-	{ELEMENT_OTHER, "uint8", 1},
-	{ELEMENT_OTHER, "bool", 1}
+	{"torch.FloatStorage", ELEMENT_F32, "float32", 4},
+	{"torch.HalfStorage", ELEMENT_F16, "float16", 2},
+	{"torch.BFloat16Storage", ELEMENT_BF16, "bfloat16", 2},
+	{"torch.DoubleStorage", ELEMENT_F64, "float64", 8},
+	{"torch.LongStorage", ELEMENT_OTHER, "int64", 8},
+	{"torch.IntStorage", ELEMENT_OTHER, "int32", 4},
+	{"torch.ShortStorage", ELEMENT_OTHER, "int16", 2},
+	{"torch.CharStorage", ELEMENT_OTHER, "int8", 1},
+	{"torch.ByteStorage", ELEMENT_OTHER, "uint8", 1},
+	{"torch.BoolStorage", ELEMENT_OTHER, "bool", 1}
 };
 
 typedef struct Machine
@@ -87,12 +77,6 @@ bad_pickle(Machine *machine, const char *what)
 					  machine->file, what);
 }
 
-static bool
-no_memory(Machine *machine)
-{
-	return AlbertNoMemory(machine->status);
-}
-
 /* ---- lists and the stack ---- */
 
 static bool
@@ -101,7 +85,7 @@ append(Machine *machine, PickleList *list, PickleValue value)
 	if (++machine->nvalues > MAX_PICKLE_VALUES)
 		return bad_pickle(machine, "it is too long");
 	if (!AlbertArenaReserve(machine->arena, &list->items, list->n, 1, sizeof(PickleValue), &list->room))
-		return no_memory(machine);
+		return AlbertNoMemory(machine->status);
 	list->items[list->n++] = value;
 	return true;
 }
@@ -140,12 +124,12 @@ push_list(Machine *machine, PickleKind kind, int n)
 
 	result.list = AlbertArenaAllocZero(machine->arena, sizeof(PickleList));
 	if (result.list == NULL)
-		return no_memory(machine);
+		return AlbertNoMemory(machine->status);
 	if (n > 0)
 	{
 		result.list->items = AlbertArenaArray(machine->arena, n, sizeof(PickleValue));
 		if (result.list->items == NULL)
-			return no_memory(machine);
+			return AlbertNoMemory(machine->status);
 		stack->n -= n;
 		memcpy(result.list->items, stack->items + stack->n, n * sizeof(PickleValue));
 		result.list->n = result.list->room = n;
@@ -311,7 +295,7 @@ remember(Machine *machine, uint64_t place)
 
 		if (!AlbertArenaReserve(machine->arena, &machine->memo, used, place + 1 - used, sizeof(PickleValue),
 								&machine->memo_room))
-			return no_memory(machine);
+			return AlbertNoMemory(machine->status);
 		for (size_t i = used; i < machine->memo_room; i++)
 			machine->memo[i].kind = PICKLE_MARK;	/* nothing here */
 	}
@@ -349,9 +333,12 @@ push_global(Machine *machine, const char *module, size_t module_size,
 
 	snprintf(full, sizeof(full), "%.*s.%.*s", module_size < 60 ? (int) module_size : 60, module,
 			 name_size < 60 ? (int) name_size : 60, name);
-	for (size_t i = 0; i < sizeof(globals) / sizeof(globals[0]); i++)
-		if (strcmp(full, globals[i].name) == 0)
-			return push_number(machine, globals[i].kind, globals[i].number);
+	for (size_t i = 0; i < LENGTH(callables); i++)
+		if (strcmp(full, callables[i].name) == 0)
+			return push_number(machine, PICKLE_CALLABLE, callables[i].callable);
+	for (size_t i = 0; i < LENGTH(storage_types); i++)
+		if (strcmp(full, storage_types[i].name) == 0)
+			return push_number(machine, PICKLE_STORAGE_TYPE, i);
 	for (char *c = full; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
@@ -416,11 +403,11 @@ make_storage(Machine *machine)
 	result.storage = AlbertArenaAllocZero(machine->arena, sizeof(PickleStorage));
 	text = AlbertArenaAlloc(machine->arena, key->length + 1);
 	if (result.storage == NULL || text == NULL)
-		return no_memory(machine);
+		return AlbertNoMemory(machine->status);
 	memcpy(text, key->text, key->length);
 	text[key->length] = '\0';
 	result.storage->type = storage_types[type->number].type;
-	result.storage->type_name = storage_types[type->number].name;
+	result.storage->type_name = storage_types[type->number].type_name;
 	result.storage->element_size = storage_types[type->number].size;
 	result.storage->key = text;
 	result.storage->elements = elements->number;
@@ -488,7 +475,7 @@ make_tensor(Machine *machine, const PickleList *arguments)
 		return bad_pickle(machine, "a tensor is not described as one");
 	result.tensor = AlbertArenaAllocZero(machine->arena, sizeof(PickleTensor));
 	if (result.tensor == NULL)
-		return no_memory(machine);
+		return AlbertNoMemory(machine->status);
 	result.tensor->storage = storage->storage;
 	result.tensor->offset = offset->number;
 	result.tensor->ndim = shape->list->n;

@@ -9,6 +9,7 @@
  */
 #include "formats/checkpoints/internal.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ typedef struct LegacyStorage
 {
 	const char *key;			/* not NUL-terminated */
 	uint32_t	length;
-	int64_t		order;			/* among the keys, which is that in the file */
+	int			element_size;	/* 0: no tensor uses it */
 	int64_t		elements;
 	int64_t		offset;
 } LegacyStorage;
@@ -39,7 +40,8 @@ typedef struct TorchFile
 	AlbertStatus *status;
 	ZipArchive	zip;			/* of a zip archive */
 	const char *root;			/* its NAME/ */
-	LegacyStorage *storages;	/* of a legacy file, by key */
+	LegacyStorage *storages;	/* of a legacy file, in the file's order */
+	LegacyStorage **by_key;
 	int			nstorages;
 } TorchFile;
 
@@ -49,26 +51,23 @@ bad_file(TorchFile *torch, const char *what)
 	return AlbertFail(torch->status, ALBERT_FORMAT, "file \"%s\" %s", torch->file->name, what);
 }
 
-static bool
-no_memory(TorchFile *torch)
-{
-	return AlbertNoMemory(torch->status);
-}
-
 /* ---- where a storage lies ---- */
+
+/* The entry NAME/directory/name; neither NAME nor a storage's key is longer than a tensor's name. */
+static const ZipEntry *
+find_entry(TorchFile *torch, const char *directory, const char *name)
+{
+	char		full[2 * MAX_TENSOR_NAME + 16];
+
+	snprintf(full, sizeof(full), "%s%s%s", torch->root, directory, name);
+	return AlbertZipFind(&torch->zip, full);
+}
 
 static bool
 zip_storage(TorchFile *torch, const PickleStorage *storage, int64_t bytes, int64_t *offset)
 {
-	char		name[MAX_TENSOR_NAME * 2 + 16];
-	const ZipEntry *entry;
+	const ZipEntry *entry = find_entry(torch, "data/", storage->key);
 
-	if (strlen(torch->root) + strlen(storage->key) + sizeof("data/") > sizeof(name))
-		return bad_file(torch, "has a name that is too long");
-	strcpy(name, torch->root);
-	strcat(name, "data/");
-	strcat(name, storage->key);
-	entry = AlbertZipFind(&torch->zip, name);
 	if (entry == NULL)
 		return AlbertFail(torch->status, ALBERT_FORMAT, "file \"%s\" lacks the storage \"%.200s\"",
 						  torch->file->name, storage->key);
@@ -87,32 +86,22 @@ zip_storage(TorchFile *torch, const PickleStorage *storage, int64_t bytes, int64
 static int
 compare_keys(const void *a, const void *b)
 {
-	const LegacyStorage *x = a;
-	const LegacyStorage *y = b;
+	const LegacyStorage *x = *(LegacyStorage *const *) a;
+	const LegacyStorage *y = *(LegacyStorage *const *) b;
 	int			order = memcmp(x->key, y->key, x->length < y->length ? x->length : y->length);
 
 	return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
 }
 
-static int
-compare_order(const void *a, const void *b)
-{
-	const LegacyStorage *x = a;
-	const LegacyStorage *y = b;
-
-	return (x->order > y->order) - (x->order < y->order);
-}
-
-static const LegacyStorage *
+static LegacyStorage *
 find_legacy(TorchFile *torch, const char *key)
 {
-	LegacyStorage wanted;
+	LegacyStorage wanted = {.key = key, .length = strlen(key)};
+	LegacyStorage *place = &wanted;
+	LegacyStorage **found = torch->nstorages == 0 ? NULL
+		: bsearch(&place, torch->by_key, torch->nstorages, sizeof(LegacyStorage *), compare_keys);
 
-	if (torch->nstorages == 0)
-		return NULL;
-	wanted.key = key;
-	wanted.length = strlen(key);
-	return bsearch(&wanted, torch->storages, torch->nstorages, sizeof(LegacyStorage), compare_keys);
+	return found == NULL ? NULL : *found;
 }
 
 static bool
@@ -201,28 +190,14 @@ find_pickle(TorchFile *torch)
 	return NULL;
 }
 
-static bool
-has_entry(TorchFile *torch, const char *name)
-{
-	char		full[MAX_TENSOR_NAME + 64];
-
-	strcpy(full, torch->root);
-	strcat(full, name);
-	return AlbertZipFind(&torch->zip, full) != NULL;
-}
-
 /* Newer archives say in which order they store bytes. */
 static bool
 check_byte_order(TorchFile *torch)
 {
-	char		full[MAX_TENSOR_NAME + 64];
+	const ZipEntry *entry = find_entry(torch, "", "byteorder");
 	char		order[6];
-	const ZipEntry *entry;
 	int64_t		offset;
 
-	strcpy(full, torch->root);
-	strcat(full, "byteorder");
-	entry = AlbertZipFind(&torch->zip, full);
 	if (entry == NULL)
 		return true;
 	if (!AlbertZipData(&torch->zip, entry, &offset, torch->status))
@@ -250,7 +225,7 @@ read_zip(TorchFile *torch)
 	entry = find_pickle(torch);
 	if (entry == NULL)
 		return bad_file(torch, "is a zip archive that PyTorch has not made: it has no data.pkl");
-	if (has_entry(torch, "constants.pkl"))
+	if (find_entry(torch, "", "constants.pkl") != NULL)
 		return AlbertFail(torch->status, ALBERT_UNSUPPORTED,
 						  "file \"%s\" is a TorchScript program, not a dictionary of tensors",
 						  torch->file->name);
@@ -260,7 +235,7 @@ read_zip(TorchFile *torch)
 		return bad_file(torch, "has a data.pkl that is too large");
 	pickle = AlbertArenaAlloc(torch->scratch, entry->size);
 	if (pickle == NULL)
-		return no_memory(torch);
+		return AlbertNoMemory(torch->status);
 	return AlbertFileRead(torch->file, offset, pickle, entry->size, torch->status) &&
 		AlbertPickleLoad(pickle, entry->size, &used, torch->scratch, torch->file->name, &dict,
 						 torch->status) &&
@@ -314,12 +289,12 @@ check_legacy_start(TorchFile *torch, Stream *stream)
 
 /* The sizes of elements are only in the persistent ids, so they go through the tensors. */
 static bool
-legacy_element_size(TorchFile *torch, const PickleValue *dict, int *sizes)
+take_element_sizes(TorchFile *torch, const PickleValue *dict)
 {
 	for (int i = 1; i < dict->list->n; i += 2)
 	{
 		const PickleValue *value = &dict->list->items[i];
-		const LegacyStorage *found;
+		LegacyStorage *found;
 		int			size;
 
 		if (value->kind != PICKLE_TENSOR)
@@ -328,16 +303,16 @@ legacy_element_size(TorchFile *torch, const PickleValue *dict, int *sizes)
 		size = value->tensor->storage->element_size;
 		if (found == NULL)
 			continue;			/* reported when the tensor is added */
-		if (sizes[found->order] != 0 && sizes[found->order] != size)
+		if (found->element_size != 0 && found->element_size != size)
 			return bad_file(torch, "uses one storage with two types");
-		sizes[found->order] = size;
+		found->element_size = size;
 	}
 	return true;
 }
 
 /* Each storage in the order of the keys: eight bytes with the number of elements, the elements. */
 static bool
-place_storages(TorchFile *torch, const int *sizes, int64_t offset)
+place_storages(TorchFile *torch, int64_t offset)
 {
 	for (int i = 0; i < torch->nstorages; i++)
 	{
@@ -346,18 +321,18 @@ place_storages(TorchFile *torch, const int *sizes, int64_t offset)
 		uint64_t	elements;
 		int64_t		left = torch->file->size - offset - 8;
 
-		if (sizes[i] == 0)
+		if (storage->element_size == 0)
 			return bad_file(torch, "has a storage that no tensor uses");
 		if (left < 0)
 			return bad_file(torch, "ends before its storages do");
 		if (!AlbertFileRead(torch->file, offset, bytes, sizeof(bytes), torch->status))
 			return false;
 		elements = AlbertLittleEndian(bytes, sizeof(bytes));
-		if (elements > (uint64_t) left / sizes[i])
+		if (elements > (uint64_t) left / storage->element_size)
 			return bad_file(torch, "ends before its storages do");
 		storage->elements = elements;
 		storage->offset = offset + 8;
-		offset += 8 + elements * sizes[i];
+		offset += 8 + elements * storage->element_size;
 	}
 	return true;
 }
@@ -369,19 +344,21 @@ read_keys(TorchFile *torch, const PickleValue *keys)
 		return bad_file(torch, "has no list of storages");
 	torch->nstorages = keys->list->n;
 	torch->storages = AlbertArenaArray(torch->scratch, torch->nstorages + 1, sizeof(LegacyStorage));
-	if (torch->storages == NULL)
-		return no_memory(torch);
+	torch->by_key = AlbertArenaArray(torch->scratch, torch->nstorages, sizeof(LegacyStorage *));
+	if (torch->storages == NULL || torch->by_key == NULL)
+		return AlbertNoMemory(torch->status);
 	for (int i = 0; i < torch->nstorages; i++)
 	{
 		const PickleValue *key = &keys->list->items[i];
 
 		if (key->kind != PICKLE_TEXT)
 			return bad_file(torch, "has no list of storages");
-		torch->storages[i] = (LegacyStorage) {.key = key->text, .length = key->length, .order = i};
+		torch->storages[i] = (LegacyStorage) {.key = key->text, .length = key->length};
+		torch->by_key[i] = &torch->storages[i];
 	}
-	qsort(torch->storages, torch->nstorages, sizeof(LegacyStorage), compare_keys);
+	qsort(torch->by_key, torch->nstorages, sizeof(LegacyStorage *), compare_keys);
 	for (int i = 1; i < torch->nstorages; i++)
-		if (compare_keys(&torch->storages[i - 1], &torch->storages[i]) == 0)
+		if (compare_keys(&torch->by_key[i - 1], &torch->by_key[i]) == 0)
 			return bad_file(torch, "has two storages with the same key");
 	return true;
 }
@@ -392,30 +369,18 @@ read_legacy(TorchFile *torch)
 	Stream		stream = {.size = torch->file->size < MAX_PICKLE ? torch->file->size : MAX_PICKLE};
 	PickleValue dict;
 	PickleValue keys;
-	int		   *sizes;
 
 	stream.data = AlbertArenaAlloc(torch->scratch, stream.size);
 	if (stream.data == NULL)
-		return no_memory(torch);
+		return AlbertNoMemory(torch->status);
 	if (!AlbertFileRead(torch->file, 0, stream.data, stream.size, torch->status) ||
 		!check_legacy_start(torch, &stream) ||
 		!next_pickle(torch, &stream, &dict))
 		return false;
 	if (dict.kind != PICKLE_DICT)
 		return bad_file(torch, "holds no dictionary of tensors");
-	if (!next_pickle(torch, &stream, &keys) || !read_keys(torch, &keys))
-		return false;
-	sizes = AlbertArenaAllocZero(torch->scratch, (torch->nstorages + 1) * sizeof(int));
-	if (sizes == NULL)
-		return no_memory(torch);
-	if (!legacy_element_size(torch, &dict, sizes))
-		return false;
-	/* placed in the order of the file, then found by key again */
-	qsort(torch->storages, torch->nstorages, sizeof(LegacyStorage), compare_order);
-	if (!place_storages(torch, sizes, stream.at))
-		return false;
-	qsort(torch->storages, torch->nstorages, sizeof(LegacyStorage), compare_keys);
-	return add_tensors(torch, &dict);
+	return next_pickle(torch, &stream, &keys) && read_keys(torch, &keys) && take_element_sizes(torch, &dict) &&
+		place_storages(torch, stream.at) && add_tensors(torch, &dict);
 }
 
 /* ---- either ---- */
