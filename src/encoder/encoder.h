@@ -102,6 +102,9 @@ extern bool AlbertHeadClassifier(const AlbertModel *model, const AlbertRows *row
 extern bool AlbertHeadQuestionAnswering(const AlbertModel *model, const AlbertRows *rows,
 										const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
 
+/* The AlbertPooling bit that users call so; 0: there is none. */
+extern uint32_t AlbertPoolingByName(const char *name);
+
 /* How many values a vector of AlbertPool has; 0, with *status set, when the model's modules do not fit together. */
 extern int	AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with_dense, AlbertStatus *status);
 

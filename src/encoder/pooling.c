@@ -13,14 +13,29 @@
 #define POOL_SUMS	(ALBERT_POOL_MEAN | ALBERT_POOL_MEAN_SQRT_LEN)
 #define POOL_FIRST	(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)
 
-static int
-count_poolings(uint32_t pooling)
+/* In the order in which several are put together. */
+static const struct
 {
-	int			n = 0;
+	uint32_t	bit;
+	const char *name;
+}			poolings[] =
+{
+	{ALBERT_POOL_CLS, "cls"},
+	{ALBERT_POOL_MAX, "max"},
+	{ALBERT_POOL_MEAN, "mean"},
+	{ALBERT_POOL_MEAN_SQRT_LEN, "mean_sqrt_len"},
+	{ALBERT_POOL_POOLER, "pooler"}
+};
 
-	for (; pooling != 0; pooling &= pooling - 1)
-		n++;
-	return n;
+#define NPOOLINGS	((int) (sizeof(poolings) / sizeof(poolings[0])))
+
+uint32_t
+AlbertPoolingByName(const char *name)
+{
+	for (int i = 0; i < NPOOLINGS; i++)
+		if (strcmp(name, poolings[i].name) == 0)
+			return poolings[i].bit;
+	return 0;
 }
 
 static void
@@ -155,7 +170,7 @@ pool_texts(const AlbertModel *model, const AlbertBatch *batch, const int32_t *sk
 int
 AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with_dense, AlbertStatus *status)
 {
-	int			width = model->config->hidden_size * count_poolings(pooling);
+	int			width = model->config->hidden_size * __builtin_popcount(pooling);
 
 	for (int i = 0; with_dense && i < model->ndense; i++)
 	{
@@ -219,7 +234,7 @@ AlbertPool(const AlbertModel *model, const AlbertBatch *batch, const int32_t *sk
 		!AlbertRowsNew(run->arena, batch->ntexts, width, vectors, status))
 		return false;
 	mark = AlbertArenaGetMark(run->arena);
-	if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width * count_poolings(pooling),
+	if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width * __builtin_popcount(pooling),
 					   &current, status) ||
 		!pool_texts(model, batch, skip, hidden, pooling, run, &current, status) ||
 		(with_dense && !AlbertPoolDense(model, &current, run, &current, status)))
@@ -238,22 +253,18 @@ AlbertPool(const AlbertModel *model, const AlbertBatch *batch, const int32_t *sk
 
 /* ---- windows of a long text ---- */
 
-static const uint32_t in_order[] = {
-	ALBERT_POOL_CLS, ALBERT_POOL_MAX, ALBERT_POOL_MEAN, ALBERT_POOL_MEAN_SQRT_LEN, ALBERT_POOL_POOLER
-};
-
 void
 AlbertPoolAdd(uint32_t pooling, int hidden_size, const float *window, int tokens, double *sums, int64_t *total)
 {
-	for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++)
+	for (int i = 0; i < NPOOLINGS; i++)
 	{
-		double		weight = in_order[i] == ALBERT_POOL_MEAN_SQRT_LEN ? sqrt(tokens) : tokens;
+		double		weight = poolings[i].bit == ALBERT_POOL_MEAN_SQRT_LEN ? sqrt(tokens) : tokens;
 
-		if ((pooling & in_order[i]) == 0)
+		if ((pooling & poolings[i].bit) == 0)
 			continue;
 		for (int j = 0; j < hidden_size; j++)
 		{
-			if (in_order[i] != ALBERT_POOL_MAX)
+			if (poolings[i].bit != ALBERT_POOL_MAX)
 				sums[j] += window[j] * weight;
 			else if (*total == 0 || window[j] > sums[j])
 				sums[j] = window[j];
@@ -267,15 +278,15 @@ AlbertPoolAdd(uint32_t pooling, int hidden_size, const float *window, int tokens
 void
 AlbertPoolEnd(uint32_t pooling, int hidden_size, const double *sums, int64_t total, float *vector)
 {
-	for (size_t i = 0; i < sizeof(in_order) / sizeof(in_order[0]); i++)
+	for (int i = 0; i < NPOOLINGS; i++)
 	{
 		double		divisor = total;
 
-		if ((pooling & in_order[i]) == 0)
+		if ((pooling & poolings[i].bit) == 0)
 			continue;
-		if (in_order[i] == ALBERT_POOL_MAX)
+		if (poolings[i].bit == ALBERT_POOL_MAX)
 			divisor = 1;
-		else if (in_order[i] == ALBERT_POOL_MEAN_SQRT_LEN)
+		else if (poolings[i].bit == ALBERT_POOL_MEAN_SQRT_LEN)
 			divisor = sqrt(total);
 		scale_sum(sums, divisor, hidden_size, vector);
 		sums += hidden_size;

@@ -232,6 +232,22 @@ AlbertIntOption(const char *name, Datum value, int least, int most)
 	return number;
 }
 
+static int
+choose(const AlbertOption *option, Datum value)
+{
+	const char *name = AlbertCString(value);
+
+	for (int i = 0; option->choices[i] != NULL; i++)
+	{
+		if (strcmp(name, option->choices[i]) == 0)
+			return i;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown %s \"%s\"", option->name, name),
+			 errhint("%s", option->hint)));
+}
+
 /* False when the task has no such option. */
 static bool
 take_option(AlbertJob *job, const char *name, Datum value)
@@ -257,6 +273,9 @@ take_option(AlbertJob *job, const char *name, Datum value)
 			break;
 		case ALBERT_OPTION_FLOAT:
 			*(float *) place = DatumGetFloat4(value);
+			break;
+		case ALBERT_OPTION_CHOICE:
+			*(int *) place = choose(option, value);
 			break;
 	}
 	return true;

@@ -49,7 +49,7 @@ typedef struct AlbertItem
 	ReturnSetInfo *rows;		/* set-returning tasks put their rows here */
 	Datum		result;			/* scalar tasks: in the memory context current at the run */
 	bool		isnull;
-	AlbertStatus *status;		/* NULL, or why this row's texts have no result; with one before the run they are left alone */
+	AlbertStatus *status;		/* NULL, or why the texts have no result; with one before the run they are left alone */
 } AlbertItem;
 
 /* An option of a task, by the name of its SQL argument. */
@@ -61,9 +61,12 @@ typedef struct AlbertOption
 		ALBERT_OPTION_TAKEN,	/* by a function of the task's */
 		ALBERT_OPTION_BOOL,
 		ALBERT_OPTION_INT,
-		ALBERT_OPTION_FLOAT		/* real */
+		ALBERT_OPTION_FLOAT,	/* real */
+		ALBERT_OPTION_CHOICE	/* a text, one of choices; its number to an int */
 	}			kind;
 	size_t		place;			/* in job->options */
+	const char *const *choices; /* up to a NULL */
+	const char *hint;			/* that lists them */
 	int			least;			/* of an int, and the most it may be */
 	int			most;
 	void		(*take) (AlbertJob *job, Datum value);	/* raises for a bad value */
@@ -75,6 +78,8 @@ typedef struct AlbertOption
 	{.name = name_, .kind = ALBERT_OPTION_FLOAT, .place = offsetof(type, member)}
 #define ALBERT_INT_OPTION(name_, type, member, least_, most_) \
 	{.name = name_, .kind = ALBERT_OPTION_INT, .place = offsetof(type, member), .least = least_, .most = most_}
+#define ALBERT_CHOICE_OPTION(name_, type, member, choices_, hint_) \
+	{.name = name_, .kind = ALBERT_OPTION_CHOICE, .place = offsetof(type, member), .choices = choices_, .hint = hint_}
 #define ALBERT_TAKEN_OPTION(name_, function) {.name = name_, .take = function}
 #define ALBERT_NO_OPTION {.name = NULL}
 
@@ -145,7 +150,10 @@ typedef struct AlbertSignature
 /* From the catalog; NULL when the function is not one of ours.  In CurrentMemoryContext. */
 extern AlbertSignature *AlbertSignatureOf(Oid function);
 
-/* Does who calls it have EXECUTE on the function?  An error if not: for work that is done in its name, not through a call. */
+/*
+ * Does who calls it have EXECUTE on the function?  An error if not: for work that
+ * is done in its name, not through a call.
+ */
 extern void AlbertRequireExecute(Oid function);
 
 /*
@@ -159,7 +167,10 @@ extern void AlbertJobStart(AlbertJob *job, const AlbertSignature *signature,
 /* The same without a SQL function: a model by name (NULL: the default), default options. */
 extern void AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model);
 
-/* A row's texts from its arguments, converted to UTF-8; false when one of them or the model is NULL and so the result is NULL. */
+/*
+ * A row's texts from its arguments, converted to UTF-8; false when one of them or
+ * the model is NULL and so the result is NULL.
+ */
 extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
 						   const NullableDatum *args);
 

@@ -2,22 +2,17 @@
  * options.c
  *	  A model's options: what its owner wants otherwise than the files say.
  */
+#include "encoder/encoder.h"
 #include "formats/internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const struct
-{
-	const char *name;
-	uint32_t	pooling;
-}			poolings[] =
-{
-	{"cls", ALBERT_POOL_CLS},
-	{"max", ALBERT_POOL_MAX},
-	{"mean", ALBERT_POOL_MEAN},
-	{"mean_sqrt_len", ALBERT_POOL_MEAN_SQRT_LEN},
-	{"pooler", ALBERT_POOL_POOLER}
+static const AlbertJsonChoice overflows[] = {
+	{"truncate", ALBERT_OVERFLOW_TRUNCATE},
+	{"error", ALBERT_OVERFLOW_ERROR},
+	{"window", ALBERT_OVERFLOW_WINDOW},
+	{NULL, 0}
 };
 
 /* Just that: as in a call, the directory's other modules belong to its own pooling. */
@@ -25,36 +20,27 @@ static bool
 set_pooling(AlbertSource *source, const char *name, AlbertStatus *status)
 {
 	AlbertSourceInfo *info = &source->info;
+	uint32_t	pooling = AlbertPoolingByName(name);
 
-	for (size_t i = 0; i < sizeof(poolings) / sizeof(poolings[0]); i++)
+	if (pooling == 0)
 	{
-		if (strcmp(name, poolings[i].name) != 0)
-			continue;
-		if (poolings[i].pooling == ALBERT_POOL_POOLER && (info->heads & ALBERT_HEAD_POOLER) == 0)
-			return AlbertFail(status, ALBERT_UNSUPPORTED, "the model has no pooler");
-		info->pooling = poolings[i].pooling;
-		info->normalize = 0;
-		info->exclude_prompt = 0;
-		info->ndense = 0;
-		return true;
+		AlbertFail(status, ALBERT_INPUT, "unknown pooling \"%.100s\"", name);
+		return AlbertHint(status, "Poolings are mean, cls, max, mean_sqrt_len and pooler.");
 	}
-	AlbertFail(status, ALBERT_INPUT, "unknown pooling \"%.100s\"", name);
-	return AlbertHint(status, "Poolings are mean, cls, max, mean_sqrt_len and pooler.");
+	if (pooling == ALBERT_POOL_POOLER && (info->heads & ALBERT_HEAD_POOLER) == 0)
+		return AlbertFail(status, ALBERT_UNSUPPORTED, "the model has no pooler");
+	info->pooling = pooling;
+	info->normalize = 0;
+	info->exclude_prompt = 0;
+	info->ndense = 0;
+	return true;
 }
 
 static bool
 set_overflow(AlbertSource *source, const char *name, AlbertStatus *status)
 {
-	static const char *const names[] = {"truncate", "error", "window"};
-
-	for (int i = 0; i < 3; i++)
-	{
-		if (strcmp(name, names[i]) == 0)
-		{
-			source->info.overflow = i;
-			return true;
-		}
-	}
+	if (AlbertJsonChoose(overflows, name, &source->info.overflow))
+		return true;
 	AlbertFail(status, ALBERT_INPUT, "unknown overflow \"%.100s\"", name);
 	return AlbertHint(status, "Overflow is truncate, error or window.");
 }
@@ -154,7 +140,7 @@ set_corrections(AlbertSource *source, json_t *root, AlbertStatus *status)
 		json_decref(all);
 		return AlbertNoMemory(status);
 	}
-	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+	for (size_t i = 0; i < LENGTH(ours); i++)
 		(void) json_object_del(all, ours[i]);
 	text = json_dumps(all, JSON_COMPACT);
 	json_decref(all);

@@ -16,47 +16,14 @@
 typedef struct ChunkOptions
 {
 	int			max_tokens;		/* of a chunk, special tokens and prefix included; 0: the model's length */
-	int			overlap;		/* tokens of a chunk's end that the next one repeats, at most; no more than half a chunk */
-	Border		split_by;		/* a chunk ends with one of these where one fits */
+	int			overlap;		/* most tokens of a chunk's end that the next one repeats; no more than half a chunk */
+	int			split_by;		/* in splits: a chunk ends with one of these where one fits */
 	AlbertText	prefix;			/* what will be put before each chunk */
 } ChunkOptions;
 
 StaticAssertDecl(sizeof(ChunkOptions) <= ALBERT_MAX_OPTIONS, "options too large");
 
-static void
-take_border(AlbertJob *job, Datum value)
-{
-	static const struct
-	{
-		const char *name;
-		Border		border;
-	}			names[] = {
-		{"token", BORDER_WORD},
-		{"sentence", BORDER_SENTENCE},
-		{"paragraph", BORDER_PARAGRAPH},
-		{"markdown", BORDER_SECTION}
-	};
-	const char *name = AlbertCString(value);
-
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		if (strcmp(name, names[i].name) == 0)
-		{
-			((ChunkOptions *) &job->options)->split_by = names[i].border;
-			return;
-		}
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown split_by \"%s\"", name),
-			 errhint("A text is split by token, sentence, paragraph or markdown.")));
-}
-
-static void
-init_chunks(AlbertJob *job)
-{
-	((ChunkOptions *) &job->options)->split_by = BORDER_WORD;
-}
+static const char *const splits[] = {"token", "sentence", "paragraph", "markdown", NULL};
 
 static void
 take_max_tokens(AlbertJob *job, Datum value)
@@ -74,7 +41,8 @@ take_prefix(AlbertJob *job, Datum value)
 static const AlbertOption chunk_options[] = {
 	ALBERT_TAKEN_OPTION("max_tokens", take_max_tokens),
 	ALBERT_INT_OPTION("overlap", ChunkOptions, overlap, 0, INT_MAX),
-	ALBERT_TAKEN_OPTION("split_by", take_border),
+	ALBERT_CHOICE_OPTION("split_by", ChunkOptions, split_by, splits,
+						 "A text is split by token, sentence, paragraph or markdown."),
 	ALBERT_TAKEN_OPTION("prefix", take_prefix),
 	ALBERT_NO_OPTION
 };
@@ -312,7 +280,7 @@ begin_source(Chunking *chunking, AlbertJob *job)
 	memset(chunking, 0, sizeof(*chunking));
 	chunking->job = job;
 	chunking->prefix = options->prefix;
-	chunking->split_by = options->split_by;
+	chunking->split_by = BORDER_WORD + options->split_by;
 	chunking->max_tokens = options->max_tokens > 0 ? options->max_tokens : job->binding->tokenizer.max_length;
 	chunking->room = chunking->max_tokens - length_with_prefix(chunking, no_text);
 	check_room(chunking, options->overlap);
@@ -356,7 +324,6 @@ const AlbertTask albert_chunks_task = {
 	.symbol = "albert_chunks",
 	.text_arg = "content",
 	.part = ALBERT_PART_TEXT,
-	.init = init_chunks,
 	.options = chunk_options,
 	.run = run_chunks
 };

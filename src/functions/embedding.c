@@ -30,18 +30,6 @@ StaticAssertDecl(sizeof(EmbeddingOptions) <= ALBERT_MAX_OPTIONS, "options too la
 
 /* ---------- options ---------- */
 
-static const struct
-{
-	const char *name;
-	uint32		pooling;
-}			poolings[] = {
-	{"cls", ALBERT_POOL_CLS},
-	{"max", ALBERT_POOL_MAX},
-	{"mean", ALBERT_POOL_MEAN},
-	{"mean_sqrt_len", ALBERT_POOL_MEAN_SQRT_LEN},
-	{"pooler", ALBERT_POOL_POOLER}
-};
-
 static void
 take_pooling(AlbertJob *job, Datum value)
 {
@@ -54,23 +42,16 @@ take_pooling(AlbertJob *job, Datum value)
 	options->with_dense = false;
 	options->normalize = false;
 	options->exclude_prompt = false;
-	for (int i = 0; i < lengthof(poolings); i++)
-	{
-		if (strcmp(name, poolings[i].name) == 0)
-		{
-			options->pooling = poolings[i].pooling;
-			if (options->pooling == ALBERT_POOL_POOLER &&
-				(job->binding->model.heads & ALBERT_HEAD_POOLER) == 0)
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("model \"%s\" has no pooler", job->binding->name)));
-			return;
-		}
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown pooling \"%s\"", name),
-			 errhint("Poolings are mean, cls, max, mean_sqrt_len and pooler.")));
+	options->pooling = AlbertPoolingByName(name);
+	if (options->pooling == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unknown pooling \"%s\"", name),
+				 errhint("Poolings are mean, cls, max, mean_sqrt_len and pooler.")));
+	if (options->pooling == ALBERT_POOL_POOLER && (job->binding->model.heads & ALBERT_HEAD_POOLER) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" has no pooler", job->binding->name)));
 }
 
 bool
@@ -164,12 +145,6 @@ floats_of(Datum embedding, int *n)
 
 	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	return (float *) ARR_DATA_PTR(array);
-}
-
-static float *
-result_floats(const AlbertItem *item, int *n)
-{
-	return floats_of(item->result, n);
 }
 
 #define FIRST_TOKEN	(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)
@@ -277,14 +252,14 @@ finish_vector(AlbertJob *job, AlbertItem *item, int number)
 {
 	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
 	int			n;
-	float	   *vector = result_floats(item, &n);
+	float	   *vector = floats_of(item->result, &n);
 
 	if (options->normalize)
 		AlbertNormalizeRow(vector, n);
 	if (options->dimensions > 0 && options->dimensions < n)
 	{
 		item->result = AlbertFloatArray(vector, options->dimensions);
-		vector = result_floats(item, &n);
+		vector = floats_of(item->result, &n);
 	}
 	if (options->normalize_last)
 		AlbertNormalizeRow(vector, n);
@@ -295,7 +270,9 @@ static int
 excluded_tokens(AlbertJob *job, const EmbeddingOptions *options, int max_length)
 {
 	AlbertItem	item = {.text = options->prompt};
-	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_LONGEST, .max_length = max_length, .special_tokens = true};
+	AlbertEncodeOptions encode = {
+		.truncation = ALBERT_TRUNCATE_LONGEST, .max_length = max_length, .special_tokens = true
+	};
 	AlbertTokens tokens;
 
 	if (!options->exclude_prompt || options->prompt.data == NULL || options->prompt.size == 0)
@@ -338,7 +315,8 @@ run_embedding(AlbertJob *job, AlbertItem *items, int n)
 	};
 	int			prompt_tokens = excluded_tokens(job, options, forward_options.max_length);
 	int			parts = __builtin_popcount(options->pooling);
-	PoolState	state = {.sums = AlbertJobAlloc(job, (size_t) parts * job->binding->model.config->hidden_size, sizeof(double))};
+	size_t		width = (size_t) parts * job->binding->model.config->hidden_size;
+	PoolState	state = {.sums = AlbertJobAlloc(job, width, sizeof(double))};
 	AlbertForward forward;
 
 	if (options->prompt.data != NULL)
@@ -390,7 +368,7 @@ matrix_of(const AlbertItem *items, int n)
 	int			width;
 	int			dims[2];
 	int			lbounds[2] = {1, 1};
-	float	   *row = result_floats(&items[0], &width);
+	float	   *row = floats_of(items[0].result, &width);
 	Size		size = ARR_OVERHEAD_NONULLS(2) + (Size) n * width * sizeof(float);
 	ArrayType  *array;
 
@@ -409,7 +387,7 @@ matrix_of(const AlbertItem *items, int n)
 	memcpy(ARR_LBOUND(array), lbounds, sizeof(lbounds));
 	for (int i = 0; i < n; i++)
 	{
-		row = result_floats(&items[i], &width);
+		row = floats_of(items[i].result, &width);
 		memcpy((float *) ARR_DATA_PTR(array) + (size_t) i * width, row, width * sizeof(float));
 	}
 	return PointerGetDatum(array);

@@ -21,7 +21,7 @@ typedef enum Aggregation
 	AGGREGATE_MAX				/* words: their surest token decides */
 } Aggregation;
 
-static const char *const aggregations[] = {"none", "simple", "first", "average", "max"};
+static const char *const aggregations[] = {"none", "simple", "first", "average", "max", NULL};
 
 typedef struct EntityOptions
 {
@@ -35,27 +35,9 @@ init_entities(AlbertJob *job)
 	((EntityOptions *) &job->options)->aggregation = AGGREGATE_SIMPLE;
 }
 
-static void
-take_aggregation(AlbertJob *job, Datum value)
-{
-	char	   *name = AlbertCString(value);
-
-	for (int i = 0; i < lengthof(aggregations); i++)
-	{
-		if (strcmp(name, aggregations[i]) == 0)
-		{
-			((EntityOptions *) &job->options)->aggregation = i;
-			return;
-		}
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-			 errmsg("unknown aggregation \"%s\"", name),
-			 errhint("Aggregations are none, simple, first, average and max.")));
-}
-
 static const AlbertOption entity_options[] = {
-	ALBERT_TAKEN_OPTION("aggregation", take_aggregation),
+	ALBERT_CHOICE_OPTION("aggregation", EntityOptions, aggregation, aggregations,
+						 "Aggregations are none, simple, first, average and max."),
 	ALBERT_FLOAT_OPTION("min_score", EntityOptions, min_score),
 	ALBERT_NO_OPTION
 };

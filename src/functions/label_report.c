@@ -126,42 +126,44 @@ put_classes(const Report *report, const AlbertClassMetrics *metrics)
 	}
 }
 
-/* What was predicted of a row's one class. */
+/* What was predicted of a row's one class.  Is it right? */
+static bool
+count_class(const Report *report, int row, int64 *confusion)
+{
+	int			k = report->labels->nclasses;
+	int			class = report->labels->rows[row].class;
+	int			predicted = AlbertArgMax(report->scores + (Size) row * k, k);
+
+	confusion[(Size) class * k + predicted]++;
+	return predicted == class;
+}
+
+/* What was predicted of each class by itself.  Is it all of the row's classes, and no other? */
+static bool
+count_set(const Report *report, int row, AlbertClassMetrics *metrics)
+{
+	int			k = report->labels->nclasses;
+	bool		right = true;
+
+	for (int c = 0; c < k; c++)
+	{
+		bool		has = AlbertLabelHas(report->labels, &report->labels->rows[row], c);
+		bool		predicted = report->scores[(Size) row * k + c] > 0.5;
+
+		right &= has == predicted;
+		metrics[c].rows += has;
+		metrics[c].predicted += predicted;
+		metrics[c].right += has && predicted;
+	}
+	return right;
+}
+
 static void
-report_classes(const Report *report)
+put_confusion(const Report *report, const int64 *confusion)
 {
 	const AlbertLabels *labels = report->labels;
 	int			k = labels->nclasses;
-	int64	   *confusion = palloc0((Size) k * k * sizeof(int64));
-	AlbertClassMetrics *metrics = palloc(k * sizeof(AlbertClassMetrics));
-	int64		right = 0;
-	int64		n = 0;
-	double		loss = 0;
-	double		squares = 0;
 
-	for (int i = 0; i < labels->nrows; i++)
-	{
-		const double *scores = report->scores + (Size) i * k;
-		int			predicted;
-		double		own;
-
-		if (!counts(report, i))
-			continue;
-		predicted = AlbertArgMax(scores, k);
-		confusion[(Size) labels->rows[i].class * k + predicted]++;
-		right += predicted == labels->rows[i].class;
-		own = row_log_loss(labels, i, scores);
-		loss += own;
-		squares += own * own;
-		n++;
-	}
-	AlbertClassMetricsOf(confusion, k, metrics);
-	put_share(report, "accuracy", NULL, right, n);
-	AlbertPutMetric(report->result, report->fold, "macro_f1", NULL, NULL, macro_f1(metrics, k), NAN, NAN);
-	put_mean(report, "log_loss", loss, squares, n);
-	if (report->fold >= 0)
-		return;
-	put_classes(report, metrics);
 	for (int c = 0; c < k; c++)
 		for (int p = 0; p < k; p++)
 			if (confusion[(Size) c * k + p] > 0)
@@ -169,12 +171,13 @@ report_classes(const Report *report)
 								confusion[(Size) c * k + p], NAN, NAN);
 }
 
-/* What was predicted of each class by itself; right: all of a row's classes, and no other. */
 static void
-report_sets(const Report *report)
+report_classes(const Report *report)
 {
 	const AlbertLabels *labels = report->labels;
 	int			k = labels->nclasses;
+	bool		sets = labels->kind == ALBERT_LABEL_SET;
+	int64	   *confusion = sets ? NULL : palloc0((Size) k * k * sizeof(int64));
 	AlbertClassMetrics *metrics = palloc0(k * sizeof(AlbertClassMetrics));
 	int64		right = 0;
 	int64		n = 0;
@@ -183,35 +186,28 @@ report_sets(const Report *report)
 
 	for (int i = 0; i < labels->nrows; i++)
 	{
-		const double *scores = report->scores + (Size) i * k;
-		bool		all = true;
 		double		own;
 
 		if (!counts(report, i))
 			continue;
-		for (int c = 0; c < k; c++)
-		{
-			bool		has = AlbertLabelHas(labels, &labels->rows[i], c);
-			bool		predicted = scores[c] > 0.5;
-
-			all &= has == predicted;
-			metrics[c].rows += has;
-			metrics[c].predicted += predicted;
-			metrics[c].right += has && predicted;
-		}
-		own = row_log_loss(labels, i, scores);
+		right += sets ? count_set(report, i, metrics) : count_class(report, i, confusion);
+		own = row_log_loss(labels, i, report->scores + (Size) i * k);
 		loss += own;
 		squares += own * own;
-		right += all;
 		n++;
 	}
-	for (int c = 0; c < k; c++)
+	if (!sets)
+		AlbertClassMetricsOf(confusion, k, metrics);
+	for (int c = 0; sets && c < k; c++)
 		metrics[c].f1 = metrics[c].right > 0 ? 2.0 * metrics[c].right / (metrics[c].rows + metrics[c].predicted) : 0;
 	put_share(report, "accuracy", NULL, right, n);
 	AlbertPutMetric(report->result, report->fold, "macro_f1", NULL, NULL, macro_f1(metrics, k), NAN, NAN);
 	put_mean(report, "log_loss", loss, squares, n);
-	if (report->fold < 0)
-		put_classes(report, metrics);
+	if (report->fold >= 0)
+		return;
+	put_classes(report, metrics);
+	if (!sets)
+		put_confusion(report, confusion);
 }
 
 static void
@@ -253,11 +249,9 @@ AlbertLabelsReport(const AlbertLabels *labels, const double *scores, const int32
 	{
 		Report		report = {.labels = labels, .scores = scores, .folds = folds, .fold = fold, .result = result};
 
-		if (labels->kind == ALBERT_LABEL_CLASS)
-			report_classes(&report);
-		else if (labels->kind == ALBERT_LABEL_SET)
-			report_sets(&report);
-		else
+		if (labels->kind == ALBERT_LABEL_NUMBER)
 			report_numbers(&report);
+		else
+			report_classes(&report);
 	}
 }
