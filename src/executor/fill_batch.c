@@ -292,7 +292,10 @@ set_column(FillStatement *statement, RowVersion *version, Datum value)
 	return !is_null;
 }
 
-/* Put the reason why a row is left out into the errors column, where it is nothing to do any more; false if it is not there. */
+/*
+ * Put the reason why a row is left out into the errors column, where it is nothing
+ * to do any more; false if it is not there.
+ */
 static bool
 note_reason(FillRun *run, BatchRow *row, const char *reason)
 {

@@ -75,7 +75,8 @@ require_errors(Oid table, const AlbertFill *fill)
 	if (!can_coerce_type(1, &text, &type, COERCION_ASSIGNMENT))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" is of type %s but errors are of type text", fill->errors, format_type_be(type))));
+				 errmsg("column \"%s\" is of type %s but errors are of type text",
+						fill->errors, format_type_be(type))));
 	if (strcmp(fill->errors, fill->target) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -65,7 +65,8 @@ check_embeddings(const AlbertJob *job, AlbertItem *item, const AlbertTokens *tok
 	{
 		if (tokens->ids[i] < vocab_size)
 			continue;
-		AlbertFail(&status, ALBERT_INPUT, "the text holds the token for padding, which has no embedding in model \"%s\"",
+		AlbertFail(&status, ALBERT_INPUT,
+				   "the text holds the token for padding, which has no embedding in model \"%s\"",
 				   job->binding->name);
 		return AlbertItemFail(job, item, &status);
 	}

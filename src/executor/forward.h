@@ -14,7 +14,7 @@ typedef struct AlbertSequence
 {
 	int			item;			/* which of the run's items */
 	int			window;			/* 0, 1, ... among the item's sequences */
-	int			first;			/* the item's token number at this sequence's first content token, the leading special token counted */
+	int			first;			/* of the item's tokens, special ones counted, that of the first content token here */
 	bool		last;			/* of the item's windows */
 	AlbertTokens tokens;
 	const AlbertTokens *whole;	/* the item's, of all its windows */

@@ -37,7 +37,7 @@ AlbertTextIsConvertible(Datum value)
 	struct varlena *varlena;
 	unsigned char *text;
 	int			size;
-	unsigned char *buffer;
+	Size		room;
 	Oid			proc;
 
 	if (encoding == PG_UTF8)
@@ -50,9 +50,9 @@ AlbertTextIsConvertible(Datum value)
 	proc = FindDefaultConversionProc(encoding, PG_UTF8);
 	if (!OidIsValid(proc))
 		return false;
-	buffer = palloc_extended((Size) size * MAX_CONVERSION_GROWTH + 1, MCXT_ALLOC_HUGE);
-	return pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8, text, size, buffer,
-										 (int) Min((Size) size * MAX_CONVERSION_GROWTH + 1, (Size) INT_MAX), true) == size;
+	room = (Size) size * MAX_CONVERSION_GROWTH + 1;
+	return pg_do_encoding_conversion_buf(proc, encoding, PG_UTF8, text, size, palloc_extended(room, MCXT_ALLOC_HUGE),
+										 (int) Min(room, (Size) INT_MAX), true) == size;
 }
 
 Datum

@@ -328,7 +328,8 @@ window_lengths(const AlbertJob *job, AlbertItem *item, int question, Lengths *le
 	{
 		if (options->doc_stride >= 0)
 		{
-			AlbertFail(&status, ALBERT_INPUT, "doc_stride must be less than the %d tokens of context in a window, not %d",
+			AlbertFail(&status, ALBERT_INPUT,
+					   "doc_stride must be less than the %d tokens of context in a window, not %d",
 					   capacity, lengths->doc_stride);
 			return AlbertItemFail(job, item, &status);
 		}

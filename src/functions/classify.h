@@ -14,7 +14,10 @@
  */
 extern void AlbertRunLogits(AlbertJob *job, AlbertItem *items, int n, int width, int max_length);
 
-/* As a task's run: the classifier's logits; and an item's scores that TextClassificationPipeline makes of them, once. */
+/*
+ * As a task's run: the classifier's logits; and an item's scores that
+ * TextClassificationPipeline makes of them, once.
+ */
 extern void AlbertRunClassifier(AlbertJob *job, AlbertItem *items, int n);
 extern double *AlbertClassScores(AlbertJob *job, int number);
 

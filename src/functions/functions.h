@@ -56,7 +56,10 @@ ALBERT_ROWS_TASKS(ALBERT_DECLARE_TASK)
 
 /* embed_table.c */
 
-/* albert_TASK(content text, model text, ...) in a schema; an error when no such function makes one value of one text. */
+/*
+ * albert_TASK(content text, model text, ...) in a schema; an error when no such
+ * function makes one value of one text.
+ */
 extern Oid	AlbertColumnFunction(Oid schema, const char *task);
 
 /* values.c: SQL values and options */

@@ -294,7 +294,8 @@ number_classes(AlbertLabels *labels)
 				 errhint("The query's second column is the label; numbers with a fraction are learnt as numbers.")));
 	for (int i = 0; labels->kind == ALBERT_LABEL_CLASS && i < labels->nrows; i++)
 	{
-		const char **found = bsearch(&labels->rows[i].label, labels->classes, labels->nclasses, sizeof(char *), compare_strings);
+		const char **found = bsearch(&labels->rows[i].label, labels->classes, labels->nclasses, sizeof(char *),
+									 compare_strings);
 
 		labels->rows[i].class = found - labels->classes;
 	}

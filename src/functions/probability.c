@@ -70,7 +70,10 @@ AlbertEntailmentLabel(const AlbertModel *model)
 	return -1;
 }
 
-/* A zero-shot pipeline takes the last label where none is called so; a number that stands alone should not be guessed. */
+/*
+ * A zero-shot pipeline takes the last label where none is called so; a number that
+ * stands alone should not be guessed.
+ */
 static void
 init_entailment(AlbertJob *job)
 {
@@ -82,7 +85,8 @@ init_entailment(AlbertJob *job)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("model \"%s\" has no label for entailment", job->binding->name),
 				 errdetail("Its labels are: %s.", label_list(job)),
-				 errhint("Where one of them means entailment, name it in the model's config.json, or use albert_class_probability.")));
+				 errhint("Where one of them means entailment, name it in the model's config.json, or use "
+						 "albert_class_probability.")));
 	((ProbabilityOptions *) &job->options)->label = label;
 }
 

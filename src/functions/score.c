@@ -19,10 +19,14 @@ init_score(AlbertJob *job)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("model \"%s\" has %d labels and gives no single score", job->binding->name, num_labels),
-				 errhint("albert_class_probability gives the probability of one label, albert_entailment that of entailment.")));
+				 errhint("albert_class_probability gives the probability of one label, albert_entailment that of "
+						 "entailment.")));
 }
 
-/* As CrossEncoder.predict: with the length and the default prompt of sentence-transformers' files where they give them. */
+/*
+ * As CrossEncoder.predict: with the length and the default prompt of sentence-
+ * transformers' files where they give them.
+ */
 static void
 run_score(AlbertJob *job, AlbertItem *items, int n)
 {

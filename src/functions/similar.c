@@ -100,12 +100,14 @@ rows_query(Oid relation, const char *column, const char *key)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" has texts, not embeddings", column),
-				 errhint("Keep their embeddings in a column: real[] GENERATED ALWAYS AS (albert_embedding(..., 'model')) STORED.")));
+				 errhint("Keep their embeddings in a column: real[] GENERATED ALWAYS AS (albert_embedding(..., "
+						 "'model')) STORED.")));
 	if (*key == '\0')
 		key = primary_key(relation);
 	else
 		(void) column_type(relation, key);
-	return psprintf("SELECT r.%s::pg_catalog.text, r.%s::pg_catalog.float4[] FROM %s AS r WHERE r.%s IS NOT NULL ORDER BY r.%s",
+	return psprintf("SELECT r.%s::pg_catalog.text, r.%s::pg_catalog.float4[] FROM %s AS r WHERE r.%s IS NOT NULL "
+					"ORDER BY r.%s",
 					quote_identifier(key), quote_identifier(column),
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)), get_rel_name(relation)),
 					quote_identifier(column), quote_identifier(key));

@@ -43,7 +43,8 @@ typedef struct Problem
 static float *
 run_texts(AlbertJob *job, const AlbertLabels *labels, int *width)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert training texts", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert training texts",
+												  ALLOCSET_DEFAULT_SIZES);
 	float	   *values = NULL;
 
 	for (int first = 0; first < labels->ntexts; first += EMBED_TEXTS)
@@ -197,8 +198,8 @@ make_training(Problem *problem, bool balanced)
 
 	training->link = labels->kind == ALBERT_LABEL_NUMBER ? ALBERT_LINK_IDENTITY
 		: labels->kind == ALBERT_LABEL_CLASS && labels->nclasses > 2 ? ALBERT_LINK_SOFTMAX : ALBERT_LINK_SIGMOID;
-	training->noutputs = labels->kind == ALBERT_LABEL_NUMBER || (labels->kind == ALBERT_LABEL_CLASS && labels->nclasses == 2)
-		? 1 : labels->nclasses;
+	training->noutputs = labels->kind == ALBERT_LABEL_NUMBER ? 1
+		: labels->kind == ALBERT_LABEL_CLASS && labels->nclasses == 2 ? 1 : labels->nclasses;
 	training->nvectors = labels->ntexts;
 	training->nrows = n;
 	training->arena = &problem->arena;
@@ -499,7 +500,8 @@ albert_evaluate(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the query's labels are not of the kind that model \"%s\" gives", job.binding->name),
-				 errhint("A label is a text, an array of texts or a number with a fraction, as it was when the model was trained.")));
+				 errhint("A label is a text, an array of texts or a number with a fraction, as it was when the model "
+						 "was trained.")));
 	values = run_texts(&job, &labels, &width);
 	if (labels.kind == ALBERT_LABEL_NUMBER)
 	{

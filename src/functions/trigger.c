@@ -45,7 +45,8 @@ require_embedding_arguments(const TriggerData *data)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("albert_embedding_trigger takes two or three arguments, not %d",
 						data->tg_trigger->tgnargs),
-				 errhint("Its arguments are the target column, the source column and, if it is not the default, the model.")));
+				 errhint("Its arguments are the target column, the source column and, if it is not the default, the "
+						 "model.")));
 }
 
 static int
@@ -62,7 +63,10 @@ column_number(const TriggerData *data, int argument)
 	return number;
 }
 
-/* Generated columns are computed when all triggers before the row's change have run: there is nothing in them yet, or the old value. */
+/*
+ * Generated columns are computed when all triggers before the row's change have
+ * run: there is nothing in them yet, or the old value.
+ */
 static void
 require_plain_columns(const char *trigger, Form_pg_attribute target, Form_pg_attribute source)
 {
@@ -161,7 +165,8 @@ coerce_embedding(Datum embedding, bool isnull, Form_pg_attribute column)
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("an embedding cannot be stored in a column of type %s",
 						format_type_be(column->atttypid)),
-				 errhint("The column's type must be real[] or one that real[] can be assigned to, such as pgvector's vector.")));
+				 errhint("The column's type must be real[] or one that real[] can be assigned to, such as pgvector's "
+						 "vector.")));
 	result = castNode(Const, evaluate_expr(expression_planner((Expr *) value), column->atttypid,
 										   column->atttypmod, column->attcollation));
 	return result->constvalue;

@@ -105,7 +105,8 @@ AlbertTextsOption(const char *name, Datum value, int *n)
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("%s must not contain nulls", name),
 					 errdetail("Element %d is null.", i + 1),
-					 errhint("array_remove(..., NULL) and array_agg(...) FILTER (WHERE ... IS NOT NULL) leave nulls out.")));
+					 errhint("array_remove(..., NULL) and array_agg(...) FILTER (WHERE ... IS NOT NULL) leave nulls "
+							 "out.")));
 	}
 	return values;
 }

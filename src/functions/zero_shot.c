@@ -181,7 +181,9 @@ given_label(const AlbertJob *job, int label)
 static void
 put_labels(AlbertJob *job, AlbertItem *item, int number)
 {
-	AlbertPutScores(job, item, label_scores(job, number), ((const ZeroShotOptions *) &job->options)->nlabels, 0, given_label);
+	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
+
+	AlbertPutScores(job, item, label_scores(job, number), options->nlabels, 0, given_label);
 }
 
 const AlbertTask albert_zero_shot_scores_task = {

@@ -36,7 +36,7 @@
  * and then not wanted costs time, and must not raise an error that plain
  * execution would not have raised.
  */
-#define ALBERT_NODE_LIMIT		0x0001	/* a Limit asks for exactly the rows it returns: only nodes that pass every row are between */
+#define ALBERT_NODE_LIMIT		0x0001	/* a Limit asks for just the rows it returns: what is between passes all */
 #define ALBERT_NODE_ROOT		0x0002	/* the executor's caller does so in that way */
 #define ALBERT_NODE_LAZY		0x0004	/* the executor's caller may stop */
 #define ALBERT_NODE_EARLY		0x0008	/* something else may stop */

@@ -51,7 +51,8 @@ static const PlanKind kinds[] = {
 	{.tag = T_ForeignScan, .facts = SCAN | ALBERT_PLAN_MAY_FAIL,
 		.exprs = {offsetof(ForeignScan, fdw_exprs), offsetof(ForeignScan, fdw_recheck_quals)}},
 	{.tag = T_CustomScan, .facts = ALBERT_PLAN_MAY_FAIL,
-		.exprs = {offsetof(CustomScan, custom_exprs), offsetof(CustomScan, custom_scan_tlist)}, .children = offsetof(CustomScan, custom_plans)},
+		.exprs = {offsetof(CustomScan, custom_exprs), offsetof(CustomScan, custom_scan_tlist)},
+	.children = offsetof(CustomScan, custom_plans)},
 	{.tag = T_NestLoop, .facts = JOIN, .exprs = {offsetof(Join, joinqual)}},
 	{.tag = T_MergeJoin, .facts = JOIN, .exprs = {offsetof(Join, joinqual), offsetof(MergeJoin, mergeclauses)}},
 	{.tag = T_HashJoin, .facts = JOIN, .exprs = {offsetof(Join, joinqual), offsetof(HashJoin, hashclauses)}},
@@ -108,7 +109,8 @@ AlbertPlanFacts(const Plan *plan)
 				facts = ALBERT_PLAN_ACTS;
 			break;
 		case T_CustomScan:
-			if (((const CustomScan *) plan)->methods != &albert_scan_methods && ALBERT_CUSTOM_SCAN_PROJECTS((const CustomScan *) plan))
+			if (((const CustomScan *) plan)->methods != &albert_scan_methods &&
+				ALBERT_CUSTOM_SCAN_PROJECTS((const CustomScan *) plan))
 				facts |= ALBERT_PLAN_LIST_MOVES;
 			break;
 		default:

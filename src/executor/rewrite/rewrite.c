@@ -117,7 +117,10 @@ visit_child(Plan **child, void *context)
 	bool		inner = child == &parent->righttree;
 	bool		changed_before = walk->changed;
 
-	/* what a join pushed down to another server needs for rechecks is its module's own, as is what another module's node reads */
+	/*
+	 * what a join pushed down to another server needs for rechecks is its module's
+	 * own, as is what another module's node reads
+	 */
 	if (IsA(parent, ForeignScan) ||
 		(IsA(parent, CustomScan) && ((CustomScan *) parent)->methods != &albert_scan_methods))
 		return;

@@ -345,7 +345,8 @@ read_corrections(Builder *builder, json_t *root)
 			continue;
 		AlbertFail(builder->status, ALBERT_FORMAT, "unknown setting \"%.100s\" in file \"%s\"", key, builder->file);
 		return AlbertDetail(builder->status, "It corrects do_lower_case, keep_accents, strip_accents, "
-							"tokenize_chinese_chars, clean_up_tokenization_spaces, model_max_length and truncation_side.");
+							"tokenize_chinese_chars, clean_up_tokenization_spaces, model_max_length and "
+							"truncation_side.");
 	}
 	return READ(builder, root, normalizing) && READ(builder, root, switches);
 }
