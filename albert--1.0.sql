@@ -702,7 +702,7 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'albert_train'
 LANGUAGE C VOLATILE COST 1000000 ROWS 50;
 COMMENT ON FUNCTION albert_train(text, text, text, boolean, double precision, integer)
-IS 'train a model on the texts and labels of a query, over embeddings of a base model; how well it does on rows it has not seen';
+IS 'train a model on the texts (or, with a column "pair", pairs of texts) and labels of a query, over embeddings of a base model; how well it does on rows it has not seen';
 
 CREATE FUNCTION albert_evaluate(model text, query text,
 	OUT fold integer, OUT metric text, OUT class text, OUT predicted text,
@@ -751,7 +751,7 @@ CREATE FUNCTION albert_progress_rows(OUT pid integer, OUT database text, OUT rel
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'albert_progress_rows'
 LANGUAGE C VOLATILE STRICT PARALLEL SAFE COST 10 ROWS 2;
-COMMENT ON FUNCTION albert_progress_rows() IS 'running calls of albert_embed_table';
+COMMENT ON FUNCTION albert_progress_rows() IS 'running calls of albert_embed_table, albert_train and albert_evaluate';
 
 CREATE VIEW albert_progress AS
 SELECT pid, database,
@@ -759,7 +759,7 @@ SELECT pid, database,
 	task, model, rows_total, rows_done, rows_failed, tokens, rows_per_second, started_at,
 	make_interval(secs => seconds_left) AS time_left
 FROM albert_progress_rows();
-COMMENT ON VIEW albert_progress IS 'running calls of albert_embed_table, how far they are and how fast';
+COMMENT ON VIEW albert_progress IS 'running calls of albert_embed_table, albert_train and albert_evaluate, how far they are and how fast';
 GRANT SELECT ON albert_progress TO PUBLIC;
 
 CREATE FUNCTION albert_embedding_trigger()

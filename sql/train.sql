@@ -59,6 +59,35 @@ SELECT score BETWEEN 10 AND 30 AS plausible FROM albert_classify_scores('The tre
 SELECT value < 10 AS near FROM albert_evaluate('hours', 'SELECT body, hours FROM tickets') WHERE metric = 'rmse';
 SELECT value FROM albert_train('weighted', $$SELECT body, queue, CASE queue WHEN 'garden' THEN 0 ELSE 1.5 END AS weight FROM tickets$$, base => 'albert-mini') WHERE metric = 'texts';
 
+-- pairs: whatever the two texts have to do with each other
+CREATE TABLE pairs AS
+SELECT a.body, b.body AS other, a.queue = b.queue AS same
+FROM tickets a JOIN tickets b ON (a.id * 7 + b.id) % 30 = 0 OR (a.queue = b.queue AND (a.id * 5 + b.id) % 20 = 0);
+SELECT value > 0.7 AS accurate FROM albert_train('same', 'SELECT body, same, other AS pair FROM pairs', base => 'albert-mini', strength => 10) WHERE metric = 'accuracy' AND fold IS NULL;
+SELECT count(*) FILTER (WHERE albert_classify(body, other, 'same') = left(same::text, 1)) > 0.8 * count(*) AS learnt FROM pairs;
+SELECT value > 0.8 AS accurate FROM albert_evaluate('same', 'SELECT body, same, other AS pair FROM pairs') WHERE metric = 'accuracy' AND class IS NULL;
+SELECT count(*) FROM pairs WHERE albert_classify(body, other, 'same') IS DISTINCT FROM (SELECT label FROM albert_classify_scores(body, other, model => 'same') LIMIT 1);
+SELECT value < 1 AS near FROM albert_train('closeness', 'SELECT body, same::int::float8, other AS pair FROM pairs', base => 'albert-mini') WHERE metric = 'rmse' AND fold IS NULL;
+SELECT albert_score(body, other, 'closeness') = (SELECT score FROM albert_classify_scores(body, other, model => 'closeness')) AS a_number FROM pairs LIMIT 1;
+SELECT albert_classify('text', 'same');
+SELECT * FROM albert_evaluate('same', 'SELECT body, same FROM pairs');
+SELECT * FROM albert_train('none', 'SELECT body, same, same AS pair FROM pairs');
+
+-- rows that are kept back: the figures are of them, and none of their texts is learnt from
+CREATE TABLE split_report AS
+SELECT * FROM albert_train('kept', $$SELECT body, queue, CASE WHEN id % 10 = 0 THEN 'test' WHEN id % 10 = 1 THEN NULL ELSE 'train' END AS split FROM tickets
+                                     UNION ALL SELECT body, queue, 'validation' FROM tickets WHERE id % 10 = 2$$, base => 'albert-mini');
+SELECT metric, value FROM split_report WHERE metric IN ('rows', 'tested', 'texts', 'skipped') AND class IS NULL ORDER BY metric;
+SELECT sum(value) FROM split_report WHERE metric = 'confusion';
+SELECT count(*) > 10 AS trained FROM albert_train('kept_too', 'SELECT body, queue FROM tickets WHERE id % 10 > 1', base => 'albert-mini');
+SELECT count(*), count(DISTINCT sha256) FROM albert_models WHERE name IN ('kept', 'kept_too');
+SELECT metric, class, predicted, value FROM split_report WHERE fold IS NULL AND metric IN ('accuracy', 'macro_f1', 'confusion', 'f1', 'recall')
+EXCEPT SELECT metric, class, predicted, value FROM albert_evaluate('kept', 'SELECT body, queue FROM tickets WHERE id % 10 = 0');
+SELECT * FROM albert_train('none', $$SELECT body, queue, 'other' AS split FROM tickets$$);
+SELECT * FROM albert_train('none', $$SELECT body, queue, 'test' AS split FROM tickets$$);
+SELECT * FROM albert_train('none', $$SELECT body, queue, CASE queue WHEN 'garden' THEN 'test' ELSE 'train' END AS split FROM tickets$$);
+SELECT * FROM albert_evaluate('kept', $$SELECT body, queue, 'test' AS split FROM tickets$$);
+
 -- what nothing can be learnt from
 SELECT * FROM albert_train('none', 'SELECT body, queue FROM tickets WHERE id < 0');
 SELECT * FROM albert_train('none', 'SELECT body, NULL::text FROM tickets');
@@ -124,5 +153,5 @@ RESET ROLE;
 DROP OWNED BY albert_trainer;
 DROP ROLE albert_trainer;
 
-DROP TABLE report, tickets;
-SELECT albert_drop_model(name) IS NOT NULL FROM unnest('{queue,again,urgent,topics,hours,weighted,on_copy,on_mine}'::text[]) name;
+DROP TABLE report, split_report, pairs, tickets;
+SELECT albert_drop_model(name) IS NOT NULL FROM unnest('{queue,again,urgent,topics,hours,weighted,on_copy,on_mine,same,closeness,kept,kept_too}'::text[]) name;

@@ -143,6 +143,7 @@ typedef struct AlbertModel
 	/* a head that has been trained on embeddings is the classifier instead: (num_labels, values of an embedding) */
 	const float *head_weights;	/* NULL: there is none */
 	const float *head_bias;
+	bool		head_pairs;		/* for pairs of texts: of what both embeddings make together */
 
 	/* sentence-transformers' modules; pooling is 0 when the directory has none */
 	uint32_t	pooling;		/* AlbertPooling bits */

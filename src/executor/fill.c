@@ -23,10 +23,6 @@
 #include "compat.h"
 #include "executor/fill_internal.h"
 
-/* how often a client is told how far it is; where all is slow, under valgrind, expected output has no place for it */
-#ifndef ALBERT_NOTICE_SECONDS
-#define ALBERT_NOTICE_SECONDS	10
-#endif
 #define LEAST_WAIT_MS		200	/* before looking again at rows that others hold */
 #define MOST_WAIT_MS		10000
 
@@ -35,22 +31,8 @@
 static void
 show_progress(FillRun *run)
 {
-	TimestampTz now = GetCurrentTimestamp();
-	double		seconds = (now - run->progress.started_at) / 1e6;
-	int64		done;
-	double		rate;
-
 	run->progress.rows_failed = run->left_out + (run->left == NULL ? 0 : hash_get_num_entries(run->left));
-	AlbertProgressUpdate(&run->progress);
-	if (!TimestampDifferenceExceeds(run->last_notice, now, ALBERT_NOTICE_SECONDS * 1000))
-		return;
-	run->last_notice = now;
-	done = run->progress.rows_done + run->progress.rows_failed;
-	rate = seconds > 0 ? done / seconds : 0;
-	ereport(NOTICE,
-			(errmsg("%lld of %lld rows, %.0f rows a second, %.0f seconds to go",
-					(long long) done, (long long) run->progress.rows_total, rate,
-					rate > 0 ? Max(run->progress.rows_total - done, 0) / rate : 0.0)));
+	AlbertProgressTell(&run->progress);
 }
 
 /* One pass over the table, counting the rows found to do; false when the table has gone. */
@@ -220,13 +202,7 @@ begin_run(FillRun *run, const AlbertFill *fill)
 	AlbertExpressionRequire(run);
 	AlbertFillBatchRequire(run);
 
-	run->progress.pid = MyProcPid;
-	run->progress.database = MyDatabaseId;
-	run->progress.role = GetSessionUserId();
-	run->progress.relation = fill->relation;
-	strlcpy(run->progress.model, fill->model, NAMEDATALEN);
-	strlcpy(run->progress.task, fill->task, NAMEDATALEN);
-	run->progress.started_at = run->last_notice = GetCurrentTimestamp();
+	AlbertProgressInit(&run->progress, fill->relation, fill->model, fill->task);
 }
 
 void

@@ -78,7 +78,6 @@ typedef struct FillRun
 	const char *table_name;		/* when the call began; for messages */
 	MemoryContext context;		/* lives for the whole run; what is current lives as long as a transaction */
 	AlbertProgress progress;
-	TimestampTz last_notice;
 	int64		left_out;		/* rows of the tables that are finished, and those with a reason in the errors column */
 
 	/* the table being walked: the fill's, or one of its partitions */

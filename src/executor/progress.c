@@ -7,12 +7,18 @@
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "executor/progress.h"
 #include "store/store.h"
 
 #define MAX_JOBS	32
+
+/* how often a client is told how far it is; where all is slow, under valgrind, expected output has no place for it */
+#ifndef ALBERT_NOTICE_SECONDS
+#define ALBERT_NOTICE_SECONDS	10
+#endif
 
 typedef struct ProgressTable
 {
@@ -36,6 +42,19 @@ static void
 end_at_exit(int code, Datum arg)
 {
 	AlbertProgressEnd();
+}
+
+void
+AlbertProgressInit(AlbertProgress *progress, Oid relation, const char *model, const char *task)
+{
+	memset(progress, 0, sizeof(*progress));
+	progress->pid = MyProcPid;
+	progress->database = MyDatabaseId;
+	progress->role = GetSessionUserId();
+	progress->relation = relation;
+	strlcpy(progress->model, model, NAMEDATALEN);
+	strlcpy(progress->task, task, NAMEDATALEN);
+	progress->started_at = progress->told_at = GetCurrentTimestamp();
 }
 
 void
@@ -72,6 +91,24 @@ AlbertProgressUpdate(const AlbertProgress *progress)
 	jobs->jobs[own_job] = *progress;
 	jobs->jobs[own_job].pid = MyProcPid;
 	LWLockRelease(table_lock);
+}
+
+void
+AlbertProgressTell(AlbertProgress *progress)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	double		seconds = (now - progress->started_at) / 1e6;
+	int64		done = progress->rows_done + progress->rows_failed;
+	double		rate = seconds > 0 ? done / seconds : 0;
+
+	AlbertProgressUpdate(progress);
+	if (!TimestampDifferenceExceeds(progress->told_at, now, ALBERT_NOTICE_SECONDS * 1000))
+		return;
+	progress->told_at = now;
+	ereport(NOTICE,
+			(errmsg("%lld of %lld rows, %.0f rows a second, %.0f seconds to go",
+					(long long) done, (long long) progress->rows_total, rate,
+					rate > 0 ? Max(progress->rows_total - done, 0) / rate : 0.0)));
 }
 
 void

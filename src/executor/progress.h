@@ -1,6 +1,6 @@
 /*
  * progress.h
- *	  What fills tell other sessions about themselves.
+ *	  What fills and trainings tell other sessions about themselves.
  */
 #ifndef ALBERT_PROGRESS_H
 #define ALBERT_PROGRESS_H
@@ -14,7 +14,7 @@ typedef struct AlbertProgress
 	int			pid;
 	Oid			database;
 	Oid			role;			/* who has connected */
-	Oid			relation;
+	Oid			relation;		/* InvalidOid: rows of a query */
 	char		model[NAMEDATALEN];
 	char		task[NAMEDATALEN];
 	int64		rows_total;		/* to do when the job began */
@@ -22,7 +22,11 @@ typedef struct AlbertProgress
 	int64		rows_failed;
 	int64		tokens;			/* estimated */
 	TimestampTz started_at;
+	TimestampTz told_at;		/* when the client was told last how far it is */
 } AlbertProgress;
+
+/* A job of this session, which begins now. */
+extern void AlbertProgressInit(AlbertProgress *progress, Oid relation, const char *model, const char *task);
 
 /*
  * Announce a job of this backend.  Where too many run at once it goes unseen,
@@ -31,6 +35,9 @@ typedef struct AlbertProgress
  */
 extern void AlbertProgressBegin(const AlbertProgress *progress);
 extern void AlbertProgressUpdate(const AlbertProgress *progress);
+
+/* Likewise, and tell the client from time to time. */
+extern void AlbertProgressTell(AlbertProgress *progress);
 extern void AlbertProgressEnd(void);
 
 /* Copies of all running jobs' entries, palloc'd. */

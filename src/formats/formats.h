@@ -95,13 +95,17 @@ extern bool AlbertImageBuild(AlbertSource *source, AlbertPart part,
 							 const volatile sig_atomic_t *interrupt,
 							 AlbertStatus *status);
 
+/* The values of a pair of embeddings a and b, for a head: those of a, of b, of |a - b| and of a * b. */
+#define ALBERT_PAIR_PARTS	4
+
 /* A classifier that was trained on a base model's embeddings. */
 typedef struct AlbertTrainedHead
 {
 	AlbertProblemType problem;
 	int			nlabels;
 	const char *const *labels;	/* UTF-8 */
-	int			width;			/* values of an embedding */
+	bool		pairs;			/* for pairs of texts: of what both embeddings make together */
+	int			width;			/* values of an embedding, or ALBERT_PAIR_PARTS times as many */
 	const float *weights;		/* (nlabels, width) */
 	const float *bias;			/* nlabels */
 } AlbertTrainedHead;

@@ -4,7 +4,8 @@
  */
 #include "postgres.h"
 
-#include "utils/array.h"
+#include <math.h>
+
 #include "utils/float.h"
 
 #include "executor/forward.h"
@@ -57,42 +58,101 @@ consume_logits(AlbertForward *forward, const AlbertSequence *sequences, int n,
 	}
 }
 
+void
+AlbertPairValues(const float *a, const float *b, int width, float *values)
+{
+	for (int i = 0; i < width; i++)
+	{
+		values[i] = a[i];
+		values[width + i] = b[i];
+		values[2 * width + i] = fabsf(a[i] - b[i]);
+		values[3 * width + i] = a[i] * b[i];
+	}
+}
+
+static void
+check_pairs(const AlbertJob *job, const AlbertItem *items, int n)
+{
+	bool		pairs = job->binding->model.head_pairs;
+
+	for (int i = 0; i < n; i++)
+	{
+		if ((items[i].pair.data != NULL) != pairs)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 pairs ?
+					 errmsg("model \"%s\" has been trained on pairs of texts and cannot judge single ones",
+							job->binding->name) :
+					 errmsg("model \"%s\" has been trained on single texts and cannot judge pairs",
+							job->binding->name)));
+	}
+}
+
+/* The embeddings of the items' first or second texts; what is wrong with one is wrong with the item. */
+static AlbertItem *
+embed_texts(AlbertJob *job, AlbertItem *items, int n, bool second)
+{
+	AlbertItem *texts = palloc0(n * sizeof(AlbertItem));
+
+	for (int i = 0; i < n; i++)
+	{
+		texts[i].text = second ? items[i].pair : items[i].text;
+		texts[i].isnull = true;
+		texts[i].status = items[i].status;
+	}
+	AlbertEmbedPlainly(job, texts, n);
+	for (int i = 0; i < n; i++)
+		items[i].status = texts[i].status;
+	return texts;
+}
+
+static void
+put_logits(AlbertJob *job, int number, const float *values, int width)
+{
+	const AlbertModel *model = &job->binding->model;
+
+	for (int label = 0; label < model->config->num_labels; label++)
+	{
+		const float *weights = model->head_weights + (size_t) label * width;
+		double		sum = model->head_bias[label];
+
+		for (int j = 0; j < width; j++)
+			sum += (double) weights[j] * values[j];
+		AlbertScoresRow(job, number)[label] = sum;
+	}
+}
+
 /* The logits of a head that has been trained on embeddings. */
 static void
 run_trained(AlbertJob *job, AlbertItem *items, int n)
 {
 	const AlbertModel *model = &job->binding->model;
+	AlbertItem *firsts;
+	AlbertItem *seconds = NULL;
+	float	   *both = NULL;
 
-	for (int i = 0; i < n; i++)
-	{
-		if (items[i].pair.data != NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("model \"%s\" has been trained on single texts and cannot judge pairs",
-							job->binding->name)));
-	}
-	AlbertEmbedPlainly(job, items, n);
+	check_pairs(job, items, n);
+	firsts = embed_texts(job, items, n, false);
+	if (model->head_pairs)
+		seconds = embed_texts(job, items, n, true);
 	AlbertScoresBegin(job, n, model->config->num_labels);
 	for (int i = 0; i < n; i++)
 	{
-		ArrayType  *array;
+		const float *values;
 		int			width;
 
 		if (items[i].status != NULL)
 			continue;
-		array = DatumGetArrayTypeP(items[i].result);
-		width = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-		for (int label = 0; label < model->config->num_labels; label++)
+		values = AlbertFloatsOf(firsts[i].result, &width);
+		if (seconds != NULL)
 		{
-			const float *weights = model->head_weights + (size_t) label * width;
-			double		sum = model->head_bias[label];
-
-			for (int j = 0; j < width; j++)
-				sum += (double) weights[j] * ((const float *) ARR_DATA_PTR(array))[j];
-			AlbertScoresRow(job, i)[label] = sum;
+			if (both == NULL)
+				both = palloc(ALBERT_PAIR_PARTS * width * sizeof(float));
+			AlbertPairValues(values, AlbertFloatsOf(seconds[i].result, &width), width, both);
+			values = both;
+			width *= ALBERT_PAIR_PARTS;
 		}
-		items[i].result = (Datum) 0;
-		items[i].isnull = true;
+		put_logits(job, i, values, width);
 	}
 }
 

@@ -21,6 +21,9 @@ extern void AlbertRunLogits(AlbertJob *job, AlbertItem *items, int n, int width,
 extern void AlbertRunClassifier(AlbertJob *job, AlbertItem *items, int n);
 extern double *AlbertClassScores(AlbertJob *job, int number);
 
+/* What a head that was trained on pairs sees of two embeddings: ALBERT_PAIR_PARTS * width values. */
+extern void AlbertPairValues(const float *a, const float *b, int width, float *values);
+
 /* The label called entail..., in any case of letters; -1: none is. */
 extern int	AlbertEntailmentLabel(const AlbertModel *model);
 

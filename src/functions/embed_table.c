@@ -199,6 +199,7 @@ put_progress(ReturnSetInfo *rsinfo, const AlbertProgress *progress)
 	nulls[1] = database == NULL;
 	values[1] = nulls[1] ? (Datum) 0 : CStringGetTextDatum(database);
 	/* another database's table is a number here */
+	nulls[2] = !OidIsValid(progress->relation);
 	values[2] = ObjectIdGetDatum(progress->relation);
 	values[3] = CStringGetTextDatum(progress->task);
 	values[4] = CStringGetTextDatum(progress->model);

@@ -138,8 +138,8 @@ AlbertPrependPrompt(AlbertJob *job, const AlbertText *prompt, AlbertItem *items,
 
 /* ---------- pooling ---------- */
 
-static float *
-floats_of(Datum embedding, int *n)
+float *
+AlbertFloatsOf(Datum embedding, int *n)
 {
 	ArrayType  *array = DatumGetArrayTypeP(embedding);
 
@@ -252,14 +252,14 @@ finish_vector(AlbertJob *job, AlbertItem *item, int number)
 {
 	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
 	int			n;
-	float	   *vector = floats_of(item->result, &n);
+	float	   *vector = AlbertFloatsOf(item->result, &n);
 
 	if (options->normalize)
 		AlbertNormalizeRow(vector, n);
 	if (options->dimensions > 0 && options->dimensions < n)
 	{
 		item->result = AlbertFloatArray(vector, options->dimensions);
-		vector = floats_of(item->result, &n);
+		vector = AlbertFloatsOf(item->result, &n);
 	}
 	if (options->normalize_last)
 		AlbertNormalizeRow(vector, n);
@@ -368,7 +368,7 @@ matrix_of(const AlbertItem *items, int n)
 	int			width;
 	int			dims[2];
 	int			lbounds[2] = {1, 1};
-	float	   *row = floats_of(items[0].result, &width);
+	float	   *row = AlbertFloatsOf(items[0].result, &width);
 	Size		size = ARR_OVERHEAD_NONULLS(2) + (Size) n * width * sizeof(float);
 	ArrayType  *array;
 
@@ -387,7 +387,7 @@ matrix_of(const AlbertItem *items, int n)
 	memcpy(ARR_LBOUND(array), lbounds, sizeof(lbounds));
 	for (int i = 0; i < n; i++)
 	{
-		row = floats_of(items[i].result, &width);
+		row = AlbertFloatsOf(items[i].result, &width);
 		memcpy((float *) ARR_DATA_PTR(array) + (size_t) i * width, row, width * sizeof(float));
 	}
 	return PointerGetDatum(array);
@@ -447,8 +447,8 @@ static Datum
 similarity_of(Datum a, Datum b)
 {
 	int			width;
-	const float *x = floats_of(a, &width);
-	const float *y = floats_of(b, &width);
+	const float *x = AlbertFloatsOf(a, &width);
+	const float *y = AlbertFloatsOf(b, &width);
 
 	return Float4GetDatum((float) AlbertCosine(x, y, width));
 }

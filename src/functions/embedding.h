@@ -13,6 +13,9 @@
  */
 extern void AlbertEmbedPlainly(AlbertJob *job, AlbertItem *items, int n);
 
+/* An embedding's values, and how many. */
+extern float *AlbertFloatsOf(Datum embedding, int *n);
+
 /* A prompt by the name that the model's files give it; "" is the default one.  False: there is none. */
 extern bool AlbertFindPrompt(const AlbertModel *model, const char *name, AlbertText *prompt);
 

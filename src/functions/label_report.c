@@ -20,7 +20,7 @@ typedef struct Report
 	const AlbertLabels *labels;
 	const double *scores;
 	const int32_t *folds;
-	int			fold;			/* the one reported on; -1: all */
+	int			fold;			/* the one reported on; -1: all, or the tested rows if there are any */
 	ReturnSetInfo *result;
 } Report;
 
@@ -51,7 +51,9 @@ AlbertPutMetric(ReturnSetInfo *result, int fold, const char *metric, const char 
 static bool
 counts(const Report *report, int row)
 {
-	return report->fold < 0 || report->folds[row] == report->fold;
+	if (report->fold < 0)
+		return report->labels->ntested == 0 || report->labels->rows[row].tested;
+	return report->folds[row] == report->fold;
 }
 
 static void
@@ -243,7 +245,9 @@ AlbertLabelsReport(const AlbertLabels *labels, const double *scores, const int32
 				   ReturnSetInfo *result)
 {
 	AlbertPutMetric(result, -1, "rows", NULL, NULL, labels->nrows, NAN, NAN);
-	AlbertPutMetric(result, -1, "texts", NULL, NULL, labels->ntexts, NAN, NAN);
+	if (labels->ntested > 0)
+		AlbertPutMetric(result, -1, "tested", NULL, NULL, labels->ntested, NAN, NAN);
+	AlbertPutMetric(result, -1, "texts", NULL, NULL, labels->nvectors, NAN, NAN);
 	AlbertPutMetric(result, -1, "skipped", NULL, NULL, labels->nskipped, NAN, NAN);
 	for (int fold = -1; fold < (folds == NULL ? 0 : nfolds); fold++)
 	{

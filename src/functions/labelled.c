@@ -26,7 +26,10 @@ typedef struct Reader
 {
 	AlbertLabels *labels;
 	TupleDesc	desc;
-	int			weight;			/* its column; 0: none */
+	bool		may_split;
+	int			pair;			/* columns; 0: none */
+	int			weight;
+	int			split;
 	Oid			element;		/* of a set's array */
 	int			room;
 	MemoryContext context;
@@ -48,6 +51,47 @@ kind_of(Oid type)
 }
 
 static void
+require_text(Form_pg_attribute column, const char *which)
+{
+	char		category;
+	bool		preferred;
+
+	get_type_category_preferred(getBaseType(column->atttypid), &category, &preferred);
+	if (category != TYPCATEGORY_STRING && column->atttypid != UNKNOWNOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the query's %s must be a text, not %s", which, format_type_be(column->atttypid))));
+}
+
+/* What a column behind text and label is for, by its name. */
+static void
+look_at_other(Reader *reader, int number, Form_pg_attribute column)
+{
+	const char *name = NameStr(column->attname);
+
+	if (strcmp(name, "weight") == 0 && reader->weight == 0)
+		reader->weight = number;
+	else if (strcmp(name, "pair") == 0 && reader->pair == 0)
+	{
+		require_text(column, "column \"pair\"");
+		reader->pair = number;
+	}
+	else if (strcmp(name, "split") == 0 && reader->split == 0 && reader->may_split)
+	{
+		require_text(column, "column \"split\"");
+		reader->split = number;
+	}
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the query has a column \"%s\" that has no meaning", name),
+				 reader->may_split ?
+				 errdetail("A text, its label and, under these names, a second text \"pair\", a \"weight\" and a "
+						   "\"split\" are read.") :
+				 errdetail("A text, its label and, under these names, a second text \"pair\" and a \"weight\" are read.")));
+}
+
+static void
 look_at_columns(Reader *reader)
 {
 	TupleDesc	desc = reader->desc;
@@ -62,30 +106,17 @@ look_at_columns(Reader *reader)
 		Form_pg_attribute column = TupleDescAttr(desc, i);
 
 		if (i == 0)
-		{
-			char		category;
-			bool		preferred;
-
-			get_type_category_preferred(getBaseType(column->atttypid), &category, &preferred);
-			if (category != TYPCATEGORY_STRING && column->atttypid != UNKNOWNOID)
-				ereport(ERROR,
-						(errcode(ERRCODE_DATATYPE_MISMATCH),
-						 errmsg("the query's first column must be a text, not %s", format_type_be(column->atttypid))));
-		}
+			require_text(column, "first column");
 		else if (i == 1)
 		{
 			reader->labels->kind = kind_of(column->atttypid);
 			if (reader->labels->kind == ALBERT_LABEL_SET)
 				reader->element = get_element_type(getBaseType(column->atttypid));
 		}
-		else if (strcmp(NameStr(column->attname), "weight") == 0 && reader->weight == 0)
-			reader->weight = i + 1;
 		else
-			ereport(ERROR,
-					(errcode(ERRCODE_DATATYPE_MISMATCH),
-					 errmsg("the query has a column \"%s\" that has no meaning", NameStr(column->attname)),
-					 errdetail("A text, its label and, under that name, a weight are read.")));
+			look_at_other(reader, i + 1, column);
 	}
+	reader->labels->pairs = reader->pair != 0;
 }
 
 /* ---------- one row ---------- */
@@ -158,16 +189,33 @@ number_of(Reader *reader, HeapTuple tuple, int column, const char *what)
 	return number;
 }
 
+/* Is a row of that split kept back? */
+static bool
+is_tested(const char *split)
+{
+	if (strcmp(split, "train") == 0)
+		return false;
+	if (strcmp(split, "test") == 0 || strcmp(split, "validation") == 0)
+		return true;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("unknown split \"%s\"", split),
+			 errhint("Rows of \"train\" are learnt from; those of \"test\" or \"validation\" tell how well. A row whose "
+					 "split is null is left out.")));
+}
+
 static void
 take_row(Reader *reader, HeapTuple tuple)
 {
 	AlbertLabels *labels = reader->labels;
 	char	   *text = SPI_getvalue(tuple, reader->desc, 1);
+	char	   *pair = reader->pair == 0 ? NULL : SPI_getvalue(tuple, reader->desc, reader->pair);
+	char	   *split = reader->split == 0 ? NULL : SPI_getvalue(tuple, reader->desc, reader->split);
 	bool		isnull;
 	Datum		label = SPI_getbinval(tuple, reader->desc, 2, &isnull);
 	AlbertLabelled *row;
 
-	if (text == NULL || isnull)
+	if (text == NULL || isnull || (reader->pair != 0 && pair == NULL) || (reader->split != 0 && split == NULL))
 	{
 		labels->nskipped++;
 		return;
@@ -186,6 +234,10 @@ take_row(Reader *reader, HeapTuple tuple)
 	memset(row, 0, sizeof(*row));
 	row->text = utf8(text);
 	row->hash = hash_bytes_extended((const unsigned char *) row->text.data, row->text.size, 0);
+	if (pair != NULL)
+		row->pair = utf8(pair);
+	row->tested = split != NULL && is_tested(split);
+	labels->ntested += row->tested;
 	row->weight = reader->weight == 0 ? 1 : number_of(reader, tuple, reader->weight, "weight");
 	if (row->weight < 0)
 		ereport(ERROR,
@@ -214,6 +266,12 @@ compare_bytes(const char *a, size_t na, const char *b, size_t nb)
 	return order != 0 ? order : na < nb ? -1 : na > nb;
 }
 
+static int
+compare_texts(const AlbertText *a, const AlbertText *b)
+{
+	return compare_bytes(a->data, a->size, b->data, b->size);
+}
+
 /* By the text's hash first, so that what folds are made of is as if it were drawn. */
 static int
 compare_rows(const void *a, const void *b)
@@ -224,26 +282,105 @@ compare_rows(const void *a, const void *b)
 
 	if (x->hash != y->hash)
 		return x->hash < y->hash ? -1 : 1;
-	order = compare_bytes(x->text.data, x->text.size, y->text.data, y->text.size);
+	order = compare_texts(&x->text, &y->text);
+	if (order == 0)
+		order = compare_texts(&x->pair, &y->pair);
 	if (order == 0)
 		order = compare_bytes(x->label, x->size, y->label, y->size);
 	if (order == 0)
 		order = x->number < y->number ? -1 : x->number > y->number;
-	return order != 0 ? order : x->weight < y->weight ? -1 : x->weight > y->weight;
+	if (order == 0)
+		order = x->weight < y->weight ? -1 : x->weight > y->weight;
+	return order != 0 ? order : x->tested - y->tested;
 }
 
+/* Rows that are kept back tell nothing where the same text is learnt from: they are left out. */
 static void
-number_texts(AlbertLabels *labels)
+leave_out_known(AlbertLabels *labels)
 {
-	labels->texts = palloc_extended(Max(labels->nrows, 1) * sizeof(AlbertText), MCXT_ALLOC_HUGE);
+	int			kept = 0;
+	int			end;
+
+	if (labels->ntested == 0)
+		return;
+	for (int begin = 0; begin < labels->nrows; begin = end)
+	{
+		const AlbertText *text = &labels->rows[begin].text;
+		bool		learnt = false;
+
+		for (end = begin; end < labels->nrows && compare_texts(&labels->rows[end].text, text) == 0; end++)
+			learnt = learnt || !labels->rows[end].tested;
+		for (int i = begin; i < end; i++)
+		{
+			if (learnt && labels->rows[i].tested)
+			{
+				labels->nskipped++;
+				labels->ntested--;
+			}
+			else
+				labels->rows[kept++] = labels->rows[i];
+		}
+	}
+	labels->nrows = kept;
+}
+
+typedef struct TextPlace
+{
+	AlbertText	text;
+	int		   *number;
+} TextPlace;
+
+static int
+compare_places(const void *a, const void *b)
+{
+	return compare_texts(&((const TextPlace *) a)->text, &((const TextPlace *) b)->text);
+}
+
+/* Number the distinct texts of all vectors, of which the rows have those given as their numbers. */
+static void
+number_texts(AlbertLabels *labels, const AlbertLabelled **examples)
+{
+	int			n = 0;
+	TextPlace  *places = AlbertLabelledAlloc(2 * (Size) labels->nvectors, sizeof(TextPlace));
+
+	for (int i = 0; i < labels->nvectors; i++)
+	{
+		places[n++] = (TextPlace) {examples[i]->text, &labels->vectors[i].text};
+		labels->vectors[i].pair = -1;
+		if (labels->pairs)
+			places[n++] = (TextPlace) {examples[i]->pair, &labels->vectors[i].pair};
+	}
+	qsort(places, n, sizeof(TextPlace), compare_places);
+	labels->texts = AlbertLabelledAlloc(n, sizeof(AlbertText));
+	for (int i = 0; i < n; i++)
+	{
+		if (i == 0 || compare_places(&places[i - 1], &places[i]) != 0)
+			labels->texts[labels->ntexts++] = places[i].text;
+		*places[i].number = labels->ntexts - 1;
+	}
+	pfree(places);
+}
+
+/* Number what rows have, and the groups of those with the same first text. */
+static void
+number_vectors(AlbertLabels *labels)
+{
+	const AlbertLabelled **examples = AlbertLabelledAlloc(labels->nrows, sizeof(AlbertLabelled *));
+
 	for (int i = 0; i < labels->nrows; i++)
 	{
 		AlbertLabelled *row = &labels->rows[i];
+		bool		new_text = i == 0 || compare_texts(&row->text, &row[-1].text) != 0;
 
-		if (i == 0 || compare_bytes(row->text.data, row->text.size, row[-1].text.data, row[-1].text.size) != 0)
-			labels->texts[labels->ntexts++] = row->text;
-		row->vector = labels->ntexts - 1;
+		labels->ngroups += new_text;
+		if (new_text || compare_texts(&row->pair, &row[-1].pair) != 0)
+			examples[labels->nvectors++] = row;
+		row->vector = labels->nvectors - 1;
+		row->group = labels->ngroups - 1;
 	}
+	labels->vectors = AlbertLabelledAlloc(labels->nvectors, sizeof(AlbertLabelVector));
+	number_texts(labels, examples);
+	pfree(examples);
 }
 
 /* Every name of a class among the rows, once for each time it comes. */
@@ -315,9 +452,9 @@ AlbertLabelHas(const AlbertLabels *labels, const AlbertLabelled *row, int class)
 }
 
 void
-AlbertLabelledRead(const char *query, AlbertLabels *labels)
+AlbertLabelledRead(const char *query, bool may_split, AlbertLabels *labels)
 {
-	Reader		reader = {.labels = labels, .context = CurrentMemoryContext};
+	Reader		reader = {.labels = labels, .may_split = may_split, .context = CurrentMemoryContext};
 	SPIPlanPtr	plan;
 	Portal		portal;
 
@@ -352,7 +489,8 @@ AlbertLabelledRead(const char *query, AlbertLabels *labels)
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the query gives no row with a text and a label")));
 	qsort(labels->rows, labels->nrows, sizeof(AlbertLabelled), compare_rows);
-	number_texts(labels);
+	leave_out_known(labels);
+	number_vectors(labels);
 	if (labels->kind != ALBERT_LABEL_NUMBER)
 		number_classes(labels);
 }

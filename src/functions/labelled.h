@@ -21,32 +21,61 @@ typedef enum AlbertLabelKind
 typedef struct AlbertLabelled
 {
 	AlbertText	text;
+	AlbertText	pair;			/* data NULL: none */
 	uint64		hash;			/* of the text */
-	int			vector;			/* number of the text among the distinct ones */
+	int			vector;			/* number among the distinct texts or pairs */
+	int			group;			/* number among the distinct first texts */
 	char	   *label;			/* of a class; of a set, its members between NULs */
 	int			size;
 	int			class;			/* of ALBERT_LABEL_CLASS: its number */
 	double		number;
 	double		weight;
+	bool		tested;			/* kept back from what is learnt */
 } AlbertLabelled;
+
+/* What a model sees of a row: numbers of distinct texts. */
+typedef struct AlbertLabelVector
+{
+	int			text;
+	int			pair;			/* -1: none */
+} AlbertLabelVector;
 
 typedef struct AlbertLabels
 {
 	AlbertLabelKind kind;
+	bool		pairs;			/* rows have two texts */
 	int			nrows;			/* sorted by what is in them, not by where they came from */
 	AlbertLabelled *rows;
-	int			nskipped;		/* rows without text or label */
+	int			ntested;
+	int			nskipped;		/* rows without text or label, and tested ones whose text is learnt from */
+	int			ngroups;
+	int			nvectors;
+	AlbertLabelVector *vectors;
 	int			ntexts;
 	AlbertText *texts;			/* the distinct ones */
 	int			nclasses;
 	const char **classes;		/* UTF-8 */
 } AlbertLabels;
 
-/* Run the query as the current user: text, label and, if it is called that, weight. */
-extern void AlbertLabelledRead(const char *query, AlbertLabels *labels);
+/*
+ * Run the query as the current user: text, label and, if they are called that,
+ * pair, weight and, where rows may be kept back, split.
+ */
+extern void AlbertLabelledRead(const char *query, bool may_split, AlbertLabels *labels);
 
 /* Does the row have the class? */
 extern bool AlbertLabelHas(const AlbertLabels *labels, const AlbertLabelled *row, int class);
+
+/*
+ * Run a job over the distinct texts or, whole, over what the rows have, a text
+ * or a pair; its results, real[] of one width, as the rows of one array.  The
+ * model's name is shown in albert_progress, with the task.
+ */
+extern float *AlbertLabelledRun(AlbertJob *job, const AlbertLabels *labels, bool whole,
+								const char *model, const char *task, int *width);
+
+/* palloc'd zeros, of any size. */
+extern void *AlbertLabelledAlloc(Size count, Size size);
 
 /*
  * Rows of metrics for what was predicted: scores (nrows, nclasses), or numbers.

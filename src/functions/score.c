@@ -33,7 +33,8 @@ run_score(AlbertJob *job, AlbertItem *items, int n)
 	const AlbertModel *model = &job->binding->model;
 	AlbertText	prompt;
 
-	if (AlbertFindPrompt(model, "", &prompt))
+	/* a head on embeddings has them with their own prompt */
+	if (model->head_weights == NULL && AlbertFindPrompt(model, "", &prompt))
 		AlbertPrependPrompt(job, &prompt, items, n);
 	AlbertRunLogits(job, items, n, 1, model->max_seq_length);
 }

@@ -1,6 +1,6 @@
 /*
  * train.c
- *	  albert_train and albert_evaluate: models trained on a user's rows.
+ *	  albert_train: models trained on a user's rows.
  */
 #include "postgres.h"
 
@@ -8,10 +8,8 @@
 
 #include "access/table.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "compat.h"
 #include "executor/text.h"
@@ -22,9 +20,7 @@
 #include "store/head.h"
 #include "training/training.h"
 
-#define EMBED_TEXTS		256		/* given to the model at a time */
 #define TOLERANCE		1e-6	/* of the fit that is kept */
-#define MAX_BYTES		((Size) 4 * 1024 * 1024 * 1024)
 
 typedef struct Problem
 {
@@ -32,59 +28,13 @@ typedef struct Problem
 	AlbertTraining training;
 	AlbertArena arena;
 	const AlbertBinding *base;
-	int32_t    *strata;
-	int			nstrata;
+	int32_t    *group;			/* by row: what is to be in one fold; -1: tested */
 	int			nfolds;
 } Problem;
 
-/* ---------- a task over the distinct texts ---------- */
-
-/* Run a job over the texts; its results, real[] of one width, as the rows of one array. */
-static float *
-run_texts(AlbertJob *job, const AlbertLabels *labels, int *width)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert training texts",
-												  ALLOCSET_DEFAULT_SIZES);
-	float	   *values = NULL;
-
-	for (int first = 0; first < labels->ntexts; first += EMBED_TEXTS)
-	{
-		int			n = Min(labels->ntexts - first, EMBED_TEXTS);
-		MemoryContext old = MemoryContextSwitchTo(context);
-		AlbertItem *items = palloc0(n * sizeof(AlbertItem));
-
-		CHECK_FOR_INTERRUPTS();
-		for (int i = 0; i < n; i++)
-		{
-			items[i].text = labels->texts[first + i];
-			items[i].isnull = true;
-		}
-		job->raises = true;
-		AlbertTaskRun(job, items, n);
-		MemoryContextSwitchTo(old);
-		for (int i = 0; i < n; i++)
-		{
-			ArrayType  *array = DatumGetArrayTypeP(items[i].result);
-
-			*width = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-			if (values == NULL && (Size) labels->ntexts * *width * sizeof(float) > MAX_BYTES)
-				ereport(ERROR,
-						(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-						 errmsg("%d texts are too many to train on", labels->ntexts),
-						 errhint("Take a sample of them.")));
-			if (values == NULL)
-				values = palloc_extended((Size) labels->ntexts * *width * sizeof(float), MCXT_ALLOC_HUGE);
-			memcpy(values + (Size) (first + i) * *width, ARR_DATA_PTR(array), *width * sizeof(float));
-		}
-		MemoryContextReset(context);
-	}
-	MemoryContextDelete(context);
-	return values;
-}
-
 /* ---------- the problem ---------- */
 
-/* How many distinct texts the class has. */
+/* How many distinct texts are learnt from that have the class; -1: of any class. */
 static int
 texts_of(const AlbertLabels *labels, int class)
 {
@@ -93,9 +43,11 @@ texts_of(const AlbertLabels *labels, int class)
 
 	for (int i = 0; i < labels->nrows; i++)
 	{
-		if (labels->rows[i].vector != last && AlbertLabelHas(labels, &labels->rows[i], class))
+		const AlbertLabelled *row = &labels->rows[i];
+
+		if (row->group != last && !row->tested && (class < 0 || AlbertLabelHas(labels, row, class)))
 		{
-			last = labels->rows[i].vector;
+			last = row->group;
 			n++;
 		}
 	}
@@ -113,6 +65,8 @@ shown(const char *class)
 static int
 check_labels(const AlbertLabels *labels, int folds)
 {
+	int			all;
+
 	if (labels->kind == ALBERT_LABEL_CLASS && labels->nclasses < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -129,16 +83,18 @@ check_labels(const AlbertLabels *labels, int folds)
 		if (n < 2)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 n == 0 ? errmsg("the label \"%s\" has no text to learn from", shown(labels->classes[c])) :
 					 errmsg("the label \"%s\" has only one text", shown(labels->classes[c])),
 					 errdetail("One is learnt from, and another one tells whether that went well."),
 					 errhint("Label more texts, eight or more of a label, or leave the label out.")));
 		folds = Min(folds, n);
 	}
-	if (labels->ntexts < 2)
+	all = texts_of(labels, -1);
+	if (all < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("all rows have the same text")));
-	return Min(folds, labels->ntexts);
+				 all == 0 ? errmsg("no row is of the split \"train\"") : errmsg("all rows have the same text")));
+	return Min(folds, all);
 }
 
 static void
@@ -163,12 +119,6 @@ balance(const AlbertLabels *labels, double *weights)
 	}
 }
 
-static void *
-huge(Size count, Size size)
-{
-	return palloc_extended(Max(count, 1) * size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
-}
-
 /* What row i is to give: targets of links that are not softmax. */
 static void
 take_targets(Problem *problem, int i, float *targets)
@@ -191,38 +141,31 @@ make_training(Problem *problem, bool balanced)
 	const AlbertLabels *labels = &problem->labels;
 	AlbertTraining *training = &problem->training;
 	int			n = labels->nrows;
-	int32_t    *vector = huge(n, sizeof(int32_t));
-	int32_t    *classes = huge(n, sizeof(int32_t));
-	double	   *weights = huge(n, sizeof(double));
+	int32_t    *vector = AlbertLabelledAlloc(n, sizeof(int32_t));
+	int32_t    *classes = AlbertLabelledAlloc(n, sizeof(int32_t));
+	double	   *weights = AlbertLabelledAlloc(n, sizeof(double));
 	float	   *targets = NULL;
 
 	training->link = labels->kind == ALBERT_LABEL_NUMBER ? ALBERT_LINK_IDENTITY
 		: labels->kind == ALBERT_LABEL_CLASS && labels->nclasses > 2 ? ALBERT_LINK_SOFTMAX : ALBERT_LINK_SIGMOID;
 	training->noutputs = labels->kind == ALBERT_LABEL_NUMBER ? 1
 		: labels->kind == ALBERT_LABEL_CLASS && labels->nclasses == 2 ? 1 : labels->nclasses;
-	training->nvectors = labels->ntexts;
+	training->nvectors = labels->nvectors;
 	training->nrows = n;
 	training->arena = &problem->arena;
 	training->stopped = AlbertStopped;
 	if (training->link != ALBERT_LINK_SOFTMAX)
-		targets = huge((Size) n * training->noutputs, sizeof(float));
-	problem->strata = huge(n, sizeof(int32_t));
-	problem->nstrata = labels->nclasses + 1;
+		targets = AlbertLabelledAlloc((Size) n * training->noutputs, sizeof(float));
+	problem->group = AlbertLabelledAlloc(n, sizeof(int32_t));
 	for (int i = 0; i < n; i++)
 	{
-		vector[i] = labels->rows[i].vector;
-		weights[i] = labels->rows[i].weight;
+		const AlbertLabelled *row = &labels->rows[i];
+
+		vector[i] = row->vector;
+		problem->group[i] = row->tested ? -1 : row->group;
+		weights[i] = row->tested ? 0 : row->weight;
 		if (labels->kind == ALBERT_LABEL_CLASS)
-			classes[i] = problem->strata[i] = labels->rows[i].class;
-		for (int c = 0; labels->kind == ALBERT_LABEL_SET && c < labels->nclasses; c++)
-		{
-			/* spread by the rarest of its labels would be better; the first one does */
-			if (AlbertLabelHas(labels, &labels->rows[i], c))
-			{
-				problem->strata[i] = c + 1;
-				break;
-			}
-		}
+			classes[i] = row->class;
 		if (targets != NULL)
 			take_targets(problem, i, targets);
 	}
@@ -234,6 +177,32 @@ make_training(Problem *problem, bool balanced)
 	training->weights = weights;
 }
 
+/* The base's embeddings of the texts or, for pairs, what two of them make. */
+static void
+make_vectors(Problem *problem, AlbertJob *job, const char *name)
+{
+	const AlbertLabels *labels = &problem->labels;
+	int			width = 0;
+	float	   *texts = AlbertLabelledRun(job, labels, false, name, "train", &width);
+	float	   *values;
+
+	problem->training.width = labels->pairs ? width * ALBERT_PAIR_PARTS : width;
+	values = AlbertLabelledAlloc((Size) labels->nvectors * problem->training.width, sizeof(float));
+	for (int i = 0; i < labels->nvectors; i++)
+	{
+		const float *text = texts + (Size) labels->vectors[i].text * width;
+		float	   *to = values + (Size) i * problem->training.width;
+
+		CHECK_FOR_INTERRUPTS();
+		if (labels->pairs)
+			AlbertPairValues(text, texts + (Size) labels->vectors[i].pair * width, width, to);
+		else
+			memcpy(to, text, width * sizeof(float));
+	}
+	pfree(texts);
+	problem->training.vectors = values;
+}
+
 /* Scores of every class, of outputs that for two classes are one. */
 static double *
 scores_of(const Problem *problem, const double *outputs)
@@ -243,7 +212,7 @@ scores_of(const Problem *problem, const double *outputs)
 
 	if (labels->kind != ALBERT_LABEL_CLASS || labels->nclasses > 2)
 		return unconstify(double *, outputs);
-	scores = huge((Size) labels->nrows * 2, sizeof(double));
+	scores = AlbertLabelledAlloc((Size) labels->nrows * 2, sizeof(double));
 	for (int i = 0; i < labels->nrows; i++)
 	{
 		scores[2 * i] = 1 - outputs[i];
@@ -263,8 +232,8 @@ make_head(const Problem *problem, const AlbertFit *fit, AlbertTrainedHead *head)
 	int			width = problem->training.width;
 	bool		two = labels->kind == ALBERT_LABEL_CLASS && labels->nclasses == 2;
 	int			n = labels->kind == ALBERT_LABEL_NUMBER ? 1 : labels->nclasses;
-	float	   *weights = huge((Size) n * width, sizeof(float));
-	float	   *bias = huge(n, sizeof(float));
+	float	   *weights = AlbertLabelledAlloc((Size) n * width, sizeof(float));
+	float	   *bias = AlbertLabelledAlloc(n, sizeof(float));
 
 	for (int label = 0; label < n; label++)
 	{
@@ -279,6 +248,7 @@ make_head(const Problem *problem, const AlbertFit *fit, AlbertTrainedHead *head)
 	*head = (AlbertTrainedHead) {
 		.problem = labels->kind == ALBERT_LABEL_NUMBER ? ALBERT_PROBLEM_REGRESSION
 		: labels->kind == ALBERT_LABEL_SET ? ALBERT_PROBLEM_MULTI_LABEL : ALBERT_PROBLEM_SINGLE_LABEL,
+		.pairs = labels->pairs,
 		.nlabels = n,
 		.labels = labels->kind == ALBERT_LABEL_NUMBER ? number_labels : labels->classes,
 		.width = width,
@@ -363,11 +333,15 @@ fit_and_report(Problem *problem, const double *strength, ReturnSetInfo *result, 
 	require(AlbertFitterMake(training, &fitter, &status), &status);
 	for (int i = 0; i < lengthof(Cs); i++)
 		Cs[i] = pow(10, i - 2) / fmax(AlbertFitterVariance(fitter), 1e-12);
-	require(AlbertFoldsMake(training->nrows, training->vector, training->nvectors, problem->strata, problem->nstrata,
-							problem->nfolds, &problem->arena, &folds, &status), &status);
+	require(AlbertFoldsMake(training, problem->group, problem->labels.ngroups, problem->nfolds, &folds, &status), &status);
 	require(AlbertCrossValidate(fitter, training, folds, problem->nfolds, strength != NULL ? strength : Cs,
 								strength != NULL ? 1 : lengthof(Cs), &found, &status), &status);
 	require(AlbertFitterFit(fitter, found.C, NULL, 0, TOLERANCE, fit, &status), &status);
+	for (int i = 0; i < training->nrows; i++)
+	{
+		if (problem->labels.rows[i].tested)
+			AlbertFitPredict(training, fit, i, found.outputs + (Size) i * training->noutputs);
+	}
 	AlbertLabelsReport(&problem->labels, scores_of(problem, found.outputs), folds, problem->nfolds, result);
 	AlbertPutMetric(result, -1, "strength", NULL, NULL, found.C, NAN, NAN);
 }
@@ -405,112 +379,13 @@ albert_train(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("model \"%s\" is a trained one itself", base),
 				 errhint("Train on the embeddings of its base.")));
-	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), &problem.labels);
+	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), true, &problem.labels);
 	problem.nfolds = check_labels(&problem.labels, folds);
 	AlbertArenaInitContext(&problem.arena, CurrentMemoryContext);
 	make_training(&problem, PG_GETARG_BOOL(3));
-	problem.training.vectors = run_texts(&job, &problem.labels, &problem.training.width);
+	make_vectors(&problem, &job, name);
 	fit_and_report(&problem, PG_ARGISNULL(4) ? NULL : &strength, (ReturnSetInfo *) fcinfo->resultinfo, &fit);
 	make_head(&problem, &fit, &head);
 	keep_model(fcinfo, name, by, &head, job.binding);
-	return (Datum) 0;
-}
-
-/* ---------- albert_evaluate(model, query) ---------- */
-
-static void
-set_scores(AlbertJob *job, AlbertItem *item, int number)
-{
-	int			k = job->binding->model.config->num_labels;
-	const double *scores = AlbertClassScores(job, number);
-	float	   *row = palloc(k * sizeof(float));
-
-	for (int c = 0; c < k; c++)
-		row[c] = (float) scores[c];
-	AlbertItemSet(item, AlbertFloatArray(row, k));
-}
-
-static const AlbertTask evaluate_task = {
-	.symbol = "albert_evaluate",
-	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
-	.heads = ALBERT_HEAD_CLASSIFIER,
-	.run = AlbertRunClassifier,
-	.result = set_scores
-};
-
-/* The model's scores of the rows' classes; those that it does not know have none. */
-static double *
-scores_by_class(AlbertLabels *labels, const AlbertModel *model, const float *values, int width)
-{
-	const char **classes = palloc((labels->nclasses + width) * sizeof(char *));
-	int		   *numbers = palloc(Max(labels->nclasses, 1) * sizeof(int));
-	int			k = width;
-	double	   *scores;
-
-	for (int c = 0; c < width; c++)
-		classes[c] = model->labels[c];
-	for (int c = 0; c < labels->nclasses; c++)
-	{
-		numbers[c] = k;
-		for (int known = 0; known < width; known++)
-		{
-			if (strcmp(classes[known], labels->classes[c]) == 0)
-				numbers[c] = known;
-		}
-		if (numbers[c] == k)
-			classes[k++] = labels->classes[c];
-	}
-	scores = huge((Size) labels->nrows * k, sizeof(double));
-	for (int i = 0; i < labels->nrows; i++)
-	{
-		AlbertLabelled *row = &labels->rows[i];
-
-		if (labels->kind == ALBERT_LABEL_CLASS)
-			row->class = numbers[row->class];
-		for (int c = 0; c < width; c++)
-			scores[(Size) i * k + c] = values[(Size) row->vector * width + c];
-	}
-	labels->classes = classes;
-	labels->nclasses = k;
-	return scores;
-}
-
-static AlbertLabelKind
-kind_of_model(const AlbertConfig *config)
-{
-	return config->problem_type == ALBERT_PROBLEM_REGRESSION ? ALBERT_LABEL_NUMBER
-		: config->problem_type == ALBERT_PROBLEM_MULTI_LABEL ? ALBERT_LABEL_SET : ALBERT_LABEL_CLASS;
-}
-
-PG_FUNCTION_INFO_V1(albert_evaluate);
-Datum
-albert_evaluate(PG_FUNCTION_ARGS)
-{
-	AlbertLabels labels;
-	AlbertJob	job;
-	double	   *scores;
-	float	   *values;
-	int			width = 0;
-
-	InitMaterializedSRF(fcinfo, 0);
-	AlbertJobStartTask(&job, &evaluate_task, AlbertCString(PG_GETARG_DATUM(0)));
-	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), &labels);
-	if (labels.kind != kind_of_model(job.binding->model.config))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the query's labels are not of the kind that model \"%s\" gives", job.binding->name),
-				 errhint("A label is a text, an array of texts or a number with a fraction, as it was when the model "
-						 "was trained.")));
-	values = run_texts(&job, &labels, &width);
-	if (labels.kind == ALBERT_LABEL_NUMBER)
-	{
-		scores = huge(labels.nrows, sizeof(double));
-		for (int i = 0; i < labels.nrows; i++)
-			scores[i] = values[(Size) labels.rows[i].vector * width];
-	}
-	else
-		scores = scores_by_class(&labels, &job.binding->model, values, width);
-	AlbertLabelsReport(&labels, scores, NULL, 0, (ReturnSetInfo *) fcinfo->resultinfo);
 	return (Datum) 0;
 }

@@ -96,6 +96,7 @@ parse_config(const json_t *root, AlbertArena *arena, AlbertTrainedHead *head)
 		if (problem != NULL && strcmp(problem, AlbertProblemName(i)) == 0)
 			head->problem = i;
 	}
+	head->pairs = json_is_true(json_object_get(root, "pairs"));
 	head->nlabels = json_array_size(list);
 	if (head->problem == ALBERT_PROBLEM_UNSET || head->nlabels < 1 || head->nlabels > MAX_LABELS)
 		return "config.json has no labels or no problem_type.";
@@ -206,11 +207,14 @@ AlbertHeadBind(const AlbertTrainedHead *head, const char *name, AlbertArena *are
 	int			width = AlbertPoolWidth(model, model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN,
 										model->pooling != 0, &ignored);
 
+	if (head->pairs)
+		width *= ALBERT_PAIR_PARTS;
 	if (head->width != width)
-		malformed(name, psprintf("It is for embeddings of %d values, and those of its base have %d.", head->width, width));
+		malformed(name, psprintf("It is for embeddings that make %d values, and those of its base make %d.",
+								 head->width, width));
 	config->num_labels = head->nlabels;
 	config->problem_type = head->problem;
-	config->score_function = ALBERT_SCORE_UNSET;
+	config->score_function = head->problem == ALBERT_PROBLEM_REGRESSION ? ALBERT_SCORE_IDENTITY : ALBERT_SCORE_UNSET;
 	model->config = config;
 	/* the base's own classifier goes, of whatever kind it is */
 	model->heads &= ~(ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE);
@@ -219,6 +223,7 @@ AlbertHeadBind(const AlbertTrainedHead *head, const char *name, AlbertArena *are
 	model->labels = head->labels;
 	model->head_weights = head->weights;
 	model->head_bias = head->bias;
+	model->head_pairs = head->pairs;
 }
 
 /* ---- writing ---- */
@@ -231,6 +236,8 @@ config_json(const AlbertTrainedHead *head, const char *base, const char *base_di
 	initStringInfo(&json);
 	appendStringInfo(&json, "{\n  \"problem_type\": \"%s\",\n  \"base\": ", AlbertProblemName(head->problem));
 	escape_json(&json, base);
+	if (head->pairs)
+		appendStringInfoString(&json, ",\n  \"pairs\": true");
 	appendStringInfo(&json, ",\n  \"base_sha256\": \"%s\",\n  \"labels\": [", base_digest);
 	for (int i = 0; i < head->nlabels; i++)
 	{

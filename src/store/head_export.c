@@ -218,7 +218,7 @@ export_with(const AlbertObject *object, const char *name, const AlbertTrainedHea
 	const char *options = request->is_object ? request->object.options : "{}";
 
 	check_base(object, name, request, source);
-	if (strcmp(options, ONLY_POOLER) == 0)
+	if (strcmp(options, ONLY_POOLER) == 0 && !head->pairs)
 		write_classifier(head, source, arena, directory);
 	else if (strcmp(options, "{}") == 0)
 		write_beside(object, name, source, directory);

@@ -82,12 +82,12 @@ extern void AlbertFitPredict(const AlbertTraining *training, const AlbertFit *fi
 extern double AlbertRowLoss(const AlbertTraining *training, int row, const double *outputs);
 
 /*
- * A fold from 0 to nfolds - 1 for each row: rows of a vector in one fold, the
- * vectors of a stratum (by its rows' first stratum) spread evenly, in their
- * order.
+ * A fold from 0 to nfolds - 1 for each row: rows of a group in one fold, groups
+ * spread so that every output is right for about as many rows of each.  Rows of
+ * the group -1 are not dealt: theirs is -1.
  */
-extern bool AlbertFoldsMake(int nrows, const int32_t *vector, int nvectors, const int32_t *strata, int nstrata,
-							int nfolds, AlbertArena *arena, int32_t **folds, AlbertStatus *status);
+extern bool AlbertFoldsMake(const AlbertTraining *training, const int32_t *group, int ngroups, int nfolds,
+							int32_t **folds, AlbertStatus *status);
 
 /* What cross-validation found. */
 typedef struct AlbertValidation

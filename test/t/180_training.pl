@@ -109,7 +109,67 @@ append_to_file("$work/forged.sql", q{
 		'("base_sha256": ").{64}', '\1' || (SELECT description->>'base_sha256' FROM albert_models WHERE name = 'plain')), 'UTF8')) FROM "!albert".beside WHERE path = 'config.json';
 	CALL albert_create_model('forged');
 });
-fails(slurp_file("$work/forged.sql"), qr/files of model "forged" are malformed.*embeddings of \d+ values, and those of its base have \d+/s, 'a head for embeddings of another size');
+fails(slurp_file("$work/forged.sql"), qr/files of model "forged" are malformed.*embeddings that make \d+ values, and those of its base make \d+/s, 'a head for embeddings of another size');
+
+# ---- dumped and restored ----
+
+$node->safe_psql('postgres', q{
+	ALTER TABLE tickets ADD guess text GENERATED ALWAYS AS (albert_classify(body, 'beside')) STORED,
+	                    ADD guessed text GENERATED ALWAYS AS (albert_classify(body, 'pooled_one')) STORED;
+	CREATE INDEX by_guess ON tickets (albert_classify(body, 'pooled_sets'))});
+my $answers = q{SELECT name, sha256, md5((SELECT string_agg(x::text, ' ' ORDER BY id, x::text) FROM public.tickets, LATERAL public.albert_classify_scores(body, name) x))
+	FROM public.albert_models WHERE name IN ('beside', 'pooled_one', 'pooled_two', 'pooled_sets', 'pooled_number') ORDER BY name;
+	SELECT count(*) FROM public.tickets WHERE guess = public.albert_classify(body, 'beside') AND guessed = public.albert_classify(body, 'pooled_one');};
+my $before = $node->safe_psql('postgres', $answers);
+for my $options ([ 'plain' ], [ 'custom', '-Fc' ])
+{
+	my ($name, @options) = @$options;
+
+	$node->command_ok([ 'pg_dump', @options, '-f', "$work/$name.dump", 'postgres' ], "$name: a dump");
+	$node->safe_psql('postgres', "CREATE DATABASE $name");
+	command_ok([ $name eq 'plain' ? ('psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-f', "$work/$name.dump") : ('pg_restore', '--exit-on-error', "$work/$name.dump"),
+		'-d', $node->connstr($name) ], 'restored without an error');
+	is($node->safe_psql($name, $answers), $before, 'trained models, their bases and what was computed with them');
+}
+(undef, undef, my $lost) = $node->psql('custom', q{SELECT albert_drop_model('pooled'); SELECT albert_classify('text', 'pooled_one')});
+like($lost, qr/model "pooled" does not exist.*CONTEXT:  model "pooled_one", which was trained on embeddings of "pooled"/s, 'the base dropped: an error that says so');
+(undef, undef, $lost) = $node->psql('custom', q{CALL albert_create_model('pooled', directory => 'small'); SELECT albert_classify('text', 'pooled_one')});
+like($lost, qr/model "pooled" is not the one that "pooled_one" was trained on/, 'another one of its name: likewise');
+
+# ---- while it is made ----
+
+my $texts = q{SELECT md5(i::text) || ' ' || md5((i * 7)::text), i % 3 FROM generate_series(1, 20000) i};
+my $tables = q{SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE nspname = '!albert' AND relkind = 'r'};
+my $existing = $node->safe_psql('postgres', $tables);
+my $session = AlbertSession->new($node, 'postgres');
+
+$node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN');
+$session->send("SELECT count(*) FROM albert_train('never', \$\$$texts\$\$, base => 'base_shape')");
+$node->poll_query_until('postgres', 'SELECT count(*) = 1 FROM albert_progress WHERE rows_done > 0') or die 'no progress';
+is($node->safe_psql('postgres', 'SELECT relation IS NULL, task, model, rows_total, rows_done < 20000, tokens > 0 FROM albert_progress'), 't|train|never|20000|t|t', 'others see how far it is');
+is(AlbertSession->new($node, 'postgres', user => 'stranger')->query('SELECT task, model FROM albert_progress'), '|', 'a stranger does not');
+is($node->safe_psql('postgres', q{SELECT count(*) FROM albert_models WHERE name = 'never'}), 0, 'and there is no model yet');
+$node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $session->pid . ')');
+like(($session->wait)[1], qr/canceling statement due to user request/, 'cancelled');
+is($node->safe_psql('postgres', "$tables; SELECT count(*) FROM albert_progress"), "$existing\n0", 'it leaves nothing');
+
+# Replacing a model, and making a new one, killed at any time: in the texts, the fits, the writing.
+my $again = q{SELECT count(*) FROM albert_train('beside', 'SELECT body, queue FROM tickets', base => 'albert-mini')};
+my $wrong = 0;
+srand(18);
+for my $turn (1 .. 6)
+{
+	my $victim = AlbertSession->new($node, 'postgres');
+	my $pid = $victim->pid;
+
+	$victim->send($turn % 2 ? $again : "BEGIN; SELECT count(*) FROM albert_train('never', \$\$$texts LIMIT 2000\$\$, base => 'small'); SELECT pg_sleep(60)");
+	sleep rand(0.5);
+	kill_backend($node, $pid);
+	eval { $victim->quit; 1 };
+	$wrong++ if $node->safe_psql('postgres', $tables) ne $existing || $node->safe_psql('postgres', $answers) ne $before;
+}
+is($wrong, 0, 'killed, it leaves nothing, and what was there answers as before');
+is($node->safe_psql('postgres', 'SELECT count(*) FROM albert_progress'), 0, 'nothing is shown as running');
 
 $node->stop;
 done_testing();

@@ -232,8 +232,7 @@ test_validation(void)
 	/* every third row is another one's twin */
 	for (int row = 2; row < training.nrows; row += 3)
 		((int32_t *) training.vector)[row] = row - 1;
-	CHECK(AlbertFoldsMake(training.nrows, training.vector, training.nvectors, training.classes, 3, 5, &arena,
-						  &folds, &status), "folds");
+	CHECK(AlbertFoldsMake(&training, training.vector, training.nvectors, 5, &folds, &status), "folds");
 	for (int row = 0; row < training.nrows; row++)
 	{
 		counts[folds[row]][training.classes[row]]++;
@@ -255,6 +254,50 @@ test_validation(void)
 	CHECK(AlbertFitterFit(fitter, found.C, folds, folds[7], 1e-8, &fit, &status), "a fit without a fold");
 	AlbertFitPredict(&training, &fit, 7, outputs);
 	CHECK(difference(outputs, found.outputs + 7 * 3, 3) < 0.02, "a row's outputs by the fit that left it out");
+	AlbertArenaFree(&arena);
+}
+
+/* Rows with several right outputs: every fold has its share of each, also of rare ones behind a frequent one. */
+static void
+test_folds_of_sets(void)
+{
+	enum
+	{
+		N = 200, OUTPUTS = 4, FOLDS = 5
+	};
+	AlbertArena arena;
+	AlbertTraining training = {.link = ALBERT_LINK_SIGMOID, .nrows = N, .noutputs = OUTPUTS, .arena = &arena};
+	AlbertStatus status;
+	float		targets[N * OUTPUTS];
+	int32_t		group[N];
+	int32_t    *folds;
+	int			counts[FOLDS][OUTPUTS + 1] = {{0}};
+
+	AlbertArenaInitMalloc(&arena);
+	for (int row = 0; row < N; row++)
+	{
+		targets[row * OUTPUTS] = row % 50 != 49;
+		targets[row * OUTPUTS + 1] = row % 20 == 3;
+		targets[row * OUTPUTS + 2] = row % 5 == 0 && row % 50 != 49;
+		targets[row * OUTPUTS + 3] = row % 20 == 3 || row % 10 == 1;
+		group[row] = row == 7 ? -1 : row;
+	}
+	training.targets = targets;
+	CHECK(AlbertFoldsMake(&training, group, N, FOLDS, &folds, &status), "folds");
+	CHECK(folds[7] == -1, "a row that is not dealt");
+	for (int row = 0; row < N; row++)
+	{
+		for (int i = 0; i < OUTPUTS && folds[row] >= 0; i++)
+			counts[folds[row]][i] += targets[row * OUTPUTS + i] != 0;
+		counts[folds[row] < 0 ? 0 : folds[row]][OUTPUTS] += folds[row] >= 0;
+	}
+	for (int fold = 0; fold < FOLDS; fold++)
+	{
+		CHECK(counts[fold][1] == 2, "%d of the 10 rows of a rare output in fold %d", counts[fold][1], fold);
+		CHECK(abs(counts[fold][2] - 8) <= 1, "%d of 40 rows in fold %d", counts[fold][2], fold);
+		CHECK(abs(counts[fold][3] - 6) <= 1, "%d of 30 rows in fold %d", counts[fold][3], fold);
+		CHECK(abs(counts[fold][OUTPUTS] - 40) <= 2, "%d of 199 rows in fold %d", counts[fold][OUTPUTS], fold);
+	}
 	AlbertArenaFree(&arena);
 }
 
@@ -437,6 +480,7 @@ main(void)
 	test_expected();
 	test_doubles();
 	test_validation();
+	test_folds_of_sets();
 	test_degenerate();
 	test_refusals();
 	test_metrics();
