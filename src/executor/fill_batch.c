@@ -110,8 +110,7 @@ option_argument(const AlbertSignature *signature, const char *name)
 {
 	for (int i = 0; i < signature->nargs; i++)
 	{
-		if (i != signature->text && i != signature->pair && i != signature->model &&
-			strcmp(signature->names[i], name) == 0)
+		if (AlbertIsOption(signature, i) && strcmp(signature->names[i], name) == 0)
 			return i;
 	}
 	return -1;
@@ -126,7 +125,7 @@ reject_option(const FillRun *run, const char *name)
 	initStringInfo(&names);
 	for (int i = 0; i < signature->nargs; i++)
 	{
-		if (option_argument(signature, signature->names[i]) == i)
+		if (AlbertIsOption(signature, i))
 			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", signature->names[i]);
 	}
 	ereport(ERROR,

@@ -258,7 +258,7 @@ AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *s
 	appendBinaryStringInfo(&key, (const char *) &job->overflow, sizeof(job->overflow));
 	for (int i = 0; i < signature->nargs; i++)
 	{
-		if (i == signature->text || i == signature->pair || i == signature->model)
+		if (!AlbertIsOption(signature, i))
 			continue;
 		appendStringInfoChar(&key, args[i].isnull ? 'n' : 'v');
 		if (!args[i].isnull)

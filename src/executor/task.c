@@ -312,7 +312,7 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 	AlbertJobStartTask(job, task, model);
 	for (int i = 0; i < signature->nargs; i++)
 	{
-		if (i == signature->text || i == signature->pair || i == signature->model || args[i].isnull)
+		if (!AlbertIsOption(signature, i) || args[i].isnull)
 			continue;
 		if (strcmp(signature->names[i], "overflow") == 0)
 			job->overflow = overflow_option(job, args[i].value);

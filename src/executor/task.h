@@ -147,6 +147,18 @@ typedef struct AlbertSignature
 	bool		result_byval;
 } AlbertSignature;
 
+static inline bool
+AlbertIsText(const AlbertSignature *signature, int argument)
+{
+	return argument == signature->text || argument == signature->pair;
+}
+
+static inline bool
+AlbertIsOption(const AlbertSignature *signature, int argument)
+{
+	return !AlbertIsText(signature, argument) && argument != signature->model;
+}
+
 /* From the catalog; NULL when the function is not one of ours.  In CurrentMemoryContext. */
 extern AlbertSignature *AlbertSignatureOf(Oid function);
 

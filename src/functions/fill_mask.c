@@ -24,9 +24,14 @@ typedef struct FillMaskOptions
 
 StaticAssertDecl(sizeof(FillMaskOptions) <= ALBERT_MAX_OPTIONS, "options too large");
 
+/* What is done with the logits of a mask: its position in a sequence, its number. */
+typedef void (*MaskFunction) (AlbertForward *forward, const AlbertSequence *sequence,
+							  int position, int mask, float *logits);
+
 /* The masks of a run, item by item in the order of the text. */
 typedef struct Masks
 {
+	MaskFunction each;
 	int		   *first;			/* by item: its first mask's number; nitems + 1 values */
 	int		   *of_sequence;	/* by sequence: the number of its first mask */
 	int32_t    *best;			/* by mask: the best token */
@@ -119,15 +124,13 @@ drop_maskless(AlbertForward *forward, Masks *masks)
 
 /* ---------- logits ---------- */
 
-typedef void (*mask_callback) (AlbertForward *forward, const AlbertSequence *sequence,
-							   int position, int mask, float *logits);
-
-/* Call back with the logits of each mask of a batch, in order. */
+/* The wanted rows are the masks, in order. */
 static void
-each_mask(AlbertForward *forward, const Masks *masks, const AlbertSequence *sequences, int n,
-		  const AlbertRows *hidden, mask_callback callback)
+consume_masks(AlbertForward *forward, const AlbertSequence *sequences, int n,
+			  const AlbertBatch *batch, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
+	const Masks *masks = job->state;
 	int			vocab_size = job->binding->model.config->vocab_size;
 	int			step = Max(LOGITS_BYTES / (vocab_size * (int) sizeof(float)), 1);
 	int			s = 0;
@@ -148,26 +151,25 @@ each_mask(AlbertForward *forward, const Masks *masks, const AlbertSequence *sequ
 			while (row + r >= sequences[s].row + sequences[s].nrows)
 				s++;
 			i = row + r - sequences[s].row;
-			callback(forward, &sequences[s], sequences[s].wanted[i],
-					 masks->of_sequence[&sequences[s] - forward->sequences] + i,
-					 logits.data + (size_t) r * logits.ld);
+			masks->each(forward, &sequences[s], sequences[s].wanted[i],
+						masks->of_sequence[&sequences[s] - forward->sequences] + i,
+						logits.data + (size_t) r * logits.ld);
 		}
 		AlbertArenaRewind(job->arena, mark);
 	}
-	Assert(n > 0);
 }
 
-/* Tokenize, find the masks, and let consume see every batch of mask rows. */
 static void
-run_masks(AlbertJob *job, AlbertItem *items, int n, AlbertForwardConsume consume)
+run_masks(AlbertJob *job, AlbertItem *items, int n, MaskFunction each)
 {
 	AlbertForwardOptions options = {0};
 	Masks	   *masks = AlbertJobAlloc(job, 1, sizeof(Masks));
 	AlbertForward forward;
 
 	job->state = masks;
+	masks->each = each;
 	AlbertForwardTokenize(&forward, job, items, n, &options);
-	forward.consume = consume;
+	forward.consume = consume_masks;
 	find_masks(&forward, masks);
 	require_mask(&forward, masks);
 	drop_maskless(&forward, masks);
@@ -193,16 +195,9 @@ keep_best(AlbertForward *forward, const AlbertSequence *sequence, int position, 
 }
 
 static void
-consume_best(AlbertForward *forward, const AlbertSequence *sequences, int n,
-			 const AlbertBatch *batch, const AlbertRows *hidden)
-{
-	each_mask(forward, forward->job->state, sequences, n, hidden, keep_best);
-}
-
-static void
 run_fill_mask(AlbertJob *job, AlbertItem *items, int n)
 {
-	run_masks(job, items, n, consume_best);
+	run_masks(job, items, n, keep_best);
 }
 
 static void
@@ -363,16 +358,9 @@ put_candidates(AlbertForward *forward, const AlbertSequence *sequence, int posit
 }
 
 static void
-consume_candidates(AlbertForward *forward, const AlbertSequence *sequences, int n,
-				   const AlbertBatch *batch, const AlbertRows *hidden)
-{
-	each_mask(forward, forward->job->state, sequences, n, hidden, put_candidates);
-}
-
-static void
 run_candidates(AlbertJob *job, AlbertItem *items, int n)
 {
-	run_masks(job, items, n, consume_candidates);
+	run_masks(job, items, n, put_candidates);
 }
 
 const AlbertTask albert_fill_mask_candidates_task = {

@@ -117,7 +117,26 @@ fuzz_next(const uint8_t **data, size_t *size)
 	return file;
 }
 
+/* The files that all kinds of tokenizers may have beside them. */
+static inline void
+fuzz_next_settings(AlbertTokenizerFiles *files, const uint8_t **data, size_t *size)
+{
+	files->tokenizer_config_json = fuzz_next(data, size);
+	files->special_tokens_map_json = fuzz_next(data, size);
+	files->added_tokens_json = fuzz_next(data, size);
+}
+
 #define FUZZ_TEXT(literal)	((AlbertText) {.data = (literal), .size = sizeof(literal) - 1})
 #define FUZZ_SAMPLE	FUZZ_TEXT("The caf\xc3\xa9's [MASK] \xef\xbc\xa1\xe4\xb8\xad 3.14\xe2\x80\xa6 \xf0\x9f\x98\x80 unaffable<pad>")
+
+/* What is left is a text for the files' tokenizer, or nothing. */
+static inline void
+fuzz_compile_rest(const AlbertTokenizerFiles *files, const uint8_t *data, size_t size)
+{
+	AlbertBytes text = fuzz_next(&data, &size);
+
+	fuzz_compile(files, FUZZ_SAMPLE,
+				 text.data == NULL ? FUZZ_TEXT("abc ab") : (AlbertText) {.data = text.data, .size = text.size});
+}
 
 #endif							/* ALBERT_FUZZ_TOKENIZER_H */

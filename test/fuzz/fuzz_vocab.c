@@ -12,14 +12,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AlbertTokenizerFiles files = {0};
-	AlbertBytes text;
 
 	files.vocab_txt = fuzz_next(&data, &size);
-	files.tokenizer_config_json = fuzz_next(&data, &size);
-	files.special_tokens_map_json = fuzz_next(&data, &size);
-	files.added_tokens_json = fuzz_next(&data, &size);
+	fuzz_next_settings(&files, &data, &size);
 	files.albert_json = fuzz_next(&data, &size);
-	text = fuzz_next(&data, &size);
-	fuzz_compile(&files, FUZZ_SAMPLE, text.data == NULL ? FUZZ_TEXT("abc ab") : (AlbertText) {.data = text.data, .size = text.size});
+	fuzz_compile_rest(&files, data, size);
 	return 0;
 }

@@ -38,7 +38,7 @@ AlbertCallBegin(AlbertNodeState *node, AlbertCall *call, FuncExpr *expr, int col
 		int			i = foreach_current_index(cell);
 
 		call->args[i] = ExecInitExpr(lfirst(cell), &node->css.ss.ps);
-		if (i != call->signature->text && i != call->signature->pair && !IsA(lfirst(cell), Const))
+		if (!AlbertIsText(call->signature, i) && !IsA(lfirst(cell), Const))
 			call->constant = false;
 	}
 }
@@ -54,7 +54,7 @@ start_job(AlbertNodeState *node, AlbertCall *call, const NullableDatum *args)
 	for (int i = 0; i < signature->nargs; i++)
 	{
 		copies[i] = args[i];
-		if (i == signature->text || i == signature->pair)
+		if (AlbertIsText(signature, i))
 			copies[i].isnull = true;
 		else if (!args[i].isnull)
 			copies[i].value = datumCopy(args[i].value, signature->byvals[i], signature->lens[i]);
@@ -89,7 +89,7 @@ AlbertCallAsk(AlbertNodeState *node, AlbertCall *call, int row)
 	for (int i = 0; i < signature->nargs; i++)
 	{
 		args[i].value = ExecEvalExpr(call->args[i], econtext, &args[i].isnull);
-		if (args[i].isnull && (call->strict || i == signature->text || i == signature->pair || i == signature->model))
+		if (args[i].isnull && (call->strict || !AlbertIsOption(signature, i)))
 			filled = false;
 	}
 	if (filled && !call->proven)

@@ -98,9 +98,7 @@ has_one_job(AlbertLift *lift, const FuncExpr *call)
 
 	foreach(cell, call->args)
 	{
-		int			i = foreach_current_index(cell);
-
-		if (i != signature->text && i != signature->pair && varies_walker(lfirst(cell), NULL))
+		if (!AlbertIsText(signature, foreach_current_index(cell)) && varies_walker(lfirst(cell), NULL))
 			return false;
 	}
 	return true;

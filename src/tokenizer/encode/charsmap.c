@@ -103,11 +103,7 @@ queue_old(Encoder *encoder, Stage *stage, const Letter *old, size_t count)
 		memmove(held->items, held->items + stage->head, held->count * sizeof(Letter));
 		stage->head = 0;
 	}
-	if (!tok_letters_reserve(encoder, held, count))
-		return false;
-	for (size_t i = 0; i < count; i++)
-		held->items[held->count++] = old[i];
-	return true;
+	return tok_letters_append(encoder, held, old, count);
 }
 
 static void
@@ -161,10 +157,7 @@ map_letter(Encoder *encoder, Stage *stage, Letters *out, const Letter *old)
 	}
 	else
 		stage->letter = *old;
-	if (!tok_letters_reserve(encoder, out, 1))
-		return false;
-	out->items[out->count++] = (Letter) {old->code, stage->letter.start, stage->letter.stop};
-	return true;
+	return tok_letters_push(encoder, out, (Letter) {old->code, stage->letter.start, stage->letter.stop});
 }
 
 #define LONG_GRAPHEME	6		/* bytes */

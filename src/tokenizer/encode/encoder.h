@@ -115,6 +115,17 @@ typedef struct Encoder
 extern bool tok_interrupted(const Encoder *encoder);
 
 extern bool tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more);
+extern bool tok_letters_append(Encoder *encoder, Letters *letters, const Letter *more, size_t count);
+
+static inline bool
+tok_letters_push(Encoder *encoder, Letters *letters, Letter letter)
+{
+	if (letters->count == letters->room && !tok_letters_reserve(encoder, letters, 1))
+		return false;
+	letters->items[letters->count++] = letter;
+	return true;
+}
+
 extern size_t tok_output_bytes(bool offsets, size_t n);
 extern bool tok_allocate_output(Encoder *encoder, Output *out, size_t room, bool offsets);
 extern bool tok_grow_output(Encoder *encoder, size_t more);

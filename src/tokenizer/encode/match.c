@@ -102,14 +102,10 @@ longest_token(Trie trie, const Letters *in, size_t at, bool last, int32_t *index
 static bool
 release(Encoder *encoder, Stage *stage, Letters *out)
 {
-	Letters    *held = &stage->held;
+	bool		good = tok_letters_append(encoder, out, stage->held.items, stage->held.count);
 
-	if (!tok_letters_reserve(encoder, out, held->count + 1))
-		return false;
-	for (size_t i = 0; i < held->count; i++)
-		out->items[out->count++] = held->items[i];
-	held->count = 0;
-	return true;
+	stage->held.count = 0;
+	return good;
 }
 
 /*
@@ -122,10 +118,7 @@ finish_token(Encoder *encoder, Stage *stage, Letters *out)
 	if (!stage->pending)
 		return true;
 	stage->pending = false;
-	if (!tok_letters_reserve(encoder, out, 1))
-		return false;
-	out->items[out->count++] = stage->letter;
-	return true;
+	return tok_letters_push(encoder, out, stage->letter);
 }
 
 static bool
@@ -190,16 +183,11 @@ tok_match_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t 
 		else
 			for (size_t j = i; j < behind; j++)
 			{
-				if (tok_is_space(in->items[j].code))
-				{
-					if (!tok_letters_reserve(encoder, &stage->held, 1))
-						return false;
-					stage->held.items[stage->held.count++] = in->items[j];
-				}
-				else if (!release(encoder, stage, out))
+				bool		held = tok_is_space(in->items[j].code);
+
+				if ((!held && !release(encoder, stage, out)) ||
+					!tok_letters_push(encoder, held ? &stage->held : out, in->items[j]))
 					return false;
-				else
-					out->items[out->count++] = in->items[j];
 			}
 		stage->before = in->items[behind - 1].code;
 		stage->started = true;

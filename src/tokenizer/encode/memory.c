@@ -25,6 +25,17 @@ tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
 		AlbertNoMemory(encoder->status);
 }
 
+bool
+tok_letters_append(Encoder *encoder, Letters *letters, const Letter *more, size_t count)
+{
+	if (!tok_letters_reserve(encoder, letters, count))
+		return false;
+	if (count > 0)
+		memcpy(letters->items + letters->count, more, count * sizeof(Letter));
+	letters->count += count;
+	return true;
+}
+
 /* Bytes of all arrays of n tokens. */
 size_t
 tok_output_bytes(bool offsets, size_t n)

@@ -90,17 +90,12 @@ run_replace_spaces(Encoder *encoder, Stage *stage, Letters *out, bool last, size
 		}
 		if (i == stage->in.count && !last)
 			break;
-		if (!tok_letters_reserve(encoder, out, stage->in.count - i + 2))
-			return false;
-		if (stage->head == 1)
-			out->items[out->count++] = stage->letter;
-		else if (stage->head > 1 && !add_string(encoder, out, step->second, step->second_count, stage->letter))
+		if (stage->head == 1 ? !tok_letters_push(encoder, out, stage->letter)
+			: stage->head > 1 && !add_string(encoder, out, step->second, step->second_count, stage->letter))
 			return false;
 		stage->head = 0;
-		if (!tok_letters_reserve(encoder, out, 1))
+		if (i < stage->in.count && !tok_letters_push(encoder, out, stage->in.items[i]))
 			return false;
-		if (i < stage->in.count)
-			out->items[out->count++] = stage->in.items[i];
 	}
 	*consumed = stage->in.count;
 	return true;
@@ -117,12 +112,8 @@ run_prepend(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *con
 		if (!add_string(encoder, out, step->first, step->first_count, stage->in.items[0]))
 			return false;
 	}
-	if (!tok_letters_reserve(encoder, out, stage->in.count))
-		return false;
-	for (size_t i = 0; i < stage->in.count; i++)
-		out->items[out->count++] = stage->in.items[i];
 	*consumed = stage->in.count;
-	return true;
+	return tok_letters_append(encoder, out, stage->in.items, stage->in.count);
 }
 
 /* ---- characters one by one ---- */
@@ -474,17 +465,13 @@ run_strip_right(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t 
 
 		if (tok_is_space(letter.code))
 		{
-			if (!tok_letters_reserve(encoder, held, 1))
+			if (!tok_letters_push(encoder, held, letter))
 				return false;
-			held->items[held->count++] = letter;
 			continue;
 		}
-		if (!tok_letters_reserve(encoder, out, held->count + 1))
+		if (!tok_letters_append(encoder, out, held->items, held->count) || !tok_letters_push(encoder, out, letter))
 			return false;
-		for (size_t j = 0; j < held->count; j++)
-			out->items[out->count++] = held->items[j];
 		held->count = 0;
-		out->items[out->count++] = letter;
 	}
 	*consumed = stage->in.count;
 	return true;
