@@ -80,28 +80,39 @@ $node->safe_psql('postgres', q{
 	CREATE TABLE large (id int, padding text, body text, embedding real[] GENERATED ALWAYS AS (albert_embedding(body, 'base')) STORED);
 	ALTER TABLE large ALTER padding SET STORAGE EXTERNAL;
 	INSERT INTO large SELECT i, (SELECT string_agg(md5(i::text || j), '') FROM generate_series(1, 31250) j), 'text ' || i FROM generate_series(1, 64) i;
+	CREATE INDEX on_tokens ON large (albert_token_count(body, 'base'));
 	CREATE MATERIALIZED VIEW counts AS SELECT id, albert_token_count(body, 'base') AS n FROM large;
-	CREATE TABLE filled (id int, body text, embedding real[]);
+	CREATE TABLE filled (id int, body text, embedding real[], base real[]);
 	INSERT INTO filled SELECT i, 'a text of number ' || i FROM generate_series(1, 50) i;
 	CALL albert_embed_table('filled', 'body', 'embedding', 'albert-mini');
+	CALL albert_embed_table('filled', 'body', 'base', 'base');
 	ANALYZE;
 });
 my $check = q{
 	SET search_path = '';
 	SELECT md5(string_agg(embedding::text, ' ' ORDER BY id)) FROM "0first".docs;
 	SELECT md5(string_agg(embedding::text, ' ' ORDER BY id)) FROM public.large;
-	SELECT md5(string_agg(embedding::text, ' ' ORDER BY id)) FROM public.filled WHERE embedding IS NOT NULL;
+	SELECT md5(string_agg(embedding::text || base::text, ' ' ORDER BY id)) FROM public.filled WHERE embedding IS NOT NULL AND base IS NOT NULL;
 	SELECT count(*) FROM "0first".docs WHERE public.albert_embedding(body, 'albert-mini') = embedding;
-	SELECT count(*) FROM public.filled WHERE public.albert_embedding(body, 'albert-mini') = embedding;
+	SELECT count(*) FROM public.filled WHERE public.albert_embedding(body, 'albert-mini') = embedding AND public.albert_embedding(body, 'base') = base;
+	SELECT count(*) FROM public.large WHERE public.albert_embedding(body, 'base') = embedding;
 	SELECT sum(n) FROM public.counts;
 	SET enable_seqscan = off;
 	SELECT count(*) FROM "0first".docs WHERE public.albert_token_count(body, 'albert-mini') > 8;
+	SELECT count(*) FROM public.large WHERE public.albert_token_count(body, 'base') = 4;
 	SELECT public.albert_fill_mask('The capital of [MASK] is Delhi.', 'albert-mini');
 };
 my $answers = $node->safe_psql('postgres', $check);
-like($answers, qr/^200\n50\n/m, 'columns, indexes and jobs hold what calls answer');
-like($node->safe_psql('postgres', q{EXPLAIN (COSTS off) SELECT count(*) FROM "0first".docs WHERE albert_embedding(body, 'albert-mini') = embedding}),
-	qr/Parallel Seq Scan/, 'in parallel workers as well');
+like($answers, qr/^200\n50\n64\n/m, 'columns, indexes and jobs hold what calls answer');
+for my $case ([ '"0first".docs', 'albert-mini' ], [ 'large', 'base' ])
+{
+	my ($table, $model) = @$case;
+
+	like($node->safe_psql('postgres', "EXPLAIN (COSTS off) SELECT count(*) FROM $table WHERE albert_embedding(body, '$model') = embedding"),
+		qr/Parallel Seq Scan/, "$model: in parallel workers as well");
+	like($node->safe_psql('postgres', "SET enable_seqscan = off; EXPLAIN (COSTS off) SELECT FROM $table WHERE albert_token_count(body, '$model') = 4"),
+		qr/on_tokens/, "$model: by an index as well");
+}
 
 # ---- dumps ----
 
@@ -166,6 +177,14 @@ my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base_backup', has_streaming => 1);
 $standby->start;
 is($standby->safe_psql('postgres', $check), $answers, 'a standby answers the same');
+for my $statement (q{SELECT albert_import_file('more', 'a', 'a')}, q{SELECT albert_drop_model('base')},
+	q{SELECT albert_replace_model('albert-mini', 'base')}, q{SELECT albert_grant('base', 'someone')})
+{
+	($code, $stdout, $stderr) = $standby->psql('postgres', $statement);
+	like($stderr, qr/ERROR:  cannot execute [A-Z ]+ in a read-only transaction/, "it refuses $statement");
+}
+is($standby->safe_psql('postgres', q{SELECT albert_unload('base')}), 't', 'unloads a model');
+is($standby->safe_psql('postgres', $check), $answers, 'and loads it again');
 my $reader = AlbertSession->new($standby, 'postgres');
 my $old = $reader->query(q{SELECT md5(albert_embedding('one', 'albert-mini')::text)});
 $reader->query(q{PREPARE folded AS SELECT md5(albert_embedding('one', 'albert-mini')::text)});
