@@ -463,6 +463,8 @@ albert_replace_model(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a model cannot be replaced by itself")));
+	/* as in AlbertImportBegin */
+	PreventCommandIfReadOnly("ALTER TABLE");
 	LockRelationOid(old, ShareRowExclusiveLock);
 	description = AlbertObjectDescription(old);
 	if (description == NULL)

@@ -138,6 +138,8 @@ AlbertImportBegin(const char *name)
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("the name \"%s\" is not available for a model", name),
 				 errhint("Choose another name.")));
+	/* a standby would complain of the lock */
+	PreventCommandIfReadOnly("INSERT");
 	table = table_open(relation, ShareRowExclusiveLock);
 	if (AlbertObjectRelation(name) != relation)
 		ereport(ERROR,

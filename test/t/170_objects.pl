@@ -172,12 +172,13 @@ $_->stop for $copy, $whole;
 
 # ---- a standby ----
 
+$node->safe_psql('postgres', q{SELECT albert_import_file('begun', 'a', 'a')});
 $node->backup('base_backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'base_backup', has_streaming => 1);
 $standby->start;
 is($standby->safe_psql('postgres', $check), $answers, 'a standby answers the same');
-for my $statement (q{SELECT albert_import_file('more', 'a', 'a')}, q{SELECT albert_drop_model('base')},
+for my $statement (q{SELECT albert_import_file('more', 'a', 'a')}, q{SELECT albert_import_file('begun', 'a', 'b')}, q{SELECT albert_drop_model('base')},
 	q{SELECT albert_replace_model('albert-mini', 'base')}, q{SELECT albert_grant('base', 'someone')})
 {
 	($code, $stdout, $stderr) = $standby->psql('postgres', $statement);
@@ -185,6 +186,7 @@ for my $statement (q{SELECT albert_import_file('more', 'a', 'a')}, q{SELECT albe
 }
 is($standby->safe_psql('postgres', q{SELECT albert_unload('base')}), 't', 'unloads a model');
 is($standby->safe_psql('postgres', $check), $answers, 'and loads it again');
+$node->safe_psql('postgres', q{SELECT albert_drop_model('begun')});
 my $reader = AlbertSession->new($standby, 'postgres');
 my $old = $reader->query(q{SELECT md5(albert_embedding('one', 'albert-mini')::text)});
 $reader->query(q{PREPARE folded AS SELECT md5(albert_embedding('one', 'albert-mini')::text)});
