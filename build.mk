@@ -59,5 +59,7 @@ $(UNIT_DIR)/test_%: test/unit/test_%.c $(UNIT_DIR)/flags $(UNIT_OBJS)
 
 .PHONY: unit-programs unit-check
 unit-programs: $(UNIT_TESTS)
-unit-check: $(UNIT_TESTS) test-models
-	@set -e; for t in $(UNIT_TESTS); do echo "== $$t"; $$t; done
+unit-check: $(UNIT_TESTS:=.run)
+.PHONY: $(UNIT_TESTS:=.run)
+$(UNIT_TESTS:=.run): %.run: % test-models
+	@echo "== $<"; $<
