@@ -131,9 +131,10 @@ AlbertFillLeafRequire(Oid table, const AlbertFill *fill)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("albert_embed_table cannot fill the distributed table \"%s\" as a whole", name),
 				 errdetail("Its rows are in shards, where they must be locked."),
-				 errhint("Run it on each shard: SELECT * FROM run_command_on_shards('%s', "
-						 "$$CALL albert_embed_table('%%s', %s, '%s', model => '%s')$$).",
-						 name, quote_literal_cstr(fill->source), fill->target, fill->model)));
+				 errhint("Call it on each shard, with the same arguments and the model named: "
+						 "SELECT * FROM run_command_on_shards(%s, $$CALL albert_embed_table('%%s', ..., model => %s)$$).",
+						 quote_literal_cstr(DatumGetCString(DirectFunctionCall1(regclassout, ObjectIdGetDatum(table)))),
+						 quote_literal_cstr(fill->model))));
 	require_columns(table, fill);
 	return name;
 }
