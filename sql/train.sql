@@ -111,6 +111,19 @@ SELECT * FROM albert_train(NULL, 'SELECT body, queue FROM tickets');
 SELECT * FROM albert_evaluate('queue', 'SELECT body, hours FROM tickets');
 SELECT * FROM albert_evaluate('albert-mini', 'SELECT body, queue FROM tickets');
 SELECT count(*) FROM albert_models WHERE name = 'none' OR name LIKE 'new.%';
+-- many labels of each of many rows: a cancel is seen all the same
+SET statement_timeout = '2s';
+DO $do$
+DECLARE
+	started timestamptz := clock_timestamp();
+BEGIN
+	PERFORM albert_train('none', $$SELECT 'text ' || i, names FROM generate_series(1, 2500) i,
+		(SELECT array_agg('label ' || j) AS names FROM generate_series(1, 1000) j) AS labels$$, base => 'small');
+EXCEPTION WHEN query_canceled THEN
+	RAISE NOTICE 'cancelled in time: %', clock_timestamp() - started < '20s';
+END
+$do$;
+RESET statement_timeout;
 
 -- a base that is another one now
 SELECT count(*) > 10 AS trained FROM albert_train('on_copy', 'SELECT body, queue FROM tickets', base => 'small');

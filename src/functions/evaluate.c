@@ -60,17 +60,12 @@ scores_by_class(AlbertLabels *labels, const AlbertModel *model, const float *val
 			classes[k++] = labels->classes[c];
 	}
 	scores = AlbertLabelledAlloc((Size) labels->nrows * k, sizeof(double));
+	AlbertLabelsRenumber(labels, numbers, classes, k);
 	for (int i = 0; i < labels->nrows; i++)
 	{
-		AlbertLabelled *row = &labels->rows[i];
-
-		if (labels->kind == ALBERT_LABEL_CLASS)
-			row->class = numbers[row->class];
 		for (int c = 0; c < width; c++)
-			scores[(Size) i * k + c] = values[(Size) row->vector * width + c];
+			scores[(Size) i * k + c] = values[(Size) labels->rows[i].vector * width + c];
 	}
-	labels->classes = classes;
-	labels->nclasses = k;
 	return scores;
 }
 

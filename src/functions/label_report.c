@@ -6,6 +6,7 @@
 
 #include <math.h>
 
+#include "miscadmin.h"
 #include "utils/builtins.h"
 
 #include "executor/text.h"
@@ -190,6 +191,7 @@ report_classes(const Report *report)
 	{
 		double		own;
 
+		CHECK_FOR_INTERRUPTS();
 		if (!counts(report, i))
 			continue;
 		right += sets ? count_set(report, i, metrics) : count_class(report, i, confusion);

@@ -11,9 +11,11 @@
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 
 #include "compat.h"
 #include "executor/text.h"
@@ -121,17 +123,37 @@ look_at_columns(Reader *reader)
 
 /* ---------- one row ---------- */
 
-static AlbertText
-utf8(const char *string)
+static char *
+utf8(char *string)
 {
-	AlbertText	text = AlbertTextFromDatum(CStringGetTextDatum(string));
-
-	return text;
+	return pg_server_to_any(string, strlen(string), PG_UTF8);
 }
 
+/* Of what is read of a row, these bytes are kept. */
+static char *
+keep(const Reader *reader, const char *data, Size size)
+{
+	char	   *kept = MemoryContextAllocExtended(reader->context, size + 1, MCXT_ALLOC_HUGE);
+
+	memcpy(kept, data, size);
+	kept[size] = '\0';
+	return kept;
+}
+
+static AlbertText
+keep_text(const Reader *reader, char *string)
+{
+	char	   *text = utf8(string);
+	size_t		size = strlen(text);
+
+	return (AlbertText) {.data = keep(reader, text, size), .size = size};
+}
+
+/* Sorting millions takes seconds. */
 static int
 compare_strings(const void *a, const void *b)
 {
+	CHECK_FOR_INTERRUPTS();
 	return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
@@ -158,12 +180,8 @@ take_set(Reader *reader, AlbertLabelled *row, Datum value)
 	names = palloc(Max(n, 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 	{
-		AlbertText	name;
-
-		if (nulls[i])
-			continue;
-		name = utf8(OidOutputFunctionCall(output, members[i]));
-		names[k++] = pnstrdup(name.data, name.size);
+		if (!nulls[i])
+			names[k++] = utf8(OidOutputFunctionCall(output, members[i]));
 	}
 	qsort(names, k, sizeof(char *), compare_strings);
 	initStringInfo(&set);
@@ -172,7 +190,7 @@ take_set(Reader *reader, AlbertLabelled *row, Datum value)
 		if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
 			appendBinaryStringInfo(&set, names[i], strlen(names[i]) + 1);
 	}
-	row->label = set.data;
+	row->label = keep(reader, set.data, set.len);
 	row->size = set.len;
 }
 
@@ -214,6 +232,7 @@ take_row(Reader *reader, HeapTuple tuple)
 	bool		isnull;
 	Datum		label = SPI_getbinval(tuple, reader->desc, 2, &isnull);
 	AlbertLabelled *row;
+	char	   *name;
 
 	if (text == NULL || isnull || (reader->pair != 0 && pair == NULL) || (reader->split != 0 && split == NULL))
 	{
@@ -227,15 +246,16 @@ take_row(Reader *reader, HeapTuple tuple)
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("the query has too many rows")));
 		reader->room = Max(1000, 2 * reader->room);
-		labels->rows = labels->rows == NULL ? palloc_extended(reader->room * sizeof(AlbertLabelled), MCXT_ALLOC_HUGE)
+		labels->rows = labels->rows == NULL
+			? MemoryContextAllocExtended(reader->context, reader->room * sizeof(AlbertLabelled), MCXT_ALLOC_HUGE)
 			: repalloc_huge(labels->rows, reader->room * sizeof(AlbertLabelled));
 	}
 	row = &labels->rows[labels->nrows++];
 	memset(row, 0, sizeof(*row));
-	row->text = utf8(text);
+	row->text = keep_text(reader, text);
 	row->hash = hash_bytes_extended((const unsigned char *) row->text.data, row->text.size, 0);
 	if (pair != NULL)
-		row->pair = utf8(pair);
+		row->pair = keep_text(reader, pair);
 	row->tested = split != NULL && is_tested(split);
 	labels->ntested += row->tested;
 	row->weight = reader->weight == 0 ? 1 : number_of(reader, tuple, reader->weight, "weight");
@@ -249,10 +269,9 @@ take_row(Reader *reader, HeapTuple tuple)
 		take_set(reader, row, label);
 	else
 	{
-		AlbertText	name = utf8(SPI_getvalue(tuple, reader->desc, 2));
-
-		row->label = pnstrdup(name.data, name.size);
-		row->size = name.size;
+		name = utf8(SPI_getvalue(tuple, reader->desc, 2));
+		row->size = strlen(name);
+		row->label = keep(reader, name, row->size);
 	}
 }
 
@@ -280,6 +299,7 @@ compare_rows(const void *a, const void *b)
 	const AlbertLabelled *y = b;
 	int			order;
 
+	CHECK_FOR_INTERRUPTS();
 	if (x->hash != y->hash)
 		return x->hash < y->hash ? -1 : 1;
 	order = compare_texts(&x->text, &y->text);
@@ -333,6 +353,7 @@ typedef struct TextPlace
 static int
 compare_places(const void *a, const void *b)
 {
+	CHECK_FOR_INTERRUPTS();
 	return compare_texts(&((const TextPlace *) a)->text, &((const TextPlace *) b)->text);
 }
 
@@ -411,6 +432,39 @@ all_names(const AlbertLabels *labels, int *n)
 	return names;
 }
 
+static int
+class_number(const AlbertLabels *labels, const char *name)
+{
+	const char **found = bsearch(&name, labels->classes, labels->nclasses, sizeof(char *), compare_strings);
+
+	return found - labels->classes;
+}
+
+/* Room for the sets of all rows, empty ones. */
+static void
+make_sets(AlbertLabels *labels)
+{
+	Size		size = (labels->nclasses + 7) / 8;
+	uint8	   *bits = AlbertLabelledAlloc(labels->nrows, size);
+
+	for (int i = 0; i < labels->nrows; i++)
+		labels->rows[i].classes = bits + i * size;
+}
+
+static void
+number_row(const AlbertLabels *labels, AlbertLabelled *row)
+{
+	if (labels->kind == ALBERT_LABEL_CLASS)
+		row->class = class_number(labels, row->label);
+	else
+		for (int at = 0; at < row->size; at += strlen(row->label + at) + 1)
+		{
+			int			class = class_number(labels, row->label + at);
+
+			row->classes[class / 8] |= 1 << class % 8;
+		}
+}
+
 static void
 number_classes(AlbertLabels *labels)
 {
@@ -429,26 +483,38 @@ number_classes(AlbertLabels *labels)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("there are %d labels, more than %d", labels->nclasses, MAX_CLASSES),
 				 errhint("The query's second column is the label; numbers with a fraction are learnt as numbers.")));
-	for (int i = 0; labels->kind == ALBERT_LABEL_CLASS && i < labels->nrows; i++)
+	if (labels->kind == ALBERT_LABEL_SET)
+		make_sets(labels);
+	for (int i = 0; i < labels->nrows; i++)
 	{
-		const char **found = bsearch(&labels->rows[i].label, labels->classes, labels->nclasses, sizeof(char *),
-									 compare_strings);
-
-		labels->rows[i].class = found - labels->classes;
+		CHECK_FOR_INTERRUPTS();
+		number_row(labels, &labels->rows[i]);
 	}
 }
 
-bool
-AlbertLabelHas(const AlbertLabels *labels, const AlbertLabelled *row, int class)
+void
+AlbertLabelsRenumber(AlbertLabels *labels, const int *numbers, const char **classes, int n)
 {
-	if (labels->kind == ALBERT_LABEL_CLASS)
-		return row->class == class;
-	for (int at = 0; at < row->size; at += strlen(row->label + at) + 1)
+	AlbertLabels old = *labels;
+
+	labels->classes = classes;
+	labels->nclasses = n;
+	labels->rows = AlbertLabelledAlloc(old.nrows, sizeof(AlbertLabelled));
+	memcpy(labels->rows, old.rows, old.nrows * sizeof(AlbertLabelled));
+	if (labels->kind == ALBERT_LABEL_SET)
+		make_sets(labels);
+	for (int i = 0; i < labels->nrows; i++)
 	{
-		if (strcmp(row->label + at, labels->classes[class]) == 0)
-			return true;
+		CHECK_FOR_INTERRUPTS();
+		if (labels->kind == ALBERT_LABEL_CLASS)
+			labels->rows[i].class = numbers[old.rows[i].class];
+		else
+			for (int c = 0; c < old.nclasses; c++)
+			{
+				if (AlbertLabelHas(&old, &old.rows[i], c))
+					labels->rows[i].classes[numbers[c] / 8] |= 1 << numbers[c] % 8;
+			}
 	}
-	return false;
 }
 
 void
@@ -473,14 +539,17 @@ AlbertLabelledRead(const char *query, bool may_split, AlbertLabels *labels)
 	for (;;)
 	{
 		MemoryContext old;
+		MemoryContext per_fetch;
 
 		SPI_cursor_fetch(portal, true, FETCH_ROWS);
 		if (SPI_processed == 0)
 			break;
-		old = MemoryContextSwitchTo(reader.context);
+		per_fetch = AllocSetContextCreate(CurrentMemoryContext, "albert labels", ALLOCSET_DEFAULT_SIZES);
+		old = MemoryContextSwitchTo(per_fetch);
 		for (uint64 i = 0; i < SPI_processed; i++)
 			take_row(&reader, SPI_tuptable->vals[i]);
 		MemoryContextSwitchTo(old);
+		MemoryContextDelete(per_fetch);
 		SPI_freetuptable(SPI_tuptable);
 	}
 	SPI_finish();

@@ -28,6 +28,7 @@ typedef struct AlbertLabelled
 	char	   *label;			/* of a class; of a set, its members between NULs */
 	int			size;
 	int			class;			/* of ALBERT_LABEL_CLASS: its number */
+	uint8	   *classes;		/* of ALBERT_LABEL_SET: a bit for each class's number */
 	double		number;
 	double		weight;
 	bool		tested;			/* kept back from what is learnt */
@@ -64,7 +65,15 @@ typedef struct AlbertLabels
 extern void AlbertLabelledRead(const char *query, bool may_split, AlbertLabels *labels);
 
 /* Does the row have the class? */
-extern bool AlbertLabelHas(const AlbertLabels *labels, const AlbertLabelled *row, int class);
+static inline bool
+AlbertLabelHas(const AlbertLabels *labels, const AlbertLabelled *row, int class)
+{
+	return labels->kind == ALBERT_LABEL_CLASS ? row->class == class
+		: (row->classes[class / 8] >> class % 8 & 1) != 0;
+}
+
+/* Other numbers for the classes: numbers[c] is what c has been; there are n then. */
+extern void AlbertLabelsRenumber(AlbertLabels *labels, const int *numbers, const char **classes, int n);
 
 /*
  * Run a job over the distinct texts or, whole, over what the rows have, a text

@@ -34,21 +34,25 @@ typedef struct Problem
 
 /* ---------- the problem ---------- */
 
-/* How many distinct texts are learnt from that have the class; -1: of any class. */
-static int
-texts_of(const AlbertLabels *labels, int class)
+/* How many distinct texts are learnt from that have each class, and behind them of any class. */
+static int *
+count_texts(const AlbertLabels *labels)
 {
-	int			n = 0;
-	int			last = -1;
+	int		   *n = palloc0((labels->nclasses + 1) * sizeof(int));
+	int		   *seen = palloc0((labels->nclasses + 1) * sizeof(int));	/* groups so far; they ascend */
 
 	for (int i = 0; i < labels->nrows; i++)
 	{
 		const AlbertLabelled *row = &labels->rows[i];
 
-		if (row->group != last && !row->tested && (class < 0 || AlbertLabelHas(labels, row, class)))
+		CHECK_FOR_INTERRUPTS();
+		for (int c = 0; c <= labels->nclasses && !row->tested; c++)
 		{
-			last = row->group;
-			n++;
+			if (seen[c] <= row->group && (c == labels->nclasses || AlbertLabelHas(labels, row, c)))
+			{
+				seen[c] = row->group + 1;
+				n[c]++;
+			}
 		}
 	}
 	return n;
@@ -65,7 +69,8 @@ shown(const char *class)
 static int
 check_labels(const AlbertLabels *labels, int folds)
 {
-	int			all;
+	int		   *texts = count_texts(labels);
+	int			all = texts[labels->nclasses];
 
 	if (labels->kind == ALBERT_LABEL_CLASS && labels->nclasses < 2)
 		ereport(ERROR,
@@ -78,18 +83,15 @@ check_labels(const AlbertLabels *labels, int folds)
 				 errmsg("no row has a label")));
 	for (int c = 0; c < labels->nclasses; c++)
 	{
-		int			n = texts_of(labels, c);
-
-		if (n < 2)
+		if (texts[c] < 2)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 n == 0 ? errmsg("the label \"%s\" has no text to learn from", shown(labels->classes[c])) :
+					 texts[c] == 0 ? errmsg("the label \"%s\" has no text to learn from", shown(labels->classes[c])) :
 					 errmsg("the label \"%s\" has only one text", shown(labels->classes[c])),
 					 errdetail("One is learnt from, and another one tells whether that went well."),
 					 errhint("Label more texts, eight or more of a label, or leave the label out.")));
-		folds = Min(folds, n);
+		folds = Min(folds, texts[c]);
 	}
-	all = texts_of(labels, -1);
 	if (all < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -161,6 +163,7 @@ make_training(Problem *problem, bool balanced)
 	{
 		const AlbertLabelled *row = &labels->rows[i];
 
+		CHECK_FOR_INTERRUPTS();
 		vector[i] = row->vector;
 		problem->group[i] = row->tested ? -1 : row->group;
 		weights[i] = row->tested ? 0 : row->weight;
