@@ -9,7 +9,8 @@
 #   make installcheck  the tests of the installed extension, against the running server
 #   make fuzz        fuzzers of every reader of untrusted bytes; make check-sanitize  tests under sanitizers and valgrind
 #   make bench       albert beside other engines; BENCH="--rounds 3" are options of bench/bench.py
-#   make deps        install what building, demo and check need and the machine lacks
+#   make deps        install what building, demo and check need and the machine lacks; ARM=1 also what 64-bit Arm is
+#                    tested with (270 MB)
 #   make unit-check  the tests that need no server
 #
 # PG_CONFIG chooses the server to build for.
@@ -29,7 +30,7 @@ ifneq ($(filter $(SCRIPTED_GOALS),$(MAKECMDGOALS)),)
 export PG_CONFIG TESTS MODEL
 
 deps:
-	@sh $(source)/tools/deps.sh test tools
+	@sh $(source)/tools/deps.sh test tools $(if $(ARM),arm)
 
 demo:
 	@sh $(source)/demo/run

@@ -37,7 +37,9 @@ FORCE:
 UNIT_DIR = build/unit
 UNIT_CC = $(CC)
 UNIT_CFLAGS = -std=gnu11 -g -O2 -fno-strict-aliasing -ffp-contract=off -MMD -MP -Wall -Wextra -Wno-sign-compare -Wno-unused-parameter -I$(source)/src -I$(source)/test/unit -DUNIT_TEST_DIRECTORY='"$(source)/test"'
-UNIT_OBJS = $(patsubst src/%.c,$(UNIT_DIR)/%.o,$(BELOW_SRCS))
+UNIT_SRCS = $(BELOW_SRCS)
+UNIT_LIBS = -ljansson -lutf8proc -lm -ldl
+UNIT_OBJS = $(patsubst src/%.c,$(UNIT_DIR)/%.o,$(UNIT_SRCS))
 UNIT_TESTS = $(patsubst test/unit/test_%.c,$(UNIT_DIR)/test_%,$(call sources,test/unit/test_*.c))
 
 $(UNIT_DIR)/kernels/avx2.o: UNIT_CFLAGS += $(AVX2_FLAGS)
@@ -53,7 +55,7 @@ $(UNIT_DIR)/%.o: src/%.c $(UNIT_DIR)/flags
 	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -c -o $@ $<
 
 $(UNIT_DIR)/test_%: test/unit/test_%.c $(UNIT_DIR)/flags $(UNIT_OBJS)
-	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -MF $@.d -MT $@ -o $@ $< $(UNIT_OBJS) $(UNIT_EXTRA_LDFLAGS) -ljansson -lutf8proc -lm -ldl
+	$(UNIT_CC) $(UNIT_CFLAGS) $(UNIT_EXTRA_CFLAGS) -MF $@.d -MT $@ -o $@ $< $(UNIT_OBJS) $(UNIT_EXTRA_LDFLAGS) $(UNIT_LIBS)
 
 -include $(wildcard $(UNIT_OBJS:.o=.d) $(UNIT_TESTS:=.d))
 
@@ -63,3 +65,14 @@ unit-check: $(UNIT_TESTS:=.run)
 .PHONY: $(UNIT_TESTS:=.run)
 $(UNIT_TESTS:=.run): %.run: % test-models
 	@echo "== $<"; $<
+
+# Those of them that use no library, for 64-bit Arm, to be run by an emulator: test/run arm
+ARM_CC = aarch64-linux-gnu-gcc
+ARM_DIR = build/unit-arm64
+ARM_TESTS = training kernels encoder_batch
+ARM_SRCS = $(filter-out src/base/json.c,$(filter src/base/% src/kernels/% src/training/% src/encoder/%,$(BELOW_SRCS)))
+
+.PHONY: arm-programs
+arm-programs:
+	@$(MAKE) --no-print-directory CC=$(ARM_CC) UNIT_DIR=$(ARM_DIR) UNIT_SRCS='$(ARM_SRCS)' UNIT_LIBS='-lm -ldl' \
+		UNIT_EXTRA_LDFLAGS=-static UNIT_EXTRA_CFLAGS=-DUNIT_EMULATED $(ARM_TESTS:%=$(ARM_DIR)/test_%)

@@ -1,8 +1,9 @@
 #!/bin/sh
-# deps.sh [test] [tools]
+# deps.sh [test] [tools] [arm]
 #	  Install what building albert needs, with "test" what testing it needs,
 #	  with "tools" what tests use where it is there (pgvector, fuzzers, valgrind,
-#	  Debian packages), and this machine lacks, through apt-get.
+#	  Debian packages), with "arm" a compiler and an emulator for 64-bit Arm, and
+#	  this machine lacks, through apt-get.
 #
 # What is there is found out by doing it: an extension is compiled against
 # PG_CONFIG, libraries are linked, Perl modules and numpy are loaded.  When
@@ -12,12 +13,13 @@ set -eu
 top=$(cd "$(dirname "$0")/.." && pwd)
 . "$top/tools/common.sh"
 PYTHON=${PYTHON:-python3}
-want_test=no want_tools=no
+want_test=no want_tools=no want_arm=no
 for argument in "$@"; do
 	case $argument in
 		build) ;;
 		test) want_test=yes ;;
 		tools) want_tools=yes ;;
+		arm) want_arm=yes ;;
 		*) echo "deps.sh: unknown argument $argument" >&2; exit 2 ;;
 	esac
 done
@@ -144,6 +146,13 @@ try_debhelper()
 	command -v dh && dpkg-buildpackage --version && command -v pg_buildext
 }
 
+# A program of 64-bit Arm compiles, links and runs.
+try_arm()
+{
+	printf 'int main(void) { return 0; }\n' >"$probe/arm.c"
+	aarch64-linux-gnu-gcc -static -o "$probe/arm" "$probe/arm.c" && { qemu-aarch64 "$probe/arm" || qemu-aarch64-static "$probe/arm"; }
+}
+
 # ---- trying it all ----
 
 missing= failed= server_missing=no
@@ -198,6 +207,7 @@ check_all()
 		esac
 		check fuzzer clang "libclang-rt-${number:-14}-dev"
 	fi
+	if [ $want_arm = yes ]; then check arm gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user; fi
 }
 
 # The version of the distribution's server that PG_CONFIG stands for; empty when it stands for another one.

@@ -13,6 +13,11 @@
 #include <stdint.h>
 #include <string.h>
 
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include "kernels/internal.h"
 #include "amx_emulated.h"
 #include "unit.h"
@@ -326,7 +331,7 @@ test_linear(AlbertPrecision precision)
 		{
 			int			variant = s + i;
 
-			if (rows[i] > 43 && s % 4 != 0)
+			if ((rows[i] > 43 && s % 4 != 0) || (UNIT_IS_EMULATED && s % 3 != i % 3))
 				continue;
 			check_linear(precision, rows[i], shapes[s][0], shapes[s][1], variant % 3 != 0,
 						 (AlbertActivation) (variant % 6), variant % 2, variant % 4 == 3);
@@ -912,9 +917,29 @@ test_dispatch(void)
 }
 
 static void
-test_set(void)
+test_products(AlbertPrecision precision)
 {
-	printf("%s\n", k->name);
+	if (!k->has_precision(precision))
+	{
+		printf("  %-9s has no %s\n", k->name, AlbertPrecisionName(precision));
+		return;
+	}
+	test_linear(precision);
+	test_identity(precision, 67, 100, 70);
+	test_identity(precision, 40, 1283, 40);
+	test_identity(precision, 33, 4500, 20);
+	test_strange_values(precision);
+	test_equal_to_generic(precision, 203, 19);
+	test_equal_to_generic(precision, 64, 128);
+	test_equal_to_generic(precision, 3, 1300);
+	test_equal_to_generic(precision, 35, 4100);
+	if (precision == ALBERT_INT8)
+		test_int8_limits();
+}
+
+static void
+test_functions(void)
+{
 	test_activation(ALBERT_ACT_GELU, ACTIVATION_TOLERANCE);
 	test_activation(ALBERT_ACT_GELU_NEW, ACTIVATION_TOLERANCE);
 	test_activation(ALBERT_ACT_RELU, 0);
@@ -923,53 +948,64 @@ test_set(void)
 	test_softmax();
 	test_layer_norm();
 	test_attention();
-	for (int p = 0; p < 3; p++)
-	{
-		if (!k->has_precision(precisions[p]))
-		{
-			printf("  %-9s has no %s\n", k->name, AlbertPrecisionName(precisions[p]));
-			continue;
-		}
-		test_linear(precisions[p]);
-		test_identity(precisions[p], 67, 100, 70);
-		test_identity(precisions[p], 40, 1283, 40);
-		test_identity(precisions[p], 33, 4500, 20);
-		test_strange_values(precisions[p]);
-		test_equal_to_generic(precisions[p], 203, 19);
-		test_equal_to_generic(precisions[p], 64, 128);
-		test_equal_to_generic(precisions[p], 3, 1300);
-		test_equal_to_generic(precisions[p], 35, 4100);
-	}
-	if (k->has_precision(ALBERT_INT8))
-		test_int8_limits();
 }
 
-/* An argument names the only kernel set to test. */
+static bool
+is_named(const char *name, int n, char **names)
+{
+	for (int i = 0; i < n; i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
+#if defined(__aarch64__)
+/* What the kernels may choose from, so that a reader of the output sees what was tested. */
+static void
+show_cpu(void)
+{
+	printf("this CPU has:%s%s%s\n", getauxval(AT_HWCAP) & HWCAP_ASIMDDP ? " dotprod" : "",
+		   getauxval(AT_HWCAP2) & HWCAP2_I8MM ? " i8mm" : "", getauxval(AT_HWCAP2) & HWCAP2_BF16 ? " bf16" : "");
+}
+#endif
+
+/* Is the set to be tested?  only: the set that is, or NULL for all. */
+static void
+add_set(const AlbertKernels *set, const char *needs, const char *only)
+{
+	if (only != NULL && strcmp(only, set->name) != 0)
+		return;
+	if (set->usable())
+		sets[nsets++] = set;
+	else
+		unit_skip("kernels %s: this machine lacks %s", set->name, needs);
+}
+
+/* Arguments: the only kernel set to test; then precisions, the products in which are all that is tested of it. */
 int
 main(int argc, char **argv)
 {
-	for (int i = 0; AlbertKernelsAt(i) != NULL; i++)
-	{
-		const AlbertKernels *set = AlbertKernelsAt(i);
+	const char *only = argc > 1 ? argv[1] : NULL;
 
-		if (set->usable())
-			sets[nsets++] = set;
-		else
-			unit_skip("kernels %s: this machine lacks %s", set->name, set->needs);
-	}
+	for (int i = 0; AlbertKernelsAt(i) != NULL; i++)
+		add_set(AlbertKernelsAt(i), AlbertKernelsAt(i)->needs, only);
 #ifdef ALBERT_X86_64
-	if (albert_kernels_amx_emulated.usable())
-		sets[nsets++] = &albert_kernels_amx_emulated;
-	else
-		unit_skip("kernels %s: this machine lacks AVX-512", albert_kernels_amx_emulated.name);
+	add_set(&albert_kernels_amx_emulated, "AVX-512", only);
+#endif
+#if defined(__aarch64__)
+	show_cpu();
 #endif
 	test_dispatch();
 	for (int i = 0; i < nsets; i++)
 	{
 		k = sets[i];
-		if (argc > 1 && strcmp(argv[1], k->name) != 0)
-			continue;
-		test_set();
+		printf("%s\n", k->name);
+		if (argc <= 2)
+			test_functions();
+		for (int p = 0; p < 3; p++)
+			if (argc <= 2 || is_named(AlbertPrecisionName(precisions[p]), argc - 2, argv + 2))
+				test_products(precisions[p]);
 	}
+	CHECK(nsets > 0, "no kernel set tested");
 	return unit_report();
 }
