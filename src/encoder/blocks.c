@@ -78,8 +78,9 @@ AlbertGrainRows(const AlbertModel *model, double flops_per_row, int most)
 	return rows >= 1 ? (int) rows : 1;
 }
 
-int
-AlbertBlockRows(const AlbertRun *run)
+/* Rows worked on together. */
+static int
+block_rows(const AlbertRun *run)
 {
 	return run->block_rows > 0 ? run->block_rows : BLOCK_ROWS;
 }
@@ -87,7 +88,7 @@ AlbertBlockRows(const AlbertRun *run)
 int
 AlbertBlockSpace(const AlbertRun *run, int rows)
 {
-	int			space = AlbertBlockRows(run) + BLOCK_TAIL;
+	int			space = block_rows(run) + BLOCK_TAIL;
 
 	return rows < space ? rows : space;
 }
@@ -95,7 +96,7 @@ AlbertBlockSpace(const AlbertRun *run, int rows)
 int
 AlbertNextBlock(const AlbertRun *run, const AlbertModel *model, double flops_per_row, int rest)
 {
-	int			n = AlbertGrainRows(model, flops_per_row, AlbertBlockRows(run));
+	int			n = AlbertGrainRows(model, flops_per_row, block_rows(run));
 	int			tail = n / 2 < BLOCK_TAIL ? n / 2 : BLOCK_TAIL;
 
 	return rest <= n + tail ? rest : n;

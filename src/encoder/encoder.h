@@ -57,7 +57,7 @@ typedef struct AlbertRun
 	AlbertArena *arena;
 	const volatile sig_atomic_t *interrupt; /* polled between layers and row blocks; may be NULL */
 	const AlbertTrace *trace;	/* may be NULL; a traced run computes every row */
-	int			block_rows;		/* rows (and queries) worked on together, never changes a result; 0: as suits the machine */
+	int			block_rows;		/* rows (and queries) worked on together, which changes no result; 0: as suits */
 } AlbertRun;
 
 typedef struct AlbertRows
@@ -105,7 +105,10 @@ extern bool AlbertHeadQuestionAnswering(const AlbertModel *model, const AlbertRo
 /* The AlbertPooling bit that users call so; 0: there is none. */
 extern uint32_t AlbertPoolingByName(const char *name);
 
-/* How many values a vector of AlbertPool has; 0, with *status set, when the model's modules do not fit together. */
+/*
+ * How many values such poolings give together, or the model's Dense modules of
+ * them (with_dense); 0, with *status set, when the modules do not fit.
+ */
 extern int	AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with_dense, AlbertStatus *status);
 
 /*
@@ -113,20 +116,17 @@ extern int	AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with
  * first rows when pooling is only CLS and/or POOLER: then hidden->n equals
  * ntexts).  pooling is a mask of AlbertPooling bits; several are concatenated.
  * skip: how many of each text's rows only CLS and POOLER see; NULL: none.
- * Then the model's Dense modules (only when with_dense), then L2 normalisation
- * when normalize.
  */
 extern bool AlbertPool(const AlbertModel *model, const AlbertBatch *batch, const int32_t *skip,
 					   const AlbertRows *hidden, uint32_t pooling,
-					   bool with_dense, bool normalize,
 					   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status);
 
 /*
- * A long text's vector from those of its windows (by AlbertPool, without Dense
- * modules): as of one text of all their tokens.  CLS and POOLER, which every
- * window has, are averaged by the windows' tokens.  sums has room for a
- * vector; before the first window all of it is 0 and *total, too.  Add every
- * window with the number of its tokens that were pooled, then end.
+ * A long text's vector from those of its windows: as of one text of all their
+ * tokens.  CLS and POOLER, which every window has, are averaged by the windows'
+ * tokens.  sums has room for a vector; before the first window all of it is 0
+ * and *total, too.  Add every window with the number of its tokens that were
+ * pooled, then end.
  */
 extern void AlbertPoolAdd(uint32_t pooling, int hidden_size, const float *window, int tokens,
 						  double *sums, int64_t *total);

@@ -53,12 +53,10 @@ albert_linear_flops(const AlbertLinear *linear)
 extern int	AlbertGrainRows(const AlbertModel *model, double flops_per_row, int most);
 
 /*
- * Rows worked on together.  A few left over join the last block, so that the
- * weights are not read for them alone.
+ * The most rows a block of so many may get: what buffers for a block must
+ * hold.  A few left over join the last block, so that the weights are not read
+ * for them alone.
  */
-extern int	AlbertBlockRows(const AlbertRun *run);
-
-/* The most rows a block of so many may get: what buffers for a block must hold. */
 extern int	AlbertBlockSpace(const AlbertRun *run, int rows);
 
 /* Rows of the next block when rest rows are left. */

@@ -222,31 +222,16 @@ AlbertPoolDense(const AlbertModel *model, const AlbertRows *vectors, const Alber
 bool
 AlbertPool(const AlbertModel *model, const AlbertBatch *batch, const int32_t *skip,
 		   const AlbertRows *hidden, uint32_t pooling,
-		   bool with_dense, bool normalize,
 		   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status)
 {
-	int			width;
 	AlbertArenaMark mark;
-	AlbertRows	current;
 
 	if (!check_pooling(batch, hidden, pooling, status) ||
-		(width = AlbertPoolWidth(model, pooling, with_dense, status)) == 0 ||
-		!AlbertRowsNew(run->arena, batch->ntexts, width, vectors, status))
+		!AlbertRowsNew(run->arena, batch->ntexts, hidden->width * __builtin_popcount(pooling), vectors, status))
 		return false;
 	mark = AlbertArenaGetMark(run->arena);
-	if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width * __builtin_popcount(pooling),
-					   &current, status) ||
-		!pool_texts(model, batch, skip, hidden, pooling, run, &current, status) ||
-		(with_dense && !AlbertPoolDense(model, &current, run, &current, status)))
+	if (!pool_texts(model, batch, skip, hidden, pooling, run, vectors, status))
 		return false;
-	for (int i = 0; i < batch->ntexts; i++)
-	{
-		float	   *row = vectors->data + (size_t) i * vectors->ld;
-
-		memcpy(row, current.data + (size_t) i * current.ld, width * sizeof(float));
-		if (normalize)
-			AlbertNormalizeRow(row, width);
-	}
 	AlbertArenaRewind(run->arena, mark);
 	return true;
 }

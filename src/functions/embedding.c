@@ -180,7 +180,7 @@ pool_batch(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, const A
 
 	/* as a whole, whatever the windows: else what does not fit is found after the first only */
 	return AlbertPoolWidth(model, options->pooling, options->with_dense, status) != 0 &&
-		AlbertPool(model, rows, skip, hidden, options->pooling, false, false, run, vectors, status);
+		AlbertPool(model, rows, skip, hidden, options->pooling, run, vectors, status);
 }
 
 /* Vectors of whole texts in front, those of windows put together; returns how many. */

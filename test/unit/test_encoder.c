@@ -16,6 +16,7 @@
 
 #include "encoder/encoder.h"
 #include "load_model.h"
+#include "pooled.h"
 #include "unit.h"
 
 #define MAX_MODELS	40
@@ -288,9 +289,9 @@ test_embedding(Run *run, const json_t *record)
 	set_input(&input, json_object_get(record, "ids"), json_object_get(record, "token_type_ids"));
 	if (!worked(run, record,
 				AlbertEncode(model, &input.batch, &run->run, &hidden, &run->status) &&
-				AlbertPool(model, &input.batch, NULL, &hidden, ALBERT_POOL_MEAN, false, false,
+				AlbertPool(model, &input.batch, NULL, &hidden, ALBERT_POOL_MEAN,
 						   &run->run, &mean, &run->status) &&
-				AlbertPool(model, &input.batch, NULL, &hidden, ALBERT_POOL_MEAN, false, true,
+				pool_whole(model, &input.batch, &hidden, ALBERT_POOL_MEAN, false, true,
 						   &run->run, &normalized, &run->status)))
 		return;
 	for (int i = 0; i < hidden.n; i++)
@@ -643,7 +644,7 @@ test_base_shape(Run *run, const json_t *record)
 	set_input(&input, json_object_get(record, "ids"), json_object_get(record, "token_type_ids"));
 	if (!worked(run, record,
 				AlbertEncode(model, &input.batch, &traced, &hidden, &run->status) &&
-				AlbertPool(model, &input.batch, NULL, &hidden, ALBERT_POOL_MEAN, false, true,
+				pool_whole(model, &input.batch, &hidden, ALBERT_POOL_MEAN, false, true,
 						   &run->run, &vector, &run->status)))
 		return;
 	CHECK(layers.seen == model->config->num_hidden_layers, "%d layers seen", layers.seen);

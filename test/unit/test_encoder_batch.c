@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "synthetic.h"
+#include "pooled.h"
 #include "unit.h"
 
 #define NTEXTS		11
@@ -95,7 +96,7 @@ all_heads(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows *
 	return AlbertHeadMlm(model, hidden, run, mlm, status) &&
 		AlbertHeadQuestionAnswering(model, hidden, run, qa, status) &&
 		AlbertHeadClassifier(model, hidden, run, labels, status) &&
-		AlbertPool(model, batch, NULL, hidden, EVERY_POOLING, false, true, run, vector, status);
+		pool_whole(model, batch, hidden, EVERY_POOLING, false, true, run, vector, status);
 }
 
 static void
@@ -543,7 +544,7 @@ test_pooling(const AlbertModel *model)
 	hidden.data = malloc((size_t) hidden.n * hidden.ld * sizeof(float));
 	for (int i = 0; i < hidden.n * hidden.ld; i++)
 		hidden.data[i] = synthetic_random(&seed) - 0.5f;
-	ok = AlbertPool(model, &batch, NULL, &hidden, EVERY_POOLING, false, false, &run, &out, &status);
+	ok = AlbertPool(model, &batch, NULL, &hidden, EVERY_POOLING, &run, &out, &status);
 	CHECK(ok && out.n == 2 && out.width == 5 * width, "every pooling: %s", ok ? "" : status.message);
 	for (int t = 0; ok && t < 2; t++)
 	{
@@ -577,14 +578,14 @@ test_pooling(const AlbertModel *model)
 	first.data = hidden.data;
 	first.ld = hidden.ld;
 	first.n = 2;				/* rows 0 and 1: the first rows of these two texts */
-	ok = AlbertPool(model, &batch, NULL, &first, ALBERT_POOL_CLS | ALBERT_POOL_POOLER, false, false,
+	ok = AlbertPool(model, &batch, NULL, &first, ALBERT_POOL_CLS | ALBERT_POOL_POOLER,
 					&run, &pooled, &status);
 	CHECK(ok && pooled.width == 2 * width, "first rows: %s", ok ? "" : status.message);
 	for (int t = 0; ok && t < 2; t++)
 		CHECK(same_rows(row_of(&pooled, t), row_of(&out, t), width) &&
 			  same_rows(row_of(&pooled, t) + width, row_of(&out, t) + 4 * width, width),
 			  "pooling first rows of text %d differs", t);
-	CHECK(!AlbertPool(model, &batch, NULL, &first, ALBERT_POOL_MEAN, false, false, &run, &again, &status) &&
+	CHECK(!AlbertPool(model, &batch, NULL, &first, ALBERT_POOL_MEAN, &run, &again, &status) &&
 		  status.code == ALBERT_INTERNAL, "mean of first rows only");
 
 	/* the second text in two windows of 1 and 3 tokens: as whole, but for its first token, which each window has one of */
@@ -600,7 +601,7 @@ test_pooling(const AlbertModel *model)
 			halves[i]--;
 		first.data = row_of(&hidden, 1);
 		first.n = 4;
-		ok = AlbertPool(model, &windows, NULL, &first, EVERY_POOLING, false, false, &run, &parts, &status);
+		ok = AlbertPool(model, &windows, NULL, &first, EVERY_POOLING, &run, &parts, &status);
 		CHECK(ok, "windows: %s", ok ? "" : status.message);
 		for (int t = 0; ok && t < 2; t++)
 			AlbertPoolAdd(EVERY_POOLING, width, row_of(&parts, t), halves[t + 1] - halves[t], sums, &total);
@@ -623,7 +624,7 @@ test_pooling(const AlbertModel *model)
 		int32_t		skip[2] = {0, 1};
 		AlbertRows	parts;
 
-		ok = AlbertPool(model, &batch, skip, &hidden, ALBERT_POOL_CLS | ALBERT_POOL_MEAN, false, false, &run, &parts, &status);
+		ok = AlbertPool(model, &batch, skip, &hidden, ALBERT_POOL_CLS | ALBERT_POOL_MEAN, &run, &parts, &status);
 		CHECK(ok && same_rows(row_of(&parts, 1), row_of(&hidden, 1), width), "the first row");
 		for (int j = 0; ok && j < width; j++)
 			expected[j] = ((double) row_of(&hidden, 2)[j] + row_of(&hidden, 3)[j] + row_of(&hidden, 4)[j]) / 3;
@@ -632,12 +633,12 @@ test_pooling(const AlbertModel *model)
 	}
 
 	/* dense: tanh of a linear map; then length 1 */
-	ok = AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN, true, true, &run, &dense, &status);
+	ok = pool_whole(model, &batch, &hidden, ALBERT_POOL_MEAN, true, true, &run, &dense, &status);
 	CHECK(ok && dense.width == model->dense[0].linear.out, "dense: %s", ok ? "" : status.message);
 	for (int j = 0; ok && j < dense.width; j++)
 		norm += (double) dense.data[j] * dense.data[j];
 	CHECK(fabs(norm - 1) < 1e-6, "normalized length %g", sqrt(norm));
-	if (ok && AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN, true, false, &run, &again, &status))
+	if (ok && pool_whole(model, &batch, &hidden, ALBERT_POOL_MEAN, true, false, &run, &again, &status))
 	{
 		norm = 0;
 		for (int j = 0; j < again.width; j++)
@@ -650,22 +651,22 @@ test_pooling(const AlbertModel *model)
 							   AlbertArenaAlloc(&arena, model->kernels->linear_scratch(&model->dense[0].linear, 1)));
 		CHECK(same_rows(dense.data, again.data, dense.width), "dense module differs from its linear map");
 	}
-	CHECK(!AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN | ALBERT_POOL_CLS, true, false,
+	CHECK(!pool_whole(model, &batch, &hidden, ALBERT_POOL_MEAN | ALBERT_POOL_CLS, true, false,
 					  &run, &again, &status) && status.code == ALBERT_UNSUPPORTED,
 		  "two poolings into a dense module of one");
-	CHECK(!AlbertPool(model, &batch, NULL, &hidden, 0, false, false, &run, &again, &status) &&
-		  !AlbertPool(model, &batch, NULL, &hidden, 1 << 9, false, false, &run, &again, &status),
+	CHECK(!AlbertPool(model, &batch, NULL, &hidden, 0, &run, &again, &status) &&
+		  !AlbertPool(model, &batch, NULL, &hidden, 1 << 9, &run, &again, &status),
 		  "unknown pooling accepted");
 
 	/* a vector of length 0 stays 0, as torch's normalize has it */
 	memset(hidden.data, 0, (size_t) hidden.n * hidden.ld * sizeof(float));
-	ok = AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN, false, true, &run, &again, &status);
+	ok = pool_whole(model, &batch, &hidden, ALBERT_POOL_MEAN, false, true, &run, &again, &status);
 	for (int j = 0; j < width; j++)
 		expected[j] = 0;
 	if (ok)
 		check_vector("of zeros", again.data, expected, width);
 	hidden.data[0] = 1e-14f;	/* below eps: divided by 1e-12 */
-	ok = AlbertPool(model, &batch, NULL, &hidden, ALBERT_POOL_MEAN, false, true, &run, &again, &status);
+	ok = pool_whole(model, &batch, &hidden, ALBERT_POOL_MEAN, false, true, &run, &again, &status);
 	CHECK(ok && fabs(again.data[0] - 1e-2) < 1e-8, "tiny vector becomes %g", ok ? again.data[0] : NAN);
 	free(hidden.data);
 	AlbertArenaFree(&arena);
@@ -722,7 +723,7 @@ everything(const AlbertModel *model, const AlbertBatch *batch, const AlbertRun *
 	all.wanted = NULL;
 	return AlbertEncode(model, &all, run, &hidden, status) &&
 		all_heads(model, &all, &hidden, run, &out, &out, &out, &out, status) &&
-		AlbertPool(model, &all, NULL, &hidden, ALBERT_POOL_MEAN, true, true, run, &out, status);
+		pool_whole(model, &all, &hidden, ALBERT_POOL_MEAN, true, true, run, &out, status);
 }
 
 static void
