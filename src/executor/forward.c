@@ -506,7 +506,8 @@ AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden, uint32 head)
 	if (head == ALBERT_HEAD_CLASSIFIER && job->binding->model.head_weights != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("model \"%s\" has been trained on embeddings and cannot compare a text with labels", job->binding->name)));
+				 errmsg("model \"%s\" has been trained on embeddings and cannot compare a text with labels",
+						job->binding->name)));
 	pooled = AlbertRunHead(job, AlbertHeadPooler, hidden);
 
 	return AlbertRunHead(job,

@@ -34,7 +34,6 @@ extern void AlbertProgressInit(AlbertProgress *progress, Oid relation, const cha
  * process.
  */
 extern void AlbertProgressBegin(const AlbertProgress *progress);
-extern void AlbertProgressUpdate(const AlbertProgress *progress);
 
 /* Likewise, and tell the client from time to time. */
 extern void AlbertProgressTell(AlbertProgress *progress);

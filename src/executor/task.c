@@ -41,8 +41,9 @@ AlbertTaskRegister(const AlbertTask *task)
 	MemoryContextSwitchTo(old);
 }
 
-const AlbertTask *
-AlbertTaskFind(const char *symbol)
+/* The task behind a C symbol; NULL when it is none (or takes no text of a row). */
+static const AlbertTask *
+find_task(const char *symbol)
 {
 	ListCell   *cell;
 
@@ -74,7 +75,7 @@ task_of_function(HeapTuple tuple)
 	value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
 	if (isnull)
 		return NULL;
-	task = AlbertTaskFind(TextDatumGetCString(value));
+	task = find_task(TextDatumGetCString(value));
 	if (task == NULL)
 		return NULL;
 	value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &isnull);

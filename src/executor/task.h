@@ -126,9 +126,6 @@ struct AlbertTask
 /* Make a task known; from _PG_init. */
 extern void AlbertTaskRegister(const AlbertTask *task);
 
-/* The task behind a C symbol; NULL when it is none (or takes no text of a row). */
-extern const AlbertTask *AlbertTaskFind(const char *symbol);
-
 /* Which argument of a SQL function is what. */
 typedef struct AlbertSignature
 {

@@ -90,7 +90,8 @@ look_at_other(Reader *reader, int number, Form_pg_attribute column)
 				 reader->may_split ?
 				 errdetail("A text, its label and, under these names, a second text \"pair\", a \"weight\" and a "
 						   "\"split\" are read.") :
-				 errdetail("A text, its label and, under these names, a second text \"pair\" and a \"weight\" are read.")));
+				 errdetail("A text, its label and, under these names, a second text \"pair\" and a \"weight\" are "
+						   "read.")));
 }
 
 static void
@@ -218,7 +219,8 @@ is_tested(const char *split)
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown split \"%s\"", split),
-			 errhint("Rows of \"train\" are learnt from; those of \"test\" or \"validation\" tell how well. A row whose "
+			 errhint("Rows of \"train\" are learnt from; those of \"test\" or \"validation\" tell how well. A row "
+					 "whose "
 					 "split is null is left out.")));
 }
 

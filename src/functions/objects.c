@@ -262,7 +262,10 @@ albert_create_model(PG_FUNCTION_ARGS)
 
 /* ---- changing ---- */
 
-/* What of a model that is to go lies in shared memory goes with it.  Also a table that cannot be read can be dropped. */
+/*
+ * What of a model that is to go lies in shared memory goes with it.  Also a table
+ * that cannot be read can be dropped.
+ */
 static void
 forget_images(Oid relation)
 {
@@ -388,7 +391,8 @@ tell_dependents(const char *name, const char *schema)
 					 "SELECT format('column %%s.%%I', relation, \"column\") AS what FROM %s.albert_columns "
 					 "WHERE $1 = ANY (string_to_array(model, ', ')) "
 					 "UNION ALL SELECT format('index %%s', indexrelid::regclass) FROM pg_index "
-					 "WHERE $1 = ANY (%s.albert_called_models(indexprs)) OR $1 = ANY (%s.albert_called_models(indpred))) AS d",
+					 "WHERE $1 = ANY (%s.albert_called_models(indexprs)) OR $1 = ANY "
+					 "(%s.albert_called_models(indpred))) AS d",
 					 quote_identifier(schema), quote_identifier(schema), quote_identifier(schema));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
@@ -418,10 +422,12 @@ copy_grants(Oid from, const char *to)
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
 	if (SPI_execute_with_args("SELECT pg_catalog.format('GRANT %s ON TABLE %%s TO %s %s', privilege_type, "
-							  "CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END, "
+							  "CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE "
+							  "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END, "
 							  "CASE WHEN is_grantable THEN 'WITH GRANT OPTION' END) "
 							  "FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) "
-							  "WHERE c.oid = $1 AND grantee <> c.relowner", 1, types, values, NULL, false, 0) == SPI_OK_SELECT)
+							  "WHERE c.oid = $1 AND grantee <> c.relowner",
+							  1, types, values, NULL, false, 0) == SPI_OK_SELECT)
 	{
 		for (uint64 i = 0; i < SPI_processed; i++)
 		{

@@ -15,7 +15,10 @@
 
 #define ALBERT_LANES	8		/* columns of a tile */
 
-/* Arrays of tiles, x and factors are aligned to ALBERT_ALIGN; ldr and ldz, in doubles, are multiples of ALBERT_LANES. */
+/*
+ * Arrays of tiles, x and factors are aligned to ALBERT_ALIGN; ldr and ldz, in
+ * doubles, are multiples of ALBERT_LANES.
+ */
 typedef struct AlbertDoubles
 {
 	/* z[row][0..8) = sum over j < width of x[row][j] w[j][0..8) */

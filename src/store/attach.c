@@ -209,7 +209,8 @@ claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
 				ereport(ERROR,
 						(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 						 errmsg("too many models are in use"),
-						 errdetail("There can be %d models in memory at a time, and transactions that go on use all of them.",
+						 errdetail("There can be %d models in memory at a time, and transactions that go on use all "
+								   "of them.",
 								   ALBERT_NSLOTS),
 						 errhint("End some of the transactions that use models.")));
 			return false;
@@ -224,7 +225,10 @@ claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
 
 /* ---- binding ---- */
 
-/* Map a part; false when its segment has gone meanwhile.  The mapping belongs to the resource owner until it is pinned. */
+/*
+ * Map a part; false when its segment has gone meanwhile.  The mapping belongs to
+ * the resource owner until it is pinned.
+ */
 static bool
 map_part(const AlbertStoredImage *part, Mapping *mapping)
 {

@@ -62,12 +62,15 @@ hint_more_memory(void)
 	switch (dynamic_shared_memory_type)
 	{
 		case DSM_IMPL_POSIX:
-			return errhint("Enlarge %s (for a Docker container: --shm-size), unload other models, or preload the model with albert.preload_models.",
+			return errhint("Enlarge %s (for a Docker container: --shm-size), unload other models, or preload the "
+						   "model with albert.preload_models.",
 						   POSIX_DIRECTORY);
 		case DSM_IMPL_SYSV:
-			return errhint("Raise the kernel's limits of System V shared memory (SHMALL, SHMMAX), unload other models, or preload the model with albert.preload_models.");
+			return errhint("Raise the kernel's limits of System V shared memory (SHMALL, SHMMAX), unload other "
+						   "models, or preload the model with albert.preload_models.");
 		default:
-			return errhint("Make room in the data directory's file system, unload other models, or preload the model with albert.preload_models.");
+			return errhint("Make room in the data directory's file system, unload other models, or preload the model "
+						   "with albert.preload_models.");
 	}
 }
 
@@ -142,7 +145,8 @@ over_limit(const char *name, Size bytes, uint64 limit, uint64 taken)
 			 errmsg("not enough shared memory for model \"%s\" within albert.shared_memory_limit", name),
 			 errdetail("The model needs %.1f MB, the limit is %.1f MB, and models in use take %.1f MB of it.",
 					   megabytes(bytes), megabytes(limit), megabytes(taken)),
-			 errhint("Raise albert.shared_memory_limit, end the transactions that use other models, or load the model in a lower albert.precision.")));
+			 errhint("Raise albert.shared_memory_limit, end the transactions that use other models, or load the "
+					 "model in a lower albert.precision.")));
 }
 
 /* Within the limit: what is put out for it is put out only when that is enough. */
@@ -276,6 +280,7 @@ AlbertMemoryWarn(const char *name, Size bytes)
 				(errmsg("model \"%s\" takes more than half of the shared memory that was free", name),
 				 errdetail("The model takes %.1f MB, and %.1f MB are left in %s.",
 						   megabytes(bytes), megabytes(available), POSIX_DIRECTORY),
-				 errhint("Parallel queries need shared memory too. Enlarge %s (for a Docker container: --shm-size), or preload the model with albert.preload_models.",
+				 errhint("Parallel queries need shared memory too. Enlarge %s (for a Docker container: --shm-size), "
+						 "or preload the model with albert.preload_models.",
 						 POSIX_DIRECTORY)));
 }

@@ -351,7 +351,8 @@ wait_for_restore(Oid relation, const char *name, AlbertObject *object)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("model \"%s\" has not been restored yet", name),
 					 errdetail("Its table in the schema \"%s\" is empty.", ALBERT_SCHEMA),
-					 errhint("Restore the data of that schema before what is computed with it: pg_restore --data-only --schema='%s', then the rest.",
+					 errhint("Restore the data of that schema before what is computed with it: pg_restore "
+							 "--data-only --schema='%s', then the rest.",
 							 ALBERT_SCHEMA)));
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, STEP, restore_wait);
 		ResetLatch(MyLatch);

@@ -32,7 +32,7 @@ typedef struct AlbertObject
 	uint8		digest[ALBERT_SHA256_LEN];	/* of its files */
 	uint8		identity[ALBERT_SHA256_LEN];	/* of its files and options */
 	char		directory[ALBERT_NAME_LEN]; /* that has its files; "": its table has them */
-	char		base[ALBERT_NAME_LEN];	/* of a head, the model on whose embeddings it was trained (head.h); "": no head */
+	char		base[ALBERT_NAME_LEN];	/* of a head, the model that it is over (head.h); "": no head */
 	uint8		base_digest[ALBERT_SHA256_LEN];
 	int			precision;		/* AlbertPrecision; -1: that of the server */
 	char		options[ALBERT_OPTIONS_LEN];	/* the others, as JSON */

@@ -103,6 +103,7 @@ make_table(const char *name)
 {
 	Oid			schema = get_namespace_oid(ALBERT_SCHEMA, false);
 	char	   *table = AlbertObjectQuoted(name);
+	Datum		unique;
 
 	if (!AlbertMayCreateIn(schema, GetUserId()))
 		ereport(ERROR,
@@ -110,10 +111,12 @@ make_table(const char *name)
 				 errmsg("permission denied to create models"),
 				 errhint("An administrator can allow it: GRANT CREATE ON SCHEMA \"%s\" TO ...", ALBERT_SCHEMA)));
 	/* The index's name is none that a model could have. */
-	AlbertObjectCommand("CREATE TABLE %s (path text COLLATE \"C\" NOT NULL, \"offset\" bigint NOT NULL CHECK (\"offset\" >= 0), "
-						"data bytea NOT NULL CHECK (octet_length(data) <= %d), CONSTRAINT \".%s\" PRIMARY KEY (path, \"offset\")) USING heap",
-						table, ALBERT_PART_BYTES,
-						DatumGetCString(DirectFunctionCall1(uuid_out, DirectFunctionCall1(gen_random_uuid, (Datum) 0))));
+	unique = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
+	AlbertObjectCommand("CREATE TABLE %s (path text COLLATE \"C\" NOT NULL, "
+						"\"offset\" bigint NOT NULL CHECK (\"offset\" >= 0), "
+						"data bytea NOT NULL CHECK (octet_length(data) <= %d), "
+						"CONSTRAINT \".%s\" PRIMARY KEY (path, \"offset\")) USING heap",
+						table, ALBERT_PART_BYTES, DatumGetCString(DirectFunctionCall1(uuid_out, unique)));
 	AlbertObjectCommand("ALTER TABLE %s ALTER COLUMN data SET STORAGE EXTERNAL", table);
 	pfree(table);
 }
@@ -149,7 +152,8 @@ AlbertImportBegin(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("model \"%s\" exists already", name),
-				 errhint("Import under another name and replace it: SELECT albert_replace_model('%s', 'another name').", name)));
+				 errhint("Import under another name and replace it: SELECT albert_replace_model('%s', 'another "
+						 "name').", name)));
 	return table;
 }
 

@@ -60,7 +60,8 @@ const char *
 AlbertModelNameRule(void)
 {
 	StaticAssertStmt(ALBERT_NAME_LEN == 64, "the text below says how long a name may be");
-	return _("A model's name has at most 63 letters (a to z, A to Z), digits, \"_\", \"-\" and \".\", and does not begin with \".\".");
+	return _("A model's name has at most 63 letters (a to z, A to Z), digits, \"_\", \"-\" and \".\", and does not "
+			 "begin with \".\".");
 }
 
 /*
@@ -389,7 +390,8 @@ AlbertSettingsInit(void)
 							   check_model, NULL, NULL);
 	DefineCustomStringVariable("albert.model_path",
 							   "Sets the directories in which models are looked for.",
-							   "A colon-separated list of absolute directory names; $sharedir is the share directory that albert was installed into.",
+							   "A colon-separated list of absolute directory names; $sharedir is the share directory "
+							   "that albert was installed into.",
 							   &albert_model_path,
 							   "$sharedir/albert",
 							   PGC_SUSET, 0,
@@ -445,7 +447,8 @@ AlbertSettingsInit(void)
 							   NULL, NULL, NULL);
 	DefineCustomIntVariable("albert.load_lock_id",
 							"Sets the advisory lock that every load of a model waits for.",
-							"For tests: the lock's first key; its second is 0 for a model's text part and 1 for its weights. 0 is none.",
+							"For tests: the lock's first key; its second is 0 for a model's text part and 1 for its "
+							"weights. 0 is none.",
 							&albert_load_lock_id,
 							0, 0, INT_MAX,
 							PGC_SUSET, GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL,

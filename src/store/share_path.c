@@ -44,7 +44,8 @@ beside_library(const char *libdir, const char *server_share, char *share)
 	tail = pkglib_path + common;
 	if (length < strlen(tail) || strcmp(libdir + length - strlen(tail), tail) != 0)
 		return false;
-	return snprintf(share, MAXPGPATH, "%.*s%s", (int) (length - strlen(tail)), libdir, server_share + common) < MAXPGPATH;
+	return snprintf(share, MAXPGPATH, "%.*s%s",
+					(int) (length - strlen(tail)), libdir, server_share + common) < MAXPGPATH;
 }
 
 /* The directory of extension_control_path where the control file is found. */
@@ -81,7 +82,8 @@ AlbertSharePath(void)
 	if (found[0] != '\0')
 		return found;
 	get_share_path(my_exec_path, server_share);
-	if (dladdr((void *) AlbertSharePath, &library) != 0 && library.dli_fname != NULL && is_absolute_path(library.dli_fname))
+	if (dladdr((void *) AlbertSharePath, &library) != 0 && library.dli_fname != NULL &&
+		is_absolute_path(library.dli_fname))
 	{
 		strlcpy(libdir, library.dli_fname, sizeof(libdir));
 		canonicalize_path(libdir);

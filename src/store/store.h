@@ -126,7 +126,10 @@ extern void AlbertArenaInitContext(AlbertArena *arena, MemoryContext context);
 /* Raise a status from below as an error with its SQLSTATE, message, detail and hint. */
 extern void AlbertReport(const AlbertStatus *status) pg_attribute_noreturn();
 
-/* Of these, for an ereport of one's own: the SQLSTATE, and a text with what the database's encoding cannot hold replaced; palloc'd. */
+/*
+ * Of these, for an ereport of one's own: the SQLSTATE, and a text with what the
+ * database's encoding cannot hold replaced; palloc'd.
+ */
 extern int	AlbertStatusSqlState(const AlbertStatus *status);
 extern char *AlbertCleanText(const char *text);
 
