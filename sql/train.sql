@@ -23,6 +23,9 @@ SELECT round(sum(score)::numeric, 5) AS sum, count(*) FROM albert_classify_score
 SELECT count(*) > 55 AS right FROM tickets WHERE albert_classify(body, 'queue') = queue;
 SELECT albert_classify('text', 'other text', 'queue');
 SELECT albert_zero_shot('text', '{a,b}', 'queue');
+SELECT heads @> '{classification}' AS classifies, architecture, state FROM albert_models WHERE name = 'queue';
+SELECT q.layers = m.layers AND q.hidden_size = m.hidden_size AND q.parameters = m.parameters AND q.precision = m.precision AS as_its_base, q.shared_bytes
+FROM albert_models q, albert_models m WHERE q.name = 'queue' AND m.name = 'albert-mini';
 SELECT origin, description ? 'base_sha256' AS pinned, description->>'base' AS base, file_bytes < 10000 AS small FROM albert_models WHERE name = 'queue';
 SELECT albert_token_count('a text', 'queue') = albert_token_count('a text', 'albert-mini') AS same_tokenizer;
 
@@ -129,8 +132,10 @@ RESET statement_timeout;
 SELECT count(*) > 10 AS trained FROM albert_train('on_copy', 'SELECT body, queue FROM tickets', base => 'small');
 CALL albert_create_model('small', directory => 'm01_plain');
 SELECT albert_classify('text', 'on_copy');
+SELECT state, error FROM albert_models WHERE name = 'on_copy';
 SELECT albert_drop_model('small');
 SELECT albert_classify('text', 'on_copy') IS NOT NULL AS works_again;
+SELECT state, error FROM albert_models WHERE name = 'on_copy';
 
 -- a base that is no more
 CALL albert_create_model('my_base', directory => 'small');
@@ -144,6 +149,7 @@ SELECT albert_drop_model('my_base');
 \set VERBOSITY terse
 SELECT albert_classify('text', 'on_mine');
 \set VERBOSITY default
+SELECT state, error FROM albert_models WHERE name = 'on_mine';
 
 -- cancelled, it leaves nothing
 SET statement_timeout = '300ms';

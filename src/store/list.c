@@ -176,7 +176,7 @@ fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *dire
 		entry->precision = AlbertPrecisionName(slot->key.precision);
 		entry->kernel = kernels != NULL ? kernels->name : NULL;
 		if (slot->facts.has_digest)
-			entry->digest = hex(slot->facts.digest, ALBERT_SHA256_LEN);
+			entry->identity = entry->digest = hex(slot->facts.digest, ALBERT_SHA256_LEN);
 	}
 	entry->users = pg_atomic_read_u32((pg_atomic_uint32 *) &slot->users);
 	entry->last_used = pg_atomic_read_u64((pg_atomic_uint64 *) &slot->last_used);
@@ -233,7 +233,13 @@ fill_from_table(AlbertModelEntry *entry, Oid relation, AlbertSlot *slots, int ns
 		entry->origin = "pinned directory";
 	entry->digest = hex(object.digest, ALBERT_SHA256_LEN);
 	entry->description = AlbertCleanText(description);
+	if (object.base[0] != '\0')
+	{
+		entry->base = pstrdup(object.base);
+		entry->base_identity = hex(object.base_digest, ALBERT_SHA256_LEN);
+	}
 	fill_from_slots(entry, &object, slots, nslots);
+	entry->identity = hex(object.identity, ALBERT_SHA256_LEN);
 }
 
 /* A name that the user may not use is listed without more, to be taken off again: no directory has it either. */
@@ -276,6 +282,55 @@ list_objects(AlbertSlot *slots, int nslots)
 	foreach(cell, AlbertObjectNames())
 		entries = lappend(entries, entry_of_table(lfirst(cell), slots, nslots));
 	return entries;
+}
+
+/* ---- heads ---- */
+
+/* A head is what its base is, but for its own labels. */
+static void
+fill_from_base(AlbertModelEntry *entry, const AlbertModelEntry *base)
+{
+	entry->architecture = base->architecture;
+	entry->heads = (base->heads & ~(ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)) | ALBERT_HEAD_CLASSIFIER;
+	entry->parameters = base->parameters;
+	entry->layers = base->layers;
+	entry->hidden_size = base->hidden_size;
+	entry->precision = base->precision;
+	entry->kernel = base->kernel;
+	if (base->base != NULL || (base->identity != NULL && strcmp(base->identity, entry->base_identity) != 0))
+		fill_broken(entry, psprintf("its base \"%s\" is not the one that it was trained on", base->name));
+	else if (strcmp(base->state, "broken") == 0)
+		fill_broken(entry, psprintf("its base \"%s\" is broken", base->name));
+	else
+		entry->state = base->state;
+}
+
+static void
+fill_heads(List *entries)
+{
+	ListCell   *cell;
+
+	foreach(cell, entries)
+	{
+		AlbertModelEntry *entry = lfirst(cell);
+		const AlbertModelEntry *base = NULL;
+		ListCell   *other;
+
+		if (entry->base == NULL)
+			continue;
+		foreach(other, entries)
+		{
+			if (strcmp(((AlbertModelEntry *) lfirst(other))->name, entry->base) == 0)
+			{
+				base = lfirst(other);
+				break;
+			}
+		}
+		if (base != NULL)
+			fill_from_base(entry, base);
+		else
+			fill_broken(entry, psprintf("its base \"%s\" does not exist", entry->base));
+	}
 }
 
 /* ---- the list ---- */
@@ -423,6 +478,8 @@ AlbertStoreList(void)
 		if (((AlbertModelEntry *) lfirst(cell))->state == NULL)
 			entries = foreach_delete_current(entries, cell);
 	}
+
+	fill_heads(entries);
 
 	/* Loaded through another database's path or from its tables, or their directories are gone. */
 	for (i = 0; i < nslots; i++)

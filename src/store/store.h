@@ -96,6 +96,9 @@ typedef struct AlbertModelEntry
 	const char *path;			/* NULL when this user may not see it */
 	TimestampTz loaded_at;		/* 0: not loaded */
 	const char *error;			/* why it is broken */
+	const char *identity;		/* as of AlbertStoreIdentity, in hexadecimal; NULL: not known */
+	const char *base;			/* of a trained head, the model on whose embeddings it is; NULL: no head */
+	const char *base_identity;
 } AlbertModelEntry;
 
 /* Models found under albert.model_path and models that are loaded: a list of AlbertModelEntry by name. */
