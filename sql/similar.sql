@@ -22,6 +22,29 @@ CREATE TABLE many AS SELECT i AS id, ARRAY[cos(i), sin(i), cos(i * 7), sin(i * 3
 SELECT (SELECT count(*) FROM albert_similar_pairs('many', 'v', 0.9999, 'id')) =
        (SELECT count(*) FROM many a, many b WHERE a.id < b.id AND albert_similarity(a.v, b.v) >= 0.9999::real) AS all_found;
 
+-- with parallel workers, and without
+SET parallel_setup_cost = 0;
+SET max_parallel_workers_per_gather = 0;
+CREATE TABLE alone AS SELECT * FROM albert_similar_pairs('many', 'v', 0.999, 'id');
+SET max_parallel_workers_per_gather = 2;
+CREATE TABLE helped AS SELECT * FROM albert_similar_pairs('many', 'v', 0.999, 'id');
+SELECT count(*) > 1000 AS many, count(*) = count(DISTINCT (a, b)) AS each_once FROM helped;
+SELECT count(*) FROM (SELECT * FROM alone EXCEPT SELECT * FROM helped) x;
+SELECT count(*) FROM (SELECT * FROM helped EXCEPT SELECT * FROM alone) x;
+-- all of them, more than the queues hold; within a subtransaction; more than once in a statement
+SELECT count(*) = 2500 * 2499 / 2 AS all FROM albert_similar_pairs('many', 'v', -1, 'id');
+DO $$
+BEGIN
+	PERFORM count(*) FROM albert_similar_pairs('many', 'v', 0.999, 'id');
+	PERFORM 1 / (count(*) - count(*)) FROM albert_similar_pairs('many', 'v', 0.999, 'id');
+EXCEPTION WHEN division_by_zero THEN
+	RAISE NOTICE 'caught';
+END $$;
+SELECT count(DISTINCT n) FROM (SELECT (SELECT count(*) FROM albert_similar_pairs('many', 'v', 0.999 + i * 0, 'id')) AS n FROM generate_series(1, 3) i) x;
+RESET max_parallel_workers_per_gather;
+RESET parallel_setup_cost;
+DROP TABLE alone, helped;
+
 -- groups: the largest first, the same whenever they are asked for
 SELECT cluster, count(*), min(key::int % 3) = max(key::int % 3) AS pure, round(min(similarity)::numeric, 2) AS least
 FROM albert_clusters('points', 'v', 3) WHERE key <> '101' GROUP BY cluster ORDER BY cluster;

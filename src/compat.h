@@ -89,6 +89,13 @@ extern PGDLLEXPORT void _PG_init(void);
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
+/* 15: a message can be sent at once, without waiting for more. */
+#if PG_VERSION_NUM >= 150000
+#define AlbertQueueSend(queue, size, data) shm_mq_send(queue, size, data, false, true)
+#else
+#define AlbertQueueSend(queue, size, data) shm_mq_send(queue, size, data, false)
+#endif
+
 /*
  * 15: shared memory is asked for in a hook of its own, because its size may
  * depend on settings that other preloaded modules change; before, in _PG_init.

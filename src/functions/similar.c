@@ -19,7 +19,7 @@
 #include "compat.h"
 #include "functions/embedding.h"
 #include "functions/functions.h"
-#include "training/vectors.h"
+#include "functions/similar.h"
 
 #define FETCH_ROWS	1000
 
@@ -229,40 +229,23 @@ vectors_of(const Rows *rows, AlbertArena *arena)
 typedef struct Pairs
 {
 	const Rows *rows;
-	float		least;
 	ReturnSetInfo *result;
 } Pairs;
 
 static void
-put_pair(void *context, int a, int b)
+put_pair(void *context, int a, int b, float similarity)
 {
 	const Pairs *pairs = context;
-	const Rows *rows = pairs->rows;
-	float		similarity = (float) AlbertCosine(rows->values + (Size) a * rows->width,
-												  rows->values + (Size) b * rows->width, rows->width);
 	Datum		values[3];
 	bool		nulls[3] = {false};
 
-	if (similarity < pairs->least)
-		return;
 	CHECK_FOR_INTERRUPTS();
-	values[0] = CStringGetTextDatum(rows->keys[a]);
-	values[1] = CStringGetTextDatum(rows->keys[b]);
+	values[0] = CStringGetTextDatum(pairs->rows->keys[a]);
+	values[1] = CStringGetTextDatum(pairs->rows->keys[b]);
 	values[2] = Float4GetDatum(similarity);
 	tuplestore_putvalues(pairs->result->setResult, pairs->result->setDesc, values, nulls);
 	pfree(DatumGetPointer(values[0]));
 	pfree(DatumGetPointer(values[1]));
-}
-
-static const AlbertKernels *
-product_kernels(void)
-{
-	AlbertStatus status;
-	const AlbertKernels *kernels = AlbertKernelsFind(albert_kernel, ALBERT_FP32, &status);
-
-	if (kernels == NULL)
-		AlbertReport(&status);
-	return kernels;
 }
 
 PG_FUNCTION_INFO_V1(albert_similar_pairs);
@@ -271,10 +254,9 @@ albert_similar_pairs(PG_FUNCTION_ARGS)
 {
 	float4		least = PG_GETARG_FLOAT4(2);
 	Rows		rows;
-	Pairs		pairs = {.rows = &rows, .least = least, .result = (ReturnSetInfo *) fcinfo->resultinfo};
+	Pairs		pairs = {.rows = &rows, .result = (ReturnSetInfo *) fcinfo->resultinfo};
 	AlbertArena arena;
 	AlbertVectors vectors;
-	AlbertStatus status;
 
 	if (!(least >= -1 && least <= 1))
 		ereport(ERROR,
@@ -283,8 +265,7 @@ albert_similar_pairs(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	read_rows(&rows, rows_query(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), NameStr(*PG_GETARG_NAME(3))));
 	vectors = vectors_of(&rows, &arena);
-	if (!AlbertNearPairs(&vectors, least, product_kernels(), put_pair, &pairs, &status))
-		AlbertReport(&status);
+	AlbertSimilarPairs(&vectors, least, put_pair, &pairs);
 	return (Datum) 0;
 }
 

@@ -269,6 +269,14 @@ AlbertMemoryCreate(const char *name, Size bytes)
 	return segment;
 }
 
+bool
+AlbertMemoryHasRoom(Size bytes)
+{
+	uint64		available;
+
+	return !posix_free(&available) || available / 2 >= bytes;
+}
+
 void
 AlbertMemoryWarn(const char *name, Size bytes)
 {

@@ -120,6 +120,9 @@ extern void AlbertStoreResetCounts(void);
  */
 extern void *AlbertSharedRoom(Size size, LWLock **lock);
 
+/* Would a segment of dynamic shared memory of that size leave as much free as it takes?  True where that is not known. */
+extern bool AlbertMemoryHasRoom(Size bytes);
+
 /* The i-th head's name and bit, in the order of display; NULL past the end. */
 extern const char *AlbertHeadName(int i, uint32 *head);
 

@@ -7,7 +7,7 @@
 
 #include "training/vectors.h"
 
-#define LEFT_ROWS		1024	/* packed as a matrix of weights */
+#define LEFT_ROWS		ALBERT_PAIR_ROWS	/* packed as a matrix of weights */
 #define RIGHT_ROWS		96		/* multiplied with it at a time */
 #define ROUNDING		6e-8	/* of a sum of as many products as a vector is wide, for each */
 
@@ -64,49 +64,63 @@ make_blocks(Blocks *blocks, AlbertStatus *status)
 	return true;
 }
 
+/* The products of all rows from a on with those of the block that begins there. */
+static bool
+search_block(Blocks *blocks, int a, float bound, AlbertPairFound found, void *context, AlbertStatus *status)
+{
+	const AlbertVectors *vectors = blocks->vectors;
+	const AlbertKernels *kernels = blocks->kernels;
+	int			nleft = vectors->n - a < LEFT_ROWS ? vectors->n - a : LEFT_ROWS;
+	AlbertLinear linear = linear_of(blocks, nleft);
+
+	memset(blocks->packed, 0, blocks->packed_size);
+	for (int i = 0; i < nleft; i++)
+	{
+		unit_row(vectors, a + i, blocks->left);
+		kernels->pack(ALBERT_FP32, nleft, vectors->width, i, 1, blocks->left, blocks->packed);
+	}
+	for (int b = a; b < vectors->n; b += RIGHT_ROWS)
+	{
+		int			nright = vectors->n - b < RIGHT_ROWS ? vectors->n - b : RIGHT_ROWS;
+
+		if (vectors->stopped != NULL && vectors->stopped())
+			return AlbertFail(status, ALBERT_CANCELLED, "the search was cancelled");
+		for (int i = 0; i < nright; i++)
+			unit_row(vectors, b + i, blocks->rows + (size_t) i * blocks->ld);
+		kernels->linear(&linear, nright, blocks->rows, blocks->ld, ALBERT_ACT_NONE, NULL, 0,
+						blocks->products, LEFT_ROWS, blocks->scratch);
+		for (int i = 0; i < nright; i++)
+		{
+			const float *row = blocks->products + (size_t) i * LEFT_ROWS;
+
+			for (int l = 0; l < nleft && a + l < b + i; l++)
+			{
+				if (row[l] >= bound)
+					found(context, a + l, b + i);
+			}
+		}
+	}
+	return true;
+}
+
 bool
 AlbertNearPairs(const AlbertVectors *vectors, double least, const AlbertKernels *kernels,
-				AlbertPairFound found, void *context, AlbertStatus *status)
+				AlbertPairNext next, AlbertPairFound found, void *context, AlbertStatus *status)
 {
 	Blocks		blocks = {.vectors = vectors, .kernels = kernels};
 	float		bound = (float) (least - ROUNDING * (vectors->width + 8));
+	int			nblocks = (vectors->n + LEFT_ROWS - 1) / LEFT_ROWS;
+	int			number = 0;
 
 	if (vectors->n == 0)
 		return true;
 	if (!make_blocks(&blocks, status))
 		return false;
-	for (int a = 0; a < vectors->n; a += LEFT_ROWS)
+	while ((number = next != NULL ? next(context) : number) < nblocks)
 	{
-		int			nleft = vectors->n - a < LEFT_ROWS ? vectors->n - a : LEFT_ROWS;
-		AlbertLinear linear = linear_of(&blocks, nleft);
-
-		memset(blocks.packed, 0, blocks.packed_size);
-		for (int i = 0; i < nleft; i++)
-		{
-			unit_row(vectors, a + i, blocks.left);
-			kernels->pack(ALBERT_FP32, nleft, vectors->width, i, 1, blocks.left, blocks.packed);
-		}
-		for (int b = a; b < vectors->n; b += RIGHT_ROWS)
-		{
-			int			nright = vectors->n - b < RIGHT_ROWS ? vectors->n - b : RIGHT_ROWS;
-
-			if (vectors->stopped != NULL && vectors->stopped())
-				return AlbertFail(status, ALBERT_CANCELLED, "the search was cancelled");
-			for (int i = 0; i < nright; i++)
-				unit_row(vectors, b + i, blocks.rows + (size_t) i * blocks.ld);
-			kernels->linear(&linear, nright, blocks.rows, blocks.ld, ALBERT_ACT_NONE, NULL, 0,
-							blocks.products, LEFT_ROWS, blocks.scratch);
-			for (int i = 0; i < nright; i++)
-			{
-				const float *row = blocks.products + (size_t) i * LEFT_ROWS;
-
-				for (int l = 0; l < nleft && a + l < b + i; l++)
-				{
-					if (row[l] >= bound)
-						found(context, a + l, b + i);
-				}
-			}
-		}
+		if (!search_block(&blocks, number * LEFT_ROWS, bound, found, context, status))
+			return false;
+		number++;
 	}
 	return true;
 }

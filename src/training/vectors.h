@@ -29,8 +29,17 @@ typedef struct AlbertVectors
  * are, and some that are less by the rounding of single precision.
  */
 typedef void (*AlbertPairFound) (void *context, int a, int b);
+
+/*
+ * The work is done in blocks of ALBERT_PAIR_ROWS values of a.  next gives the
+ * number of the next one to do, so that several can share it, and some number
+ * past the last at the end; NULL: all are done here.
+ */
+#define ALBERT_PAIR_ROWS	1024
+typedef int (*AlbertPairNext) (void *context);
+
 extern bool AlbertNearPairs(const AlbertVectors *vectors, double least, const AlbertKernels *kernels,
-							AlbertPairFound found, void *context, AlbertStatus *status);
+							AlbertPairNext next, AlbertPairFound found, void *context, AlbertStatus *status);
 
 /*
  * Groups of vectors that are near each other, by k-means from the centres that

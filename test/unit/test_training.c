@@ -435,11 +435,11 @@ test_pairs(void)
 
 		if (!kernels->usable() || !kernels->has_precision(ALBERT_FP32))
 			continue;
-		CHECK(AlbertNearPairs(&vectors, 0.6, kernels, count_pair, &seen, &status), "%s: pairs", kernels->name);
+		CHECK(AlbertNearPairs(&vectors, 0.6, kernels, NULL, count_pair, &seen, &status), "%s: pairs", kernels->name);
 		CHECK(seen.n == near && seen.wrong == 0, "%s: %d pairs of %d, %d wrong", kernels->name, seen.n, near, seen.wrong);
 		stop = true;
-		CHECK(!AlbertNearPairs(&vectors, 0.6, kernels, count_pair, &seen, &status) && status.code == ALBERT_CANCELLED,
-			  "%s: cancelled", kernels->name);
+		CHECK(!AlbertNearPairs(&vectors, 0.6, kernels, NULL, count_pair, &seen, &status) &&
+			  status.code == ALBERT_CANCELLED, "%s: cancelled", kernels->name);
 		stop = false;
 	}
 	AlbertArenaFree(&arena);
