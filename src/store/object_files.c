@@ -98,7 +98,7 @@ primary_key(Relation table)
 	index = index_open(key, AccessShareLock);
 	usable = index->rd_index->indnkeyatts == 2 && index->rd_index->indkey.values[0] == 1 &&
 		index->rd_index->indkey.values[1] == 2 && index->rd_indcollation[0] == C_COLLATION_OID;
-	index_close(index, NoLock);
+	index_close(index, AccessShareLock);
 	return usable ? key : InvalidOid;
 }
 
@@ -281,7 +281,7 @@ AlbertObjectFileEnd(Relation table, const char *path)
 			toast_raw_datum_size(heap_getattr(tuple, 3, RelationGetDescr(table), &null)) - VARHDRSZ;
 	}
 	systable_endscan_ordered(scan);
-	index_close(index, NoLock);
+	index_close(index, AccessShareLock);
 	return end;
 }
 

@@ -62,6 +62,15 @@ $loader->wait;
 $other->query(q{SELECT albert_grant('mine', 'friend')});
 is($friend->query(answer_of('mine')), $old, 'granted again');
 
+# ---- used in a transaction that goes on ----
+
+my $fresh = AlbertSession->new($node, 'postgres');
+$fresh->query('BEGIN');
+is($fresh->query(answer_of('mine')), $old, 'a session\'s first transaction has computed with a model');
+($out, $err) = $other->query(q{SET lock_timeout = '60s'; BEGIN; SELECT albert_drop_model('mine'); ROLLBACK; RESET lock_timeout});
+is($err, '', 'that does not keep it from being dropped');
+$fresh->query('COMMIT');
+
 # ---- dropped while it is loaded ----
 
 stop_in_load($node, $loader, $watcher, 'mine');
