@@ -9,12 +9,20 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <utf8proc.h>
+
 #define MOST_PARTS		18		/* of a decomposition */
 
 /* utf8.c */
 extern size_t tok_utf8_valid(const char *text, size_t size);	/* how many bytes are; size if all */
 extern size_t tok_utf8_count(const char *text, size_t size);	/* code points */
-extern size_t tok_utf8_encode(uint32_t code, unsigned char *text);	/* bytes written, up to 4 */
+
+/* Bytes written, up to 4. */
+static inline size_t
+tok_utf8_encode(uint32_t code, unsigned char *text)
+{
+	return (size_t) utf8proc_encode_char((utf8proc_int32_t) code, text);
+}
 
 /* Bytes of the character that starts with this one; the text is valid. */
 static inline size_t

@@ -8,8 +8,6 @@
  */
 #include "tokenizer/characters.h"
 
-#include <utf8proc.h>
-
 typedef struct CodePair
 {
 	uint32_t	from;

@@ -1,6 +1,6 @@
 /*
  * utf8.c
- *	  Checking, counting and writing UTF-8.
+ *	  Checking and counting UTF-8.
  */
 #include "tokenizer/characters.h"
 
@@ -82,32 +82,4 @@ tok_utf8_count(const char *text, size_t size)
 	for (size_t i = 0; i < size; i++)
 		count += !is_tail((unsigned char) text[i]);
 	return count;
-}
-
-size_t
-tok_utf8_encode(uint32_t code, unsigned char *text)
-{
-	if (code < 0x80)
-	{
-		text[0] = code;
-		return 1;
-	}
-	if (code < 0x800)
-	{
-		text[0] = 0xC0 | code >> 6;
-		text[1] = 0x80 | (code & 0x3F);
-		return 2;
-	}
-	if (code < 0x10000)
-	{
-		text[0] = 0xE0 | code >> 12;
-		text[1] = 0x80 | (code >> 6 & 0x3F);
-		text[2] = 0x80 | (code & 0x3F);
-		return 3;
-	}
-	text[0] = 0xF0 | code >> 18;
-	text[1] = 0x80 | (code >> 12 & 0x3F);
-	text[2] = 0x80 | (code >> 6 & 0x3F);
-	text[3] = 0x80 | (code & 0x3F);
-	return 4;
 }

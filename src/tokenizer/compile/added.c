@@ -20,51 +20,57 @@ find_token(SettingsTokens *tokens, const SettingsToken *wanted)
 }
 
 /*
+ * The library does not take ids from the files: a token in the vocabulary has
+ * the id it has there, others get the ids behind it, in order.  listed: it is of
+ * a list of added tokens; the other special tokens need not be.
+ */
+static bool
+take_token(Builder *builder, SettingsTokens *added, SettingsToken token, bool listed, int32_t *next)
+{
+	SettingsToken *known;
+
+	if (token.text == NULL || token.size == 0)
+		return true;
+	known = find_token(added, &token);
+	if (known != NULL)
+	{
+		if (listed)
+			known->flags = token.flags; /* the later file's */
+		builder->pieces[known->id].flags |= token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0;
+		return true;
+	}
+	if (!listed)
+		token.flags |= ADDED_SPECIAL;
+	token.id = tok_builder_find(builder, token.text, token.size);
+	if (token.id < 0)
+		token.id = (*next)++;
+	return tok_builder_place(builder, token.id, token.text, token.size,
+							 PIECE_ADDED | (token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0)) &&
+		tok_settings_push(builder, added, &token);
+}
+
+/*
  * The tokens in the reference's order: tokenizer.json's own, then those of the
- * other files, then the special tokens that are not among them.  The library
- * does not take their ids from the files: a token in the vocabulary has the id
- * it has there, others get the ids behind it, in order.
+ * other files, then the special tokens that are not among them.
  */
 static bool
 collect(Builder *builder, SettingsTokens *added)
 {
-	Settings   *settings = &builder->settings;
+	const Settings *settings = &builder->settings;
+	const SettingsTokens *listed = &settings->added;
+	const SettingsTokens *additional = &settings->additional;
+	bool		good = true;
 	int32_t		next = 0;
 
 	for (int32_t id = 0; id < builder->piece_count; id++)
 		next += builder->pieces[id].text != NULL;
-	for (size_t n = 0; n < settings->added.count + ROLE_COUNT + settings->additional.count; n++)
-	{
-		SettingsToken token;
-		SettingsToken *known;
-
-		if (n < settings->added.count)
-			token = settings->added.items[(settings->own_added + n) % settings->added.count];
-		else if (n < settings->added.count + ROLE_COUNT)
-			token = settings->roles[n - settings->added.count];
-		else
-			token = settings->additional.items[n - settings->added.count - ROLE_COUNT];
-		if (token.text == NULL || token.size == 0)
-			continue;
-		known = find_token(added, &token);
-		if (known != NULL)
-		{
-			if (n < settings->added.count)
-				known->flags = token.flags;	/* the later file's */
-			builder->pieces[known->id].flags |= token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0;
-			continue;
-		}
-		if (n >= settings->added.count)
-			token.flags |= ADDED_SPECIAL;
-		token.id = tok_builder_find(builder, token.text, token.size);
-		if (token.id < 0)
-			token.id = next++;
-		if (!tok_builder_place(builder, token.id, token.text, token.size,
-							   PIECE_ADDED | (token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0)) ||
-			!tok_settings_push(builder, added, &token))
-			return false;
-	}
-	return true;
+	for (size_t i = 0; good && i < listed->count; i++)
+		good = take_token(builder, added, listed->items[(settings->own_added + i) % listed->count], true, &next);
+	for (int role = 0; good && role < ROLE_COUNT; role++)
+		good = take_token(builder, added, settings->roles[role], false, &next);
+	for (size_t i = 0; good && i < additional->count; i++)
+		good = take_token(builder, added, additional->items[i], false, &next);
+	return good;
 }
 
 /* The role's or additional token is special even where its own entry does not say so. */
