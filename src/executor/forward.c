@@ -234,18 +234,6 @@ truncation_mode(const AlbertJob *job, const AlbertItem *item)
 
 /* ---------- texts ---------- */
 
-static void
-want_first_rows(AlbertForward *forward)
-{
-	static const int32_t first = 0;
-
-	for (int s = 0; s < forward->nsequences; s++)
-	{
-		forward->sequences[s].nwanted = 1;
-		forward->sequences[s].wanted = &first;
-	}
-}
-
 void
 AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, int from, int to)
 {
@@ -262,14 +250,10 @@ AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, i
 }
 
 static void
-want_own_rows(AlbertForward *forward)
+want_first_rows(AlbertForward *forward)
 {
 	for (int s = 0; s < forward->nsequences; s++)
-	{
-		AlbertSequence *sequence = &forward->sequences[s];
-
-		AlbertForwardWant(forward, sequence, sequence->own_from, sequence->own_from, sequence->own_to);
-	}
+		AlbertForwardWant(forward, &forward->sequences[s], 0, 0, 1);
 }
 
 void
@@ -307,11 +291,11 @@ AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items,
 
 		if (sequence->whole == NULL)
 			sequence->whole = &sequence->tokens;
+		if (options->rows == ALBERT_ROWS_OWN)
+			AlbertForwardWant(forward, sequence, sequence->own_from, sequence->own_from, sequence->own_to);
 	}
 	if (options->rows == ALBERT_ROWS_FIRST)
 		want_first_rows(forward);
-	else if (options->rows == ALBERT_ROWS_OWN)
-		want_own_rows(forward);
 }
 
 void

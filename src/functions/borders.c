@@ -33,6 +33,16 @@ character(const CutText *source, int place)
 	return c;
 }
 
+#define CATEGORY(name)	(1u << UTF8PROC_CATEGORY_##name)
+#define BLANKS		(CATEGORY(ZS) | CATEGORY(ZL) | CATEGORY(ZP))
+#define LETTERS		(CATEGORY(LU) | CATEGORY(LL) | CATEGORY(LT) | CATEGORY(LM) | CATEGORY(LO))
+
+static inline bool
+is_of(utf8proc_int32_t c, uint32 categories)
+{
+	return (1u << utf8proc_category(c) & categories) != 0;
+}
+
 static bool
 is_blank(const CutText *source, int place)
 {
@@ -40,47 +50,14 @@ is_blank(const CutText *source, int place)
 
 	if (c < 0x80)
 		return c == ' ' || (c >= '\t' && c <= '\r');
-	switch (utf8proc_category(c))
-	{
-		case UTF8PROC_CATEGORY_ZS:
-		case UTF8PROC_CATEGORY_ZL:
-		case UTF8PROC_CATEGORY_ZP:
-			return true;
-		default:
-			return c == 0x85;
-	}
-}
-
-static bool
-is_letter(utf8proc_int32_t c)
-{
-	switch (utf8proc_category(c))
-	{
-		case UTF8PROC_CATEGORY_LU:
-		case UTF8PROC_CATEGORY_LL:
-		case UTF8PROC_CATEGORY_LT:
-		case UTF8PROC_CATEGORY_LM:
-		case UTF8PROC_CATEGORY_LO:
-			return true;
-		default:
-			return false;
-	}
+	return c == 0x85 || is_of(c, BLANKS);
 }
 
 /* Brackets and quotation marks that may stand between the end of a sentence and the blank. */
 static bool
 is_closing(utf8proc_int32_t c)
 {
-	if (c == '"' || c == '\'')
-		return true;
-	switch (utf8proc_category(c))
-	{
-		case UTF8PROC_CATEGORY_PE:
-		case UTF8PROC_CATEGORY_PF:
-			return true;
-		default:
-			return false;
-	}
+	return c == '"' || c == '\'' || is_of(c, CATEGORY(PE) | CATEGORY(PF));
 }
 
 /* Ends a sentence where a blank follows. */
@@ -167,7 +144,7 @@ is_abbreviation(const CutText *source, int place)
 	int			from = place;
 
 	/* longer words than the longest title are none of those */
-	while (from > 0 && place - from <= 4 && is_letter(character(source, from - 1)))
+	while (from > 0 && place - from <= 4 && is_of(character(source, from - 1), LETTERS))
 		from--;
 	return place - from == 1 || is_title(source, from, place);
 }
@@ -188,7 +165,7 @@ ends_sentence(const CutText *source, int end, int begin)
 		return true;
 	if (end == begin || !is_stop(character(source, place - 1)))
 		return false;
-	if (utf8proc_category(next) == UTF8PROC_CATEGORY_LL)
+	if (is_of(next, CATEGORY(LL)))
 		return false;
 	return character(source, place - 1) != '.' || !is_abbreviation(source, place - 1);
 }
