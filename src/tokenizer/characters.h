@@ -21,6 +21,11 @@ extern size_t tok_utf8_count(const char *text, size_t size);	/* code points */
 static inline size_t
 tok_utf8_encode(uint32_t code, unsigned char *text)
 {
+	if (code < 0x80)
+	{
+		text[0] = (unsigned char) code;
+		return 1;
+	}
 	return (size_t) utf8proc_encode_char((utf8proc_int32_t) code, text);
 }
 

@@ -161,6 +161,18 @@ tok_trie_longest(Trie trie, const unsigned char *text, size_t size, int32_t *id)
 	return longest;
 }
 
+/*
+ * A Darts unit of the character map is 32 bits: a leaf has the highest bit set
+ * and holds a value; any other holds the label of the edge that led to it in
+ * bits 0-7, whether it has a leaf in bit 8, and the offset to its children in
+ * bits 10-30, to be shifted by 8 more when bit 9 is set.
+ */
+#define DARTS_IS_LEAF(unit)	((unit) >> 31 != 0)
+#define DARTS_LABEL(unit)	((unit) & 0x800000FFu)
+#define DARTS_HAS_LEAF(unit)	(((unit) >> 8 & 1) != 0)
+#define DARTS_OFFSET(unit)	((size_t) ((unit) >> 10) << (((unit) & 0x200u) >> 6))
+#define DARTS_VALUE(unit)	((unit) & 0x7FFFFFFFu)
+
 typedef struct AddedToken
 {
 	int32_t		id;

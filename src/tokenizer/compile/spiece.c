@@ -133,10 +133,10 @@ read_charsmap(Builder *builder, AlbertSpan map)
 	count = builder->sections[SECTION_CHARSMAP].size / sizeof(uint32_t);
 	for (size_t i = 0; i < count; i++)
 	{
-		size_t		child = i ^ ((size_t) (unit[i] >> 10) << ((unit[i] & 0x200u) >> 6));
-		bool		leaf = unit[i] >> 31 != 0;
+		size_t		child = i ^ DARTS_OFFSET(unit[i]);
 
-		if (leaf ? (unit[i] & 0x7FFFFFFFu) >= builder->sections[SECTION_CHARSMAP_TEXT].size : (child | 0xFF) >= count)
+		if (DARTS_IS_LEAF(unit[i]) ? DARTS_VALUE(unit[i]) >= builder->sections[SECTION_CHARSMAP_TEXT].size
+			: (child | 0xFF) >= count)
 			return tok_malformed(builder, "The character map points outside itself.");
 	}
 	return true;

@@ -3,20 +3,11 @@
  *	  The normalizer that applies sentencepiece's precompiled character map, a
  *	  Darts double array from character sequences to their replacements.
  *
- * A Darts unit is 32 bits: a leaf has the highest bit set and holds a value;
- * any other holds the label of the edge that led to it in bits 0-7, whether it
- * has a leaf in bit 8, and the offset to its children in bits 10-30, to be
- * shifted by 8 more when bit 9 is set.  The map comes from the model's file,
- * so every index is checked on the way.
+ * The map comes from the model's file, so every index is checked on the way.
  */
 #include "tokenizer/encode/encoder.h"
 
 #include <string.h>
-
-#define DARTS_LABEL(unit)	((unit) & 0x800000FFu)
-#define DARTS_HAS_LEAF(unit)	(((unit) >> 8 & 1) != 0)
-#define DARTS_OFFSET(unit)	(((unit) >> 10) << (((unit) & 0x200u) >> 6))
-#define DARTS_VALUE(unit)	((unit) & 0x7FFFFFFFu)
 
 #define UNMAPPED		256			/* characters that are remembered */
 

@@ -100,9 +100,7 @@ append(Encoder *encoder, const Letter *letter)
 			word->stop[size - 1] = letter->stop;
 		return;
 	}
-	if (code < 0x80)
-		word->text[word->size++] = (unsigned char) code;
-	else if (code == WORD_MARK_CODE && encoder->header->model == MODEL_UNIGRAM)
+	if (code == WORD_MARK_CODE && encoder->header->model == MODEL_UNIGRAM)
 		word->text[word->size++] = WORD_MARK;
 	else
 		word->size += tok_utf8_encode(code, word->text + size);
