@@ -9,17 +9,22 @@
 #include "executor/forward.h"
 #include "executor/text.h"
 
+static void
+raise_no_memory(size_t count, size_t size)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory"),
+			 errdetail("Failed on a request for %zu items of %zu bytes of working memory.", count, size)));
+}
+
 void *
 AlbertJobAlloc(AlbertJob *job, size_t count, size_t size)
 {
 	void	   *result = AlbertArenaArray(job->arena, count, size);
 
 	if (result == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory"),
-				 errdetail("Failed on a request for %zu items of %zu bytes of working memory.",
-						   count, size)));
+		raise_no_memory(count, size);
 	return result;
 }
 
@@ -108,7 +113,7 @@ AlbertForwardInit(AlbertForward *forward, AlbertJob *job, AlbertItem *items, int
 	forward->job = job;
 	forward->items = items;
 	forward->nitems = nitems;
-	forward->max_sequences = nitems;
+	forward->room = nitems;
 	forward->sequences = AlbertJobAlloc(job, nitems, sizeof(AlbertSequence));
 }
 
@@ -117,15 +122,9 @@ AlbertForwardAdd(AlbertForward *forward, int item, const AlbertTokens *tokens)
 {
 	AlbertSequence *sequence;
 
-	if (forward->nsequences == forward->max_sequences)
-	{
-		AlbertSequence *old = forward->sequences;
-
-		forward->max_sequences *= 2;
-		forward->sequences = AlbertJobAlloc(forward->job, forward->max_sequences,
-											sizeof(AlbertSequence));
-		memcpy(forward->sequences, old, forward->nsequences * sizeof(AlbertSequence));
-	}
+	if (!AlbertArenaReserve(forward->job->arena, &forward->sequences, forward->nsequences, 1, sizeof(AlbertSequence),
+							&forward->room))
+		raise_no_memory(1, sizeof(AlbertSequence));
 	sequence = &forward->sequences[forward->nsequences++];
 	memset(sequence, 0, sizeof(*sequence));
 	sequence->item = item;

@@ -48,7 +48,7 @@ struct AlbertForward
 	AlbertItem *items;
 	int			nitems;
 	int			nsequences;
-	int			max_sequences;	/* room at sequences */
+	size_t		room;			/* at sequences */
 	AlbertSequence *sequences;	/* by item, then window */
 	const AlbertTrace *trace;	/* NULL usually */
 	AlbertForwardConsume consume;

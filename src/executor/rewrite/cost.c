@@ -287,23 +287,6 @@ work_by_row(PlannerInfo *root, RelOptInfo *rel)
 	return sum.by_row;
 }
 
-/* The planner's own choice, by size; see compute_parallel_worker(). */
-static int
-workers_by_size(const RelOptInfo *rel)
-{
-	double		threshold = Max(min_parallel_table_scan_size, 1);
-	int			workers = 1;
-
-	if (rel->pages < threshold)
-		return 0;
-	while (rel->pages >= threshold * 3)
-	{
-		workers++;
-		threshold *= 3;
-	}
-	return workers;
-}
-
 void
 AlbertCostWorkers(ALBERT_BASE_REL_ARGS)
 {
@@ -319,6 +302,7 @@ AlbertCostWorkers(ALBERT_BASE_REL_ARGS)
 	/* a page is read by one process, and the leader is one of them */
 	workers = Min(workers, (double) rel->pages - 1);
 	workers = Min(workers, (double) max_parallel_workers_per_gather);
-	if (workers >= 1 && (int) workers > workers_by_size(rel))
+	/* the planner's own choice is by size */
+	if (workers >= 1 && (int) workers > compute_parallel_worker(rel, rel->pages, -1, max_parallel_workers_per_gather))
 		rel->rel_parallel_workers = (int) workers;
 }
