@@ -26,6 +26,8 @@ build/flags: FORCE
 $(OBJS): build/flags
 ifneq ($(source),.)
 $(shell mkdir -p $(sort $(dir $(OBJS))))
+# not those of a build in the source tree, where VPATH finds them
+$(filter-out $(wildcard $(OBJS)),$(OBJS)): FORCE
 endif
 -include $(wildcard $(OBJS:.o=.d))
 
