@@ -52,6 +52,16 @@ SELECT count(*) > 10 AS trained FROM albert_train('queue', $$SELECT body, CASE q
 SELECT albert_classify('The flowers in the garden need water.', 'queue');
 SELECT value FROM albert_evaluate('queue', $$SELECT body, CASE queue WHEN 'garden' THEN 'outside' ELSE 'inside' END FROM tickets$$) WHERE metric = 'rows' AND class IS NULL;
 
+-- trained models of one base are several, also in one statement, and in one transaction that trains one anew
+SELECT albert_classify('The flowers in the garden need water.', 'queue'), albert_classify('The flowers in the garden need water.', 'again');
+SELECT count(*) FROM tickets WHERE albert_classify(body, 'queue') = albert_classify(body, 'again');
+BEGIN;
+SELECT albert_classify('The flowers in the garden need water.', 'again');
+SELECT count(*) > 10 AS trained FROM albert_train('again', 'SELECT body, upper(queue) FROM tickets', base => 'albert-mini');
+SELECT albert_classify('The flowers in the garden need water.', 'again');
+ROLLBACK;
+SELECT albert_classify('The flowers in the garden need water.', 'again');
+
 -- two classes of another type, sets, numbers, weights
 SELECT value > 0.8 AS accurate FROM albert_train('urgent', 'SELECT body, urgent FROM tickets', base => 'albert-mini', balanced => true, folds => 3) WHERE metric = 'accuracy' AND fold IS NULL;
 SELECT label FROM albert_classify_scores('No signal, the cable is broken.', 'urgent', top_k => 1);

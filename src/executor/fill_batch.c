@@ -187,41 +187,27 @@ start_task(FillRun *run, AlbertJob *job)
 		job->overflow = albert_overflow;
 }
 
-/* The digest of the model's files; NULL where only its tokenizer is loaded. */
-static const char *
-model_digest(const char *model)
-{
-	ListCell   *cell;
-
-	foreach(cell, AlbertStoreList())
-	{
-		AlbertModelEntry *entry = lfirst(cell);
-
-		if (strcmp(entry->name, model) == 0)
-			return entry->digest;
-	}
-	return NULL;
-}
-
-/* A model that has been loaded anew since the last batch must be the same one: values of two are not to be mixed. */
+/*
+ * A model that has been loaded anew since the last batch must be the same one: values of two are not to be mixed.
+ * Where only its tokenizer is loaded that is not known.
+ */
 static void
 require_same_model(FillRun *run, const AlbertBinding *binding)
 {
-	const char *digest;
+	uint8		identity[ALBERT_SHA256_LEN];
 
-	if (binding->generation == run->generation)
+	if (binding->number == run->binding || !AlbertStoreIdentity(binding, true, identity))
 		return;
-	digest = model_digest(binding->name);
-	if (run->digest != NULL && digest != NULL && strcmp(digest, run->digest) != 0)
+	if (run->has_identity && memcmp(identity, run->identity, ALBERT_SHA256_LEN) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the files of model \"%s\" have been changed while table \"%s\" was being filled",
 						binding->name, run->table_name),
 				 errdetail("%lld rows have been filled by the model as it was.", (long long) run->progress.rows_done),
 				 errhint("Empty the column, and call albert_embed_table again.")));
-	if (digest != NULL)
-		run->digest = MemoryContextStrdup(run->context, digest);
-	run->generation = binding->generation;
+	memcpy(run->identity, identity, ALBERT_SHA256_LEN);
+	run->has_identity = true;
+	run->binding = binding->number;
 }
 
 void

@@ -97,9 +97,10 @@ typedef struct FillRun
 	FillWait	table_wait;		/* for a lock of the leaf */
 	FillWait	row_wait;		/* for its rows */
 
-	/* the model as it was loaded first, and which load that was */
-	const char *digest;
-	uint64		generation;
+	/* the model as it was loaded first, once that is known, and the binding that was last seen to be to it */
+	bool		has_identity;
+	uint8		identity[ALBERT_SHA256_LEN];
+	uint64		binding;
 
 	/* of this transaction */
 	AlbertSignature *signature;

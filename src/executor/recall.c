@@ -254,7 +254,7 @@ AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *s
 		recall->sides = palloc(recall->max_rows * sizeof(*recall->sides));
 	initStringInfo(&key);
 	appendBinaryStringInfo(&key, (const char *) &job->task, sizeof(job->task));
-	appendBinaryStringInfo(&key, (const char *) &job->binding->generation, sizeof(job->binding->generation));
+	appendBinaryStringInfo(&key, (const char *) &job->binding->number, sizeof(job->binding->number));
 	appendBinaryStringInfo(&key, (const char *) &job->overflow, sizeof(job->overflow));
 	for (int i = 0; i < signature->nargs; i++)
 	{

@@ -16,6 +16,7 @@
 #include "optimizer/optimizer.h"
 #include "port/atomics.h"
 #include "storage/latch.h"
+#include "storage/proc.h"
 #include "storage/shm_mq.h"
 #include "storage/shm_toc.h"
 #include "utils/wait_event.h"

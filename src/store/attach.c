@@ -50,6 +50,8 @@ static Oid	last_user = InvalidOid;
 /* The registry's count of changes when the table was last looked through. */
 static uint64 seen_changes = 0;
 
+static uint64 nbindings = 0;
+
 static bool
 is_current(const Binding *binding)
 {
@@ -260,6 +262,7 @@ new_binding(const AlbertKey *key, const AlbertClaim *claim)
 	binding->slot_key = *key;
 	binding->slot = claim->slot;
 	binding->shown.name = binding->name;
+	binding->shown.number = ++nbindings;
 	binding->shown.generation = claim->generation;
 	AlbertArenaInitContext(&binding->arena, context);
 	return binding;
@@ -402,21 +405,23 @@ attach_request(AlbertRequest *request, AlbertPart part)
 
 static Binding *attach(const char *name, AlbertPart part);
 
-void
-AlbertStoreIdentity(const AlbertBinding *binding, uint8 *identity)
+bool
+AlbertStoreIdentity(const AlbertBinding *binding, bool missing_ok, uint8 *identity)
 {
+	const AlbertKey *key = &((const Binding *) binding)->key;
 	AlbertRegistry *registry = AlbertRegistryGet();
 	const AlbertSlot *slot = ((const Binding *) binding)->slot;
 	bool		known;
 
 	LWLockAcquire(&registry->lock, LW_SHARED);
 	known = slot->facts.has_digest && pg_atomic_read_u64((pg_atomic_uint64 *) &slot->generation) == binding->generation;
-	memcpy(identity, slot->key.name[0] == '\0' ? slot->key.identity : slot->facts.digest, ALBERT_SHA256_LEN);
+	memcpy(identity, key->name[0] == '\0' ? key->identity : slot->facts.digest, ALBERT_SHA256_LEN);
 	LWLockRelease(&registry->lock);
-	if (!known)
+	if (!known && !missing_ok)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" has been unloaded meanwhile", binding->name)));
+	return known;
 }
 
 static void
@@ -440,7 +445,7 @@ attach_base(const AlbertRequest *request)
 	error_context_stack = &callback;
 	check_stack_depth();
 	base = attach(request->object.base, ALBERT_PART_WEIGHTS);
-	AlbertStoreIdentity(&base->shown, identity);
+	(void) AlbertStoreIdentity(&base->shown, false, identity);
 	if (base->shown.model.head_weights != NULL || memcmp(identity, request->object.base_digest, ALBERT_SHA256_LEN) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -291,7 +291,7 @@ AlbertHeadKeep(const char *name, const AlbertTrainedHead *head, const AlbertBind
 	char	   *config;
 
 	initStringInfo(&identity);
-	AlbertStoreIdentity(base, digest);
+	(void) AlbertStoreIdentity(base, false, digest);
 	append_hex(&identity, digest);
 	config = config_json(head, base->name, identity.data);
 	AlbertImportAppend(table, "config.json", 0, config, strlen(config));

@@ -277,8 +277,8 @@ AlbertObjectFileEnd(Relation table, const char *path)
 	{
 		bool		null;
 
-		end = DatumGetInt64(heap_getattr(tuple, 2, RelationGetDescr(table), &null)) +
-			toast_raw_datum_size(heap_getattr(tuple, 3, RelationGetDescr(table), &null)) - VARHDRSZ;
+		end = DatumGetInt64(heap_getattr(tuple, 2, RelationGetDescr(table), &null));
+		end += toast_raw_datum_size(heap_getattr(tuple, 3, RelationGetDescr(table), &null)) - VARHDRSZ;
 	}
 	systable_endscan_ordered(scan);
 	index_close(index, AccessShareLock);

@@ -27,6 +27,7 @@
 typedef struct AlbertBinding
 {
 	const char *name;
+	uint64		number;			/* of no other binding of the session; one that has it gives the same results */
 	uint64		generation;		/* two bindings of one generation are to the same images */
 	bool		has_weights;	/* model's weight pointers are set */
 	AlbertModel model;
@@ -57,9 +58,10 @@ typedef struct AlbertCounts
 
 /*
  * What a binding with weights gives results by: the SHA-256 of its files, or of
- * them and its options where it has any; of a head's, its base's.
+ * them and its options where it has any; a head's own.  It is not known when
+ * the model has been unloaded meanwhile: false, or an error unless missing_ok.
  */
-extern void AlbertStoreIdentity(const AlbertBinding *binding, uint8 *identity);
+extern bool AlbertStoreIdentity(const AlbertBinding *binding, bool missing_ok, uint8 *identity);
 
 extern void AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts);
 

@@ -120,6 +120,13 @@ is(value(sprintf($empty, 'docs')), 0, '... with the new rows');
 # Values of two models would be mixed; a load of the same files changes nothing.
 make_table('docs', 100);
 like(meanwhile(fill('docs'), q{SELECT albert_unload('small')}), qr/NOTICE:  100 rows done, 0 left out/, '... and the job goes on');
+make_table('docs', 100);
+$node->safe_psql('postgres', q{
+	ALTER TABLE docs ADD class text;
+	SELECT count(*) FROM albert_train('head', $$SELECT body, 'a' || id % 2 FROM docs$$, base => 'small')});
+like(meanwhile(q{CALL albert_embed_table('docs', 'body', 'class', 'head', task => 'classify', batch_tokens => 1)},
+		q{SELECT count(*) FROM albert_train('head', $$SELECT body, 'b' || id % 3 FROM docs$$, base => 'small')}),
+	qr/^ERROR:  the files of model "head" have been changed while table "docs" was being filled$/m, '... ends the job that uses a model trained anew');
 my $other_models = make_models(small => SMALL . ',seed=5');
 make_table('docs', 100);
 like(meanwhile(fill('docs'), "\\! cp $other_models/small/* $models/small/\nSELECT albert_unload('small')"),
