@@ -86,6 +86,11 @@ SELECT albert_classify('text', 'same');
 SELECT * FROM albert_evaluate('same', 'SELECT body, same FROM pairs');
 SELECT * FROM albert_train('none', 'SELECT body, same, same AS pair FROM pairs');
 
+-- a classifier of pairs that was not trained here
+SELECT class, predicted, value FROM albert_evaluate('nli', $$SELECT a, albert_classify(a, b, 'nli'), b AS pair
+  FROM (VALUES ('A man sleeps.', 'A person rests.'), ('The dog runs.', 'A cat sits.'), ('It rains.', 'The sun shines all day.')) v (a, b)$$)
+WHERE metric = 'confusion' AND class <> predicted;
+
 -- rows that are kept back: the figures are of them, and none of their texts is learnt from
 CREATE TABLE split_report AS
 SELECT * FROM albert_train('kept', $$SELECT body, queue, CASE WHEN id % 10 = 0 THEN 'test' WHEN id % 10 = 1 THEN NULL ELSE 'train' END AS split FROM tickets

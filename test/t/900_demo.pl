@@ -21,6 +21,8 @@ is($result, 0, 'demo.sql runs without an error') or diag($stderr);
 like($stdout, qr/india/, 'the capital question is answered');
 is($node->safe_psql('postgres', 'SELECT count(*) > 0 AND count(*) = count(embedding) FROM docs'), 't', 'every sentence has an embedding')
   if $result == 0;
+is($node->safe_psql('postgres', q{SELECT sum(value) = (SELECT count(*) FROM docs) FROM report WHERE metric = 'confusion'}), 't', 'every sentence is in the confusion matrix of its topic')
+  if $result == 0;
 
 $node->stop;
 done_testing();
