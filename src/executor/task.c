@@ -295,6 +295,16 @@ AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
 }
 
 void
+AlbertRequireModelName(const char *model)
+{
+	if (*model == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("a model's name must not be empty"),
+				 errhint("Leave the model out to use the one that albert.model names.")));
+}
+
+void
 AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableDatum *args)
 {
 	const AlbertTask *task = signature->task;
@@ -303,12 +313,7 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 	if (signature->model >= 0 && !args[signature->model].isnull)
 	{
 		model = AlbertCString(args[signature->model].value);
-		/* to the store an empty name is the default's, which a function of a named model must not follow */
-		if (*model == '\0')
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_NAME),
-					 errmsg("a model's name must not be empty"),
-					 errhint("Leave the model out to use the one that albert.model names.")));
+		AlbertRequireModelName(model);
 	}
 	AlbertJobStartTask(job, task, model);
 	for (int i = 0; i < signature->nargs; i++)

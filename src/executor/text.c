@@ -112,14 +112,22 @@ AlbertOutputToDatum(const char *utf8, size_t size)
 	return PointerGetDatum(cstring_to_text_with_len(out.data, out.len));
 }
 
-Datum
-AlbertPieceToDatum(const AlbertTokenizer *tokenizer, int32_t id)
+AlbertText
+AlbertPiece(const AlbertTokenizer *tokenizer, int32_t id)
 {
 	AlbertText	piece;
 	AlbertStatus status;
 
 	if (!AlbertTokenizerPiece(tokenizer, id, &piece, &status))
 		AlbertReport(&status);
+	return piece;
+}
+
+Datum
+AlbertPieceToDatum(const AlbertTokenizer *tokenizer, int32_t id)
+{
+	AlbertText	piece = AlbertPiece(tokenizer, id);
+
 	return AlbertOutputToDatum(piece.data, piece.size);
 }
 
@@ -134,11 +142,8 @@ has_prefix(const AlbertText *piece, const char *prefix, size_t size)
 bool
 AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id)
 {
-	AlbertText	piece;
-	AlbertStatus status;
+	AlbertText	piece = AlbertPiece(tokenizer, id);
 
-	if (!AlbertTokenizerPiece(tokenizer, id, &piece, &status))
-		AlbertReport(&status);
 	if (tokenizer->marks_continuation)
 		return !has_prefix(&piece, "##", 2);
 	/* unknown text is part of its word: the mark before it is a piece of its own */

@@ -19,6 +19,9 @@ extern AlbertText AlbertTextFromDatum(Datum value);
 /* Would that succeed?  A value may be no text of the server's encoding, or have characters that UTF-8 lacks. */
 extern bool AlbertTextIsConvertible(Datum value);
 
+/* A token's piece in UTF-8. */
+extern AlbertText AlbertPiece(const AlbertTokenizer *tokenizer, int32_t id);
+
 /* A text value of UTF-8 characters; raises when the server encoding lacks one of them. */
 extern Datum AlbertTextToDatum(const char *utf8, size_t size);
 

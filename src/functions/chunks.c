@@ -8,6 +8,7 @@
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/borders.h"
+#include "functions/embedding.h"
 #include "functions/functions.h"
 
 /* A chunk by itself differs by less than so many tokens from what it was in the text. */
@@ -99,13 +100,7 @@ length_with_prefix(const Chunking *chunking, AlbertText text)
 	AlbertTokens tokens;
 
 	if (chunking->prefix.size > 0)
-	{
-		char	   *data = AlbertJobAlloc(chunking->job, chunking->prefix.size + text.size + 1, 1);
-
-		memcpy(data, chunking->prefix.data, chunking->prefix.size);
-		memcpy(data + chunking->prefix.size, text.data, text.size);
-		item.text = (AlbertText) {.data = data, .size = chunking->prefix.size + text.size};
-	}
+		AlbertPrependPrompt(chunking->job, &chunking->prefix, &item, 1);
 	if (!AlbertTokenizeText(chunking->job, &item, &encode, &tokens))
 		AlbertReport(item.status);
 	AlbertArenaRewind(chunking->job->arena, mark);

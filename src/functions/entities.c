@@ -86,12 +86,9 @@ is_subword(const Tagged *tagged, int token)
 		return false;
 	if (tokenizer->marks_continuation)
 	{
-		AlbertText	piece;
-		AlbertStatus status;
+		AlbertText	piece = AlbertPiece(tokenizer, tagged->tokens->ids[token]);
 		int			length = 0;
 
-		if (!AlbertTokenizerPiece(tokenizer, tagged->tokens->ids[token], &piece, &status))
-			AlbertReport(&status);
 		for (size_t i = 0; i < piece.size; i++)
 			length += ((unsigned char) piece.data[i] & 0xC0) != 0x80;
 		return length != tagged->tokens->stop[token] - start;
@@ -199,11 +196,8 @@ append_entity(const Tagged *tagged, StringInfo words, const Entity *entity, bool
 
 	for (int t = entity->first; t <= entity->last; t++)
 	{
-		AlbertText	piece;
-		AlbertStatus status;
+		AlbertText	piece = AlbertPiece(tokenizer, tokens->ids[t]);
 
-		if (!AlbertTokenizerPiece(tokenizer, tokens->ids[t], &piece, &status))
-			AlbertReport(&status);
 		if (tokens->ids[t] == tokenizer->unk_id)
 		{
 			piece.data = tagged->item->text.data + tagged->bytes[tokens->start[t]];

@@ -178,12 +178,8 @@ embed(const AlbertText *text, const char *model)
 	AlbertItem	item = {.text = *text};
 	AlbertJob	job;
 
-	if (model != NULL && *model == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("a model's name must not be empty"),
-				 errhint("Leave the model out to use the one that albert.model names.")));
-
+	if (model != NULL)
+		AlbertRequireModelName(model);
 	AlbertJobStartTask(&job, &albert_embedding_task, model);
 	job.raises = true;
 	AlbertTaskRun(&job, &item, 1);
