@@ -138,6 +138,8 @@ end_of_transaction(XactEvent event, void *arg)
 	if (registry == NULL)
 		return;
 	changes = pg_atomic_read_u64(&registry->changes);
+	/* generations are read after it, as they are written before it */
+	pg_read_barrier();
 	dlist_foreach_modify(iter, &bindings)
 	{
 		Binding    *binding = dlist_container(Binding, node, iter.cur);

@@ -135,6 +135,8 @@ attach_registry(void)
 		dsm_detach(segment);
 		return NULL;
 	}
+	/* What its maker wrote before the number is there for whoever reads it after the number. */
+	pg_read_barrier();
 	dsm_pin_mapping(segment);
 	return found;
 }
@@ -327,7 +329,7 @@ static void
 new_generation(AlbertSlot *slot)
 {
 	pg_atomic_write_u64(&slot->generation, pg_atomic_read_u64(&registry->changes) + 1);
-	pg_atomic_fetch_add_u64(&registry->changes, 1);
+	pg_atomic_fetch_add_u64(&registry->changes, 1); /* a full barrier, too */
 }
 
 AlbertSlot *
