@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "catalog/pg_type.h"
@@ -266,7 +267,14 @@ take_row(Reader *reader, HeapTuple tuple)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a weight is negative")));
 	if (labels->kind == ALBERT_LABEL_NUMBER)
+	{
 		row->number = number_of(reader, tuple, 2, "label");
+		/* what a model computes are such */
+		if (fabs(row->number) > FLT_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("label %g is out of range for type real", row->number)));
+	}
 	else if (labels->kind == ALBERT_LABEL_SET)
 		take_set(reader, row, label);
 	else
