@@ -11,6 +11,8 @@ SELECT i, CASE WHEN i % 17 = 0 THEN NULL
 FROM generate_series(1, 200) i;
 ANALYZE docs;
 SET max_parallel_workers_per_gather = 0;
+-- the quickest of the tests' models
+SET albert.model = 'small';
 
 CREATE FUNCTION query_plan(query text) RETURNS json LANGUAGE plpgsql AS $$
 DECLARE
