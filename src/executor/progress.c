@@ -80,8 +80,8 @@ AlbertProgressBegin(const AlbertProgress *progress)
 	LWLockRelease(table_lock);
 }
 
-static void
-update(const AlbertProgress *progress)
+void
+AlbertProgressUpdate(const AlbertProgress *progress)
 {
 	ProgressTable *jobs = get_table();
 
@@ -101,7 +101,7 @@ AlbertProgressTell(AlbertProgress *progress)
 	int64		done = progress->rows_done + progress->rows_failed;
 	double		rate = seconds > 0 ? done / seconds : 0;
 
-	update(progress);
+	AlbertProgressUpdate(progress);
 	if (!TimestampDifferenceExceeds(progress->told_at, now, ALBERT_NOTICE_SECONDS * 1000))
 		return;
 	progress->told_at = now;

@@ -35,6 +35,9 @@ extern void AlbertProgressInit(AlbertProgress *progress, Oid relation, const cha
  */
 extern void AlbertProgressBegin(const AlbertProgress *progress);
 
+/* Show how far it is. */
+extern void AlbertProgressUpdate(const AlbertProgress *progress);
+
 /* Likewise, and tell the client from time to time. */
 extern void AlbertProgressTell(AlbertProgress *progress);
 extern void AlbertProgressEnd(void);

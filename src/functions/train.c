@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 
 #include "compat.h"
+#include "executor/progress.h"
 #include "executor/text.h"
 #include "functions/classify.h"
 #include "functions/embedding.h"
@@ -322,29 +323,66 @@ require(bool ok, const AlbertStatus *status)
 		AlbertReport(status);
 }
 
-/* Fit, and report how well that goes; the arena has the fit. */
+#define STRENGTHS	8			/* tried when none is given */
+
 static void
-fit_and_report(Problem *problem, const double *strength, ReturnSetInfo *result, AlbertFit *fit)
+count_fit(void *context)
+{
+	AlbertProgress *progress = context;
+
+	progress->rows_done++;
+	AlbertProgressUpdate(progress);
+}
+
+/* Find the strength, unless it is given, with each fold left out; fit all; the arena has the fit. */
+static void
+fit_all(Problem *problem, AlbertFitter *fitter, const double *strength, const int32_t *folds,
+		AlbertValidation *found, AlbertFit *fit)
 {
 	AlbertTraining *training = &problem->training;
-	AlbertValidation found = {0};
-	AlbertFitter *fitter;
 	AlbertStatus status;
-	int32_t    *folds;
-	double		Cs[8];
+	double		Cs[STRENGTHS];
 
-	require(AlbertFitterMake(training, &fitter, &status), &status);
-	for (int i = 0; i < lengthof(Cs); i++)
+	for (int i = 0; i < STRENGTHS; i++)
 		Cs[i] = pow(10, i - 2) / fmax(AlbertFitterVariance(fitter), 1e-12);
-	require(AlbertFoldsMake(training, problem->group, problem->labels.ngroups, problem->nfolds, &folds, &status), &status);
 	require(AlbertCrossValidate(fitter, training, folds, problem->nfolds, strength != NULL ? strength : Cs,
-								strength != NULL ? 1 : lengthof(Cs), &found, &status), &status);
-	require(AlbertFitterFit(fitter, found.C, NULL, 0, TOLERANCE, fit, &status), &status);
+								strength != NULL ? 1 : STRENGTHS, found, &status), &status);
+	require(AlbertFitterFit(fitter, found->C, NULL, 0, TOLERANCE, fit, &status), &status);
 	for (int i = 0; i < training->nrows; i++)
 	{
 		if (problem->labels.rows[i].tested)
-			AlbertFitPredict(training, fit, i, found.outputs + (Size) i * training->noutputs);
+			AlbertFitPredict(training, fit, i, found->outputs + (Size) i * training->noutputs);
 	}
+}
+
+/* Fit, and report how well that goes. */
+static void
+fit_and_report(Problem *problem, const char *name, const double *strength, ReturnSetInfo *result, AlbertFit *fit)
+{
+	AlbertTraining *training = &problem->training;
+	AlbertValidation found = {0};
+	AlbertProgress progress;
+	AlbertFitter *fitter;
+	AlbertStatus status;
+	int32_t    *folds;
+
+	require(AlbertFitterMake(training, &fitter, &status), &status);
+	require(AlbertFoldsMake(training, problem->group, problem->labels.ngroups, problem->nfolds, &folds, &status),
+			&status);
+	AlbertProgressInit(&progress, InvalidOid, name, "fit");
+	progress.rows_total = (strength != NULL ? 1 : STRENGTHS) * problem->nfolds + 1;
+	training->fitted = count_fit;
+	training->context = &progress;
+	AlbertProgressBegin(&progress);
+	PG_TRY();
+	{
+		fit_all(problem, fitter, strength, folds, &found, fit);
+	}
+	PG_FINALLY();
+	{
+		AlbertProgressEnd();
+	}
+	PG_END_TRY();
 	AlbertLabelsReport(&problem->labels, scores_of(problem, found.outputs), folds, problem->nfolds, result);
 	AlbertPutMetric(result, -1, "strength", NULL, NULL, found.C, NAN, NAN);
 }
@@ -387,7 +425,7 @@ albert_train(PG_FUNCTION_ARGS)
 	AlbertArenaInitContext(&problem.arena, CurrentMemoryContext);
 	make_training(&problem, PG_GETARG_BOOL(3));
 	make_vectors(&problem, &job, name);
-	fit_and_report(&problem, PG_ARGISNULL(4) ? NULL : &strength, (ReturnSetInfo *) fcinfo->resultinfo, &fit);
+	fit_and_report(&problem, name, PG_ARGISNULL(4) ? NULL : &strength, (ReturnSetInfo *) fcinfo->resultinfo, &fit);
 	make_head(&problem, &fit, &head);
 	keep_model(fcinfo, name, by, &head, job.binding);
 	return (Datum) 0;

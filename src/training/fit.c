@@ -505,6 +505,8 @@ AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t le
 		return false;
 	from_tiles(fitter, w, fit);
 	AlbertArenaRewind(training->arena, mark);
+	if (training->fitted != NULL)
+		training->fitted(training->context);
 	return true;
 }
 

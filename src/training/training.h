@@ -44,6 +44,8 @@ typedef struct AlbertTraining
 	int			noutputs;
 	AlbertArena *arena;
 	bool		(*stopped) (void);	/* asked often: true ends the work with ALBERT_CANCELLED; may be NULL */
+	void		(*fitted) (void *context);	/* told after each fit; may be NULL */
+	void	   *context;
 } AlbertTraining;
 
 typedef struct AlbertFit

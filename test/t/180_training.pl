@@ -153,11 +153,23 @@ $node->safe_psql('postgres', 'SELECT pg_cancel_backend(' . $session->pid . ')');
 like(($session->wait)[1], qr/canceling statement due to user request/, 'cancelled');
 is($node->safe_psql('postgres', "$tables; SELECT count(*) FROM albert_progress"), "$existing\n0", 'it leaves nothing');
 
+# Many labels, so that fits take long.
+my $labels = q{SELECT md5((i % 400)::text) || ' ' || md5(i::text), i % 200 FROM generate_series(1, 2000) i};
+for my $end (qw(cancel terminate))
+{
+	$session->send("SELECT count(*) FROM albert_train('never', \$\$$labels\$\$, base => 'small')");
+	$node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM albert_progress WHERE task = 'fit' AND rows_total = 41}) or die 'no fits';
+	$node->safe_psql('postgres', "SELECT pg_${end}_backend(" . $session->pid . ')');
+	like(($session->wait)[1], qr/canceling statement due to user request|terminating connection/, "fits: $end") if $end eq 'cancel';
+	ok($node->poll_query_until('postgres', 'SELECT count(*) = 0 FROM albert_progress'), 'nothing goes on');
+	is($node->safe_psql('postgres', $tables), $existing, 'and nothing is left');
+}
+
 # Replacing a model, and making a new one, killed at any time: in the texts, the fits, the writing.
 my $again = q{SELECT count(*) FROM albert_train('beside', 'SELECT body, queue FROM tickets', base => 'albert-mini')};
 my $wrong = 0;
 srand(18);
-for my $turn (1 .. 6)
+for my $turn (1 .. 5)
 {
 	my $victim = AlbertSession->new($node, 'postgres');
 	my $pid = $victim->pid;
