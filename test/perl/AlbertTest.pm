@@ -13,12 +13,19 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-our @EXPORT = qw(albert_node albert_conf source_file major_version kill_backend);
+our @EXPORT = qw(albert_node albert_conf source_file server_directory major_version kill_backend);
 
 # A file or directory of the source tree.
 sub source_file
 {
 	return abs_path(dirname(__FILE__) . '/../..') . "/$_[0]";
+}
+
+# A directory of the server's installation: server_directory('bindir').
+sub server_directory
+{
+	chomp(my $directory = `pg_config --$_[0]`);
+	return $directory;
 }
 
 # What every server of the tests is configured with: the models that

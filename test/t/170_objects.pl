@@ -19,7 +19,7 @@ my $mini;
 my $no_models = "albert.model_path = '/nonexistent'\nmax_wal_senders = 4\nwal_level = replica\n"
   . "parallel_setup_cost = 0\nparallel_tuple_cost = 0\nmin_parallel_table_scan_size = 0\nmax_parallel_workers_per_gather = 2\n";
 my $node = albert_node('objects', conf => $no_models, init => [ allows_streaming => 1 ]);
-$mini = $node->config_data('--sharedir') . '/albert/albert-mini';
+$mini = server_directory('sharedir') . '/albert/albert-mini';
 
 $node->safe_psql('postgres', q{
 	CREATE ROLE maker LOGIN;

@@ -59,7 +59,7 @@ $new->append_conf('postgresql.conf', albert_conf() . $conf);
 # it leaves scripts where it runs
 my @data = map { abs_path($_->data_dir) } $old, $new;
 command_ok([ 'sh', '-c', 'cd "$0" && exec pg_upgrade "$@"', PostgreSQL::Test::Utils::tempdir(),
-	'-b', $old->config_data('--bindir'), '-B', $new->config_data('--bindir'),
+	'-b', $ENV{ALBERT_OLD_INSTALL} ? "$ENV{ALBERT_OLD_INSTALL}/bin" : server_directory('bindir'), '-B', server_directory('bindir'),
 	'-d', $data[0], '-D', $data[1], '-s', $new->host, '-p', $old->port, '-P', $new->port ], 'pg_upgrade');
 $new->start;
 is($new->safe_psql('postgres', $check), $answers{postgres}, 'everything is there');
