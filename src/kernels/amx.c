@@ -53,7 +53,11 @@ typedef struct TileConfig
 	uint8_t		rows[16];
 } TileConfig;
 
-/* Tiles for that many rows; with at most TILE_ROWS the lower ones stay unused. */
+/*
+ * Tiles for row blocks of at most that many rows, which is dear: once for many
+ * products.  In a block with fewer rows the last rows of the tiles are whatever
+ * lies there, and their sums are not used.
+ */
 static void
 configure_tiles(int rows)
 {
@@ -72,6 +76,13 @@ configure_tiles(int rows)
 	_tile_loadconfig(&config);
 }
 
+/* Tiles in use make a switch to another process slower. */
+static void
+release_tiles(void)
+{
+	_tile_release();
+}
+
 /* units is a multiple of TILE_UNITS. */
 #define MULTIPLY_TILES(name, multiply_add) \
 static void \
@@ -84,7 +95,6 @@ name(int rows, int units, const void *x, const void *w, void *tile, bool more) \
 	bool		lower = rows > TILE_ROWS; \
  \
 	MEMORY_IS_USED(x); \
-	configure_tiles(rows); \
 	if (more) \
 	{ \
 		_tile_loadd(SUMS_00, sums, 4 * NR); \
@@ -126,7 +136,6 @@ name(int rows, int units, const void *x, const void *w, void *tile, bool more) \
 		_tile_stored(SUMS_10, sums + TILE_ROWS * NR, 4 * NR); \
 		_tile_stored(SUMS_11, sums + TILE_ROWS * NR + VN, 4 * NR); \
 	} \
-	_tile_release(); \
 	MEMORY_IS_USED(tile); \
 }
 
@@ -146,10 +155,14 @@ convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 }
 
 static const MatrixKind kind_tiles_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MAX_ROWS, TILE_UNITS, false, false, 0, multiply_tiles_bf16, convert_bf16, NULL
+	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MAX_ROWS, .step = TILE_UNITS,
+	.multiply = multiply_tiles_bf16, .convert = convert_bf16,
+	.begin = configure_tiles, .end = release_tiles
 };
 static const MatrixKind kind_tiles_int8 = {
-	ALBERT_INT8, 4, 4, 1, MAX_ROWS, TILE_UNITS, false, false, 0, multiply_tiles_int8, convert_bytes, NULL
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MAX_ROWS, .step = TILE_UNITS,
+	.multiply = multiply_tiles_int8, .convert = convert_bytes,
+	.begin = configure_tiles, .end = release_tiles
 };
 
 static const MatrixKind *

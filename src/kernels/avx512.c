@@ -62,7 +62,8 @@ convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 }
 
 static const MatrixKind kind_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MR, 1, true, false, 0, multiply_bf16_rows, convert_bf16, NULL
+	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.multiply = multiply_bf16_rows, .convert = convert_bf16
 };
 
 /* ---- AVX512_VNNI: four products of unsigned and signed bytes a lane ---- */
@@ -107,7 +108,8 @@ FOR_ROWS(MICRO_VNNI, micro_vnni)
 MULTIPLY(vnni)
 
 static const MatrixKind kind_vnni = {
-	ALBERT_INT8, 4, 4, 1, MR, 1, true, false, 0, multiply_vnni_rows, convert_bytes, NULL
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.multiply = multiply_vnni_rows, .convert = convert_bytes
 };
 
 /* ---- the set ---- */

@@ -146,13 +146,16 @@ convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 }
 
 static const MatrixKind kind_dotprod = {
-	ALBERT_INT8, 4, 4, 1, MR, 1, true, false, 128, multiply_dotprod_rows, convert_dotprod, NULL
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true, .lower = 128,
+	.multiply = multiply_dotprod_rows, .convert = convert_dotprod
 };
 static const MatrixKind kind_i8mm = {
-	ALBERT_INT8, 4, 4, 1, MR, 1, true, false, 0, multiply_i8mm_rows, convert_i8mm, NULL
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.multiply = multiply_i8mm_rows, .convert = convert_i8mm
 };
 static const MatrixKind kind_bf16 = {
-	ALBERT_BF16, 2, 4, 1, MR, 1, true, false, 0, multiply_bf16_rows, convert_bf16, NULL
+	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.multiply = multiply_bf16_rows, .convert = convert_bf16
 };
 
 static const MatrixKind *

@@ -87,6 +87,10 @@ typedef struct MatrixKind
 	 * several row blocks use them; NULL: never.
 	 */
 	void		(*expand) (int units, const void *w, float *wide);
+
+	/* Before and after products with row blocks of at most so many rows; NULL: nothing to do. */
+	void		(*begin) (int rows);
+	void		(*end) (void);
 } MatrixKind;
 
 typedef struct MatrixShape
@@ -479,10 +483,12 @@ expand_bf16(int units, const void *w, float *wide)
 }
 
 static const MatrixKind kind_fp32 = {
-	ALBERT_FP32, 1, 4, 1, MR, 1, true, false, 0, multiply_fp32_rows, NULL, NULL
+	.precision = ALBERT_FP32, .unit_inputs = 1, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.multiply = multiply_fp32_rows
 };
 static const MatrixKind kind_expanded = {
-	ALBERT_BF16, 2, 4, 2, MR, 1, true, false, 0, multiply_expanded_rows, convert_expanded, expand_bf16
+	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 2, .most_rows = MR, .step = 1, .transposed = true,
+	.multiply = multiply_expanded_rows, .convert = convert_expanded, .expand = expand_bf16
 };
 #ifdef BYTES_MR
 static void
@@ -495,7 +501,8 @@ convert_bytes(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 MULTIPLY(bytes)
 
 static const MatrixKind kind_bytes = {
-	ALBERT_INT8, 4, 4, 1, BYTES_MR, 2, true, true, 0, multiply_bytes_rows, convert_bytes, NULL
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = BYTES_MR, .step = 2, .transposed = true, .narrow = true,
+	.multiply = multiply_bytes_rows, .convert = convert_bytes
 };
 #else
 static void
@@ -512,7 +519,8 @@ convert_pairs(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 MULTIPLY(pairs)
 
 static const MatrixKind kind_pairs = {
-	ALBERT_INT8, 2, 2, 1, MR, 1, true, false, 0, multiply_pairs_rows, convert_pairs, NULL
+	.precision = ALBERT_INT8, .unit_inputs = 2, .weight_bytes = 2, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.multiply = multiply_pairs_rows, .convert = convert_pairs
 };
 #endif
 
@@ -798,6 +806,8 @@ linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, i
 			*row = int8_row(linear->in, x + (size_t) r * ldx);
 			row->zero -= kind->lower;
 		}
+	if (kind->begin != NULL)
+		kind->begin(chunk.rows[0]);	/* none has more: row_block() */
 	for (int block = 0; block < s->blocks; block++)
 	{
 		int			units = block_units(s, block);
@@ -812,6 +822,8 @@ linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, i
 		for (int panel = 0; panel * NR < linear->out; panel++)
 			multiply_panel(kind, f, cut, &chunk, block, panel);
 	}
+	if (kind->end != NULL)
+		kind->end();
 }
 
 static void
