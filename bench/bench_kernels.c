@@ -241,6 +241,7 @@ typedef struct Other
 {
 	const AlbertKernels *kernels;
 	AlbertActivation act;
+	AlbertPrecision precision;
 	int			len;
 	int			nq;
 	float	   *qkv;
@@ -257,7 +258,7 @@ run_attention(void *arg)
 {
 	Other	   *o = arg;
 
-	o->kernels->attention(o->len, HIDDEN, HEADS, o->qkv, 3 * HIDDEN, o->nq, NULL,
+	o->kernels->attention(o->precision, o->len, HIDDEN, HEADS, o->qkv, 3 * HIDDEN, o->nq, NULL,
 						  o->out, HIDDEN, NULL, o->scratch);
 }
 
@@ -296,15 +297,22 @@ bench_others(const AlbertKernels *kernels)
 
 	o.qkv = random_floats(512 * 3 * HIDDEN);
 	o.out = random_floats(512 * HIDDEN);
-	o.scratch = aligned_alloc(64, (kernels->attention_scratch(512, HIDDEN, HEADS) + 127) & ~(size_t) 63);
-	printf("\n%s\n  attention, 12 heads of 64, GFLOP/s by length:", kernels->name);
-	for (int i = 0; i < 7; i++)
+	o.scratch = aligned_alloc(64, (kernels->attention_scratch(ALBERT_FP32, 512, HIDDEN, HEADS) + 127) & ~(size_t) 63);
+	printf("\n%s", kernels->name);
+	for (o.precision = ALBERT_FP32; o.precision <= ALBERT_BF16; o.precision++)
 	{
-		o.len = o.nq = lengths[i];
-		printf("  %d: %.1f", o.len, 4e-9 * o.len * o.len * HIDDEN / seconds(run_attention, &o));
+		if (!kernels->has_precision(o.precision))
+			continue;
+		printf("\n  attention, %s, 12 heads of 64, GFLOP/s by length:", AlbertPrecisionName(o.precision));
+		for (int i = 0; i < 7; i++)
+		{
+			o.len = o.nq = lengths[i];
+			printf("  %d: %.1f", o.len, 4e-9 * o.len * o.len * HIDDEN / seconds(run_attention, &o));
+		}
+		o.nq = 1;
+		printf("\n  attention, %s, 1 query of 512: %.1f us", AlbertPrecisionName(o.precision),
+			   1e6 * seconds(run_attention, &o));
 	}
-	o.nq = 1;
-	printf("\n  attention, 1 query of 512: %.1f us", 1e6 * seconds(run_attention, &o));
 	printf("\n  ns a value: gelu %.2f", (o.act = ALBERT_ACT_GELU, 1e9 / VALUES * seconds(run_activate, &o)));
 	printf(", gelu_new %.2f", (o.act = ALBERT_ACT_GELU_NEW, 1e9 / VALUES * seconds(run_activate, &o)));
 	printf(", tanh %.2f", (o.act = ALBERT_ACT_TANH, 1e9 / VALUES * seconds(run_activate, &o)));

@@ -126,7 +126,7 @@ AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len)
 	size += rows * albert_stride(intermediate_width(config)) * sizeof(float);
 	size += (size_t) max_len * sizeof(int32_t) + ALBERT_ALIGN;
 	size += linear_scratch_size(model, rows) + ALBERT_ALIGN;
-	size += model->kernels->attention_scratch(max_len, config->hidden_size,
+	size += model->kernels->attention_scratch(model->precision, max_len, config->hidden_size,
 											  config->num_attention_heads) + ALBERT_ALIGN;
 	return size;
 }
@@ -139,7 +139,7 @@ allocate_workspace(AlbertPass *pass, AlbertStatus *status)
 	AlbertArena *arena = pass->run->arena;
 	int			ntokens = pass->batch->ntokens;
 	size_t		linear_size = linear_scratch_size(pass->model, pass->block_space);
-	size_t		attention_size = pass->kernels->attention_scratch(pass->max_len, config->hidden_size,
+	size_t		attention_size = pass->kernels->attention_scratch(pass->model->precision, pass->max_len, config->hidden_size,
 																  config->num_attention_heads);
 
 	if (!AlbertRowsNew(arena, ntokens, 3 * config->hidden_size, &pass->qkv, status) ||

@@ -11,8 +11,8 @@
 #include "encoder/internal.h"
 
 /*
- * Attention is in fp32 whatever the weights are, and its products are small;
- * so an operation of it counts as several of a linear map's.
+ * Attention is in fp32 or bf16 whatever the weights are, and its products are
+ * small; so an operation of it counts as several of a linear map's.
  */
 #define ATTENTION_COST	4
 
@@ -47,7 +47,7 @@ attend_traced(AlbertPass *pass, int application, int text, const float *qkv,
 							   status);
 	if (probs == NULL)
 		return false;
-	pass->kernels->attention(len, config->hidden_size, config->num_attention_heads,
+	pass->kernels->attention(pass->model->precision, len, config->hidden_size, config->num_attention_heads,
 							 qkv, pass->qkv.ld, len, NULL,
 							 context, pass->context.ld, probs, pass->attention_scratch);
 	pass->trace->attention(pass->trace->context, application, text,
@@ -86,7 +86,7 @@ attend(AlbertPass *pass, int application, const AlbertSelection *selection,
 						   pass->run->block_rows > 0 ? pass->run->block_rows : nq);
 		if (n > nq - done)
 			n = nq - done;
-		pass->kernels->attention(len, config->hidden_size, config->num_attention_heads,
+		pass->kernels->attention(pass->model->precision, len, config->hidden_size, config->num_attention_heads,
 								 qkv, pass->qkv.ld,
 								 n, n == len ? NULL : q_rows + done,
 								 pass->context.data + (size_t) (row + done) * pass->context.ld,

@@ -17,7 +17,7 @@
 #define SET			albert_kernels_amx
 #define SET_NAME	"amx"
 #define SET_ID		ALBERT_KERNELS_AMX
-#define TILES_NEED	ALBERT_CPU_AMX
+#define TILES_NEED	(ALBERT_CPU_AMX | ALBERT_CPU_AVX512_BF16)
 #endif
 
 #if defined(__AMX_TILE__) || defined(__AMXTILE__) || defined(ALBERT_AMX_EMULATED)
@@ -30,6 +30,7 @@
 #include "kernels/simd_math.h"
 #include "kernels/simd_linear.h"
 #include "kernels/simd_attention.h"
+#include "kernels/avx512_bf16.h"
 
 /* Tile registers; the instructions want literal numbers. */
 #define SUMS_00		0			/* upper rows, left channels */
@@ -83,22 +84,23 @@ release_tiles(void)
 	_tile_release();
 }
 
-/* units is a multiple of TILE_UNITS. */
+/*
+ * tile[rows][ld_tile] = sums over `units`, a multiple of TILE_UNITS, of x[rows][ld_x]
+ * and w; the ld are in words.
+ */
 #define MULTIPLY_TILES(name, multiply_add) \
-static void \
-name(int rows, int units, const void *x, const void *w, void *tile, bool more) \
+INLINE void \
+name(int rows, int units, const uint32_t *x, size_t ld_x, \
+	 const uint32_t *w, uint32_t *tile, size_t ld_tile, bool more) \
 { \
-	const uint32_t *x0 = x; \
-	const uint32_t *x1 = x0 + (size_t) TILE_ROWS * units; \
-	const uint32_t *ws = w; \
-	uint32_t   *sums = tile; \
+	uint32_t   *lower_tile = tile + TILE_ROWS * ld_tile; \
 	bool		lower = rows > TILE_ROWS; \
  \
 	MEMORY_IS_USED(x); \
 	if (more) \
 	{ \
-		_tile_loadd(SUMS_00, sums, 4 * NR); \
-		_tile_loadd(SUMS_01, sums + VN, 4 * NR); \
+		_tile_loadd(SUMS_00, tile, 4 * ld_tile); \
+		_tile_loadd(SUMS_01, tile + VN, 4 * ld_tile); \
 	} \
 	else \
 	{ \
@@ -107,8 +109,8 @@ name(int rows, int units, const void *x, const void *w, void *tile, bool more) \
 	} \
 	if (lower && more) \
 	{ \
-		_tile_loadd(SUMS_10, sums + TILE_ROWS * NR, 4 * NR); \
-		_tile_loadd(SUMS_11, sums + TILE_ROWS * NR + VN, 4 * NR); \
+		_tile_loadd(SUMS_10, lower_tile, 4 * ld_tile); \
+		_tile_loadd(SUMS_11, lower_tile + VN, 4 * ld_tile); \
 	} \
 	else if (lower) \
 	{ \
@@ -117,41 +119,49 @@ name(int rows, int units, const void *x, const void *w, void *tile, bool more) \
 	} \
 	for (int u = 0; u < units; u += TILE_UNITS) \
 	{ \
-		_tile_loadd(ROWS_0, x0 + u, 4 * units); \
-		_tile_loadd(WEIGHTS_0, ws + (size_t) u * NR, 4 * NR); \
-		_tile_loadd(WEIGHTS_1, ws + (size_t) u * NR + VN, 4 * NR); \
+		_tile_loadd(ROWS_0, x, 4 * ld_x); \
+		_tile_loadd(WEIGHTS_0, w, 4 * NR); \
+		_tile_loadd(WEIGHTS_1, w + VN, 4 * NR); \
 		multiply_add(SUMS_00, ROWS_0, WEIGHTS_0); \
 		multiply_add(SUMS_01, ROWS_0, WEIGHTS_1); \
 		if (lower) \
 		{ \
-			_tile_loadd(ROWS_1, x1 + u, 4 * units); \
+			_tile_loadd(ROWS_1, x + TILE_ROWS * ld_x, 4 * ld_x); \
 			multiply_add(SUMS_10, ROWS_1, WEIGHTS_0); \
 			multiply_add(SUMS_11, ROWS_1, WEIGHTS_1); \
 		} \
+		x += TILE_UNITS; \
+		w += TILE_UNITS * NR; \
 	} \
-	_tile_stored(SUMS_00, sums, 4 * NR); \
-	_tile_stored(SUMS_01, sums + VN, 4 * NR); \
+	_tile_stored(SUMS_00, tile, 4 * ld_tile); \
+	_tile_stored(SUMS_01, tile + VN, 4 * ld_tile); \
 	if (lower) \
 	{ \
-		_tile_stored(SUMS_10, sums + TILE_ROWS * NR, 4 * NR); \
-		_tile_stored(SUMS_11, sums + TILE_ROWS * NR + VN, 4 * NR); \
+		_tile_stored(SUMS_10, lower_tile, 4 * ld_tile); \
+		_tile_stored(SUMS_11, lower_tile + VN, 4 * ld_tile); \
 	} \
 	MEMORY_IS_USED(tile); \
 }
 
-MULTIPLY_TILES(multiply_tiles_bf16, _tile_dpbf16ps)
-MULTIPLY_TILES(multiply_tiles_int8, _tile_dpbusd)
+MULTIPLY_TILES(tiles_bf16, _tile_dpbf16ps)
+MULTIPLY_TILES(tiles_int8, _tile_dpbusd)
 
 static void
-convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
+multiply_tiles_bf16(int rows, int units, const void *x, const void *w, void *tile, bool more)
 {
-	for (int i = 0; i < n; i += VN)
-	{
-		vi			bits = _mm512_castps_si512(v_round_bf16(load_part(x + i, n - i)));
+	tiles_bf16(rows, units, x, units, w, tile, NR, more);
+}
 
-		_mm256_storeu_si256((__m256i *) ((uint16_t *) words + i),
-							_mm512_cvtepi32_epi16(_mm512_srli_epi32(bits, 16)));
-	}
+static void
+multiply_tiles_int8(int rows, int units, const void *x, const void *w, void *tile, bool more)
+{
+	tiles_int8(rows, units, x, units, w, tile, NR, more);
+}
+
+static void
+product_tiles(int rows, int units, const void *x, size_t x_row, size_t x_step, const void *w, float *tile, size_t ld_tile)
+{
+	tiles_bf16(rows, units, x, x_row, w, (uint32_t *) tile, ld_tile, false);
 }
 
 static const MatrixKind kind_tiles_bf16 = {
@@ -175,6 +185,17 @@ matrix_kind(AlbertPrecision precision)
 	return &kind_fp32;
 }
 
+static const AttentionKind attention_tiles = {
+	.unit_inputs = 2, .most_rows = MAX_ROWS, .step = TILE_UNITS, .product = product_tiles,
+	.convert = convert_bf16, .pair = pair_bf16, .begin = configure_tiles, .end = release_tiles
+};
+
+static const AttentionKind *
+attention_kind(AlbertPrecision precision)
+{
+	return precision == ALBERT_FP32 ? &attention_fp32 : &attention_tiles;
+}
+
 static bool
 usable(void)
 {
@@ -187,7 +208,7 @@ has_precision(AlbertPrecision precision)
 	return true;
 }
 
-#define SET_NEEDS	"a CPU with AMX (tiles, bf16 and int8) and AVX-512, and the system's permission"
+#define SET_NEEDS	"a CPU with AMX (tiles, bf16 and int8), AVX-512 and AVX512_BF16, and the system's permission"
 #define SET_GRAIN	{4e9, 4e10, 8e10}
 
 #include "kernels/set_table.h"

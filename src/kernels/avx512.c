@@ -11,13 +11,14 @@
 #include "kernels/simd_math.h"
 #include "kernels/simd_linear.h"
 #include "kernels/simd_attention.h"
+#include "kernels/avx512_bf16.h"
 
 /* ---- AVX512_BF16: two products a lane; inputs and products below 2^-126 count as 0 ---- */
 
-#define TARGET_BF16	__attribute__((target("avx512bf16")))
-
+/* Row r's unit k is at x[r * x_row + k * x_step]. */
 INLINE TARGET_BF16 void
-multiply_bf16(int rows, int units, const int32_t *x, const float *w, float *tile, bool more)
+multiply_bf16(int rows, int units, const int32_t *x, size_t x_row, size_t x_step,
+			  const float *w, float *tile, size_t ld_tile, bool more)
 {
 	vf			sum[MR][2];
 
@@ -32,38 +33,45 @@ multiply_bf16(int rows, int units, const int32_t *x, const float *w, float *tile
 		UNROLL
 		for (int r = 0; r < rows; r++)
 		{
-			__m512bh	pair = (__m512bh) vi_set(x[r]);
+			__m512bh	pair = (__m512bh) vi_set(x[r * x_row]);
 
 			sum[r][0] = _mm512_dpbf16_ps(sum[r][0], pair, w0);
 			sum[r][1] = _mm512_dpbf16_ps(sum[r][1], pair, w1);
 		}
-		x += row_stride(rows);
+		x += x_step;
 		w += NR;
 	}
-	store_sums(rows, sum, tile, NR, more);
+	store_sums(rows, sum, tile, ld_tile, more);
 }
 
 #define MICRO_BF16(name, rows) \
 static TARGET_BF16 void \
 name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
 { \
-	multiply_bf16(rows, units, x, w, tile, more); \
+	multiply_bf16(rows, units, x, 1, row_stride(rows), w, tile, NR, more); \
 }
 FOR_ROWS(MICRO_BF16, micro_bf16)
 
 MULTIPLY(bf16)
 
-static TARGET_BF16 void
-convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
-{
-	for (int i = 0; i < n; i += VN)
-		_mm256_storeu_si256((__m256i *) ((uint16_t *) words + i),
-							(__m256i) _mm512_cvtneps_pbh(load_part(x + i, n - i)));
-}
-
 static const MatrixKind kind_bf16 = {
 	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_bf16_rows, .convert = convert_bf16
+};
+
+#define MICRO_ATTENTION_BF16(name, rows) \
+static TARGET_BF16 void \
+name##_##rows(int units, const void *x, size_t x_row, size_t x_step, const void *w, float *tile, size_t ld_tile) \
+{ \
+	multiply_bf16(rows, units, x, x_row, x_step, w, tile, ld_tile, false); \
+}
+FOR_ROWS(MICRO_ATTENTION_BF16, attention_bf16)
+
+PRODUCT(bf16)
+
+static const AttentionKind attention_bf16 = {
+	.unit_inputs = 2, .most_rows = MR, .step = 1, .product = product_bf16,
+	.convert = convert_bf16, .pair = pair_bf16
 };
 
 /* ---- AVX512_VNNI: four products of unsigned and signed bytes a lane ---- */
@@ -122,6 +130,12 @@ matrix_kind(AlbertPrecision precision)
 	if (precision == ALBERT_INT8)
 		return albert_cpu_has(ALBERT_CPU_AVX512_VNNI) ? &kind_vnni : &kind_bytes;
 	return &kind_fp32;
+}
+
+static const AttentionKind *
+attention_kind(AlbertPrecision precision)
+{
+	return precision != ALBERT_FP32 && albert_cpu_has(ALBERT_CPU_AVX512_BF16) ? &attention_bf16 : &attention_fp32;
 }
 
 static bool

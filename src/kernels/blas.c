@@ -292,17 +292,17 @@ layer_norm(int m, int n, float *x, int ldx, const float *weight, const float *bi
 }
 
 static size_t
-attention_scratch(int len, int hidden_size, int heads)
+attention_scratch(AlbertPrecision precision, int len, int hidden_size, int heads)
 {
-	return helper()->attention_scratch(len, hidden_size, heads);
+	return helper()->attention_scratch(precision, len, hidden_size, heads);
 }
 
 static void
-attention(int len, int hidden_size, int heads, const float *qkv, int ld,
+attention(AlbertPrecision precision, int len, int hidden_size, int heads, const float *qkv, int ld,
 		  int nq, const int32_t *q_rows, float *context, int ldc,
 		  float *probs, void *scratch)
 {
-	helper()->attention(len, hidden_size, heads, qkv, ld, nq, q_rows, context, ldc, probs, scratch);
+	helper()->attention(precision, len, hidden_size, heads, qkv, ld, nq, q_rows, context, ldc, probs, scratch);
 }
 
 static void

@@ -6,7 +6,7 @@
 
 /* One row of scores. */
 size_t
-albert_generic_attention_scratch(int len, int hidden_size, int heads)
+albert_generic_attention_scratch(AlbertPrecision precision, int len, int hidden_size, int heads)
 {
 	return albert_round_up(len * sizeof(float), ALBERT_ALIGN);
 }
@@ -35,7 +35,7 @@ attend(int len, int size, const float *q, const float *keys, const float *values
 }
 
 void
-albert_generic_attention(int len, int hidden_size, int heads,
+albert_generic_attention(AlbertPrecision precision, int len, int hidden_size, int heads,
 						 const float *qkv, int ld,
 						 int nq, const int32_t *q_rows,
 						 float *context, int ldc,

@@ -77,8 +77,8 @@ extern void albert_generic_linear(const AlbertLinear *linear, int m,
 extern void albert_generic_table_row(const AlbertTable *table, int row, float *out);
 extern void albert_generic_layer_norm(int m, int n, float *x, int ldx,
 									  const float *weight, const float *bias, float eps);
-extern size_t albert_generic_attention_scratch(int len, int hidden_size, int heads);
-extern void albert_generic_attention(int len, int hidden_size, int heads,
+extern size_t albert_generic_attention_scratch(AlbertPrecision precision, int len, int hidden_size, int heads);
+extern void albert_generic_attention(AlbertPrecision precision, int len, int hidden_size, int heads,
 									 const float *qkv, int ld,
 									 int nq, const int32_t *q_rows,
 									 float *context, int ldc,

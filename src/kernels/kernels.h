@@ -120,10 +120,12 @@ struct AlbertKernels
 	 * at column 0, keys at hidden_size, values at 2 hidden_size.  Queries are
 	 * taken for the nq row numbers in q_rows (NULL: all rows, nq = len) and
 	 * context[i] (ldc apart, hidden_size values) is the result for q_rows[i].
-	 * probs, when not NULL, receives the softmax (heads, nq, len).
+	 * probs, when not NULL, receives the softmax (heads, nq, len).  precision
+	 * is the weights': unless it is fp32 the products may be in bf16, where
+	 * that is faster; the softmax is in fp32 always.
 	 */
-	size_t		(*attention_scratch) (int len, int hidden_size, int heads);
-	void		(*attention) (int len, int hidden_size, int heads,
+	size_t		(*attention_scratch) (AlbertPrecision precision, int len, int hidden_size, int heads);
+	void		(*attention) (AlbertPrecision precision, int len, int hidden_size, int heads,
 							  const float *qkv, int ld,
 							  int nq, const int32_t *q_rows,
 							  float *context, int ldc,

@@ -169,6 +169,12 @@ matrix_kind(AlbertPrecision precision)
 	return &kind_fp32;
 }
 
+static const AttentionKind *
+attention_kind(AlbertPrecision precision)
+{
+	return &attention_fp32;
+}
+
 static bool
 usable(void)
 {

@@ -21,6 +21,12 @@ matrix_kind(AlbertPrecision precision)
 	return &kind_fp32;
 }
 
+static const AttentionKind *
+attention_kind(AlbertPrecision precision)
+{
+	return &attention_fp32;
+}
+
 /* Units of bf16 and int8 are taken apart as little-endian words. */
 static bool
 usable(void)

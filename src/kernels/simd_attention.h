@@ -2,178 +2,296 @@
  * simd_attention.h
  *	  Self-attention of one text, written once for all vector widths.
  *
- * For each head the keys are transposed into panels of NR keys ([panel][d][NR])
- * and the values copied into panels of NR columns ([panel][key][NR]), so that
- * both products run on the micro-kernels of simd_linear.h.  A block of at most
- * MR queries has all its scores at hand, takes the exponentials, multiplies
- * with the values and divides by the sum at the end.  What a query gets
- * depends on its text only, not on which queries are asked for with it.
+ * For each head the keys are transposed into panels of NR keys ([panel][unit][NR])
+ * and the values copied into panels of NR columns ([panel][unit][NR]), as weights
+ * are, so that both products run on micro-kernels like those of simd_linear.h.  A
+ * unit is one fp32 or, where the CPU multiplies bf16 and the weights are not fp32
+ * either, two bf16.  A block of queries has all its scores at hand, takes the
+ * exponentials (in fp32, as their sum), multiplies with the values and divides by
+ * the sum at the end.  What a query gets depends on its text only, not on which
+ * queries are asked for with it.
+ *
+ * Besides what simd_linear.h needs, the including file defines
+ *
+ *	attention_kind(precision)	which of the kinds below, or of its own, it uses
  */
 
-typedef struct AttentionScratch
+/*
+ * tile[rows][ld_tile] = sums over `units` of x and a panel, NR columns; row r's
+ * unit u is word r * x_row + u * x_step of x.  Unless the kind is transposed,
+ * x_step is always 1.
+ */
+typedef void (*AttentionProduct) (int rows, int units, const void *x, size_t x_row, size_t x_step,
+								  const void *w, float *tile, size_t ld_tile);
+
+typedef struct AttentionKind
 {
-	float	   *keys;
-	float	   *values;
-	float	   *scores;
-	float	   *queries;		/* scaled, [row][d] */
-	float	   *prepared;		/* the same, [d][row] */
-	float	   *result;			/* [row][columns] */
+	int			unit_inputs;	/* inputs in a unit, which is a 32-bit word */
+	int			most_rows;		/* queries in a block */
+	int			step;			/* units come in multiples of this, zeros at the end */
+	bool		transposed;		/* queries are best taken as [unit][row] */
+	AttentionProduct product;
+
+	/* n inputs of a row to words, up to a whole vector of inputs, zeros at the end; NULL: fp32 as it is */
+	void		(*convert) (int n, const float *x, const AlbertInt8Row *row, uint32_t *words);
+
+	/* a vector of units, each an input of row a and one of row b */
+	void		(*pair) (vf a, vf b, uint32_t *words);
+
+	/* Before and after products of blocks of at most so many queries; NULL: nothing to do. */
+	void		(*begin) (int rows);
+	void		(*end) (void);
+} AttentionKind;
+
+static const AttentionKind *attention_kind(AlbertPrecision precision);
+
+#define MICRO_ATTENTION(name, rows) \
+static void \
+name##_##rows(int units, const void *x, size_t x_row, size_t x_step, const void *w, float *tile, size_t ld_tile) \
+{ \
+	multiply_fp32(rows, units, x, x_row, x_step, w, tile, ld_tile, false); \
+}
+FOR_ROWS(MICRO_ATTENTION, attention_fp32)
+
+typedef void (*AttentionKernel) (int units, const void *x, size_t x_row, size_t x_step,
+								 const void *w, float *tile, size_t ld_tile);
+
+/* The function `product_name` that finds the micro-kernel for a number of rows. */
+#define PRODUCT(name) \
+static void \
+product_##name(int rows, int units, const void *x, size_t x_row, size_t x_step, \
+			   const void *w, float *tile, size_t ld_tile) \
+{ \
+	static const AttentionKernel micro[] = {FOR_ROWS(TABLE_ENTRY, attention_##name)}; \
+ \
+	micro[rows - 1] (units, x, x_row, x_step, w, tile, ld_tile); \
+}
+
+PRODUCT(fp32)
+
+static const AttentionKind attention_fp32 = {
+	.unit_inputs = 1, .most_rows = MR, .step = 1, .transposed = true, .product = product_fp32
+};
+
+/* Of one head of one text: sizes and storage. */
+typedef struct AttentionHead
+{
+	const AttentionKind *kind;
+	int			len;
+	int			size;
+	int			units;			/* of a query or key */
+	int			key_units;		/* of a column of values, or of a row of exponentials */
 	int			columns;		/* head size, rounded up to whole panels */
 	int			ld_scores;
-	size_t		size;			/* bytes in all */
-} AttentionScratch;
+	int			ld_words;
+	uint32_t   *keys;
+	uint32_t   *values;
+	float	   *scores;			/* [query][key]; then the exponentials, then these as words */
+	float	   *scaled;			/* a query */
+	uint32_t   *words;			/* queries or keys, row by row */
+	float	   *prepared;		/* queries, transposed */
+	float	   *result;			/* [query][column] */
+	size_t		bytes;			/* in all */
+} AttentionHead;
 
-static float *
-take(AttentionScratch *s, void *base, size_t floats)
+static void *
+take(AttentionHead *h, void *base, size_t words)
 {
-	float	   *at = base == NULL ? NULL : (float *) ((char *) base + s->size);
+	void	   *at = base == NULL ? NULL : (char *) base + h->bytes;
 
-	s->size += albert_round_up(floats * sizeof(float), ALBERT_ALIGN);
+	h->bytes += albert_round_up(words * sizeof(uint32_t), ALBERT_ALIGN);
 	return at;
 }
 
-static AttentionScratch
-attention_layout(int len, int size, void *base)
+static int
+units_of(const AttentionKind *kind, int n)
 {
-	AttentionScratch s = {0};
+	return albert_round_up((n + kind->unit_inputs - 1) / kind->unit_inputs, kind->step);
+}
+
+static AttentionHead
+attention_head(AlbertPrecision precision, int len, int size, void *base)
+{
+	AttentionHead h = {.kind = attention_kind(precision), .len = len, .size = size};
 	size_t		keys = albert_round_up(len, NR);
 
-	s.columns = albert_round_up(size, NR);
+	h.units = units_of(h.kind, size);
+	h.key_units = units_of(h.kind, len);
+	h.columns = albert_round_up(size, NR);
 
 	/* an odd number of cache lines: rows do not fall on each other in L1 */
-	s.ld_scores = ((keys + 15) / 16 | 1) * 16;
-	s.keys = take(&s, base, keys * size);
-	s.values = take(&s, base, (size_t) len * s.columns);
-	s.scores = take(&s, base, (size_t) MR * s.ld_scores);
-	s.queries = take(&s, base, (size_t) MR * size);
-	s.prepared = take(&s, base, (size_t) row_stride(MR) * size);
-	s.result = take(&s, base, (size_t) MR * s.columns);
-	return s;
+	h.ld_scores = ((keys + 15) / 16 | 1) * 16;
+	h.ld_words = ((albert_round_up(h.units, VN) + 15) / 16 | 1) * 16;
+	h.keys = take(&h, base, keys * h.units);
+	h.values = take(&h, base, (size_t) h.key_units * h.columns);
+	h.scores = take(&h, base, (size_t) h.kind->most_rows * h.ld_scores);
+	h.scaled = take(&h, base, albert_round_up(size, VN));
+	h.words = take(&h, base, (size_t) (h.kind->most_rows > NR ? h.kind->most_rows : NR) * h.ld_words);
+	h.prepared = take(&h, base, h.kind->transposed ? (size_t) row_stride(h.kind->most_rows) * h.units : 0);
+	h.result = take(&h, base, (size_t) h.kind->most_rows * h.columns);
+	return h;
 }
 
 static size_t
-attention_scratch(int len, int hidden_size, int heads)
+attention_scratch(AlbertPrecision precision, int len, int hidden_size, int heads)
 {
-	return attention_layout(len, hidden_size / heads, NULL).size;
+	return attention_head(precision, len, hidden_size / heads, NULL).bytes;
 }
 
-typedef void (*AttentionKernel) (int units, const float *x, size_t ld_x,
-								 const float *w, float *tile, size_t ld_tile);
-
-/* scores of a panel of keys, from prepared queries */
-#define MICRO_SCORES(name, rows) \
-static void \
-name##_##rows(int units, const float *x, size_t ld_x, const float *w, float *tile, size_t ld_tile) \
-{ \
-	multiply_fp32(rows, units, x, 1, row_stride(rows), w, tile, ld_tile, false); \
+/* Units that n values fill, up to a whole vector of values. */
+INLINE int
+units_made(const AttentionKind *kind, int n)
+{
+	return (n + VN - 1) / VN * VN / kind->unit_inputs;
 }
-FOR_ROWS(MICRO_SCORES, micro_scores)
 
-/* exponentials, row by row as they are, times a panel of values */
-#define MICRO_CONTEXT(name, rows) \
-static void \
-name##_##rows(int units, const float *x, size_t ld_x, const float *w, float *tile, size_t ld_tile) \
-{ \
-	multiply_fp32(rows, units, x, ld_x, 1, w, tile, ld_tile, false); \
+/* n values as units, and zeros behind them. */
+static void
+convert_row(const AttentionKind *kind, int n, int units, const float *x, uint32_t *words)
+{
+	kind->convert(n, x, NULL, words);
+	for (int u = units_made(kind, n); u < units; u++)
+		words[u] = 0;
 }
-FOR_ROWS(MICRO_CONTEXT, micro_context)
-
-static const AttentionKernel micro_scores[] = {FOR_ROWS(TABLE_ENTRY, micro_scores)};
-static const AttentionKernel micro_context[] = {FOR_ROWS(TABLE_ENTRY, micro_context)};
 
 static void
-prepare_keys(int len, int size, const float *keys, int ld, float *dst)
+prepare_query(const AttentionHead *h, const float *query, uint32_t *words)
 {
-	for (int j = 0; j < len; j += NR)
-	{
-		int			n = len - j < NR ? len - j : NR;
+	vf			scale = v_set(LOG2_E / sqrtf((float) h->size));	/* scores for powers of 2 */
+	float	   *scaled = h->kind->convert != NULL ? h->scaled : (float *) words;
 
-		transpose_to(n, size, keys + (size_t) j * ld, ld, dst, NR);
-		for (int d = 0; d < size; d++)
+	for (int d = 0; d < h->size; d += VN)
+		store_part(scaled + d, h->size - d, v_mul(load_part(query + d, h->size - d), scale));
+	if (h->kind->convert != NULL)
+		convert_row(h->kind, h->size, h->units, scaled, words);
+}
+
+static void
+prepare_keys(const AttentionHead *h, const float *keys, int ld)
+{
+	uint32_t   *dst = h->keys;
+
+	for (int j = 0; j < h->len; j += NR)
+	{
+		int			n = h->len - j < NR ? h->len - j : NR;
+		const float *rows = keys + (size_t) j * ld;
+		int			ld_rows = ld;
+
+		if (h->kind->convert != NULL)
+		{
+			for (int i = 0; i < n; i++)
+				convert_row(h->kind, h->size, h->units, rows + (size_t) i * ld, h->words + (size_t) i * h->ld_words);
+			rows = (const float *) h->words;
+			ld_rows = h->ld_words;
+		}
+		transpose_to(n, h->units, rows, ld_rows, (float *) dst, NR);
+		for (int u = 0; u < h->units; u++)
 			for (int i = row_stride(n); i < NR; i++)
-				dst[d * NR + i] = 0.0f;
-		dst += (size_t) size * NR;
+				dst[u * NR + i] = 0;
+		dst += (size_t) h->units * NR;
 	}
 }
 
-static void
-prepare_values(int len, int size, const float *values, int ld, float *dst)
+/* VN columns of the values of a unit: n of them are there, of keys j and, if they are pairs, j + 1. */
+INLINE void
+prepare_unit(const AttentionHead *h, int j, int n, const float *value, int ld, uint32_t *dst)
 {
-	for (int c = 0; c < size; c += NR)
-	{
-		for (int j = 0; j < len; j++)
-		{
-			const float *row = values + (size_t) j * ld + c;
+	vf			v = j < h->len ? load_part(value, n) : v_zero();
 
-			v_store(dst, load_part(row, size - c));
-			v_store(dst + VN, size - c > VN ? load_part(row + VN, size - c - VN) : v_zero());
+	if (h->kind->pair != NULL)
+		h->kind->pair(v, j + 1 < h->len ? load_part(value + ld, n) : v_zero(), dst);
+	else
+		v_store((float *) dst, v);
+}
+
+static void
+prepare_values(const AttentionHead *h, const float *values, int ld)
+{
+	uint32_t   *dst = h->values;
+
+	for (int c = 0; c < h->size; c += NR)
+		for (int u = 0; u < h->key_units; u++)
+		{
+			int			j = u * h->kind->unit_inputs;
+			const float *value = values + (size_t) j * ld + c;
+
+			prepare_unit(h, j, h->size - c, value, ld, dst);
+			if (h->size - c > VN)
+				prepare_unit(h, j, h->size - c - VN, value + VN, ld, dst + VN);
+			else
+				v_store((float *) dst + VN, v_zero());
 			dst += NR;
 		}
-	}
 }
 
-/* Queries of one block, rows numbers given; context and probs already stand at the block and head. */
+/* Queries of one block, row numbers given; context and probs already stand at the block and head. */
 static void
-attend(const AttentionScratch *s, int len, int size, int rows,
-	   float *context, int ldc, float *probs)
+attend(const AttentionHead *h, int rows, float *context, int ldc, float *probs)
 {
-	float		factor[MR];
+	const AttentionKind *kind = h->kind;
+	float		factor[MAX_ROWS];
 
-	transpose(rows, size, s->queries, size, s->prepared);
-	for (int j = 0; j < len; j += NR)
-		micro_scores[rows - 1] (size, s->prepared, 0, s->keys + (size_t) j * size,
-								s->scores + j, s->ld_scores);
+	if (kind->transposed)
+		transpose(rows, h->units, (const float *) h->words, h->ld_words, h->prepared);
+	for (int j = 0; j < h->len; j += NR)
+		kind->product(rows, h->units, kind->transposed ? (const void *) h->prepared : h->words,
+					  kind->transposed ? 1 : h->ld_words, kind->transposed ? row_stride(rows) : 1,
+					  h->keys + (size_t) j * h->units, h->scores + j, h->ld_scores);
 	for (int r = 0; r < rows; r++)
 	{
-		float	   *row = s->scores + (size_t) r * s->ld_scores;
+		float	   *row = h->scores + (size_t) r * h->ld_scores;
 
-		factor[r] = 1.0f / exponentials(len, row, 1.0f);
+		factor[r] = 1.0f / exponentials(h->len, row, 1.0f);
 		if (probs != NULL)
 		{
-			memcpy(probs + (size_t) r * len, row, len * sizeof(float));
-			scale_row(len, probs + (size_t) r * len, factor[r]);
+			memcpy(probs + (size_t) r * h->len, row, h->len * sizeof(float));
+			scale_row(h->len, probs + (size_t) r * h->len, factor[r]);
 		}
+		if (kind->convert != NULL)	/* to what is shorter, so in its place */
+			convert_row(kind, h->len, h->key_units, row, (uint32_t *) row);
 	}
-	for (int c = 0; c < size; c += NR)
-		micro_context[rows - 1] (len, s->scores, s->ld_scores, s->values + (size_t) c * len,
-								 s->result + c, s->columns);
+	for (int c = 0; c < h->size; c += NR)
+		kind->product(rows, h->key_units, h->scores, h->ld_scores, 1, h->values + (size_t) c * h->key_units,
+					  h->result + c, h->columns);
 	for (int r = 0; r < rows; r++)
-		for (int d = 0; d < size; d += VN)
-			store_part(context + (size_t) r * ldc + d, size - d,
-					   v_mul(v_load(s->result + (size_t) r * s->columns + d), v_set(factor[r])));
+		for (int d = 0; d < h->size; d += VN)
+			store_part(context + (size_t) r * ldc + d, h->size - d,
+					   v_mul(v_load(h->result + (size_t) r * h->columns + d), v_set(factor[r])));
 }
 
 static void
-attention(int len, int hidden_size, int heads, const float *qkv, int ld,
+attention(AlbertPrecision precision, int len, int hidden_size, int heads, const float *qkv, int ld,
 		  int nq, const int32_t *q_rows, float *context, int ldc,
 		  float *probs, void *scratch)
 {
 	int			size = hidden_size / heads;
-	AttentionScratch s = attention_layout(len, size, scratch);
-	vf			scale = v_set(LOG2_E / sqrtf((float) size));	/* scores for powers of 2 */
+	AttentionHead h = attention_head(precision, len, size, scratch);
+	int			most = h.kind->most_rows;
 
 	if (nq <= 0)
 		return;
-	for (int h = 0; h < heads; h++)
+	if (h.kind->begin != NULL)
+		h.kind->begin(nq < most ? nq : most);
+	for (int head = 0; head < heads; head++)
 	{
-		prepare_keys(len, size, qkv + hidden_size + h * size, ld, s.keys);
-		prepare_values(len, size, qkv + 2 * hidden_size + h * size, ld, s.values);
-		for (int b = 0; b < row_blocks(nq, MR); b++)
+		prepare_keys(&h, qkv + hidden_size + head * size, ld);
+		prepare_values(&h, qkv + 2 * hidden_size + head * size, ld);
+		for (int b = 0; b < row_blocks(nq, most); b++)
 		{
 			int			first;
-			int			rows = row_block(nq, MR, b, &first);
+			int			rows = row_block(nq, most, b, &first);
 
 			for (int r = 0; r < rows; r++)
 			{
-				const float *q = qkv + h * size +
+				const float *q = qkv + head * size +
 					(size_t) (q_rows != NULL ? q_rows[first + r] : first + r) * ld;
 
-				for (int d = 0; d < size; d += VN)
-					store_part(s.queries + (size_t) r * size + d, size - d,
-							   v_mul(load_part(q + d, size - d), scale));
+				prepare_query(&h, q, h.words + (size_t) r * h.ld_words);
 			}
-			attend(&s, len, size, rows, context + (size_t) first * ldc + h * size, ldc,
-				   probs != NULL ? probs + ((size_t) h * nq + first) * len : NULL);
+			attend(&h, rows, context + (size_t) first * ldc + head * size, ldc,
+				   probs != NULL ? probs + ((size_t) head * nq + first) * len : NULL);
 		}
 	}
+	if (h.kind->end != NULL)
+		h.kind->end();
 }

@@ -3,7 +3,7 @@
  *	  The kernel set of kernels/amx.c with its tile instructions done in plain
  *	  C, to test what it does with tiles on a CPU that has none.
  *
- * It still needs AVX-512.  The emulation aborts where the processor would
+ * It still needs AVX-512 with AVX512_BF16.  The emulation aborts where the processor would
  * fault: a register that is not configured, or shapes that do not fit.
  */
 #include "kernels/internal.h"
@@ -137,7 +137,7 @@ emulated_product(int sums, int a, int b, bool bf16)
 #define SET			albert_kernels_amx_emulated
 #define SET_NAME	"amx, emulated"
 #define SET_ID		1000
-#define TILES_NEED	0
+#define TILES_NEED	ALBERT_CPU_AVX512_BF16
 
 extern const AlbertKernels SET;
 

@@ -737,14 +737,15 @@ typedef struct Text
 	int			heads;
 	int			ld;
 	float	   *qkv;
+	AlbertPrecision precision;
 } Text;
 
 static void
 run_attention(const Text *t, int nq, const int32_t *q_rows, float *context, int ldc, float *probs)
 {
-	void	   *scratch = get(k->attention_scratch(t->len, t->hidden, t->heads));
+	void	   *scratch = get(k->attention_scratch(t->precision, t->len, t->hidden, t->heads));
 
-	k->attention(t->len, t->hidden, t->heads, t->qkv, t->ld, nq, q_rows, context, ldc, probs, scratch);
+	k->attention(t->precision, t->len, t->hidden, t->heads, t->qkv, t->ld, nq, q_rows, context, ldc, probs, scratch);
 	free(scratch);
 }
 
@@ -759,6 +760,7 @@ attention_error(const Text *t, int head, int q_row, const float *context, const 
 	double		sum = 0;
 	double		magnitude = 0;
 	double		worst = 0;
+	double		rounded = t->precision == ALBERT_FP32 ? 0 : 0x1p-7;	/* a product of two bf16 */
 
 	for (int j = 0; j < t->len; j++)
 	{
@@ -779,7 +781,8 @@ attention_error(const Text *t, int head, int q_row, const float *context, const 
 	for (int j = 0; j < t->len; j++)
 	{
 		p[j] /= sum;
-		worst = fmax(worst, fabs(probs[j] - p[j]) / (p[j] * (1e-6 + 4 * TOLERANCE(size) * magnitude) + 1e-37));
+		worst = fmax(worst, fabs(probs[j] - p[j]) /
+					 (p[j] * (1e-6 + 4 * TOLERANCE(size) * magnitude + expm1(2 * rounded * magnitude)) + 1e-37));
 	}
 	for (int d = 0; d < size; d++)
 	{
@@ -794,16 +797,17 @@ attention_error(const Text *t, int head, int q_row, const float *context, const 
 			total += fabs(term);
 		}
 		worst = fmax(worst, fabs(context[head * size + d] - c) /
-					 (total * (1e-6 + TOLERANCE(t->len) + 4 * TOLERANCE(size) * magnitude) + 1e-37));
+					 (total * (1e-6 + rounded + TOLERANCE(t->len) + 4 * TOLERANCE(size) * magnitude +
+							   expm1(2 * rounded * magnitude)) + 1e-37));
 	}
 	free(p);
 	return worst;
 }
 
 static void
-check_attention(int len, int heads, int size)
+check_attention(AlbertPrecision precision, int len, int heads, int size)
 {
-	Text		t = {len, heads * size, heads, 3 * heads * size + random_below(3), NULL};
+	Text		t = {len, heads * size, heads, 3 * heads * size + random_below(3), NULL, precision};
 	int			ldc = t.hidden + random_below(3);
 	float	   *all;
 	float	   *probs = get((size_t) heads * len * len * sizeof(float));
@@ -830,12 +834,13 @@ check_attention(int len, int heads, int size)
 			if (!(error <= worst))
 				worst = error;
 		}
-	CHECK(worst <= 1.0, "%s attention len=%d heads=%d size=%d: error %.3g times the tolerance",
-		  k->name, len, heads, size, worst);
+	CHECK(worst <= 1.0, "%s %s attention len=%d heads=%d size=%d: error %.3g times the tolerance",
+		  k->name, AlbertPrecisionName(precision), len, heads, size, worst);
 	for (int i = 0; i < len; i++)
 		for (int j = t.hidden; j < ldc; j++)
 			canaries = canaries && all[(size_t) i * ldc + j] == CANARY;
-	CHECK(canaries, "%s attention len=%d heads=%d size=%d wrote past a row", k->name, len, heads, size);
+	CHECK(canaries, "%s %s attention len=%d heads=%d size=%d wrote past a row",
+		  k->name, AlbertPrecisionName(precision), len, heads, size);
 
 	/* chosen queries, with and without the probabilities: the same bits */
 	for (int trial = 0; trial < 6; trial++)
@@ -853,8 +858,8 @@ check_attention(int len, int heads, int size)
 										probs + ((size_t) h * len + rows[i]) * len, len);
 		}
 	}
-	CHECK(different == 0, "%s attention len=%d heads=%d size=%d: %d rows depend on the queries asked for",
-		  k->name, len, heads, size, different);
+	CHECK(different == 0, "%s %s attention len=%d heads=%d size=%d: %d rows depend on the queries asked for",
+		  k->name, AlbertPrecisionName(precision), len, heads, size, different);
 	free(some_probs);
 	free(some);
 	free(probs);
@@ -863,16 +868,16 @@ check_attention(int len, int heads, int size)
 }
 
 static void
-test_attention(void)
+test_attention(AlbertPrecision precision)
 {
 	static const int lengths[] = {1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 47, 64, 65, 100};
 	static const int heads[][2] = {{1, 4}, {3, 12}, {2, 26}, {2, 32}, {1, 64}, {1, 65}, {2, 33}, {1, 128}};
 
 	for (int i = 0; i < 14; i++)
 		for (int h = 0; h < 8; h++)
-			check_attention(lengths[i], heads[h][0], heads[h][1]);
-	check_attention(512, 1, 64);
-	check_attention(513, 2, 12);
+			check_attention(precision, lengths[i], heads[h][0], heads[h][1]);
+	check_attention(precision, 512, 1, 64);
+	check_attention(precision, 513, 2, 12);
 }
 
 /* ---- choosing a set ---- */
@@ -924,6 +929,7 @@ test_products(AlbertPrecision precision)
 		printf("  %-9s has no %s\n", k->name, AlbertPrecisionName(precision));
 		return;
 	}
+	test_attention(precision);
 	test_linear(precision);
 	test_identity(precision, 67, 100, 70);
 	test_identity(precision, 40, 1283, 40);
@@ -947,7 +953,6 @@ test_functions(void)
 	test_activation(ALBERT_ACT_TANH, ACTIVATION_TOLERANCE);
 	test_softmax();
 	test_layer_norm();
-	test_attention();
 }
 
 static bool
@@ -990,7 +995,7 @@ main(int argc, char **argv)
 	for (int i = 0; AlbertKernelsAt(i) != NULL; i++)
 		add_set(AlbertKernelsAt(i), AlbertKernelsAt(i)->needs, only);
 #ifdef ALBERT_X86_64
-	add_set(&albert_kernels_amx_emulated, "AVX-512", only);
+	add_set(&albert_kernels_amx_emulated, "AVX512_BF16", only);
 #endif
 #if defined(__aarch64__)
 	show_cpu();
