@@ -36,14 +36,21 @@ COMMENT ON FUNCTION albert_models() IS 'models found under albert.model_path and
 CREATE VIEW albert_models AS SELECT * FROM albert_models();
 GRANT SELECT ON albert_models TO PUBLIC;
 COMMENT ON VIEW albert_models IS 'models found under albert.model_path and models that are loaded';
-COMMENT ON COLUMN albert_models.name IS 'what to call the model in SQL: the name of its directory';
-COMMENT ON COLUMN albert_models.state IS 'available: on disk; loading; tokenizer: only that is in memory; loaded; broken: see error';
+COMMENT ON COLUMN albert_models.name IS 'what to call the model in SQL: the name of its directory, or that it has in the database';
+COMMENT ON COLUMN albert_models.state IS 'importing: not finished; restoring: a table without rows; available: not in memory; loading; tokenizer: only that is in memory; loaded; broken: see error';
 COMMENT ON COLUMN albert_models.heads IS 'what the model answers besides embeddings';
 COMMENT ON COLUMN albert_models.precision IS 'in which the loaded weights are kept';
 COMMENT ON COLUMN albert_models.kernel IS 'kernel set that computes with the loaded weights';
 COMMENT ON COLUMN albert_models.shared_bytes IS 'shared memory the model takes, once for all sessions';
 COMMENT ON COLUMN albert_models.sha256 IS 'SHA-256 of what sha256sum prints for the model''s files in the order of their names';
 COMMENT ON COLUMN albert_models.path IS 'directory of the model; NULL without the privileges of pg_read_all_settings';
+COMMENT ON COLUMN albert_models.error IS 'why the model is broken';
+COMMENT ON COLUMN albert_models.origin IS 'directory; database; pinned directory: a model of the database whose files are in a directory; other database';
+COMMENT ON COLUMN albert_models.owner IS 'of a model of the database';
+COMMENT ON COLUMN albert_models.description IS 'SHA-256 and options of a model of the database';
+COMMENT ON COLUMN albert_models.file_bytes IS 'of a model of the database, so far as they have been imported';
+COMMENT ON COLUMN albert_models.transactions IS 'how many compute with the model now';
+COMMENT ON COLUMN albert_models.last_used IS 'when the last transaction that computed with the model ended';
 
 CREATE FUNCTION albert_stats(
     OUT model text,

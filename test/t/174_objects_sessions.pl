@@ -53,6 +53,8 @@ my ($out, $err);
 
 stop_in_load($node, $loader, $watcher, 'mine');
 send_and_wait($friend, answer_of('mine'), 'Extension');
+is(model_state($other, 'mine'), 'loading', 'a load can be seen');
+is($other->query('SELECT wait_event FROM pg_stat_activity WHERE pid = ' . $friend->pid), major_version($node) >= 17 ? 'AlbertModelLoad' : 'Extension', 'and who waits for it');
 $other->query(q{SELECT albert_revoke('mine', 'friend')});
 go_on($watcher);
 is($friend->wait, $old, 'a statement that has begun ends');
