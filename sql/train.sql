@@ -62,6 +62,10 @@ SELECT albert_classify('The flowers in the garden need water.', 'again');
 ROLLBACK;
 SELECT albert_classify('The flowers in the garden need water.', 'again');
 
+-- somebody unloads the base meanwhile, which takes nothing from who has begun with it
+SELECT count(*) > 10 AS trained FROM albert_train('again', $$SELECT body, queue FROM tickets WHERE albert_unload('small') IS NOT NULL$$, base => 'small');
+SELECT albert_classify('The flowers in the garden need water.', 'again') IS NOT NULL AS works;
+
 -- two classes of another type, sets, numbers, weights
 SELECT value > 0.8 AS accurate FROM albert_train('urgent', 'SELECT body, urgent FROM tickets', base => 'albert-mini', balanced => true, folds => 3) WHERE metric = 'accuracy' AND fold IS NULL;
 SELECT label FROM albert_classify_scores('No signal, the cable is broken.', 'urgent', top_k => 1);

@@ -194,18 +194,16 @@ start_task(FillRun *run, AlbertJob *job)
 static void
 require_same_model(FillRun *run, const AlbertBinding *binding)
 {
-	uint8		identity[ALBERT_SHA256_LEN];
-
-	if (binding->number == run->binding || !AlbertStoreIdentity(binding, true, identity))
+	if (binding->number == run->binding || !binding->has_weights)
 		return;
-	if (run->has_identity && memcmp(identity, run->identity, ALBERT_SHA256_LEN) != 0)
+	if (run->has_identity && memcmp(binding->identity, run->identity, ALBERT_SHA256_LEN) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the files of model \"%s\" have been changed while table \"%s\" was being filled",
 						binding->name, run->table_name),
 				 errdetail("%lld rows have been filled by the model as it was.", (long long) run->progress.rows_done),
 				 errhint("Empty the column, and call albert_embed_table again.")));
-	memcpy(run->identity, identity, ALBERT_SHA256_LEN);
+	memcpy(run->identity, binding->identity, ALBERT_SHA256_LEN);
 	run->has_identity = true;
 	run->binding = binding->number;
 }

@@ -193,6 +193,7 @@ claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
 			claim->slot = slot;
 			claim->generation = pg_atomic_read_u64(&slot->generation);
 			memcpy(claim->images, slot->images, sizeof(claim->images));
+			memcpy(claim->digest, slot->facts.digest, ALBERT_SHA256_LEN);
 		}
 		LWLockRelease(&registry->lock);
 		AlbertUnpin(&put_out);
@@ -333,6 +334,7 @@ make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Bi
 		binding->mappings[i] = mappings[i];
 	}
 	binding->shown.has_weights = mappings[ALBERT_PART_WEIGHTS].address != NULL;
+	memcpy(binding->shown.identity, key->name[0] == '\0' ? key->identity : claim->digest, ALBERT_SHA256_LEN);
 	if (existing == NULL)
 		dlist_push_head(&bindings, &binding->node);
 	return binding;
@@ -407,25 +409,6 @@ attach_request(AlbertRequest *request, AlbertPart part)
 
 static Binding *attach(const char *name, AlbertPart part);
 
-bool
-AlbertStoreIdentity(const AlbertBinding *binding, bool missing_ok, uint8 *identity)
-{
-	const AlbertKey *key = &((const Binding *) binding)->key;
-	AlbertRegistry *registry = AlbertRegistryGet();
-	const AlbertSlot *slot = ((const Binding *) binding)->slot;
-	bool		known;
-
-	LWLockAcquire(&registry->lock, LW_SHARED);
-	known = slot->facts.has_digest && pg_atomic_read_u64((pg_atomic_uint64 *) &slot->generation) == binding->generation;
-	memcpy(identity, key->name[0] == '\0' ? key->identity : slot->facts.digest, ALBERT_SHA256_LEN);
-	LWLockRelease(&registry->lock);
-	if (!known && !missing_ok)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("model \"%s\" has been unloaded meanwhile", binding->name)));
-	return known;
-}
-
 static void
 head_context(void *arg)
 {
@@ -442,13 +425,12 @@ attach_base(const AlbertRequest *request)
 		.callback = head_context, .arg = unconstify(AlbertRequest *, request), .previous = error_context_stack
 	};
 	Binding    *base;
-	uint8		identity[ALBERT_SHA256_LEN];
 
 	error_context_stack = &callback;
 	check_stack_depth();
 	base = attach(request->object.base, ALBERT_PART_WEIGHTS);
-	(void) AlbertStoreIdentity(&base->shown, false, identity);
-	if (base->shown.model.head_weights != NULL || memcmp(identity, request->object.base_digest, ALBERT_SHA256_LEN) != 0)
+	if (base->shown.model.head_weights != NULL ||
+		memcmp(base->shown.identity, request->object.base_digest, ALBERT_SHA256_LEN) != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("model \"%s\" is not the one that \"%s\" was trained on", request->object.base, request->name),
@@ -493,6 +475,7 @@ attach_head(const AlbertRequest *request)
 	PG_END_TRY();
 	binding->slot_key = base->slot_key;
 	binding->shown.has_weights = true;
+	memcpy(binding->shown.identity, request->key.identity, ALBERT_SHA256_LEN);
 	dlist_push_head(&bindings, &binding->node);
 	return binding;
 }

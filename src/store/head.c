@@ -291,8 +291,7 @@ AlbertHeadKeep(const char *name, const AlbertTrainedHead *head, const AlbertBind
 	char	   *config;
 
 	initStringInfo(&identity);
-	(void) AlbertStoreIdentity(base, false, digest);
-	append_hex(&identity, digest);
+	append_hex(&identity, base->identity);
 	config = config_json(head, base->name, identity.data);
 	AlbertImportAppend(table, "config.json", 0, config, strlen(config));
 	AlbertImportAppend(table, "model.safetensors", 0, weights.data, weights.len);

@@ -118,6 +118,7 @@ publish(LoadState *state, AlbertPart part)
 	state->published[part] = true;
 	state->claim->generation = pg_atomic_read_u64(&slot->generation);
 	memcpy(state->claim->images, slot->images, sizeof(slot->images));
+	memcpy(state->claim->digest, slot->facts.digest, ALBERT_SHA256_LEN);
 	LWLockRelease(&registry->lock);
 	ConditionVariableBroadcast(&slot->changed);
 	AlbertUnpin(&old);

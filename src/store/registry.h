@@ -286,6 +286,7 @@ typedef struct AlbertClaim
 	AlbertSlot *slot;
 	uint64		generation;
 	AlbertStoredImage images[ALBERT_NPARTS];
+	uint8		digest[ALBERT_SHA256_LEN];	/* of the files, once the weights are there */
 } AlbertClaim;
 
 /*

@@ -30,6 +30,12 @@ typedef struct AlbertBinding
 	uint64		number;			/* of no other binding of the session; one that has it gives the same results */
 	uint64		generation;		/* two bindings of one generation are to the same images */
 	bool		has_weights;	/* model's weight pointers are set */
+
+	/*
+	 * With weights, what gives the results: the SHA-256 of the model's files,
+	 * or of them and its options where it has any; a head's own.
+	 */
+	uint8		identity[ALBERT_SHA256_LEN];
 	AlbertModel model;
 	AlbertTokenizer tokenizer;
 } AlbertBinding;
@@ -55,13 +61,6 @@ typedef struct AlbertCounts
 	int64		batches;
 	int64		microseconds;
 } AlbertCounts;
-
-/*
- * What a binding with weights gives results by: the SHA-256 of its files, or of
- * them and its options where it has any; a head's own.  It is not known when
- * the model has been unloaded meanwhile: false, or an error unless missing_ok.
- */
-extern bool AlbertStoreIdentity(const AlbertBinding *binding, bool missing_ok, uint8 *identity);
 
 extern void AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts);
 
@@ -98,7 +97,7 @@ typedef struct AlbertModelEntry
 	const char *path;			/* NULL when this user may not see it */
 	TimestampTz loaded_at;		/* 0: not loaded */
 	const char *error;			/* why it is broken */
-	const char *identity;		/* as of AlbertStoreIdentity, in hexadecimal; NULL: not known */
+	const char *identity;		/* that of its binding, in hexadecimal; NULL: not known */
 	const char *base;			/* of a trained head, the model on whose embeddings it is; NULL: no head */
 	const char *base_identity;
 } AlbertModelEntry;
