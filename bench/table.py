@@ -110,6 +110,30 @@ def paper_tables(rows):
            markdown(["", "weights, MB"] + names, lines))
 
 
+def minilm_tables(rows):
+    """A published model from text to vector; what int8 and bf16 cost is told by the least cosine to the engine's own fp32."""
+    some = [r for r in rows if r["section"] == "minilm"]
+    speed = [r for r in some if r["unit"] == "texts/s"]
+    if not speed:
+        return
+    cosine = {(r["engine"].split(", least cosine")[0], r["precision"], r["workload"]): float(r["value"])
+              for r in some if r["engine"].endswith(", least cosine to fp32")}
+    value = {(r["engine"], r["precision"], r["workload"]): float(r["value"]) for r in speed}
+    workloads = [w for (w,) in unique(speed, "workload")]
+    lines = []
+    for precision, engine in unique(speed, "precision", "engine"):
+        line = [f"{precision}, {engine}"]
+        for w in workloads:
+            mine = value.get((engine, precision, w))
+            select = value.get(("SELECT", precision, w))
+            line.append("" if mine is None else number(mine))
+            line.append("" if mine is None or select is None or engine == "SELECT" else f"{select / mine:.2f}")
+            line.append(f"{cosine[engine, precision, w]:.4f}" if (engine, precision, w) in cosine else "")
+        lines.append(line)
+    yield (f"{speed[0]['model']}, from text to vector, one core: texts a second",
+           markdown([""] + [head for w in workloads for head in (w, "SELECT / this", "least cosine to fp32")], lines))
+
+
 def tables(path):
     comments, rows = read(path)
     out = ["Measured on " + "; ".join(c for c in comments if not c.startswith("left out: ")) + ".\n"]
@@ -118,7 +142,7 @@ def tables(path):
                   section_table(rows, "mask", "Filling the mask of one text, milliseconds, one core, without a database",
                                 lambda m, p, w: f"{p}, {w}"),
                   section_table(rows, "cores", "Two cores: short texts, tokens a second", lambda m, p, w: p),
-                  database_tables(rows), paper_tables(rows))
+                  database_tables(rows), paper_tables(rows), minilm_tables(rows))
     for generator in generators:
         for title, table in generator:
             out.append(f"**{title}**\n\n{table}")
