@@ -1,7 +1,8 @@
 /*
  * avx512.c
  *	  The kernel set for AVX-512 (F, BW, DQ, VL, CD), with the bf16 and int8
- *	  instructions of AVX512_BF16 and AVX512_VNNI where the CPU has them.
+ *	  instructions of AVX512_BF16 and AVX512_VNNI where the CPU has them and
+ *	  they are fast.
  */
 #include "kernels/internal.h"
 
@@ -126,7 +127,7 @@ static const MatrixKind *
 matrix_kind(AlbertPrecision precision)
 {
 	if (precision == ALBERT_BF16)
-		return albert_cpu_has(ALBERT_CPU_AVX512_BF16) ? &kind_bf16 : &kind_expanded;
+		return albert_cpu_has(ALBERT_CPU_FAST_BF16) ? &kind_bf16 : &kind_expanded;
 	if (precision == ALBERT_INT8)
 		return albert_cpu_has(ALBERT_CPU_AVX512_VNNI) ? &kind_vnni : &kind_bytes;
 	return &kind_fp32;
@@ -135,7 +136,7 @@ matrix_kind(AlbertPrecision precision)
 static const AttentionKind *
 attention_kind(AlbertPrecision precision)
 {
-	return precision != ALBERT_FP32 && albert_cpu_has(ALBERT_CPU_AVX512_BF16) ? &attention_bf16 : &attention_fp32;
+	return precision != ALBERT_FP32 && albert_cpu_has(ALBERT_CPU_FAST_BF16) ? &attention_bf16 : &attention_fp32;
 }
 
 static bool

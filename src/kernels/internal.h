@@ -57,7 +57,8 @@ enum
 	ALBERT_CPU_AVX512 = 1 << 2, /* F, BW, DQ, VL, CD */
 	ALBERT_CPU_AVX512_VNNI = 1 << 3,
 	ALBERT_CPU_AVX512_BF16 = 1 << 4,
-	ALBERT_CPU_AMX = 1 << 5		/* tiles, bf16, int8; permission granted */
+	ALBERT_CPU_FAST_BF16 = 1 << 5,	/* AVX512_BF16, and faster than fp32 */
+	ALBERT_CPU_AMX = 1 << 6		/* tiles, bf16, int8; permission granted */
 };
 
 extern bool albert_cpu_has(unsigned features);
