@@ -132,7 +132,8 @@ AlbertFillLeafRequire(Oid table, const AlbertFill *fill)
 				 errmsg("albert_embed_table cannot fill the distributed table \"%s\" as a whole", name),
 				 errdetail("Its rows are in shards, where they must be locked."),
 				 errhint("Call it on each shard, with the same arguments and the model named: "
-						 "SELECT * FROM run_command_on_shards(%s, $$CALL albert_embed_table('%%s', ..., model => %s)$$).",
+						 "SELECT * FROM run_command_on_shards(%s, "
+						 "$$CALL albert_embed_table('%%s', ..., model => %s)$$).",
 						 quote_literal_cstr(DatumGetCString(DirectFunctionCall1(regclassout, ObjectIdGetDatum(table)))),
 						 quote_literal_cstr(fill->model))));
 	require_columns(table, fill);

@@ -56,7 +56,8 @@ make_values(int n, int width)
 static float *
 run_all(AlbertJob *job, const AlbertLabels *labels, bool whole, int n, AlbertProgress *progress, int *width)
 {
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert labelled texts", ALLOCSET_DEFAULT_SIZES);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert labelled texts",
+												  ALLOCSET_DEFAULT_SIZES);
 	float	   *values = NULL;
 
 	while (progress->rows_done < n)

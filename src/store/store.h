@@ -121,7 +121,10 @@ extern void AlbertStoreResetCounts(void);
  */
 extern void *AlbertSharedRoom(Size size, LWLock **lock);
 
-/* Would a segment of dynamic shared memory of that size leave as much free as it takes?  True where that is not known. */
+/*
+ * Would a segment of dynamic shared memory of that size leave as much free as it
+ * takes?  True where that is not known.
+ */
 extern bool AlbertMemoryHasRoom(Size bytes);
 
 /* The i-th head's name and bit, in the order of display; NULL past the end. */
