@@ -27,7 +27,7 @@ $node->safe_psql('postgres', q{
 	CALL albert_create_model('pooled', directory => 'small', pooling => 'pooler');
 	CALL albert_create_model('odd', directory => 'small', pooling => 'max', max_length => 100);
 	CREATE TABLE made AS
-	SELECT name, base, (SELECT count(*) FROM albert_train(name, format('SELECT body, %s FROM tickets', label), base => base)) AS lines
+	SELECT name, base, (SELECT count(*) FROM albert_train(name, format('SELECT body, %s FROM tickets', label), base => base, strength => 10)) AS lines
 	FROM (VALUES ('beside', 'albert-mini', 'queue'), ('plain', 'small', 'queue'), ('pooled_one', 'pooled', 'queue'), ('pooled_two', 'pooled', $$queue = 'garden'$$),
 	             ('pooled_sets', 'pooled', 'topics'), ('pooled_number', 'pooled', 'hours'), ('odd_one', 'odd', 'queue')) m (name, base, label)});
 
@@ -166,7 +166,7 @@ for my $end (qw(cancel terminate))
 }
 
 # Replacing a model, and making a new one, killed at any time: in the texts, the fits, the writing.
-my $again = q{SELECT count(*) FROM albert_train('beside', 'SELECT body, queue FROM tickets', base => 'albert-mini')};
+my $again = q{SELECT count(*) FROM albert_train('beside', 'SELECT body, queue FROM tickets', base => 'albert-mini', strength => 10)};
 my $wrong = 0;
 srand(18);
 for my $turn (1 .. 5)
