@@ -55,6 +55,11 @@ def read_docs(path=None, held=None):
                 yield doc
 
 
+def core_docs():
+    """What vocabulary and facts are chosen from: manuals that were added later do not change them."""
+    return (doc for doc in read_docs(held=False) if doc["source"] != "software")
+
+
 def load_facts():
     with open(work_path("facts.json"), encoding="utf-8") as f:
         return json.load(f)

@@ -8,7 +8,7 @@ import sentencepiece as spm
 
 from common import encode, read_docs, settings, work_path
 
-SOURCES = ["wikipedia", "wordnet", "manual"]
+SOURCES = ["wikipedia", "wordnet", "manual", "software"]
 
 
 def tokenize(sp):

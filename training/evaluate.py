@@ -17,6 +17,7 @@ import torch
 from transformers import AlbertForPreTraining, AlbertTokenizer
 
 from common import CLS, MASK, PACKAGES, PAD, SEP, WORD, encode, load_facts, normalise, read_docs, settings, work_path
+from everyday import HELD_OUT_PROMPTS
 from facts import ASKED, HELD_OUT, PHRASINGS, render
 from train_albert_mini import Words
 
@@ -131,6 +132,15 @@ def relations(model, facts, unseen, quick):
             blank = phrasing.replace("{A}", "{a}").replace("{B}", "{b}").replace("{" + asked + "}", "[MASK]")
             result[f"{relation}: {blank}"] = {"set": label, "cases": len(cases), "top1": round(right / len(cases), 4), "one_piece_cases": one,
                                               "one_piece_top1": round(one_right / max(1, one), 4), "one_piece_top5": round(one_five / max(1, one), 4)}
+    return result
+
+
+def everyday(model):
+    result = {"prompts": len(HELD_OUT_PROMPTS), "right": 0, "answers": {}}
+    for prompt, answers in HELD_OUT_PROMPTS:
+        tops = [model.sp.decode([i]) for i in model.masked([cloze_row(model.sp, prompt)])[0][0]]
+        result["answers"][prompt] = tops
+        result["right"] += tops[0] in answers.split()
     return result
 
 
@@ -310,6 +320,7 @@ def write_fixed(path, sp, facts):
         for text, ids, accepted in rng.sample(cases, number):
             name = {"a": {"capital": "country"}, "b": {"capital": "capital"}}[asked].get(relation, relation)
             lines.append({"kind": name, "text": text, "expect": sp.decode(ids), "accept": sorted(sp.decode(list(x)) for x in accepted if len(x) == 1)})
+    lines += [{"kind": "everyday", "text": prompt, "expect": answers.split()[0], "accept": answers.split()} for prompt, answers in HELD_OUT_PROMPTS]
     docs = [d for d in read_docs(held=True) if d["source"] == "wordnet" and len(d["sentences"][0].split()) > 6]
     words = Words(sp)
     for doc in rng.sample(docs, 40):
@@ -378,6 +389,7 @@ def main():
                  "Water boils when it gets very [MASK].", "She went to the [MASK] to buy some bread.", "He plays the [MASK] in an orchestra.", "The heart pumps [MASK] through the body.", "A [MASK] is a person who writes books."):
         result["examples"][text] = [model.sp.decode([i]) for i in model.masked([cloze_row(model.sp, text)])[0][0]]
     result["facts"] = relations(model, loaded["facts"], loaded["unseen"], arguments.quick)
+    result["everyday"] = everyday(model)
     result["held_out_text"] = running_text(model, arguments.quick)
     result["sentence_order"] = sentence_order(model)
     result["similarity"] = similarity(model, arguments.quick)

@@ -9,7 +9,8 @@ import json
 import os
 import re
 
-from common import PACKAGES, WORD, normalise, read_docs, settings, work_path
+import everyday
+from common import PACKAGES, WORD, core_docs, normalise, work_path
 from corpus import article, wordnet_synsets
 
 # Names as English writes them, where the packages differ from common use.
@@ -250,9 +251,8 @@ def render(phrasing, relation, a, b, c=None):
 
 
 def main():
-    setting = settings()
     counts = collections.Counter()
-    for doc in read_docs(held=False):
+    for doc in core_docs():
         for sentence in doc["sentences"]:
             counts.update(WORD.findall(normalise(sentence)))
     facts = collections.defaultdict(list)
@@ -262,7 +262,7 @@ def main():
     unseen = [f for f in facts["kind"] if int(hashlib.sha256(f[0].encode()).hexdigest()[:6], 16) % 100 < 4]
     facts["kind"] = [f for f in facts["kind"] if f not in unseen]
 
-    wanted = collections.Counter()
+    wanted = collections.Counter({word: 2000 for word in everyday.words()})
     for relation, weight in (("capital", 1000), ("continent", 1000), ("currency", 500), ("language", 300), ("demonym", 200)):
         for pair in facts[relation]:
             for name in pair:

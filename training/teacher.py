@@ -6,7 +6,6 @@ import concurrent.futures
 import os
 import random
 import time
-import zlib
 
 import numpy as np
 import sentencepiece as spm
@@ -37,8 +36,9 @@ class Teacher:
         mean = (hidden.float() * mask[..., None]).sum(1) / mask.sum(1, keepdim=True)
         out[rows] = torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
 
-    def encode(self, texts, batch_tokens=3000):
+    def encode(self, texts):
         """Unit vectors; batches of like length, one thread each."""
+        batch_tokens = 3000 if self.device == "cpu" else 24000
         out = np.zeros((len(texts), 384), np.float32)
         ids = self.tokenizer(texts, truncation=True, max_length=self.max_tokens)["input_ids"]
         order = sorted(range(len(texts)), key=lambda i: -len(ids[i]))
@@ -81,9 +81,7 @@ def choose_sentences(setting):
     terms = list(dict.fromkeys(terms))[:30000]
     chosen = running + terms + made
     chosen += glosses[:max(0, setting["teacher_sentences"] - len(chosen))]
-    chosen = [" ".join(s.split()) for s in dict.fromkeys(chosen)]
-    # Long sentences cost most and differ least in kind: a share of them is enough.
-    return [s for s in chosen if len(s) < setting["teacher_long_characters"] or zlib.crc32(s.encode()) % 100 < 100 * setting["teacher_long_share"]]
+    return [" ".join(s.split()) for s in dict.fromkeys(chosen)]
 
 
 def main():

@@ -45,6 +45,24 @@ class Data(unittest.TestCase):
                     for last in (l for l in after if words[len(words) - len(l):] == l):
                         self.assertNotIn(words[len(first):len(words) - len(last)], shown, held)
 
+    def test_everyday_rows_fill_what_is_asked(self):
+        import everyday
+        import facts
+        held = {prompt.lower() for prompt, _ in everyday.HELD_OUT_PROMPTS}
+        for relation, (rows, asked, phrasings) in everyday.EVERYDAY.items():
+            self.assertTrue(all(len(row) == 3 and row[0] and row[1] for row in rows), relation)
+            for wording in (w for p in phrasings for w in self.wordings(p)):
+                slots = re.findall(r"\{(\w)\}", wording)
+                self.assertTrue(set(slots) & set(asked), wording)
+                self.assertNotRegex(re.sub(r"\{\w\}", "x", wording), r"[<>|{}]|  ")
+                if relation not in ("liked", "disliked"):    # many rows; the same phrasings
+                    for row in rows:
+                        for slot in set(slots) & set(asked):
+                            made = wording.replace("{" + slot + "}", "[mask]")
+                            made = re.sub(r"\{(\w)\}", lambda m: row["abc".index(m.group(1))], made).lower()
+                            self.assertNotIn(made, held)
+        self.assertEqual(set(facts.PHRASINGS) & set(everyday.EVERYDAY), set())
+
     def test_phrasings_name_what_they_relate(self):
         import facts
         for relation, phrasings in [*facts.PHRASINGS.items(), *facts.HELD_OUT.items()]:
@@ -84,9 +102,7 @@ class Data(unittest.TestCase):
         used = set(re.findall(r"""\bsettings?(?:\(\))?(?:\[|\.get\()["'](\w+)""", scripts))
         self.assertEqual(used - set(setting), set(), "read, but not in settings.json")
         self.assertEqual(set(setting) - set(re.findall(r"""["'](\w+)["']""", scripts)), set(), "in settings.json, but never read")
-        later = setting.pop("later")
-        self.assertEqual(set(later) - set(setting), {"first_step"}, "changed later, but not a setting")
-        for name, value in [*setting.items(), *later.items()]:
+        for name, value in setting.items():
             self.assertIsInstance(value, (int, float), name)
             self.assertGreater(value, 0, name)
             if name.endswith(("_fraction", "_share")):
@@ -139,12 +155,13 @@ class Retraining(unittest.TestCase):
         import vocabulary
         cls.np, cls.torch, cls.train, cls.common = np, torch, train_albert_mini, common
         torch.manual_seed(1)
+        torch.set_num_threads(1)    # small operations: threads within them cost more than they give
         for name in ("docs.jsonl", "facts.json"):
             with open(os.path.join(SAMPLE, name), encoding="utf-8") as source, open(common.work_path(name), "w", encoding="utf-8") as target:
                 target.write(source.read())
         setting = dict(common.settings(), vocab_size=700, hidden_size=64, embedding_size=32, num_hidden_layers=2, num_hidden_groups=1, num_attention_heads=2, intermediate_size=128,
-                       ppmi_dimensions=16, teacher_piece_dimensions=16, text_tokens_per_step=800, fact_sentences_per_step=48, later={"first_step": 40, "text_batches_per_step": 2}, distil_tokens_per_step=400,
-                       steps=220, warmup_steps=10, peak_learning_rate=0.004, decay_fraction=0.2, long_every=6, checkpoint_every=1000)
+                       ppmi_dimensions=16, teacher_piece_dimensions=16, text_tokens_per_step=800, fact_sentences_per_step=48, text_batches_per_step=2, distil_tokens_per_step=400,
+                       contrast_pairs=48, contrast_every=16, steps=300, warmup_steps=10, peak_learning_rate=0.004, decay_fraction=0.2, long_every=6, checkpoint_every=1000)
         cls.setting = setting
         for module in (common, vocabulary, cooccurrence):
             module.settings = lambda path=None: setting
@@ -169,13 +186,16 @@ class Retraining(unittest.TestCase):
         start["log_frequency"] *= 0    # so that even the frequencies of the pieces are yet to be learnt
         return self.train.Trainer(self.setting, self.sp.get_piece_size(), start, "cpu")
 
+    def some_steps(self, trainer, batches, count):
+        return [{name: float(value) for name, value in trainer.train_step(batches.of_step(step)).items()} for step in range(trainer.step, trainer.step + count)]
+
     def test_losses_fall_and_resuming_changes_nothing(self):
         batches = self.train.Batches(self.setting, self.sp)
         trainer = self.new_trainer()
-        history = [trainer.train_step(batches) for _ in range(110)]
+        history = self.some_steps(trainer, batches, 150)
         path = self.common.work_path("checkpoint.pt")
         trainer.save(path)
-        history += [trainer.train_step(batches) for _ in range(110)]
+        history += self.some_steps(trainer, batches, 150)
         for name, most in (("text", 0.9), ("fact", 0.8), ("distil", 0.8), ("relation", 0.8)):
             first = sum(h[name] for h in history[:15]) / 15
             last = sum(h[name] for h in history[-15:]) / 15
@@ -183,8 +203,28 @@ class Retraining(unittest.TestCase):
             self.assertLess(last, most * first, name)
         again = self.new_trainer()
         again.load(path)
-        self.assertEqual(again.step, 110)
-        self.assertEqual([again.train_step(batches) for _ in range(3)], history[110:113])
+        self.assertEqual(again.step, 150)
+        self.assertEqual(self.some_steps(again, batches, 3), history[150:153])
+
+    def test_other_processes_make_the_same_batches(self):
+        batches = self.train.Batches(self.setting, self.sp)
+        here, there = map(batches.of_step, range(2, 6)), self.train.steps_ahead(batches, 2, 6)
+        for mine, theirs in zip(here, there, strict=True):
+            self.assertEqual(mine.groups, theirs.groups)
+            for name in mine.ARRAYS:
+                self.assertTrue(self.np.array_equal(getattr(mine, name), getattr(theirs, name)), name)
+
+    def test_packed_pass_is_transformers(self):
+        trainer = self.new_trainer()
+        packed = self.train.Batches(self.setting, self.sp).of_step(3).to("cpu")
+        self.assertGreater(len(packed.groups), 5)
+        with self.torch.inference_mode():
+            hidden = self.train.encode_packed(trainer.model.albert, packed)
+            for name, rows, width, start in packed.groups:
+                ids, mask, types = (x[start:start + rows * width].view(rows, width).long() for x in (packed.ids, packed.mask, packed.types))
+                expected = trainer.model.albert(input_ids=ids, attention_mask=mask, token_type_ids=types)[0]
+                difference = (hidden[start:start + rows * width].view(rows, width, -1) - expected)[mask.bool()]
+                self.assertLess(float(difference.abs().max()), 1e-4, name)
 
     def test_vocabulary_is_alberts(self):
         self.assertEqual([self.sp.id_to_piece(i) for i in range(13)], self.common.SPECIALS + self.common.SYMBOLS)

@@ -1,12 +1,13 @@
 """Pretrain albert-mini: masked n-grams, sentence order, facts, and distilled sentence embeddings together.
 
-Each step adds the gradients of three batches: running text (masked words; two segments in or out of order), fact
-sentences with the asked word masked, and unmasked sentences whose pooled embedding is held to the teacher's.  All
-random choices come from (seed, step), so a stopped run goes on exactly as it would have.  SIGINT and SIGTERM save a
-checkpoint first.   train_albert_mini.py [--steps N] [--stop-at N]"""
+A step is one pass over running text (masked words; two segments in or out of order), fact sentences with the asked word
+masked, unmasked sentences whose pooled embedding is held to the teacher's, and now and then terms beside their glosses.
+All random choices of a step come from (seed, step), so a stopped run goes on exactly as it would have, and other processes can
+make the steps ahead of an accelerator.  SIGINT and SIGTERM save a checkpoint first.   train_albert_mini.py [--stop-at N]"""
 import argparse
+import collections
 import concurrent.futures
-import functools
+import multiprocessing
 import os
 import random
 import re
@@ -21,16 +22,17 @@ from transformers import AlbertConfig, AlbertForPreTraining
 
 from common import CLS, MASK, PAD, SEP, encode, load_facts, normalise, settings, work_path
 from corpus import wordnet_synsets
+from everyday import EVERYDAY
 from facts import ASKED, COMBINED, PHRASINGS, PREFIXES, SUFFIXES, render, vary
 
-RELATION_SHARE = {"capital": .20, "kind": .34, "continent": .10, "currency": .05, "language": .05, "demonym": .04, "city": .04, "antonym": .08, "part": .06, "combined": .04}
-SOURCE_SHARE = np.array([5.0, 1.0, 2.5])    # wikipedia, wordnet, manual
+RELATION_SHARE = {"capital": .16, "kind": .26, "continent": .07, "currency": .04, "language": .04, "demonym": .03, "city": .03, "antonym": .09, "part": .07, "combined": .03, "everyday": .18}
+EVERYDAY_SHARE = {"day": 1, "month": 1, "season": .4, "number": 1, "rank": .6, "colour": 1.5, "property": 1.2, "sound": .7, "tool": 1.3, "trade": 1.3, "place": 1.3, "meal": .3, "liked": 2.4, "disliked": 2.4}
+SOURCE_SHARE = np.array([4.0, 1.0, 2.5, 1.2])    # wikipedia, wordnet, manual, software
 
 
 def new_model(setting, size, start=None):
     torch.manual_seed(setting["seed"])
     model = AlbertForPreTraining(AlbertConfig(
-        attn_implementation="eager",
         vocab_size=size, hidden_act="gelu_new", hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, classifier_dropout_prob=0.1,
         type_vocab_size=2, pad_token_id=PAD, bos_token_id=CLS, eos_token_id=SEP,
         **{k: setting[k] for k in ("hidden_size", "embedding_size", "num_hidden_layers", "num_hidden_groups", "num_attention_heads", "intermediate_size", "max_position_embeddings")}))
@@ -111,17 +113,9 @@ def look_at_segments(model, read=None, middle=None, far=None):
         attention.query.bias[row] = side * 2.5 * size ** 0.5
 
 
-def fused_gelu(model):
-    """The same function as gelu_new in one pass over memory."""
-    for group in model.albert.encoder.albert_layer_groups:
-        for layer in group.albert_layers:
-            layer.activation = torch.nn.GELU(approximate="tanh")
-    model.predictions.activation = torch.nn.GELU(approximate="tanh")
-
-
 def bucket(length):
     """The width a batch is padded to: few widths, since a matrix library prepares each new shape anew."""
-    return next(width for width in (8, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256) if width >= length)
+    return next(width for width in (8, 16, 24, 32, 40, 48, 64, 96, 128, 192, 256) if width >= length)
 
 
 class Words:
@@ -173,13 +167,7 @@ class Batches:
             ids[i, :len(row)] = row
             if types is not None:
                 kinds[i, types[i]:len(row)] = 1
-        return torch.from_numpy(ids), torch.from_numpy((ids != PAD).astype(np.int64)), torch.from_numpy(kinds)
-
-    @staticmethod
-    def asked(positions, originals, multiple=32):
-        """Masked positions and their ids, filled up so that few different sizes occur."""
-        fill = -len(originals) % multiple
-        return torch.tensor(positions + [(0, 0)] * fill), torch.tensor(originals + [-100] * fill)
+        return ids, (ids != PAD).astype(np.int64), kinds
 
     # -- running text ----------------------------------------------------------
     def sentence(self, index):
@@ -225,20 +213,23 @@ class Batches:
         out, chosen = ids.copy(), np.zeros(len(ids), bool)
         longest = self.setting["ngram_max"]
         weight = 1.0 / np.arange(1, longest + 1)
-        weight /= weight.sum()
-        for at in rng.permutation(len(spans)):
-            if chosen.sum() >= budget:
+        order = rng.permutation(len(spans))
+        runs = rng.choice(longest, len(spans), p=weight / weight.sum())
+        chances, fates = rng.random(len(spans)), rng.random(len(spans))
+        total = 0
+        for at, run, chance, fate in zip(order.tolist(), runs.tolist(), chances.tolist(), fates.tolist()):
+            if total >= budget:
                 break
             start = spans[at][0]
-            if self.words.mark[ids[start]] and rng.random() < 0.85:
+            if self.words.mark[ids[start]] and chance < 0.85:
                 continue
-            end = spans[min(len(spans) - 1, at + int(rng.choice(longest, p=weight)))][1]
+            end = spans[min(len(spans) - 1, at + run)][1]
             if end - start > budget + 2 or chosen[max(0, start - 1):end + 1].any():
                 end = spans[at][1]
                 if end - start > budget + 3 or chosen[start:end].any():
                     continue
             chosen[start:end] = True
-            fate = rng.random()
+            total += end - start
             if fate < 0.88:
                 out[start:end] = MASK
             elif fate < 0.94:
@@ -247,18 +238,23 @@ class Batches:
         return out, where, ids[where]
 
     def text(self, rng, step):
+        """Batches of like length, as many as the settings say."""
         setting = self.setting
         limit = setting["short_length"]
         if step % setting["long_every"] == setting["long_every"] - 1:
             limit = setting["max_position_embeddings"] if step % (4 * setting["long_every"]) == setting["long_every"] - 1 else setting["long_length"]
-        budget = setting["text_tokens_per_step"] // setting["text_batches_per_step"]
         length = lambda e: len(e[0]) + (len(e[1]) + 1 if e[1] is not None else 0) + 2
-        pool = [self.text_example(rng, limit) for _ in range(budget // limit * 4)]
-        width = bucket(length(pool[0]))
-        count = budget // width
-        chosen = sorted((e for e in pool if length(e) <= width), key=length)[-count:]
-        while len(chosen) < count:
-            chosen.append(self.text_example(rng, width))
+        examples, tokens = [], 0
+        while tokens < setting["text_tokens_per_step"]:
+            examples.append(self.text_example(rng, limit))
+            tokens += length(examples[-1])
+        examples.sort(key=length)
+        parts = setting["text_batches_per_step"]
+        for chosen in (examples[len(examples) * k // parts:len(examples) * (k + 1) // parts] for k in range(parts)):
+            if chosen:
+                yield self.text_batch(rng, chosen, bucket(length(chosen[-1])))
+
+    def text_batch(self, rng, chosen, width):
         rows, types, labels, positions, originals = [], [], [], [], []
         for number, (a, b, label) in enumerate(chosen):
             masked, where, was = self.mask_ngrams(rng, a)
@@ -274,7 +270,7 @@ class Batches:
             labels.append(label)
             positions += [(number, int(p)) for p in np.concatenate(spots)]
             originals += was.tolist()
-        return self.pad(rows, width, types) + self.asked(positions, originals) + (torch.tensor(labels),)
+        return self.pad(rows, width, types) + (positions, originals, labels)
 
     # -- facts -----------------------------------------------------------------
     def fact_parts(self, rng, words):
@@ -286,6 +282,13 @@ class Batches:
                 _, other, phrasing = COMBINED[int(rng.integers(len(COMBINED)))]
                 if a in self.second[other]:
                     return render(vary(phrasing, words), "capital", a, b, self.second[other][a]), "abc"[int(rng.integers(3))]
+        if relation == "everyday":
+            relation = words.choices(list(EVERYDAY_SHARE), EVERYDAY_SHARE.values())[0]
+            rows, asked, phrasings = EVERYDAY[relation]
+            while True:
+                phrasing, asks = vary(words.choice(phrasings), words), words.choice(asked)
+                if "{" + asks + "}" in phrasing:
+                    return render(phrasing, relation, *words.choice(rows)), asks
         pairs = self.facts[relation]
         a, b = pairs[int(rng.integers(len(pairs)))]
         if relation == "antonym" and rng.random() < 0.5:
@@ -346,7 +349,7 @@ class Batches:
         return out[keep], where, ids[keep][where]
 
     def fact(self, rng):
-        """Two batches: the shorter two thirds of the sentences, and the others."""
+        """Two batches: the shorter two thirds of the sentences, and the others; their losses are parts of one mean."""
         examples = sorted((self.fact_example(rng) for _ in range(self.setting["fact_sentences_per_step"])), key=lambda e: len(e[0]))
         cut = len(examples) * 2 // 3
         for group in (examples[:cut], examples[cut:]):
@@ -354,21 +357,130 @@ class Batches:
             for number, (_, where, was) in enumerate(group):
                 positions += [(number, int(p) + 1) for p in where]
                 originals += was.tolist()
-            yield self.pad([[CLS, *masked, SEP] for masked, _, _ in group], bucket(len(group[-1][0]) + 2)) + self.asked(positions, originals)
+            yield self.pad([[CLS, *masked, SEP] for masked, _, _ in group], bucket(len(group[-1][0]) + 2)) + (positions, originals)
 
     # -- sentence embeddings ---------------------------------------------------
     def distil(self, rng):
         start = int(rng.integers(len(self.by_length)))
         width = bucket(len(self.sentences[self.by_length[start]]) + 2)
-        count = min(128, self.setting["distil_tokens_per_step"] // width)
+        count = min(self.setting["distil_rows_most"], self.setting["distil_tokens_per_step"] // width)
         fitting = int(np.searchsorted(self.lengths, width - 2, "right"))
         start = max(0, min(start, fitting - count))
         chosen = self.by_length[start:min(start + count, fitting)]
-        return self.pad([[CLS, *self.sentences[i], SEP] for i in chosen], width) + (torch.from_numpy(self.targets[chosen].astype(np.float32)),)
+        return self.pad([[CLS, *self.sentences[i], SEP] for i in chosen], width) + (self.targets[chosen].astype(np.float32),)
 
     def contrast(self, rng):
-        chosen = [self.pairs[int(i)] for i in rng.choice(len(self.pairs), 48, replace=False)]
-        return (self.pad([[CLS, *encode(self.sp, t)[:6], SEP] for t, _ in chosen], 8), self.pad([[CLS, *encode(self.sp, m)[:22], SEP] for _, m in chosen], 24))
+        chosen = [self.pairs[int(i)] for i in rng.choice(len(self.pairs), min(len(self.pairs), self.setting["contrast_pairs"]), replace=False)]
+        return self.pad([[CLS, *encode(self.sp, t)[:6], SEP] for t, _ in chosen], 8), self.pad([[CLS, *encode(self.sp, m)[:22], SEP] for _, m in chosen], 24)
+
+    def of_step(self, step):
+        """The step as a Packed."""
+        rng = np.random.default_rng([self.setting["seed"], step])
+        packed = Packed()
+        for *group, positions, originals, labels in self.text(rng, step):
+            packed.ask(packed.add("text", *group), positions, originals, True)
+            packed.order(labels)
+        for *group, positions, originals in self.fact(rng):
+            packed.ask(packed.add("fact", *group), positions, originals, False)
+        *group, packed.target = self.distil(rng)
+        packed.add("distil", *group)
+        if step % self.setting["contrast_every"] == 3 % self.setting["contrast_every"]:
+            for name, group in zip(("terms", "glosses"), self.contrast(rng)):
+                packed.add(name, *group)
+        packed.kept = (rng.random((len(packed.labels), self.setting["hidden_size"])) < 0.9).astype(np.float32) / np.float32(0.9)    # dropout before the order head
+        packed.finish()
+        return packed
+
+
+class Packed:
+    """The rows of a step in one list: only attention needs to know which batch (of one width) a token is in."""
+
+    def __init__(self):
+        self.groups, self.tokens = [], 0    # (name, rows, width, first token)
+        self.ids, self.types, self.places, self.mask = [], [], [], []
+        self.asked, self.originals, self.of_text, self.first, self.labels = [], [], [], [], []
+
+    def add(self, name, ids, mask, types):
+        rows, width = ids.shape
+        start, self.tokens = self.tokens, self.tokens + ids.size
+        self.groups.append((name, rows, width, start))
+        self.ids.append(ids.ravel())
+        self.types.append(types.ravel())
+        self.places.append(np.tile(np.arange(width), rows))
+        self.mask.append(mask.ravel())
+        return start
+
+    def ask(self, start, positions, originals, of_text):
+        width = self.groups[-1][2]
+        self.asked += [start + row * width + at for row, at in positions]
+        self.originals += originals
+        self.of_text += [of_text] * len(originals)
+
+    def order(self, labels):
+        _, _, width, start = self.groups[-1]
+        self.first += [start + row * width for row, label in enumerate(labels) if label >= 0]
+        self.labels += [label for label in labels if label >= 0]
+
+    def finish(self):
+        for name in ("ids", "types", "places", "mask"):
+            setattr(self, name, np.concatenate(getattr(self, name)).astype(np.int32))
+        for name in ("asked", "originals", "first", "labels"):
+            setattr(self, name, np.array(getattr(self, name), np.int64))
+        self.mask, self.of_text = self.mask.astype(bool), np.array(self.of_text, np.float32)
+
+    ARRAYS = ("ids", "types", "places", "mask", "asked", "originals", "of_text", "first", "labels", "kept", "target")
+
+    def to(self, device):
+        for name in self.ARRAYS:
+            tensor = torch.from_numpy(getattr(self, name))
+            setattr(self, name, tensor if device == "cpu" else tensor.pin_memory().to(device, non_blocking=True))
+        return self
+
+    def group(self, name, values):
+        """Values of the tokens of the (only) group of that name, by rows; None without such a group."""
+        for found, rows, width, start in self.groups:
+            if found == name:
+                return values[start:start + rows * width].view(rows, width, *values.shape[1:])
+
+
+def encode_packed(albert, packed):
+    """The hidden states [tokens, hidden_size] of transformers' AlbertModel in one pass over a Packed."""
+    embeddings, encoder, config = albert.embeddings, albert.encoder, albert.config
+    hidden = embeddings.word_embeddings(packed.ids) + embeddings.position_embeddings(packed.places) + embeddings.token_type_embeddings(packed.types)
+    hidden = encoder.embedding_hidden_mapping_in(embeddings.LayerNorm(hidden))
+    heads = config.num_attention_heads
+    for number in range(config.num_hidden_layers):
+        layer = encoder.albert_layer_groups[number * config.num_hidden_groups // config.num_hidden_layers].albert_layers[0]
+        attention, context = layer.attention, []
+        query, key, value = attention.query(hidden), attention.key(hidden), attention.value(hidden)
+        for _, rows, width, start in packed.groups:
+            q, k, v = (x[start:start + rows * width].view(rows, width, heads, -1).transpose(1, 2) for x in (query, key, value))
+            mask = packed.mask[start:start + rows * width].view(rows, 1, 1, width).expand(-1, -1, width, -1)
+            context.append(F.scaled_dot_product_attention(q, k, v, attn_mask=mask).transpose(1, 2).reshape(rows * width, -1))
+        hidden = attention.LayerNorm(hidden + attention.dense(torch.cat(context)))
+        hidden = layer.full_layer_layer_norm(hidden + layer.ffn_output(F.gelu(layer.ffn(hidden), approximate="tanh")))
+    return hidden
+
+
+def steps_ahead(batches, first, last):
+    """The batches of each step in order, made by other processes, which leave the accelerator alone."""
+    global BATCHES
+    BATCHES = batches
+    workers = concurrent.futures.ProcessPoolExecutor(max(1, (os.cpu_count() or 2) - 2), multiprocessing.get_context("fork"))
+    waiting = collections.deque(workers.submit(make_step, step) for step in range(first, min(last, first + 64)))
+
+    def results():
+        for step in range(first, last):
+            made = waiting.popleft().result()
+            if step + 64 < last:
+                waiting.append(workers.submit(make_step, step + 64))
+            yield made
+        workers.shutdown()
+    return results()
+
+
+def make_step(step):
+    return BATCHES.of_step(step)
 
 
 def pool(hidden, mask):
@@ -376,26 +488,18 @@ def pool(hidden, mask):
     return F.normalize(hidden.sum(1) / mask.sum(1, keepdim=True), dim=1)
 
 
-def at_step(setting, step):
-    """The settings that hold at a step: those of "later" from its first step on."""
-    later = setting.get("later", {})
-    return {**setting, **later} if later and step >= later["first_step"] else setting
-
-
 class Trainer:
     def __init__(self, setting, size, start, device):
-        self.all_settings, self.setting, self.device = setting, setting, device
+        self.setting, self.device = setting, device
         self.model = new_model(setting, size, start).to(device).train()
-        fused_gelu(self.model)
-        self.average = [p.detach().clone() for p in self.model.parameters()]
-        decay = [p for p in self.model.parameters() if p.ndim > 1]
-        plain = [p for p in self.model.parameters() if p.ndim <= 1]
+        self.parameters = list(self.model.parameters())
+        self.average = [p.detach().clone() for p in self.parameters]
+        decay = [p for p in self.parameters if p.ndim > 1]
+        plain = [p for p in self.parameters if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW([{"params": decay, "weight_decay": setting["weight_decay"]}, {"params": plain, "weight_decay": 0.0}],
                                            lr=setting["peak_learning_rate"], betas=(0.9, 0.98), eps=1e-6, fused=True)
         self.step = 0
         self.cpu_seconds = 0.0
-        self.parameters = list(self.model.parameters())
-        self.workers = concurrent.futures.ThreadPoolExecutor(setting["threads"] if device == "cpu" else 1)
 
     def rate(self, step):
         setting = self.setting
@@ -405,88 +509,46 @@ class Trainer:
         share = min(1.0, max(0.0, (step - start) / (setting["steps"] - start)))
         return setting["peak_learning_rate"] * (1 - share) + setting["final_learning_rate"] * share
 
-    def hidden(self, ids, mask, types):
-        return self.model.albert(input_ids=ids, attention_mask=None if bool(mask.all()) else mask, token_type_ids=types)
+    def losses(self, packed):
+        """(what to minimise, its parts by name)"""
+        setting, model, values = self.setting, self.model, {}
+        hidden = encode_packed(model.albert, packed)
+        each = F.cross_entropy(model.predictions(hidden[packed.asked]).float(), packed.originals, reduction="none")
+        values["text"] = (each * packed.of_text).sum() / packed.of_text.sum()
+        values["fact"] = (each * (1 - packed.of_text)).sum() / (1.3 * setting["fact_sentences_per_step"])
+        total = setting["mlm_weight"] * values["text"] + setting["fact_weight"] * values["fact"]
+        if len(packed.labels):
+            pooled = torch.tanh(model.albert.pooler(hidden[packed.first]))
+            values["order"] = F.cross_entropy(model.sop_classifier.classifier(pooled * packed.kept).float(), packed.labels)
+            total = total + setting["order_weight"] * min(1.0, len(packed.labels) / 12) * values["order"]
 
-    def mlm(self, hidden, positions, originals, reduction="mean"):
-        rows = hidden[positions[:, 0], positions[:, 1]]
-        return F.cross_entropy(self.model.predictions(rows).float(), originals, ignore_index=-100, reduction=reduction)
-
-    def gradient(self, loss, arguments):
-        # Without the cache of weights in bfloat16, which threads share: when it is emptied would decide how gradients are rounded.
-        with torch.autocast(self.device, torch.bfloat16, cache_enabled=False):
-            total, values = loss(*([t.to(self.device) for t in group] for group in arguments))
-        return {name: float(value.detach()) for name, value in values.items()}, torch.autograd.grad(total, self.parameters, allow_unused=True)
-
-    def text_loss(self, batch, dice):
-        setting = self.setting
-        ids, mask, types, positions, originals, labels = batch
-        out = self.hidden(ids, mask, types)
-        values = {"text": self.mlm(out[0], positions, originals)}
-        share = 1 / setting["text_batches_per_step"]
-        total = share * setting["mlm_weight"] * values["text"]
-        if bool((labels >= 0).any()):
-            kept = torch.empty(out[1].shape).bernoulli_(0.9, generator=dice).to(self.device) / 0.9    # dropout; the threads' own, so that runs repeat
-            values["order"] = F.cross_entropy(self.model.sop_classifier.classifier(out[1] * kept).float(), labels)
-            total = total + share * setting["order_weight"] * values["order"] * min(1.0, float((labels >= 0).sum()) / 12)
+        pooled_group = lambda name: pool(packed.group(name, hidden), packed.group(name, packed.mask))
+        pooled, target = pooled_group("distil"), packed.target
+        difference = (pooled @ pooled.T).float() - target @ target.T
+        values["distil"] = (1 - (pooled * target).sum(1)).mean()
+        values["relation"] = difference.square().mean() * len(target) / max(1, len(target) - 1)
+        total = total + setting["distil_weight"] * values["distil"] + setting["relation_weight"] * values["relation"]
+        if packed.group("terms", packed.mask) is not None:
+            scores = (pooled_group("terms") @ pooled_group("glosses").T).float() / setting["contrast_temperature"]
+            truth = torch.arange(len(scores), device=scores.device)
+            values["contrast"] = (F.cross_entropy(scores, truth) + F.cross_entropy(scores.T, truth)) / 2
+            total = total + setting["contrast_every"] * setting["contrast_weight"] * values["contrast"]
         return total, values
 
-    def fact_loss(self, batch):
-        ids, mask, types, positions, originals = batch
-        value = self.mlm(self.hidden(ids, mask, types)[0], positions, originals, "sum") / (1.3 * self.setting["fact_sentences_per_step"])
-        return self.setting["fact_weight"] * value, {"fact": value}
-
-    def distil_loss(self, batch):
-        setting = self.setting
-        ids, mask, types, target = batch
-        pooled = pool(self.hidden(ids, mask, types)[0], mask)
-        difference = (pooled @ pooled.T).float() - target @ target.T
-        values = {"distil": (1 - (pooled * target).sum(1)).mean(), "relation": difference.square().mean() * len(target) / max(1, len(target) - 1)}
-        return setting["distil_weight"] * values["distil"] + setting["relation_weight"] * values["relation"], values
-
-    def contrast_loss(self, terms, glosses):
-        setting = self.setting
-        a, b = (pool(self.hidden(*group)[0], group[1]) for group in (terms, glosses))
-        scores = (a @ b.T).float() / setting["contrast_temperature"]
-        truth = torch.arange(len(scores), device=self.device)
-        value = (F.cross_entropy(scores, truth) + F.cross_entropy(scores.T, truth)) / 2
-        return setting["contrast_every"] * setting["contrast_weight"] * value, {"contrast": value}
-
-    def train_step(self, batches):
-        setting, losses, shares = at_step(self.all_settings, self.step), {}, {}
-        self.setting = batches.setting = setting
-        rng = np.random.default_rng([setting["seed"], self.step])
+    def train_step(self, packed):
+        """One step on what Batches.of_step made; the losses as tensors, for to ask an accelerator for a value is to wait for it."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate(self.step)
-
-        # Independent parts of the step, one thread each: less is lost on a busy machine than with threads inside every operation.
-        dice = [torch.Generator().manual_seed(setting["seed"] + self.step + number * 1000003) for number in range(setting["text_batches_per_step"])]
-        tasks = [(functools.partial(self.text_loss, dice=d), (batches.text(rng, self.step),)) for d in dice]
-        tasks += [(self.fact_loss, (group,)) for group in batches.fact(rng)]
-        tasks += [(self.distil_loss, (batches.distil(rng),))]
-        if self.step % setting["contrast_every"] == 3:
-            tasks += [(self.contrast_loss, batches.contrast(rng))]
-        done = [future.result() for future in [self.workers.submit(self.gradient, loss, arguments) for loss, arguments in tasks]]
-        for number, parameter in enumerate(self.parameters):
-            parts = [gradients[number] for _, gradients in done if gradients[number] is not None]
-            parameter.grad = None
-            for part in parts:    # always in the same order
-                parameter.grad = part if parameter.grad is None else parameter.grad.add_(part)
-        for values, _ in done:
-            for name, value in values.items():
-                losses[name] = losses.get(name, 0.0) + value
-                shares[name] = shares.get(name, 0) + 1
-        for name in ("text", "order"):    # means over their batches; the facts' batches are parts of one mean
-            if name in losses:
-                losses[name] /= shares[name]
-
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), setting["gradient_clip"])
+        with torch.autocast(self.device, torch.bfloat16):
+            total, values = self.losses(packed.to(self.device))
+        total.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.setting["gradient_clip"])
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        keep = min(setting["ema_decay"], (1 + self.step) / (10 + self.step))
-        torch._foreach_lerp_(self.average, [p.detach() for p in self.model.parameters()], 1 - keep)
+        keep = min(self.setting["ema_decay"], (1 + self.step) / (10 + self.step))
+        torch._foreach_lerp_(self.average, [p.detach() for p in self.parameters], 1 - keep)
         self.step += 1
-        return losses
+        return {name: value.detach() for name, value in values.items()}
 
     def save(self, path):
         torch.save({"model": self.model.state_dict(), "average": self.average, "optimizer": self.optimizer.state_dict(), "step": self.step, "cpu_seconds": self.cpu_seconds}, path + ".part")
@@ -506,10 +568,10 @@ def main():
     parser.add_argument("--stop-at", type=int, help="save and stop after this many steps")
     arguments = parser.parse_args()
     setting = settings()
-    torch.set_num_threads(1)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.set_num_threads(setting["threads"])
     sp = spm.SentencePieceProcessor(model_file=work_path("tokenizer", "spiece.model"))
     batches = Batches(setting, sp)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     trainer = Trainer(setting, sp.get_piece_size(), dict(np.load(work_path("start.npz"))), device)
     checkpoint = work_path("checkpoint.pt")
     if os.path.exists(checkpoint):
@@ -525,8 +587,10 @@ def main():
     cpu_before = trainer.cpu_seconds
     cpu_mark, wall_mark, begun = time.process_time(), time.time(), trainer.step
     last = min(setting["steps"], arguments.stop_at or setting["steps"])
-    while trainer.step < last and not stop:
-        for name, value in trainer.train_step(batches).items():
+    for made in map(batches.of_step, range(begun, last)) if device == "cpu" else steps_ahead(batches, begun, last):
+        if stop:
+            break
+        for name, value in trainer.train_step(made).items():
             totals[name] = totals.get(name, 0.0) + value
             counts[name] = counts.get(name, 0) + 1
         if trainer.step % setting["report_every"] == 0:
@@ -534,6 +598,7 @@ def main():
             cpu = (time.process_time() - cpu_mark) / done    # pauses and other work on the machine do not count
             wall = (time.time() - wall_mark) / done
             left = setting["steps"] - trainer.step
+            totals = {name: float(value) for name, value in totals.items()}
             print(f"step {trainer.step}/{setting['steps']} rate {trainer.rate(trainer.step):.5f} " + " ".join(f"{n} {totals[n] / counts[n]:.3f}" for n in totals) +
                   f" | {cpu:.2f} CPU s and {wall:.2f} s a step, ETA {left * wall / 60:.0f} min ({left * cpu / setting['threads'] / 60:.0f} undisturbed)", flush=True)
             totals, counts = {}, {}

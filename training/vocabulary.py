@@ -7,7 +7,7 @@ import random
 
 import sentencepiece as spm
 
-from common import SPECIALS, SYMBOLS, load_facts, normalise, read_docs, settings, work_path
+from common import SPECIALS, SYMBOLS, core_docs, load_facts, normalise, settings, work_path
 from spiece_file import join_model, split_model, without_paths
 
 
@@ -36,7 +36,7 @@ def add_wanted(path, wanted):
 def main():
     setting = settings()
     facts = load_facts()
-    lines = [normalise(s) for doc in read_docs(held=False) for s in doc["sentences"]]
+    lines = [normalise(s) for doc in core_docs() for s in doc["sentences"]]
     for relation in ("capital", "continent", "currency", "language", "demonym", "city"):
         for a, b in facts["facts"][relation]:
             lines += [normalise(f"{a} and {b}.")] * setting["fact_weight_in_vocabulary"]
