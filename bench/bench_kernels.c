@@ -206,7 +206,7 @@ bench_shape(const AlbertKernels *const *sets, int nsets, int in, int out,
 
 			p.kernels = sets[s / 3];
 			p.linear.precision = (AlbertPrecision) (s % 3);
-			if (!p.kernels->has_precision(p.linear.precision))
+			if (!AlbertKernelsHave(p.kernels, p.linear.precision))
 				continue;
 			snprintf(name, sizeof(name), "%s %s", p.kernels->name, AlbertPrecisionName(p.linear.precision));
 			size = p.kernels->packed_size(p.linear.precision, out, in);
@@ -301,7 +301,7 @@ bench_others(const AlbertKernels *kernels)
 	printf("\n%s", kernels->name);
 	for (o.precision = ALBERT_FP32; o.precision <= ALBERT_BF16; o.precision++)
 	{
-		if (!kernels->has_precision(o.precision))
+		if (!AlbertKernelsHave(kernels, o.precision))
 			continue;
 		printf("\n  attention, %s, 12 heads of 64, GFLOP/s by length:", AlbertPrecisionName(o.precision));
 		for (int i = 0; i < 7; i++)

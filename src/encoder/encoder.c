@@ -139,8 +139,8 @@ allocate_workspace(AlbertPass *pass, AlbertStatus *status)
 	AlbertArena *arena = pass->run->arena;
 	int			ntokens = pass->batch->ntokens;
 	size_t		linear_size = linear_scratch_size(pass->model, pass->block_space);
-	size_t		attention_size = pass->kernels->attention_scratch(pass->model->precision, pass->max_len, config->hidden_size,
-																  config->num_attention_heads);
+	size_t		attention_size = pass->kernels->attention_scratch(pass->model->precision, pass->max_len,
+																  config->hidden_size, config->num_attention_heads);
 
 	if (!AlbertRowsNew(arena, ntokens, 3 * config->hidden_size, &pass->qkv, status) ||
 		!AlbertRowsNew(arena, ntokens, config->hidden_size, &pass->context, status) ||

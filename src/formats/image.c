@@ -78,7 +78,7 @@ static bool
 lay_out(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
 			 Layout *layout, AlbertStatus *status)
 {
-	if (!kernels->has_precision(precision) || !kernels->has_precision(ALBERT_FP32))
+	if (!AlbertKernelsHave(kernels, precision) || !AlbertKernelsHave(kernels, ALBERT_FP32))
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "kernel \"%s\" has no precision \"%s\"",
 						  kernels->name, AlbertPrecisionName(precision));
 	return AlbertLayoutPlace(&source->info, kernels, precision, source->arena, layout, status);

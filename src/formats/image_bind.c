@@ -117,7 +117,7 @@ bind_kernels(const WeightsImage *image, AlbertModel *model, AlbertStatus *status
 		return bad_image(status, "precision");
 	model->precision = image->precision;
 	model->kernels = AlbertKernelsById(image->kernels_id);
-	if (model->kernels == NULL || !model->kernels->has_precision(model->precision))
+	if (model->kernels == NULL || !AlbertKernelsHave(model->kernels, model->precision))
 		return bad_image(status, "its kernel set cannot be used here");
 	return true;
 }

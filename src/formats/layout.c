@@ -247,7 +247,7 @@ matrix_precision(const Matrix *matrix, const AlbertKernels *kernels, AlbertPreci
 	if (!matrix->rule->narrow || matrix->vector)
 		return ALBERT_FP32;
 	if (precision == ALBERT_INT8 && matrix->scope != SCOPE_LAYER)
-		return kernels->has_precision(ALBERT_BF16) ? ALBERT_BF16 : ALBERT_FP32;
+		return AlbertKernelsHave(kernels, ALBERT_BF16) ? ALBERT_BF16 : ALBERT_FP32;
 	return precision;
 }
 

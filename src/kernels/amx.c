@@ -29,6 +29,7 @@
 #include "kernels/avx512_vector.h"
 #include "kernels/simd_math.h"
 #include "kernels/simd_linear.h"
+#define OWN_ATTENTION_KIND
 #include "kernels/simd_attention.h"
 #include "kernels/avx512_bf16.h"
 
@@ -159,18 +160,21 @@ multiply_tiles_int8(int rows, int units, const void *x, const void *w, void *til
 }
 
 static void
-product_tiles(int rows, int units, const void *x, size_t x_row, size_t x_step, const void *w, float *tile, size_t ld_tile)
+product_tiles(int rows, int units, const void *x, size_t x_row, size_t x_step,
+			  const void *w, float *tile, size_t ld_tile)
 {
 	tiles_bf16(rows, units, x, x_row, w, (uint32_t *) tile, ld_tile, false);
 }
 
 static const MatrixKind kind_tiles_bf16 = {
-	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MAX_ROWS, .step = TILE_UNITS,
+	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MAX_ROWS,
+	.step = TILE_UNITS,
 	.multiply = multiply_tiles_bf16, .convert = convert_bf16,
 	.begin = configure_tiles, .end = release_tiles
 };
 static const MatrixKind kind_tiles_int8 = {
-	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MAX_ROWS, .step = TILE_UNITS,
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MAX_ROWS,
+	.step = TILE_UNITS,
 	.multiply = multiply_tiles_int8, .convert = convert_bytes,
 	.begin = configure_tiles, .end = release_tiles
 };
@@ -202,12 +206,6 @@ usable(void)
 	return albert_cpu_has(ALBERT_CPU_AVX512 | TILES_NEED);
 }
 
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return true;
-}
-
 #define SET_NEEDS	"a CPU with AMX (tiles, bf16 and int8), AVX-512 and AVX512_BF16, and the system's permission"
 #define SET_GRAIN	{4e9, 4e10, 8e10}
 
@@ -221,18 +219,11 @@ usable(void)
 	return false;
 }
 
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return true;
-}
-
 const AlbertKernels SET = {
 	.name = SET_NAME,
 	.id = SET_ID,
 	.needs = "a compiler that knows AMX",
 	.usable = usable,
-	.has_precision = has_precision,
 };
 
 #endif

@@ -159,22 +159,10 @@ matrix_kind(AlbertPrecision precision)
 	return &kind_fp32;
 }
 
-static const AttentionKind *
-attention_kind(AlbertPrecision precision)
-{
-	return &attention_fp32;
-}
-
 static bool
 usable(void)
 {
 	return albert_cpu_has(ALBERT_CPU_AVX2);
-}
-
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return true;
 }
 
 #define SET_NAME	"avx2"

@@ -11,6 +11,7 @@
 #include "kernels/avx512_vector.h"
 #include "kernels/simd_math.h"
 #include "kernels/simd_linear.h"
+#define OWN_ATTENTION_KIND
 #include "kernels/simd_attention.h"
 #include "kernels/avx512_bf16.h"
 
@@ -56,7 +57,8 @@ FOR_ROWS(MICRO_BF16, micro_bf16)
 MULTIPLY(bf16)
 
 static const MatrixKind kind_bf16 = {
-	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
+	.transposed = true,
 	.multiply = multiply_bf16_rows, .convert = convert_bf16
 };
 
@@ -117,7 +119,8 @@ FOR_ROWS(MICRO_VNNI, micro_vnni)
 MULTIPLY(vnni)
 
 static const MatrixKind kind_vnni = {
-	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
+	.transposed = true,
 	.multiply = multiply_vnni_rows, .convert = convert_bytes
 };
 
@@ -143,12 +146,6 @@ static bool
 usable(void)
 {
 	return albert_cpu_has(ALBERT_CPU_AVX512);
-}
-
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return true;
 }
 
 #define SET_NAME	"avx512"

@@ -164,12 +164,6 @@ usable(void)
 	return true;
 }
 
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return precision == ALBERT_FP32;
-}
-
 /* The set that does everything but matrix products. */
 static const AlbertKernels *
 helper(void)
@@ -321,6 +315,7 @@ softmax(int n, float *x)
 #define SET_ID		ALBERT_KERNELS_OPENBLAS
 #define SET_NEEDS	"the OpenBLAS library, in the build without threads (package libopenblas0-serial on Debian)"
 #define SET_GRAIN	{2e9, 2e9, 2e9}
+#define SET_FP32_ONLY	true
 #define SET			albert_kernels_openblas
 
 #include "kernels/set_table.h"

@@ -40,7 +40,7 @@ static const AlbertKernels *
 fastest(AlbertPrecision precision, AlbertStatus *status)
 {
 	for (int i = 0; i < NSETS; i++)
-		if (kernel_sets[i]->has_precision(precision) && kernel_sets[i]->usable())
+		if (AlbertKernelsHave(kernel_sets[i], precision) && kernel_sets[i]->usable())
 			return kernel_sets[i];
 	AlbertFail(status, ALBERT_UNSUPPORTED, "no kernel set computes in precision \"%s\"",
 			   AlbertPrecisionName(precision));
@@ -62,7 +62,7 @@ AlbertKernelsFind(const char *name, AlbertPrecision precision, AlbertStatus *sta
 		AlbertFail(status, ALBERT_NOT_FOUND, "kernel set \"%s\" does not exist", name);
 		return NULL;
 	}
-	if (!found->has_precision(precision))
+	if (!AlbertKernelsHave(found, precision))
 	{
 		AlbertFail(status, ALBERT_UNSUPPORTED,
 				   "kernel set \"%s\" does not compute in precision \"%s\"",

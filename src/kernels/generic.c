@@ -42,18 +42,11 @@ int8_is_narrow(void)
 	return false;
 }
 
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return true;
-}
-
 const AlbertKernels albert_kernels_generic = {
 	.name = "generic",
 	.id = ALBERT_KERNELS_GENERIC,
 	.needs = "any CPU",
 	.usable = usable,
-	.has_precision = has_precision,
 	.grain = {2.5e8, 2.5e8, 2.5e8},
 	.packed_size = albert_generic_packed_size,
 	.pack = albert_generic_pack,

@@ -62,7 +62,7 @@ struct AlbertKernels
 	int			id;				/* stable number, stored in images */
 	const char *needs;			/* what usable() asks for, to end "It needs ..." */
 	bool		(*usable) (void);	/* can this CPU (and its libraries) run it */
-	bool		(*has_precision) (AlbertPrecision precision);
+	bool		fp32_only;		/* has no other precision */
 
 	/*
 	 * Packing of a weight matrix: bytes needed, and copying rows
@@ -142,6 +142,12 @@ struct AlbertKernels
  */
 extern const AlbertKernels *AlbertKernelsFind(const char *name, AlbertPrecision precision,
 											  AlbertStatus *status);
+
+static inline bool
+AlbertKernelsHave(const AlbertKernels *kernels, AlbertPrecision precision)
+{
+	return precision == ALBERT_FP32 || !kernels->fp32_only;
+}
 
 /* By the number found in an image; NULL when unknown or not usable here. */
 extern const AlbertKernels *AlbertKernelsById(int id);

@@ -146,15 +146,18 @@ convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 }
 
 static const MatrixKind kind_dotprod = {
-	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true, .lower = 128,
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
+	.transposed = true, .lower = 128,
 	.multiply = multiply_dotprod_rows, .convert = convert_dotprod
 };
 static const MatrixKind kind_i8mm = {
-	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
+	.transposed = true,
 	.multiply = multiply_i8mm_rows, .convert = convert_i8mm
 };
 static const MatrixKind kind_bf16 = {
-	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
+	.transposed = true,
 	.multiply = multiply_bf16_rows, .convert = convert_bf16
 };
 
@@ -169,22 +172,10 @@ matrix_kind(AlbertPrecision precision)
 	return &kind_fp32;
 }
 
-static const AttentionKind *
-attention_kind(AlbertPrecision precision)
-{
-	return &attention_fp32;
-}
-
 static bool
 usable(void)
 {
 	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
-}
-
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return true;
 }
 
 #define SET_NAME	"neon"

@@ -3,15 +3,19 @@
  *	  The table of a kernel set whose functions are named as its members, with
  *	  tables packed like weights.
  *
- * The including file defines SET, SET_NAME, SET_ID, SET_NEEDS and SET_GRAIN.
+ * The including file defines SET, SET_NAME, SET_ID, SET_NEEDS and SET_GRAIN, and
+ * SET_FP32_ONLY as true where that is so.
  */
+#ifndef SET_FP32_ONLY
+#define SET_FP32_ONLY	false
+#endif
 
 const AlbertKernels SET = {
 	.name = SET_NAME,
 	.id = SET_ID,
 	.needs = SET_NEEDS,
 	.usable = usable,
-	.has_precision = has_precision,
+	.fp32_only = SET_FP32_ONLY,
 	.grain = SET_GRAIN,
 	.packed_size = packed_size,
 	.pack = pack,

@@ -21,23 +21,11 @@ matrix_kind(AlbertPrecision precision)
 	return &kind_fp32;
 }
 
-static const AttentionKind *
-attention_kind(AlbertPrecision precision)
-{
-	return &attention_fp32;
-}
-
 /* Units of bf16 and int8 are taken apart as little-endian words. */
 static bool
 usable(void)
 {
 	return __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
-}
-
-static bool
-has_precision(AlbertPrecision precision)
-{
-	return true;
 }
 
 #define SET_NAME	"simd128"

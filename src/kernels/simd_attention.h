@@ -11,9 +11,8 @@
  * the sum at the end.  What a query gets depends on its text only, not on which
  * queries are asked for with it.
  *
- * Besides what simd_linear.h needs, the including file defines
- *
- *	attention_kind(precision)	which of the kinds below, or of its own, it uses
+ * An including file that has a kind of its own defines OWN_ATTENTION_KIND, and
+ * attention_kind(), which tells the kind for weights of a precision.
  */
 
 /*
@@ -72,6 +71,14 @@ PRODUCT(fp32)
 static const AttentionKind attention_fp32 = {
 	.unit_inputs = 1, .most_rows = MR, .step = 1, .transposed = true, .product = product_fp32
 };
+
+#ifndef OWN_ATTENTION_KIND
+static const AttentionKind *
+attention_kind(AlbertPrecision precision)
+{
+	return &attention_fp32;
+}
+#endif
 
 /* Of one head of one text: sizes and storage. */
 typedef struct AttentionHead

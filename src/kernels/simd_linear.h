@@ -483,11 +483,13 @@ expand_bf16(int units, const void *w, float *wide)
 }
 
 static const MatrixKind kind_fp32 = {
-	.precision = ALBERT_FP32, .unit_inputs = 1, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.precision = ALBERT_FP32, .unit_inputs = 1, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
+	.transposed = true,
 	.multiply = multiply_fp32_rows
 };
 static const MatrixKind kind_expanded = {
-	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 2, .most_rows = MR, .step = 1, .transposed = true,
+	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 2, .most_rows = MR, .step = 1,
+	.transposed = true,
 	.multiply = multiply_expanded_rows, .convert = convert_expanded, .expand = expand_bf16
 };
 #ifdef BYTES_MR
@@ -501,7 +503,8 @@ convert_bytes(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 MULTIPLY(bytes)
 
 static const MatrixKind kind_bytes = {
-	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = BYTES_MR, .step = 2, .transposed = true, .narrow = true,
+	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = BYTES_MR, .step = 2,
+	.transposed = true, .narrow = true,
 	.multiply = multiply_bytes_rows, .convert = convert_bytes
 };
 #else
@@ -519,7 +522,8 @@ convert_pairs(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 MULTIPLY(pairs)
 
 static const MatrixKind kind_pairs = {
-	.precision = ALBERT_INT8, .unit_inputs = 2, .weight_bytes = 2, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.precision = ALBERT_INT8, .unit_inputs = 2, .weight_bytes = 2, .words = 1, .most_rows = MR, .step = 1,
+	.transposed = true,
 	.multiply = multiply_pairs_rows, .convert = convert_pairs
 };
 #endif

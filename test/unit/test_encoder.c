@@ -793,7 +793,7 @@ main(int argc, char **argv)
 			continue;
 		}
 		for (int precision = ALBERT_FP32; precision <= ALBERT_INT8; precision++)
-			if (kernels->has_precision(precision))
+			if (AlbertKernelsHave(kernels, precision))
 				test_all(kernels, precision);
 	}
 	return unit_report();

@@ -1002,7 +1002,7 @@ main(int argc, char **argv)
 		{
 			char		name[64];
 
-			if (!kernels->has_precision(precision))
+			if (!AlbertKernelsHave(kernels, precision))
 				continue;
 			snprintf(name, sizeof(name), "%s %s", kernels->name, AlbertPrecisionName(precision));
 			for (int s = 0; s < 3; s++)

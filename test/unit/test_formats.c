@@ -285,7 +285,7 @@ check_kernel_sets(void)
 		{
 			Loaded		l;
 
-			if (!kernels->usable() || !kernels->has_precision(precision))
+			if (!kernels->usable() || !AlbertKernelsHave(kernels, precision))
 				continue;
 			if (!load_with(reference_model("m04_odd_sizes"), kernels, precision, NULL, &l))
 				CHECK(false, "%s %s: %s", kernels->name, AlbertPrecisionName(precision), l.status.message);

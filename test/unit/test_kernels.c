@@ -899,7 +899,7 @@ test_dispatch(void)
 		{
 			memset(&status, 0, sizeof(status));
 			found = AlbertKernelsFind(set->name, precisions[p], &status);
-			if (set->usable() && set->has_precision(precisions[p]))
+			if (set->usable() && AlbertKernelsHave(set, precisions[p]))
 				CHECK(found == set, "set %s by name", set->name);
 			else
 				CHECK(found == NULL && status.code == ALBERT_UNSUPPORTED && status.message[0] != '\0',
@@ -916,7 +916,7 @@ test_dispatch(void)
 	for (int p = 0; p < 3; p++)
 	{
 		found = AlbertKernelsFind("auto", precisions[p], &status);
-		CHECK(found != NULL && found->usable() && found->has_precision(precisions[p]), "auto");
+		CHECK(found != NULL && found->usable() && AlbertKernelsHave(found, precisions[p]), "auto");
 		printf("auto, %s: %s\n", AlbertPrecisionName(precisions[p]), found->name);
 	}
 }
@@ -924,7 +924,7 @@ test_dispatch(void)
 static void
 test_products(AlbertPrecision precision)
 {
-	if (!k->has_precision(precision))
+	if (!AlbertKernelsHave(k, precision))
 	{
 		printf("  %-9s has no %s\n", k->name, AlbertPrecisionName(precision));
 		return;

@@ -433,7 +433,7 @@ test_pairs(void)
 	{
 		Seen		seen = {.vectors = &vectors};
 
-		if (!kernels->usable() || !kernels->has_precision(ALBERT_FP32))
+		if (!kernels->usable() || !AlbertKernelsHave(kernels, ALBERT_FP32))
 			continue;
 		CHECK(AlbertNearPairs(&vectors, 0.6, kernels, NULL, count_pair, &seen, &status), "%s: pairs", kernels->name);
 		CHECK(seen.n == near && seen.wrong == 0, "%s: %d pairs of %d, %d wrong", kernels->name, seen.n, near, seen.wrong);
