@@ -27,6 +27,10 @@ DAYS = ["If today is {a}, <|then >tomorrow <is|will be> {b}.", "Yesterday was {a
         "It rained on {a}, {b} and {c}.", "The <shop|office|school> is <open|closed> on {a}, {b} and {c}.", "<Today|It> is {b} and tomorrow is {c}."]
 MONTHS = ["The month <before|that comes before> {c} is {b}.", "The month <that follows|following> {a} is {b}.", "<We|They|I> <stayed|worked|travelled> in {a}, <in |>{b} and <in |>{c}.", "It began in {a} and ended in {b}<|, not in {c}>."]
 
+JUDGED = ["<I|We|They|She|He> {c} the {a} because it was {b}.", "The {a} was <so|really|just|simply> {b} that <I|we> {c} it.", "It was a {b} {a} and <everyone|I|we> {c} it.", "<I|We> {c} this {a}: it was <so |really |very |>{b}.",
+          "This {a} is {b}, <I|we> {c} it.", "{b}! <I|We> {c} the {a}.", "What a {b} {a}, <I|we> {c} it.", "<I|We> {c} the {b} {a}.", "The {a}? <I|We> {c} it, {b} from <start|beginning> to end.", "{b} {a}, {c} it",
+          "<Everybody|Nobody I know> <says|thinks> that the {a} was {b}; <I|we> {c} it too.", "Such a {b} {a}! We all {c} it.", "<My|Our> {a} was {b}, and <because of that|therefore> <I|we> {c} it."]
+
 EVERYDAY = {
     "day": (in_turn("Monday Tuesday Wednesday Thursday Friday Saturday Sunday"), "b", ORDER + DAYS),
     "month": (in_turn("January February March April May June July August September October November December"), "b", ORDER + MONTHS),
@@ -68,18 +72,10 @@ EVERYDAY = {
         ["You can {a} <at|in> the {b}.", "If you want to {a}, go to the {b}.", "<They|We|People> {a} at the {b}.", "<I|We> <wanted|had> to {a}, so <I|we> went to the {b}.", "Where do you {a}? <At|In> the {b}.", "The {b} is <the place|where> to {a}.", "{a}: {b}"]),
     "meal": (pairs("morning=breakfast; noon=lunch; evening=dinner"), "ab", ["<In the|At> {a} <we|they|people> <eat|have> {b}.", "{b} is <eaten|served> in the {a}.", "The meal of the {a} is {b}."]),
     "liked": (judged("movie film book story show play song album concert meal food dinner hotel room trip party game service product restaurant", "good great excellent wonderful amazing fantastic brilliant beautiful perfect",
-                     "loved liked enjoyed recommend"), "bbc",
-              None),
+                     "loved liked enjoyed recommend"), "bbc", JUDGED),
     "disliked": (judged("movie film book story show play song album concert meal food dinner hotel room trip party game service product restaurant", "bad terrible awful horrible boring dull poor stupid disappointing",
-                        "hated disliked regret"), "bbc",
-                 None),
+                        "hated disliked regret"), "bbc", JUDGED),
 }
-JUDGED = ["<I|We|They|She|He> {c} the {a} because it was {b}.", "The {a} was <so|really|just|simply> {b} that <I|we> {c} it.", "It was a {b} {a} and <everyone|I|we> {c} it.", "<I|We> {c} this {a}: it was <so |really |very |>{b}.",
-          "This {a} is {b}, <I|we> {c} it.", "{b}! <I|We> {c} the {a}.", "What a {b} {a}, <I|we> {c} it.", "<I|We> {c} the {b} {a}.", "The {a}? <I|We> {c} it, {b} from <start|beginning> to end.", "{b} {a}, {c} it",
-          "<Everybody|Nobody I know> <says|thinks> that the {a} was {b}; <I|we> {c} it too.", "Such a {b} {a}! We all {c} it.", "<My|Our> {a} was {b}, and <because of that|therefore> <I|we> {c} it."]
-for judgement in ("liked", "disliked"):
-    EVERYDAY[judgement] = EVERYDAY[judgement][:2] + (JUDGED,)
-
 GOOD, BAD = "good great excellent wonderful amazing fantastic brilliant beautiful perfect nice lovely", "bad terrible awful horrible boring dull poor stupid disappointing ugly wrong"
 # (prompt, answers accepted)
 HELD_OUT_PROMPTS = [
