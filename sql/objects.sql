@@ -162,6 +162,9 @@ SELECT albert_embedding('one', 'm01_plain')::text = :'before' AS directory;
 SELECT albert_rename_model('m01_plain', 'mine');
 EXECUTE answer;
 
+-- a directory on the server, by those who may write there
+SELECT albert_export_directory('mine', '/nowhere');
+
 -- a table is not trusted
 CREATE TABLE "!albert".strange (a int);
 SELECT albert_token_count('one', 'strange');
@@ -177,6 +180,8 @@ SELECT albert_import_file('trap', 'a', 'a');
 CREATE FUNCTION pg_temp.spring() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE NOTICE 'as %', current_user; RETURN new; END$$;
 CREATE TRIGGER spring BEFORE INSERT ON "!albert".trap FOR EACH ROW EXECUTE FUNCTION pg_temp.spring();
 RESET ROLE;
+SELECT albert_export_directory('missing', '/nowhere');
+SELECT albert_export_directory('eight', '/nowhere');
 SELECT albert_import_file('trap', 'a', 'b');
 SELECT albert_drop_model('trap');
 SELECT albert_drop_model('eight');

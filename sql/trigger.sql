@@ -229,5 +229,7 @@ CREATE TABLE parts (id int, body text, embedding real[]) PARTITION BY LIST (id);
 CREATE TABLE parts_1 PARTITION OF parts FOR VALUES IN (1);
 CREATE TRIGGER stale BEFORE UPDATE ON parts FOR EACH ROW EXECUTE FUNCTION albert_stale_trigger('embedding', 'body');
 SELECT * FROM albert_columns ORDER BY relation::text, "column";
+SELECT attname, albert_called_models(adbin) FROM pg_attrdef JOIN pg_attribute ON attrelid = adrelid AND attnum = adnum
+ WHERE adrelid = 'one'::regclass ORDER BY attname;
 DROP SCHEMA kept CASCADE;
 RESET search_path;
