@@ -221,8 +221,7 @@ is_tested(const char *split)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown split \"%s\"", split),
 			 errhint("Rows of \"train\" are learnt from; those of \"test\" or \"validation\" tell how well. A row "
-					 "whose "
-					 "split is null is left out.")));
+					 "whose split is null is left out.")));
 }
 
 static void
