@@ -82,6 +82,7 @@ extern bool AlbertSourceSetOptions(AlbertSource *source, const char *options, Al
 
 /* The files an image is made from, for the digest; NULL past the end.  size is exact. */
 extern const char *AlbertSourceFile(const AlbertSource *source, int i, int *fd, int64_t *size);
+extern int	AlbertSourceFileCount(const AlbertSource *source);
 
 /* Exact bytes of a part's image; 0 with *status set when it cannot be made. */
 extern size_t AlbertImageSize(AlbertSource *source, AlbertPart part,

@@ -217,6 +217,12 @@ AlbertSourceFile(const AlbertSource *source, int i, int *fd, int64_t *size)
 	return source->files[i].name;
 }
 
+int
+AlbertSourceFileCount(const AlbertSource *source)
+{
+	return source->nfiles;
+}
+
 bool
 AlbertSourceFileIsTokenizer(const AlbertSource *source, int i)
 {

@@ -4,11 +4,7 @@
  */
 #include "store/registry.h"
 
-#include <unistd.h>
-
 #include "common/cryptohash.h"
-
-#define CHUNK	(256 * 1024)
 
 typedef struct DigestFile
 {
@@ -38,7 +34,7 @@ begin_hash(void)
 }
 
 static void
-add_hash(pg_cryptohash_ctx *hash, const void *data, size_t size)
+add_hash(void *hash, const void *data, size_t size)
 {
 	if (pg_cryptohash_update(hash, data, size) < 0)
 		elog(ERROR, "could not compute SHA-256");
@@ -53,27 +49,11 @@ end_hash(pg_cryptohash_ctx *hash, uint8 *digest)
 }
 
 static void
-digest_file(const DigestFile *file, char *buffer, uint8 *digest)
+digest_file(const DigestFile *file, uint8 *digest)
 {
 	pg_cryptohash_ctx *hash = begin_hash();
-	int64		done = 0;
 
-	while (done < file->size)
-	{
-		ssize_t		got = pread(file->fd, buffer, Min(CHUNK, file->size - done), done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_IO_ERROR),
-					 got < 0 ?
-					 errmsg("could not read file \"%s\": %m", file->name) :
-					 errmsg("file \"%s\" has become shorter while it was read", file->name)));
-		add_hash(hash, buffer, got);
-		done += got;
-		CHECK_FOR_INTERRUPTS();
-	}
+	AlbertFileEach(file->fd, file->name, file->size, add_hash, hash);
 	end_hash(hash, digest);
 }
 
@@ -82,15 +62,11 @@ AlbertDigest(const AlbertSource *source, uint8 digest[ALBERT_SHA256_LEN])
 {
 	DigestFile *files;
 	pg_cryptohash_ctx *hash;
-	char	   *buffer = palloc(CHUNK);
-	int			nfiles = 0;
-	int			fd;
+	int			nfiles = AlbertSourceFileCount(source);
 	int64_t		size;
 	int			i;
 	int			j;
 
-	while (AlbertSourceFile(source, nfiles, &fd, &size) != NULL)
-		nfiles++;
 	files = palloc0(sizeof(DigestFile) * Max(nfiles, 1));
 	for (i = 0; i < nfiles; i++)
 	{
@@ -105,7 +81,7 @@ AlbertDigest(const AlbertSource *source, uint8 digest[ALBERT_SHA256_LEN])
 		uint8		one[ALBERT_SHA256_LEN];
 		char		hex[2 * ALBERT_SHA256_LEN + 1];
 
-		digest_file(&files[i], buffer, one);
+		digest_file(&files[i], one);
 		for (j = 0; j < ALBERT_SHA256_LEN; j++)
 			sprintf(hex + 2 * j, "%02x", one[j]);
 		add_hash(hash, hex, 2 * ALBERT_SHA256_LEN);
@@ -115,5 +91,4 @@ AlbertDigest(const AlbertSource *source, uint8 digest[ALBERT_SHA256_LEN])
 	}
 	end_hash(hash, digest);
 	pfree(files);
-	pfree(buffer);
 }

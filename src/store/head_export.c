@@ -11,11 +11,7 @@
 #include "store/registry.h"
 
 #include <fcntl.h>
-#include <unistd.h>
 
-#include "storage/fd.h"
-
-#define CHUNK		(256 * 1024)
 #define ONLY_POOLER	"{\"pooling\":\"pooler\"}"
 
 /* ---- files ---- */
@@ -24,55 +20,24 @@ typedef struct NewFile
 {
 	int			fd;
 	const char *path;
+	int64		size;
 } NewFile;
 
 static void
 create_file(NewFile *file, const char *path)
 {
 	file->path = path;
-	/* not where somebody has put a link */
-	file->fd = OpenTransientFile(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | PG_BINARY);
-	if (file->fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create file \"%s\": %m", path)));
+	file->fd = AlbertFileCreate(path, O_EXCL);
+	file->size = 0;
 }
 
 static void
-write_bytes(void *context, const void *bytes, size_t size)
+append(void *context, const void *bytes, size_t size)
 {
-	const NewFile *file = context;
-	const char *from = bytes;
+	NewFile    *file = context;
 
-	while (size > 0)
-	{
-		ssize_t		done;
-
-		CHECK_FOR_INTERRUPTS();
-		errno = 0;
-		done = write(file->fd, from, Min(size, CHUNK));
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-		{
-			if (errno == 0)
-				errno = ENOSPC;
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not write file \"%s\": %m", file->path)));
-		}
-		from += done;
-		size -= done;
-	}
-}
-
-static void
-close_file(const NewFile *file)
-{
-	if (CloseTransientFile(file->fd) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not close file \"%s\": %m", file->path)));
+	AlbertFileWrite(file->fd, file->path, bytes, size, file->size);
+	file->size += size;
 }
 
 static void
@@ -81,25 +46,14 @@ write_text(const char *directory, const char *name, const char *text)
 	NewFile		file;
 
 	create_file(&file, psprintf("%s/%s", directory, name));
-	write_bytes(&file, text, strlen(text));
-	close_file(&file);
-}
-
-static void
-make_directory(const char *path)
-{
-	if (MakePGDirectory(path) != 0 && errno != EEXIST)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create directory \"%s\": %m", path)));
+	append(&file, text, strlen(text));
+	AlbertFileClose(file.fd, file.path);
 }
 
 /* A source's file number i; without: its name's directories are left out. */
 static void
 copy_file(const AlbertSource *source, int i, const char *directory, bool without)
 {
-	char	   *buffer = palloc(CHUNK);
-	int64_t		done = 0;
 	int64_t		size;
 	NewFile		file;
 	int			fd;
@@ -109,37 +63,10 @@ copy_file(const AlbertSource *source, int i, const char *directory, bool without
 	if (slash != NULL && without)
 		name = slash + 1;
 	else if (slash != NULL)
-		make_directory(psprintf("%s/%.*s", directory, (int) (slash - name), name));
+		AlbertDirectoryMake(psprintf("%s/%.*s", directory, (int) (slash - name), name));
 	create_file(&file, psprintf("%s/%s", directory, name));
-	while (done < size)
-	{
-		ssize_t		got = pread(fd, buffer, Min(CHUNK, size - done), done);
-
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got <= 0)
-			ereport(ERROR,
-					(errcode(ERRCODE_IO_ERROR),
-					 got < 0 ?
-					 errmsg("could not read file \"%s\": %m", name) :
-					 errmsg("file \"%s\" has become shorter while it was read", name)));
-		write_bytes(&file, buffer, got);
-		done += got;
-	}
-	close_file(&file);
-	pfree(buffer);
-}
-
-static int
-count_files(const AlbertSource *source)
-{
-	int			n = 0;
-	int			fd;
-	int64_t		size;
-
-	while (AlbertSourceFile(source, n, &fd, &size) != NULL)
-		n++;
-	return n;
+	AlbertFileEach(fd, name, size, append, &file);
+	AlbertFileClose(file.fd, file.path);
 }
 
 /* ---- the two kinds of directory ---- */
@@ -155,10 +82,10 @@ write_classifier(const AlbertTrainedHead *head, const AlbertSource *base, Albert
 		AlbertReport(&status);
 	write_text(directory, "config.json", config);
 	create_file(&file, psprintf("%s/model.safetensors", directory));
-	if (!AlbertHeadWrite(head, base, arena, write_bytes, &file, &status))
+	if (!AlbertHeadWrite(head, base, arena, append, &file, &status))
 		AlbertReport(&status);
-	close_file(&file);
-	for (int i = 0, n = count_files(base); i < n; i++)
+	AlbertFileClose(file.fd, file.path);
+	for (int i = 0, n = AlbertSourceFileCount(base); i < n; i++)
 	{
 		if (AlbertSourceFileIsTokenizer(base, i))
 			copy_file(base, i, directory, true);
@@ -170,9 +97,9 @@ write_beside(const AlbertObject *object, const char *name, const AlbertSource *b
 {
 	char	   *head = psprintf("%s/head", directory);
 
-	for (int i = 0, n = count_files(base); i < n; i++)
+	for (int i = 0, n = AlbertSourceFileCount(base); i < n; i++)
 		copy_file(base, i, directory, false);
-	make_directory(head);
+	AlbertDirectoryMake(head);
 	AlbertObjectExport(object->relation, name, head);
 }
 

@@ -317,10 +317,7 @@ make_parents(char *path, const char *file)
 	for (slash = strchr(file, '/'); slash != NULL; slash = strchr(slash + 1, '/'))
 	{
 		*slash = '\0';
-		if (MakePGDirectory(path) != 0 && errno != EEXIST)
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not create directory \"%s\": %m", path)));
+		AlbertDirectoryMake(path);
 		*slash = '/';
 	}
 }
@@ -332,52 +329,17 @@ open_file(const char *directory, const char *name)
 	int			fd;
 
 	make_parents(path, path + strlen(directory) + 1);
-	/* not where somebody has put a link */
-	fd = OpenTransientFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW | PG_BINARY);
-	if (fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create file \"%s\": %m", path)));
+	fd = AlbertFileCreate(path, 0);
 	pfree(path);
 	return fd;
-}
-
-static void
-close_file(int fd, const char *name)
-{
-	if (CloseTransientFile(fd) != 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not close file \"%s\": %m", name)));
 }
 
 static void
 write_part(int fd, const char *name, int64 offset, Datum data)
 {
 	struct varlena *value = detoast_attr((struct varlena *) DatumGetPointer(data));
-	const char *from = VARDATA_ANY(value);
-	Size		left = VARSIZE_ANY_EXHDR(value);
 
-	while (left > 0)
-	{
-		ssize_t		done;
-
-		errno = 0;
-		done = pwrite(fd, from, left, offset);
-		if (done < 0 && errno == EINTR)
-			continue;
-		if (done <= 0)
-		{
-			if (errno == 0)
-				errno = ENOSPC;
-			ereport(ERROR,
-					(errcode_for_file_access(),
-					 errmsg("could not write file \"%s\": %m", name)));
-		}
-		from += done;
-		offset += done;
-		left -= done;
-	}
+	AlbertFileWrite(fd, name, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), offset);
 	if ((Pointer) value != DatumGetPointer(data))
 		pfree(value);
 }
@@ -399,14 +361,14 @@ AlbertObjectExport(Oid relation, const char *name, const char *directory)
 		if (strcmp(open, scan.path) != 0)
 		{
 			if (fd >= 0)
-				close_file(fd, open);
+				AlbertFileClose(fd, open);
 			fd = open_file(directory, scan.path);
 			strlcpy(open, scan.path, sizeof(open));
 		}
 		write_part(fd, open, scan.offset, scan.data);
 	}
 	if (fd >= 0)
-		close_file(fd, open);
+		AlbertFileClose(fd, open);
 	end_scan(&scan);
 }
 
