@@ -1,4 +1,4 @@
-"""Write the averaged weights of a checkpoint as a model directory in Hugging Face form.   export.py DIRECTORY"""
+"""Write the averaged weights of a checkpoint, with the order head fitted to them, as a model directory in Hugging Face form.   export.py DIRECTORY"""
 import json
 import os
 import sys
@@ -9,7 +9,7 @@ from transformers import AlbertForPreTraining, AlbertTokenizer
 
 from common import MASK, settings, work_path
 from tokenizer_json import write_tokenizer_json
-from train_albert_mini import new_model
+from train_albert_mini import averaged_model
 
 
 def write_json(directory, name, value):
@@ -24,13 +24,12 @@ def main():
     directory = sys.argv[1]
     setting = settings()
     os.makedirs(directory, exist_ok=True)
-    state = torch.load(work_path("checkpoint.pt"), map_location="cpu", weights_only=True)
+    _, model = averaged_model(setting)
+    order_head = torch.load(work_path("order_head.pt"), map_location="cpu", weights_only=True)
+    model.albert.pooler.load_state_dict(order_head["pooler"])
+    model.sop_classifier.classifier.load_state_dict(order_head["classifier"])
     tokenizer = AlbertTokenizer(vocab_file=work_path("tokenizer", "spiece.model"), do_lower_case=True, remove_space=True, keep_accents=False,
                                 model_max_length=setting["max_position_embeddings"])
-    model = new_model(setting, len(tokenizer))
-    with torch.no_grad():
-        for parameter, value in zip(model.parameters(), state["average"], strict=True):
-            parameter.copy_(value)
     model.eval().half().save_pretrained(directory, safe_serialization=True)
     os.chmod(os.path.join(directory, "model.safetensors"), 0o644)
     tokenizer.save_pretrained(directory)
@@ -53,7 +52,7 @@ def main():
     logits = again(**ids).prediction_logits[0, ids["input_ids"][0] == MASK]
     best = [tokenizer.decode([i]) for i in logits[0].topk(5).indices.tolist()]
     size = sum(os.path.getsize(os.path.join(d, f)) for d, _, names in os.walk(directory) for f in names)
-    print(f"{directory}: step {state['step']}, {state['cpu_seconds'] / 60:.0f} CPU minutes of training, {size / 1e6:.1f} MB; The capital of [MASK] is Delhi. -> {', '.join(best)}")
+    print(f"{directory}: {size / 1e6:.1f} MB; The capital of [MASK] is Delhi. -> {', '.join(best)}")
     if not np.isfinite(logits.detach().numpy()).all():
         sys.exit("the exported model gives logits that are not finite")
 

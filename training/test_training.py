@@ -226,6 +226,26 @@ class Retraining(unittest.TestCase):
                 difference = (hidden[start:start + rows * width].view(rows, width, -1) - expected)[mask.bool()]
                 self.assertLess(float(difference.abs().max()), 1e-4, name)
 
+    def test_order_head_is_fitted(self):
+        import order_head
+        order_head.BATCH = 32
+        setting = dict(self.setting, order_head_pairs=700, order_head_epochs=4)
+        order_head.settings = lambda: setting
+        self.new_trainer().save(self.common.work_path("checkpoint.pt"))
+        pairs = list(order_head.choose_pairs(self.sp, setting))
+        self.assertGreater(len(pairs), 40)
+        self.assertTrue(all(0 < len(part) <= order_head.LONGEST for pair in pairs for part in pair))
+        _, model = self.train.averaged_model(setting)
+        hidden, labels = order_head.first_rows(model.eval(), pairs, "cpu")
+        self.assertEqual(labels.float().mean(), 0.5)
+        self.assertEqual(order_head.main(), None)
+        fitted = self.torch.load(self.common.work_path("order_head.pt"), weights_only=True)
+        loss = []
+        for pooler, classifier in ((model.albert.pooler.state_dict(), model.sop_classifier.classifier.state_dict()), (fitted["pooler"], fitted["classifier"])):
+            pooled = self.torch.tanh(hidden @ pooler["weight"].T + pooler["bias"])
+            loss.append(self.torch.nn.functional.cross_entropy(pooled @ classifier["weight"].T + classifier["bias"], labels))
+        self.assertLess(loss[1], loss[0])
+
     def test_vocabulary_is_alberts(self):
         self.assertEqual([self.sp.id_to_piece(i) for i in range(13)], self.common.SPECIALS + self.common.SYMBOLS)
         self.assertEqual(self.sp.encode("france", out_type=str), ["▁france"])

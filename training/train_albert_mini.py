@@ -387,7 +387,8 @@ class Batches:
         if step % self.setting["contrast_every"] == 3 % self.setting["contrast_every"]:
             for name, group in zip(("terms", "glosses"), self.contrast(rng)):
                 packed.add(name, *group)
-        packed.kept = (rng.random((len(packed.labels), self.setting["hidden_size"])) < 0.9).astype(np.float32) / np.float32(0.9)    # dropout before the order head
+        keep = 1 - self.setting["order_dropout"]
+        packed.kept = (rng.random((len(packed.labels), self.setting["hidden_size"])) < keep).astype(np.float32) / np.float32(keep)
         packed.finish()
         return packed
 
@@ -560,6 +561,17 @@ class Trainer:
         self.average = [t.to(self.device) for t in state["average"]]
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.cpu_seconds = state["step"], state["cpu_seconds"]
+
+
+def averaged_model(setting):
+    """(tokenizer, model with the averaged weights of the checkpoint)"""
+    sp = spm.SentencePieceProcessor(model_file=work_path("tokenizer", "spiece.model"))
+    state = torch.load(work_path("checkpoint.pt"), map_location="cpu", weights_only=True)
+    model = new_model(setting, sp.get_piece_size())
+    with torch.no_grad():
+        for parameter, value in zip(model.parameters(), state["average"], strict=True):
+            parameter.copy_(value)
+    return sp, model
 
 
 def main():
