@@ -12,6 +12,7 @@
 #define VN	8
 #define MR	6
 #define BYTES_MR	4
+#define FETCH_AHEAD	4
 
 typedef __m256 vf;
 typedef __m256i vi;

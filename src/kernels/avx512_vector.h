@@ -7,6 +7,7 @@
 #define VN	16
 #define MR	14
 #define BYTES_MR	12
+#define FETCH_AHEAD	4
 
 typedef __m512 vf;
 typedef __m512i vi;
