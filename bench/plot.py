@@ -1,9 +1,9 @@
-"""The results as a picture: tokens a second on one core, by workload and engine, a panel for each precision."""
+"""The results as a picture: tokens a second on one core, by workload and engine, a panel for each model and precision."""
 import sys
 
 import table
 
-COLOURS = {"albert": "#b8323a", "onnxruntime": "#4878a8", "openvino": "#e0a03c", "torch": "#6a9a58", "onnxruntime fused": "#8fb2d4"}
+COLOURS = {"albert": "#b8323a", "onnxruntime": "#4878a8", "openvino": "#e0a03c", "torch": "#6a9a58"}
 WIDTH, LEFT, PANEL, GAP, TOP = 1180, 70, 190, 80, 60
 
 
@@ -23,8 +23,8 @@ def nice_step(most):
     return step
 
 
-def panel(rows, precision, y0):
-    some = [r for r in rows if r["precision"] == precision]
+def panel(rows, model, precision, y0):
+    some = [r for r in rows if (r["model"], r["precision"]) == (model, precision)]
     values = {(r["workload"], r["engine"]): float(r["value"]) for r in some}
     names = list(dict.fromkeys(r["workload"] for r in some))
     used = [e for e in COLOURS if any(r["engine"] == e for r in some)]
@@ -32,10 +32,10 @@ def panel(rows, precision, y0):
     step = nice_step(most)
     width = (WIDTH - LEFT - 10) / len(names)
     bar = 0.84 * width / len(used)
-    out = [text(LEFT, y0 - 12, precision, 15, extra=' font-weight="bold"')]
+    out = [text(LEFT, y0 - 12, f"{model}, {precision}", 15, extra=' font-weight="bold"')]
     for i, engine in enumerate(used):
-        out.append(f'<rect x="{LEFT + 80 + 150 * i}" y="{y0 - 23}" width="12" height="12" fill="{COLOURS[engine]}"/>')
-        out.append(text(LEFT + 97 + 150 * i, y0 - 12, engine))
+        out.append(f'<rect x="{LEFT + 180 + 150 * i}" y="{y0 - 23}" width="12" height="12" fill="{COLOURS[engine]}"/>')
+        out.append(text(LEFT + 197 + 150 * i, y0 - 12, engine))
     for i in range(int(most / step) + 1):
         y = y0 + PANEL * (1 - i * step / most)
         out.append(f'<line x1="{LEFT}" x2="{WIDTH - 10}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
@@ -53,16 +53,16 @@ def panel(rows, precision, y0):
 
 def draw(source, picture):
     header, rows = table.read(source)
-    rows = [r for r in rows if r["section"] == "encoder" and r["model"] == "base"]
-    precisions = list(dict.fromkeys(r["precision"] for r in rows))
+    rows = [r for r in rows if r["section"] == "encoder" and r["model"] in ("base", "albert-mini")]
+    panels = table.unique(rows, "model", "precision")
     if not rows:
         return
-    height = TOP + len(precisions) * (PANEL + GAP) + 25
+    height = TOP + len(panels) * (PANEL + GAP) + 25
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" fill="#222">',
            f'<rect width="{WIDTH}" height="{height}" fill="#fff"/>',
-           text(10, 22, "ALBERT-base on one core: tokens a second, by texts x tokens in each", 15)]
-    for i, precision in enumerate(precisions):
-        out += panel(rows, precision, TOP + 10 + i * (PANEL + GAP))
+           text(10, 22, "ALBERT on one core: tokens a second, by texts x tokens in each", 15)]
+    for i, (model, precision) in enumerate(panels):
+        out += panel(rows, model, precision, TOP + 10 + i * (PANEL + GAP))
     out.append(text(10, height - 22, header[0], 10) if header else "")
     out.append(text(10, height - 8, "; ".join(line for line in header[1:] if not line.startswith("left out")), 10))
     with open(picture, "w") as file:

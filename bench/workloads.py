@@ -4,8 +4,10 @@ import os
 
 import numpy as np
 
-SHAPES = {   # the published ALBERT v2 configurations
+SHAPES = {   # the published ALBERT v2 configurations, and albert-mini's, with as many positions
     "base": dict(hidden_size=768, num_hidden_layers=12, num_attention_heads=12, intermediate_size=3072, hidden_act="gelu_new"),
+    "albert-mini": dict(hidden_size=256, num_hidden_layers=4, num_hidden_groups=2, num_attention_heads=4, intermediate_size=1024,
+                        hidden_act="gelu_new"),
     "large": dict(hidden_size=1024, num_hidden_layers=24, num_attention_heads=16, intermediate_size=4096, hidden_act="gelu_new"),
     "xlarge": dict(hidden_size=2048, num_hidden_layers=24, num_attention_heads=16, intermediate_size=8192, hidden_act="gelu_new"),
     "xxlarge": dict(hidden_size=4096, num_hidden_layers=12, num_attention_heads=64, intermediate_size=16384, hidden_act="gelu"),
