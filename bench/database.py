@@ -107,6 +107,7 @@ def seconds(cluster, model, precision, statement, workers=0, batching=True):
     return cluster.script(f"""
 SET albert.enable_batching = {'on' if batching else 'off'};
 SET max_parallel_workers_per_gather = {workers};
+SET max_parallel_maintenance_workers = {workers};
 SET parallel_setup_cost = 0;
 SET min_parallel_table_scan_size = 0;
 SELECT albert_embedding('warm up', '{model}') IS NULL;
