@@ -322,6 +322,7 @@ def database_model(results, options, cluster, model):
             database_speed(results, options, cluster, model, precision, lengths, python)
         with results.part(f"database {model} {precision}, one text"):
             database_latency(results, options, cluster, model, precision)
+    cluster.set_server("albert.precision", "fp32")
     with results.part(f"database {model}, first call"):
         first, later = database.first_answer(cluster, model, FIRST_TEXT)
         results.add("database", model, "fp32", "first call in a session", "SELECT, first", first, "ms", 9)

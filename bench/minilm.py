@@ -31,7 +31,7 @@ def model_directory(work):
 def workloads():
     """Name, texts."""
     with open(os.path.join(ROOT, "test/data/demo_sentences.tsv"), newline="") as file:
-        sentences = [row["sentence"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)][:180]
+        sentences = [row["sentence"] for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)][:90]
     paragraphs = [" ".join(sentences[i:i + 6]) for i in range(0, len(sentences) - 5, 6)]
     return [(f"{len(sentences)} sentences", sentences), (f"{len(paragraphs)} paragraphs", paragraphs)]
 
