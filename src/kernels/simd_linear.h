@@ -800,7 +800,7 @@ multiply_panel(const MatrixKind *kind, const Finish *f, const Rows *cut, const C
 		else
 			kind->multiply(chunk->rows[b], units, x, w, tile, block > 0);
 		if (block == s->blocks - 1)
-			finish_tile(f, tile, chunk->quantised + chunk->first[b] - chunk->first[0],
+			finish_tile(f, tile, &chunk->quantised[chunk->first[b] - chunk->first[0]],
 						chunk->first[b], chunk->rows[b], panel);
 	}
 }
@@ -839,7 +839,7 @@ linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, i
 		for (int b = 0; b < n; b++)
 			prepare_rows(kind, linear->in - i < inputs ? linear->in - i : inputs, chunk.rows[b],
 						 x + (size_t) chunk.first[b] * ldx + i, ldx,
-						 chunk.quantised + chunk.first[b] - chunk.first[0], units,
+						 &chunk.quantised[chunk.first[b] - chunk.first[0]], units,
 						 chunk.prepared + b * cut->prepared);
 		for (int panel = 0; panel * NR < linear->out; panel++)
 			multiply_panel(kind, f, cut, &chunk, block, panel);

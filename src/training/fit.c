@@ -86,7 +86,7 @@ static double
 row_loss(const AlbertTraining *training, int row, double *z)
 {
 	int			n = training->noutputs;
-	const float *targets = training->targets + (training->targets == NULL ? 0 : (size_t) row * n);
+	const float *targets = training->targets == NULL ? NULL : training->targets + (size_t) row * n;
 	double		loss = 0;
 
 	if (training->link == ALBERT_LINK_SOFTMAX)
