@@ -65,4 +65,20 @@ def load_facts():
         return json.load(f)
 
 
+SEGMENT = 60    # pieces of a segment whose order is asked, at most
+
+
+def segments(rows, cut, whole):
+    """The sentences before and after a cut; whole: with as many of their neighbours as have SEGMENT pieces together."""
+    a, b = rows[cut - 1], rows[cut]
+    before, after = cut - 2, cut + 1
+    while whole and before >= 0 and len(a) + len(rows[before]) <= SEGMENT:
+        a = rows[before] + a
+        before -= 1
+    while whole and after < len(rows) and len(b) + len(rows[after]) <= SEGMENT:
+        b = b + rows[after]
+        after += 1
+    return a, b
+
+
 WORD = re.compile(r"[a-z][a-z'\-]*[a-z]|[a-z]")

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from transformers import AlbertForPreTraining, AlbertTokenizer
 
-from common import CLS, MASK, PACKAGES, PAD, SEP, WORD, encode, load_facts, normalise, read_docs, settings, work_path
+from common import CLS, MASK, PACKAGES, PAD, SEGMENT, SEP, WORD, encode, load_facts, normalise, read_docs, segments, settings, work_path
 from everyday import HELD_OUT_PROMPTS
 from facts import ASKED, HELD_OUT, PHRASINGS, render
 from train_albert_mini import Words
@@ -174,21 +174,13 @@ def running_text(model, quick):
 
 
 def order_pairs(model, source, whole):
-    """Neighbouring sentences of held-out documents; or, as in pretraining, neighbouring segments: as many whole sentences on each side as have 60 tokens, or one."""
+    """Neighbouring sentences of held-out documents; or, as in pretraining, neighbouring segments: as many whole sentences on each side as fit, or one."""
     for doc in read_docs(held=True):
         if doc["source"] != source:
             continue
-        rows = [encode(model.sp, s)[:60] for s in doc["sentences"]]
+        rows = [encode(model.sp, s)[:SEGMENT] for s in doc["sentences"]]
         for cut in range(1, len(rows)):
-            a, b = rows[cut - 1], rows[cut]
-            before, after = cut - 2, cut + 1
-            while whole and before >= 0 and len(a) + len(rows[before]) <= 60:
-                a = rows[before] + a
-                before -= 1
-            while whole and after < len(rows) and len(b) + len(rows[after]) <= 60:
-                b = b + rows[after]
-                after += 1
-            yield a, b
+            yield segments(rows, cut, whole)
 
 
 def sentence_order(model):

@@ -1,32 +1,18 @@
 """Fit the pooler and the sentence-order head once more, the encoder as it is: WORK/order_head.pt.
 
 In a step of training the order of two segments is asked of words of which a fifth are masked, in rows that are mostly
-short.  Users ask it of whole sentences.  What tells the order is there in the first row's last hidden state; here the
-two layers behind it are fitted to that of unmasked pairs, single sentences and segments, each in both orders."""
+short.  Users ask it of whole sentences.  What tells the order is in the last hidden state of [CLS]; here the two layers
+behind it are fitted to that of unmasked pairs, single sentences and segments, each in both orders."""
 import random
 
 import torch
 from torch.nn import functional as F
 
-from common import CLS, PAD, SEP, encode, read_docs, settings, work_path
+from common import CLS, PAD, SEGMENT, SEP, encode, read_docs, segments, settings, work_path
 from train_albert_mini import averaged_model
 
 SHARE = {"wikipedia": 0.45, "manual": 0.35, "software": 0.12, "wordnet": 0.08}
-LONGEST = 60    # pieces of a segment
 BATCH = 512
-
-
-def segments(rows, cut, whole):
-    """The sentences before and after a cut; whole: with as many of their neighbours as have LONGEST pieces."""
-    a, b = rows[cut - 1], rows[cut]
-    before, after = cut - 2, cut + 1
-    while whole and before >= 0 and len(a) + len(rows[before]) <= LONGEST:
-        a = rows[before] + a
-        before -= 1
-    while whole and after < len(rows) and len(b) + len(rows[after]) <= LONGEST:
-        b = b + rows[after]
-        after += 1
-    return a, b
 
 
 def choose_pairs(sp, setting):
@@ -38,12 +24,12 @@ def choose_pairs(sp, setting):
         count = min(len(cuts[source]), int(share * setting["order_head_pairs"]))
         for sentences, cut in rng.sample(cuts[source], count):
             first = max(0, cut - 6)
-            rows = [encode(sp, s)[:LONGEST] for s in sentences[first:cut + 6]]
+            rows = [encode(sp, s)[:SEGMENT] for s in sentences[first:cut + 6]]
             yield segments(rows, cut - first, rng.random() < 0.6)
 
 
 @torch.inference_mode()
-def first_rows(model, pairs, device):
+def cls_states(model, pairs, device):
     """The last hidden states [2 pairs, hidden_size] of [CLS], and which of them are swapped."""
     rows = [(x, y) for a, b in pairs for x, y in ((a, b), (b, a))]
     order = sorted(range(len(rows)), key=lambda i: len(rows[i][0]) + len(rows[i][1]))
@@ -89,7 +75,7 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
     sp, model = averaged_model(setting)
     pairs = list(choose_pairs(sp, setting))
-    hidden, labels = first_rows(model.to(device).eval(), pairs, device)
+    hidden, labels = cls_states(model.to(device).eval(), pairs, device)
     pooler, classifier = model.albert.pooler.cpu(), model.sop_classifier.classifier.cpu()
     fit(pooler, classifier, hidden, labels, setting)
     torch.save({"pooler": pooler.state_dict(), "classifier": classifier.state_dict()}, work_path("order_head.pt"))
