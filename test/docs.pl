@@ -4,12 +4,12 @@
 #	  and must print what the ```text block right after it shows, if there is
 #	  one.  With DOCS_UPDATE=1 the ```text blocks are written instead.
 #
-#	  A block below a line <!-- not run: REASON --> is left out, as is one
-#	  below <!-- needs MODEL --> when there is no such model, or below
-#	  <!-- needs extension NAME --> when the server lacks it.  Below a line
-#	  <!-- tested with A for B, C for D --> A stands in for B, C for D: a model,
-#	  and then what the block prints does not matter, or $NAME, the value of
-#	  an environment variable.
+#	  A block below a line <!-- needs MODEL --> is left out when there is no such
+#	  model, one below <!-- needs extension NAME --> when the server lacks it.
+#	  Below a line <!-- tested with A for B, C for D --> A stands in for B, C for
+#	  D: a model, and then what the block prints does not matter, or $NAME, the
+#	  value of an environment variable.  <!-- after FILE --> runs a file of SQL
+#	  before the block: what is to be there, and cannot be had.
 #
 #	  PSQL, PGHOST, PGUSER and PGDATABASE tell where.
 use strict;
@@ -59,16 +59,16 @@ foreach my $name (@ARGV)
 
 	my @lines = split /^/, slurp($name);
 	my @result;
-	my ($reason, $other_model);
+	my ($reason, $other_model, $before);
 	my %stand_in;				# by what it stands for
 	my $i = 0;
 	while ($i < @lines)
 	{
 		my $line = $lines[ $i++ ];
 		push @result, $line;
-		if ($line =~ /^<!-- not run: (.*?) *-->/)
+		if ($line =~ /^<!-- after (\S+) *-->/)
 		{
-			$reason = $1;
+			$before = slurp($1);
 			next;
 		}
 		if ($line =~ /^<!-- needs extension (\S+) *-->/)
@@ -112,12 +112,17 @@ foreach my $name (@ARGV)
 		if (defined $reason)
 		{
 			print "skipped: $reason\n";
-			undef $reason;
-			undef $other_model;
+			undef $_ foreach $reason, $other_model, $before;
 			%stand_in = ();
 			next;
 		}
 		$script =~ s/\Q$_\E/$stand_in{$_}/g foreach keys %stand_in;
+		if (defined $before)
+		{
+			my ($out, $ok) = run_psql($database, $before);
+			die "$name:$first: $out" if !$ok;
+			undef $before;
+		}
 		my ($output, $good) = run_psql($database, $script);
 
 		# the answer that is shown, if one is

@@ -1,6 +1,6 @@
 # A server process is killed, and with it the server, while it imports, creates,
 # replaces or loads a model of the database: nothing is half there.  A dozen
-# kills; ALBERT_LONG_TESTS=1 does 200.
+# kills, or ALBERT_KILLS of them.
 use strict;
 use warnings;
 
@@ -25,7 +25,7 @@ $node->safe_psql('postgres', "SELECT albert_import_directory('next', '$new'); SE
 $answers{new} = $node->safe_psql('postgres', $answer);
 isnt($answers{new}, $answers{old}, 'two models');
 
-my $kills = $ENV{ALBERT_LONG_TESTS} ? 200 : 12;
+my $kills = $ENV{ALBERT_KILLS} || 12;
 my $wrong = 0;
 my %left;
 srand(1);

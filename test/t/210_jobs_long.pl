@@ -3,9 +3,9 @@
 #	  random moments and called again until it ends: every row is right, and no
 #	  more is computed twice than the batch that each kill has cost.
 #
-# It takes minutes, and is left out unless ALBERT_LONG_TESTS=1.  ALBERT_LONG_ROWS,
-# ALBERT_LONG_KILLS and ALBERT_LONG_SEED are the number of rows, of kills, and
-# the seed of the random moments.
+# It takes minutes, and runs when it is named.  ALBERT_ROWS, ALBERT_KILLS and
+# ALBERT_SEED are the number of rows, of kills, and the seed of the random
+# moments.
 #
 # Before each kill the job's process is stopped, so that it can be told what it
 # holds at that very moment: the rows that it has locked are those of its
@@ -25,11 +25,9 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-plan skip_all => 'takes minutes (set ALBERT_LONG_TESTS=1)' unless $ENV{ALBERT_LONG_TESTS};
-
-my $rows = $ENV{ALBERT_LONG_ROWS} || 100_000;
-my $kills_wanted = $ENV{ALBERT_LONG_KILLS} || 12;
-my $seed = $ENV{ALBERT_LONG_SEED} || time % 100_000;
+my $rows = $ENV{ALBERT_ROWS} || 100_000;
+my $kills_wanted = $ENV{ALBERT_KILLS} || 12;
+my $seed = $ENV{ALBERT_SEED} || time % 100_000;
 my $model = 'albert-mini';
 my $job = "CALL albert_embed_table('docs', 'body', 'embedding', model => '$model')";
 my $node = albert_node('jobs_long', conf => "restart_after_crash = on\nmax_wal_size = '4GB'\njit = off\n");
