@@ -19,12 +19,6 @@ struct AlbertArenaBlock
 	char	   *base;			/* aligned to ALBERT_ALIGN */
 };
 
-static size_t
-round_up(size_t size)
-{
-	return (size + ALBERT_ALIGN - 1) & ~(size_t) (ALBERT_ALIGN - 1);
-}
-
 void
 AlbertArenaInit(AlbertArena *arena,
 				void *(*get) (void *context, size_t size),
@@ -64,7 +58,7 @@ new_block(AlbertArena *arena, size_t size)
 	block->next = NULL;
 	block->size = size;
 	block->used = 0;
-	block->base = (char *) round_up((uintptr_t) (block + 1));
+	block->base = (char *) AlbertAlign((uintptr_t) (block + 1));
 	arena->total += bytes;
 	return block;
 }
@@ -132,7 +126,7 @@ AlbertArenaAlloc(AlbertArena *arena, size_t size)
 
 	if (size > SIZE_MAX / 2)
 		return NULL;
-	size = round_up(size == 0 ? 1 : size);
+	size = AlbertAlign(size == 0 ? 1 : size);
 	if (block == NULL || block->size - block->used < size)
 		block = advance(arena, size);
 	if (block == NULL)

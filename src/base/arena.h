@@ -18,6 +18,13 @@
 
 #define ALBERT_ALIGN	64		/* every allocation starts on a cache line */
 
+/* The next multiple of it. */
+static inline size_t
+AlbertAlign(size_t size)
+{
+	return (size + ALBERT_ALIGN - 1) & ~(size_t) (ALBERT_ALIGN - 1);
+}
+
 typedef struct AlbertArenaBlock AlbertArenaBlock;
 
 typedef struct AlbertArena

@@ -87,6 +87,7 @@ static const AlbertJsonMember members[] = {
 	{"hidden_act", ALBERT_JSON_CHOICE, SOURCE(info.config.hidden_act), .choices = activations},
 	{"problem_type", ALBERT_JSON_CHOICE, SOURCE(info.config.problem_type), .choices = problem_types, .or_null = true,
 	.unknown = ALBERT_FORMAT},
+	{"layer_norm_eps", ALBERT_JSON_NUMBER, SOURCE(layer_norm_eps), .lowest = 0, .highest = 1},
 	{"tie_word_embeddings", ALBERT_JSON_BOOL, SOURCE(tie_word_embeddings), .or_null = false},
 	/* old directories have it here rather than in tokenizer_config.json */
 	{"tokenizer_class", ALBERT_JSON_STRING, SOURCE(tokenizer_class), .or_null = true}
@@ -115,42 +116,38 @@ read_score_function(AlbertSource *source, const json_t *root, const char *file, 
 	return AlbertScoreFunctionRead(source, root, "sbert_ce_default_activation_function", file, status);
 }
 
-/* What model_type says; older checkpoints of BERT have none, but name a class of transformers. */
-static bool
-read_model_type(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status)
-{
-	static const AlbertJsonMember member = {
-		"model_type", ALBERT_JSON_CHOICE, CONFIG(architecture), .choices = model_types, .unknown = ALBERT_UNSUPPORTED
-	};
-	const char *class = json_string_value(json_array_get(json_object_get(root, "architectures"), 0));
-
-	source->info.config.architecture = class != NULL && strncmp(class, "Bert", 4) == 0
-		? ALBERT_ARCHITECTURE_BERT : ALBERT_ARCHITECTURE_ALBERT;
-	return AlbertJsonRead(root, &member, 1, &source->info.config, file, status);
-}
-
-/* architectures[0] tells which head a tensor "classifier.weight" belongs to. */
+/*
+ * model_type, and architectures[0], which tells for which head a tensor
+ * "classifier.weight" is.  Older checkpoints of BERT have the second alone.
+ */
 static bool
 read_architecture(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status)
 {
-	const json_t *member = json_object_get(root, "architectures");
-	const json_t *first = json_array_get(member, 0);
-	const char *name = source->info.config.architecture == ALBERT_ARCHITECTURE_BERT ? "BertModel" : "AlbertModel";
+	static const AlbertJsonMember model_type = {
+		"model_type", ALBERT_JSON_CHOICE, CONFIG(architecture), .choices = model_types, .unknown = ALBERT_UNSUPPORTED
+	};
+	AlbertConfig *config = &source->info.config;
+	const json_t *classes = json_object_get(root, "architectures");
+	const json_t *class = json_array_get(classes, 0);
+	const char *name = json_string_value(class);
 
-	if ((member != NULL && !json_is_null(member) && !json_is_array(member)) ||
-		(first != NULL && !json_is_string(first)))
+	if ((classes != NULL && !json_is_null(classes) && !json_is_array(classes)) || (class != NULL && name == NULL))
 		return AlbertFail(status, ALBERT_FORMAT, "\"architectures\" in file \"%s\" is not an array of strings", file);
-	if (first != NULL)
-		name = json_string_value(first);
+	config->architecture = name != NULL && strncmp(name, "Bert", 4) == 0
+		? ALBERT_ARCHITECTURE_BERT : ALBERT_ARCHITECTURE_ALBERT;
+	if (!AlbertJsonRead(root, &model_type, 1, config, file, status))
+		return false;
+	if (name == NULL)
+		name = config->architecture == ALBERT_ARCHITECTURE_BERT ? "BertModel" : "AlbertModel";
 	if (strlen(name) >= sizeof(source->info.architecture))
 		return AlbertFail(status, ALBERT_FORMAT, "architecture name in file \"%s\" is too long", file);
 	strcpy(source->info.architecture, name);
 	if (ends_with(name, "ForSequenceClassification"))
-		source->classifier = CLASSIFIER_SEQUENCE;
+		source->classifier = ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_POOLER;
 	else if (ends_with(name, "ForTokenClassification"))
-		source->classifier = CLASSIFIER_TOKEN;
+		source->classifier = ALBERT_HEAD_TOKEN_CLASSIFIER;
 	else if (ends_with(name, "ForMultipleChoice"))
-		source->classifier = CLASSIFIER_CHOICE;
+		source->classifier = ALBERT_HEAD_CHOICE | ALBERT_HEAD_POOLER;
 	return true;
 }
 
@@ -174,37 +171,12 @@ read_sizes(const json_t *root, const char *file, AlbertConfig *config, AlbertSta
 	return true;
 }
 
+/* How the sizes go together, and with them how large a matrix gets. */
 static bool
-read_eps(const json_t *root, const char *file, AlbertConfig *config, AlbertStatus *status)
-{
-	static const AlbertJsonMember member = {"layer_norm_eps", ALBERT_JSON_NUMBER, 0, 0, 1, .or_null = false};
-	double		eps = 1e-12;
-
-	if (!AlbertJsonRead(root, &member, 1, &eps, file, status))
-		return false;
-	config->layer_norm_eps = (float) eps;
-	return true;
-}
-
-/* Sizes from an image pass through here too, so every bound is tested again. */
-bool
-AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *status)
+check_sizes(const AlbertConfig *config, const char *file, AlbertStatus *status)
 {
 	int64_t		hidden = config->hidden_size;
 
-	for (size_t i = 0; i < LENGTH(sizes); i++)
-	{
-		int32_t		size = *(const int32_t *) ((const char *) config + sizes[i].member.offset);
-
-		if (size < 1 || size > sizes[i].member.highest)
-			return AlbertFail(status, ALBERT_FORMAT, "\"%s\" in \"%s\" is out of range", sizes[i].member.key, file);
-	}
-	if (config->num_labels < 0 || config->num_labels > MAX_LABELS ||
-		config->architecture < 0 || config->architecture >= ALBERT_NARCHITECTURES ||
-		config->hidden_act < ALBERT_ACT_NONE || config->hidden_act > ALBERT_ACT_TANH ||
-		config->problem_type < ALBERT_PROBLEM_UNSET || config->problem_type > ALBERT_PROBLEM_REGRESSION ||
-		config->score_function < ALBERT_SCORE_UNSET || config->score_function > ALBERT_SCORE_SIGMOID)
-		return AlbertFail(status, ALBERT_FORMAT, "a setting in \"%s\" is out of range", file);
 	if (config->hidden_size % config->num_attention_heads != 0)
 		return AlbertFail(status, ALBERT_FORMAT,
 						  "hidden_size %d in file \"%s\" is not a multiple of num_attention_heads %d",
@@ -218,13 +190,23 @@ AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *st
 							config->num_hidden_layers, config->num_hidden_groups);
 	}
 	if (hidden * config->intermediate_size > MAX_MATRIX || 2 * hidden * hidden > MAX_MATRIX ||
-		hidden * config->embedding_size > MAX_MATRIX || hidden * config->num_labels > MAX_MATRIX ||
+		hidden * config->embedding_size > MAX_MATRIX ||
 		(int64_t) config->vocab_size * config->embedding_size > MAX_MATRIX ||
 		(int64_t) config->max_position_embeddings * config->embedding_size > MAX_MATRIX)
 		return AlbertFail(status, ALBERT_UNSUPPORTED,
 						  "the sizes in file \"%s\" give a matrix of more than %d elements",
 						  file, MAX_MATRIX);
 	return true;
+}
+
+const char *
+AlbertProblemName(AlbertProblemType problem)
+{
+	const AlbertJsonChoice *choice = problem_types;
+
+	while (choice->name != NULL && choice->value != (int32_t) problem)
+		choice++;
+	return choice->name;
 }
 
 bool
@@ -239,17 +221,18 @@ AlbertConfigRead(AlbertSource *source, const char *base, const char *name, bool 
 	root = json.root;
 	source->config = original ? NULL : root;
 	source->tie_word_embeddings = true;
-	if (!read_model_type(source, root, json.file, status))
+	source->layer_norm_eps = 1e-12;
+	if (!read_architecture(source, root, json.file, status))
 		return false;
+	source->naming = (Naming) config->architecture;
 	config->hidden_act = config->architecture == ALBERT_ARCHITECTURE_BERT ? ALBERT_ACT_GELU : ALBERT_ACT_GELU_NEW;
 	if (!AlbertJsonRead(root, members, LENGTH(members), source, json.file, status) ||
-		!read_architecture(source, root, json.file, status) ||
 		!read_sizes(root, json.file, config, status) ||
-		!read_eps(root, json.file, config, status) ||
 		!read_score_function(source, root, json.file, status) ||
-		!AlbertConfigCheck(config, json.file, status) ||
+		!check_sizes(config, json.file, status) ||
 		!AlbertLabelsRead(source, root, json.file, status))
 		return false;
+	config->layer_norm_eps = (float) source->layer_norm_eps;
 	if (original && config->hidden_act == ALBERT_ACT_GELU)
 		config->hidden_act = ALBERT_ACT_GELU_NEW;
 	return true;

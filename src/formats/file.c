@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -24,35 +25,19 @@ AlbertPlainName(const char *name)
 }
 
 const char *
-AlbertNameJoin(AlbertSource *source, const char *first, const char *second)
-{
-	size_t		first_size = strlen(first);
-	size_t		second_size = strlen(second);
-	char	   *name = AlbertArenaAlloc(source->arena, first_size + second_size + 1);
-
-	if (name == NULL)
-		return NULL;
-	memcpy(name, first, first_size);
-	memcpy(name + first_size, second, second_size + 1);
-	return name;
-}
-
-const char *
 AlbertFilePath(AlbertSource *source, const char *base, const char *name)
 {
-	const char *directory = base;
-
-	if (base[0] != '\0')
-		directory = AlbertNameJoin(source, base, "/");
-	return directory == NULL ? NULL : AlbertNameJoin(source, directory, name);
+	return AlbertNameJoin(source->arena, base, base[0] == '\0' ? "" : "/", name);
 }
 
 bool
-AlbertFileExists(AlbertSource *source, const char *name)
+AlbertFileExists(const AlbertSource *source, const char *base, const char *name)
 {
+	char		path[MAX_PATH];
 	struct stat st;
 
-	return fstatat(source->directory, name, &st, 0) == 0;
+	snprintf(path, sizeof(path), "%s%s%s", base, base[0] == '\0' ? "" : "/", name);
+	return fstatat(source->directory, path, &st, 0) == 0;
 }
 
 /* A checkout without Git LFS leaves small text files in the place of large ones. */
@@ -86,41 +71,32 @@ check_file(SourceFile *file, AlbertStatus *status)
 	return true;
 }
 
-int
-AlbertFileOpen(AlbertSource *source, const char *name, AlbertStatus *status)
+bool
+AlbertFileOpen(AlbertSource *source, const char *base, const char *name, int *number, AlbertStatus *status)
 {
-	SourceFile	file;
+	SourceFile	file = {.name = AlbertFilePath(source, base, name)};
 
+	if (file.name == NULL)
+		return AlbertNoMemory(status);
 	if (source->nfiles >= MAX_FILES)
 	{
 		AlbertFail(status, ALBERT_UNSUPPORTED, "model directory has too many files");
-		AlbertDetail(status, "At most %d files can make up a model.", MAX_FILES);
-		return -1;
+		return AlbertDetail(status, "At most %d files can make up a model.", MAX_FILES);
 	}
-	file.name = AlbertNameJoin(source, name, "");
-	if (file.name == NULL)
-	{
-		AlbertNoMemory(status);
-		return -1;
-	}
-	file.size = 0;
 	/* O_NONBLOCK: a FIFO must not make us wait for its writer */
-	file.fd = openat(source->directory, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	file.fd = openat(source->directory, file.name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (file.fd < 0 && errno == ENOENT)
+		return AlbertFail(status, ALBERT_NOT_FOUND, "model directory has no file \"%s\"", file.name);
 	if (file.fd < 0)
-	{
-		if (errno == ENOENT)
-			AlbertFail(status, ALBERT_NOT_FOUND, "model directory has no file \"%s\"", name);
-		else
-			AlbertFail(status, ALBERT_IO, "could not open file \"%s\": %s", name, strerror(errno));
-		return -1;
-	}
+		return AlbertFail(status, ALBERT_IO, "could not open file \"%s\": %s", file.name, strerror(errno));
 	if (!check_file(&file, status))
 	{
 		close(file.fd);
-		return -1;
+		return false;
 	}
-	source->files[source->nfiles] = file;
-	return source->nfiles++;
+	*number = source->nfiles++;
+	source->files[*number] = file;
+	return true;
 }
 
 bool
@@ -149,21 +125,47 @@ AlbertFileRead(const SourceFile *file, int64_t offset, void *dest, size_t size,
 }
 
 bool
-AlbertFileReadAll(AlbertSource *source, int number, size_t limit,
-				  char **data, size_t *size, AlbertStatus *status)
+AlbertFileBytes(const SourceFile *file, int64_t offset, size_t size, AlbertArena *arena, AlbertSpan *bytes,
+				AlbertStatus *status)
 {
-	const SourceFile *file = &source->files[number];
+	unsigned char *data = AlbertArenaAlloc(arena, size);
 
-	if (file->size > (int64_t) limit)
-	{
-		AlbertFail(status, ALBERT_FORMAT, "file \"%s\" is too large", file->name);
-		return AlbertDetail(status, "It has %lld bytes; at most %zu are expected.",
-							(long long) file->size, limit);
-	}
-	*size = file->size;
-	*data = AlbertArenaAlloc(source->arena, *size + 1);
-	if (*data == NULL)
+	if (data == NULL)
 		return AlbertNoMemory(status);
-	(*data)[*size] = '\0';
-	return AlbertFileRead(file, 0, *data, *size, status);
+	bytes->at = data;
+	bytes->end = data + size;
+	return AlbertFileRead(file, offset, data, size, status);
+}
+
+bool
+AlbertFileReadAll(const SourceFile *file, size_t limit, AlbertArena *arena, AlbertSpan *bytes, AlbertStatus *status)
+{
+	if (file->size <= (int64_t) limit)
+		return AlbertFileBytes(file, 0, file->size, arena, bytes, status);
+	AlbertFail(status, ALBERT_FORMAT, "file \"%s\" is too large", file->name);
+	return AlbertDetail(status, "It has %lld bytes; at most %zu are expected.", (long long) file->size, limit);
+}
+
+bool
+AlbertJsonFile(AlbertSource *source, const char *base, const char *name, bool required,
+			   json_type type, AlbertJsonText *json, AlbertStatus *status)
+{
+	AlbertArenaMark mark;
+	int			file;
+	AlbertSpan	text;
+
+	json->root = NULL;
+	json->file = AlbertFilePath(source, base, name);
+	if (json->file == NULL)
+		return AlbertNoMemory(status);
+	if (!required && !AlbertFileExists(source, base, name))
+		return true;
+	if (!AlbertFileOpen(source, base, name, &file, status))
+		return false;
+	mark = AlbertArenaGetMark(source->arena);
+	if (AlbertFileReadAll(&source->files[file], MAX_JSON_FILE, source->arena, &text, status))
+		json->root = AlbertJsonParse(source->documents, (const char *) text.at, AlbertSpanSize(text),
+									 JSON_REJECT_DUPLICATES, type, "file", json->file, status);
+	AlbertArenaRewind(source->arena, mark);
+	return json->root != NULL;
 }

@@ -132,8 +132,8 @@ extern const char *AlbertHeadConfig(const AlbertTrainedHead *head, const AlbertS
 /* transformers' name of a kind of problem; NULL: unset. */
 extern const char *AlbertProblemName(AlbertProblemType problem);
 
-/* Is a source's file number i one of its tokenizer's? */
-extern bool AlbertSourceFileIsTokenizer(const AlbertSource *source, int i);
+/* Is a source's file of that number one of its tokenizer's? */
+extern bool AlbertSourceFileIsTokenizer(const AlbertSource *source, int number);
 
 /*
  * Bind to images: fill in *model and *tokenizer with pointers into them.  The

@@ -1,121 +1,177 @@
 /*
  * image.c
- *	  Building the image of the weights, and the entry points for both parts.
+ *	  Building the images of both parts: configuration, labels, prompts and the
+ *	  compiled tokenizer; the weights.
  *
- * Rows stream from the files through a bounded buffer to the kernel set's
- * packing, so loading needs no second copy of a model.
+ * Rows of weights stream from the files through a bounded buffer to the kernel
+ * set's packing, so loading needs no second copy of a model.
  */
 #include "formats/internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
-typedef struct Builder
+/* ---- the text part ---- */
+
+/* Put a string behind those at dest, NULL where they are only counted; their bytes are returned. */
+static size_t
+put_string(char *dest, size_t used, const char *text)
 {
-	const AlbertSource *source;
-	const AlbertKernels *kernels;
-	const volatile sig_atomic_t *interrupt;
-	char	   *image;
-	void	   *raw;			/* READ_BUFFER bytes */
-	float	   *rows;			/* READ_BUFFER bytes, or one row when that is more */
-} Builder;
+	size_t		size = strlen(text) + 1;
+
+	if (dest != NULL)
+		memcpy(dest + used, text, size);
+	return used + size;
+}
+
+/*
+ * The labels, prompt names and prompts to dest, if it is not NULL: how many
+ * bytes they take.  The prompt that applies when none is named is listed under
+ * the empty name.
+ */
+static size_t
+put_strings(const AlbertSource *source, char *dest)
+{
+	size_t		used = 0;
+	const char *name;
+	json_t	   *text;
+
+	for (int i = 0; i < source->info.config.num_labels; i++)
+	{
+		char		preset[32];
+		const char *label = source->labels[i];
+
+		snprintf(preset, sizeof(preset), "LABEL_%d", i);
+		used = put_string(dest, used, label != NULL ? label : preset);
+	}
+	json_object_foreach(source->prompts, name, text)
+		used = put_string(dest, used, name);
+	if (source->default_prompt != NULL)
+		used = put_string(dest, used, "");
+	json_object_foreach(source->prompts, name, text)
+		used = put_string(dest, used, json_string_value(text));
+	if (source->default_prompt != NULL)
+		used = put_string(dest, used, source->default_prompt);
+	return used;
+}
+
+/* What a text part begins with; its size is 0 if there is no tokenizer. */
+static TextImage
+text_image(AlbertSource *source, AlbertStatus *status)
+{
+	TextImage	image = {.info = source->info};
+
+	if (!AlbertSourceCompileTokenizer(source, status))
+		return image;
+	image.nprompts = (int32_t) json_object_size(source->prompts) + (source->default_prompt != NULL);
+	image.tokenizer = AlbertAlign(sizeof(TextImage) + put_strings(source, NULL));
+	image.header.size = AlbertAlign(image.tokenizer + source->tokenizer.size);
+	return image;
+}
 
 static bool
-cancelled(const Builder *builder, AlbertStatus *status)
+build_text(AlbertSource *source, char *dest, size_t size, AlbertStatus *status)
 {
-	if (builder->interrupt == NULL || !*builder->interrupt)
+	TextImage	image = text_image(source, status);
+
+	if (image.header.size == 0)
 		return false;
-	AlbertFail(status, ALBERT_CANCELLED, "loading the model was cancelled");
+	if (image.header.size != size)
+		return AlbertFail(status, ALBERT_INTERNAL, "image of the texts has %zu bytes, not %zu",
+						  (size_t) image.header.size, size);
+	memcpy(dest, &image, sizeof(image));
+	put_strings(source, dest + sizeof(image));
+	memcpy(dest + image.tokenizer, source->tokenizer.data, source->tokenizer.size);
 	return true;
 }
 
-/* A block of rows to its place. */
-static void
-store_rows(const Builder *builder, const Matrix *matrix, int row0, int nrows)
+/* ---- the weights ---- */
+
+bool
+AlbertMatricesRead(const MatrixReader *reader, const Layout *layout, bool base_only, AlbertStatus *status)
 {
-	void	   *dest = builder->image + matrix->offset;
+	size_t		row_bytes = READ_BUFFER;
+	void	   *buffer = AlbertArenaAlloc(reader->arena, READ_BUFFER);
+	float	   *values;
 
-	if (matrix->form == FORM_LINEAR)
-		builder->kernels->pack(matrix->precision, matrix->rows, matrix->cols, row0, nrows,
-							   builder->rows, dest);
-	else
-		builder->kernels->pack_table(matrix->precision, matrix->rows, matrix->cols, row0, nrows,
-									 builder->rows, dest);
-}
-
-static bool
-build_tensor(const Builder *builder, const Matrix *matrix, int which, AlbertStatus *status)
-{
-	const Tensor *tensor = AlbertLayoutTensor(builder->source, matrix, which, status);
-	int			cols = matrix->vector ? matrix->cols / matrix->ntensors : matrix->cols;
-	int			rows = matrix->vector ? 1 : matrix->rows / matrix->ntensors;
-	int			block = READ_BUFFER / sizeof(float) / cols;
-	int			first = which * rows;
-
-	if (tensor == NULL)
-		return false;
-	if (block < 1)
-		block = 1;
-	for (int row = 0; row < rows; row += block)
+	for (int i = 0; i < layout->n; i++)
+		if (layout->matrices[i].tensor_cols * sizeof(float) > row_bytes)
+			row_bytes = layout->matrices[i].tensor_cols * sizeof(float);
+	values = AlbertArenaAlloc(reader->arena, row_bytes);
+	if (buffer == NULL || values == NULL)
+		return AlbertNoMemory(status);
+	for (int i = 0; i < layout->n; i++)
 	{
-		int			nrows = rows - row < block ? rows - row : block;
-		float	   *dest = builder->rows;
+		const Matrix *matrix = &layout->matrices[i];
+		int			block = (int) (row_bytes / sizeof(float)) / matrix->tensor_cols;
+		int			rows = matrix->tensor_rows;
 
-		if (cancelled(builder, status))
-			return false;
-		if (matrix->form == FORM_PLAIN)
-			dest = (float *) (builder->image + matrix->offset) +
-				((int64_t) which * rows + row) * cols;
-		if (!AlbertTensorRows(builder->source, tensor, row, nrows, dest, builder->raw,
-							  builder->interrupt, status))
-			return false;
-		if (matrix->form != FORM_PLAIN)
-			store_rows(builder, matrix, first + row, nrows);
+		if (base_only && !is_base(matrix))
+			continue;
+		for (int which = 0; which < matrix->ntensors; which++)
+		{
+			const Tensor *tensor = AlbertLayoutTensor(reader->source, matrix, which, status);
+
+			if (tensor == NULL)
+				return false;
+			for (int row = 0; row < rows; row += block)
+			{
+				int			n = rows - row < block ? rows - row : block;
+
+				if (!AlbertTensorRows(reader->source, tensor, row, n, values, buffer, reader->interrupt, status))
+					return false;
+				reader->take(reader->context, matrix, which * rows + row, n, values);
+			}
+		}
 	}
 	return true;
 }
 
-static bool
-lay_out(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
-			 Layout *layout, AlbertStatus *status)
+typedef struct Builder
 {
-	if (!AlbertKernelsHave(kernels, precision) || !AlbertKernelsHave(kernels, ALBERT_FP32))
-		return AlbertFail(status, ALBERT_UNSUPPORTED, "kernel \"%s\" has no precision \"%s\"",
-						  kernels->name, AlbertPrecisionName(precision));
-	return AlbertLayoutPlace(&source->info, kernels, precision, source->arena, layout, status);
+	const AlbertKernels *kernels;
+	char	   *image;
+} Builder;
+
+/* Rows of a matrix to their place. */
+static void
+pack_rows(void *context, const Matrix *matrix, int row0, int nrows, const float *values)
+{
+	const Builder *builder = context;
+	char	   *dest = builder->image + matrix->offset;
+	size_t		row_bytes = matrix->tensor_cols * sizeof(float);
+
+	if (matrix->form == FORM_LINEAR)
+		builder->kernels->pack(matrix->precision, matrix->rows, matrix->cols, row0, nrows, values, dest);
+	else if (matrix->form == FORM_TABLE)
+		builder->kernels->pack_table(matrix->precision, matrix->rows, matrix->cols, row0, nrows, values, dest);
+	else
+		memcpy(dest + row0 * row_bytes, values, nrows * row_bytes);
 }
 
 static bool
 build_weights(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
-			  char *image, size_t size, const volatile sig_atomic_t *interrupt,
-			  AlbertStatus *status)
+			  char *dest, size_t size, const volatile sig_atomic_t *interrupt, AlbertStatus *status)
 {
+	WeightsImage *image = (WeightsImage *) dest;
 	Layout		layout;
-	Builder		builder = {
-		.source = source, .kernels = kernels, .interrupt = interrupt, .image = image
+	Builder		builder = {.kernels = kernels, .image = dest};
+	MatrixReader reader = {
+		.source = source, .arena = source->arena, .interrupt = interrupt, .take = pack_rows, .context = &builder
 	};
-	size_t		row_bytes = READ_BUFFER;
 
-	if (!lay_out(source, kernels, precision, &layout, status))
+	if (!AlbertLayoutList(&source->info, kernels, precision, source->arena, &layout, status))
 		return false;
 	if (layout.size != size)
 		return AlbertFail(status, ALBERT_INTERNAL, "image of the weights has %zu bytes, not %zu",
 						  layout.size, size);
-	for (int i = 0; i < layout.n; i++)
-		if (layout.matrices[i].cols * sizeof(float) > row_bytes)
-			row_bytes = layout.matrices[i].cols * sizeof(float);
-	builder.raw = AlbertArenaAlloc(source->arena, READ_BUFFER);
-	builder.rows = AlbertArenaAlloc(source->arena, row_bytes);
-	if (builder.raw == NULL || builder.rows == NULL)
-		return AlbertNoMemory(status);
-	memcpy(&((WeightsImage *) image)->info, &source->info, sizeof(source->info));
-	((WeightsImage *) image)->kernels_id = kernels->id;
-	((WeightsImage *) image)->precision = precision;
-	for (int i = 0; i < layout.n; i++)
-		for (int which = 0; which < layout.matrices[i].ntensors; which++)
-			if (!build_tensor(&builder, &layout.matrices[i], which, status))
-				return false;
-	return true;
+	image->info = source->info;
+	image->kernels_id = kernels->id;
+	image->precision = precision;
+	return AlbertMatricesRead(&reader, &layout, false, status);
 }
+
+/* ---- either ---- */
 
 size_t
 AlbertImageSize(AlbertSource *source, AlbertPart part, const AlbertKernels *kernels,
@@ -126,9 +182,9 @@ AlbertImageSize(AlbertSource *source, AlbertPart part, const AlbertKernels *kern
 	bool		ok;
 
 	if (part == ALBERT_PART_TEXT)
-		return AlbertTextImageSize(source, status);
+		return text_image(source, status).header.size;
 	mark = AlbertArenaGetMark(source->arena);
-	ok = lay_out(source, kernels, precision, &layout, status);
+	ok = AlbertLayoutList(&source->info, kernels, precision, source->arena, &layout, status);
 	AlbertArenaRewind(source->arena, mark);
 	return ok ? layout.size : 0;
 }
@@ -142,7 +198,7 @@ AlbertImageBuild(AlbertSource *source, AlbertPart part, const AlbertKernels *ker
 	bool		ok;
 
 	if (part == ALBERT_PART_TEXT)
-		ok = AlbertTextImageBuild(source, dest, size, status);
+		ok = build_text(source, dest, size, status);
 	else
 	{
 		mark = AlbertArenaGetMark(source->arena);

@@ -1,6 +1,6 @@
 /*
  * image_bind.c
- *	  From images to the structures of encoder/model.h, everything checked.
+ *	  From images to the structures of encoder/model.h, their bounds checked.
  */
 #include "formats/internal.h"
 
@@ -21,51 +21,20 @@ check_header(const AlbertImageHeader *header, AlbertImageKind kind, size_t least
 	return problem == NULL || bad_image(status, problem);
 }
 
-static bool
-inside(const ImageSpan *span, const AlbertImageHeader *header)
-{
-	return span->offset % ALBERT_ALIGN == 0 && span->offset <= header->size &&
-		span->size <= header->size - span->offset;
-}
-
 /* ---- texts ---- */
-
-static bool
-check_info(const AlbertSourceInfo *info, AlbertStatus *status)
-{
-	if (!AlbertConfigCheck(&info->config, "image", status))
-		return false;
-	if (info->ndense < 0 || info->ndense > ALBERT_MAX_DENSE)
-		return bad_image(status, "number of Dense modules");
-	for (int i = 0; i < info->ndense; i++)
-	{
-		const AlbertDenseShape *dense = &info->dense[i];
-
-		if (dense->in < 1 || dense->in > MAX_INTERMEDIATE || dense->out < 1 ||
-			dense->out > MAX_HIDDEN_SIZE || (int64_t) dense->in * dense->out > MAX_MATRIX ||
-			dense->activation < ALBERT_ACT_NONE || dense->activation > ALBERT_ACT_TANH)
-			return bad_image(status, "shape of a Dense module");
-	}
-	return true;
-}
 
 /* Pointers to labels, prompt names and prompts, which lie one after the other. */
 static bool
 bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, AlbertStatus *status)
 {
-	int64_t		n;
-	const char *text;
-	const char *end;
+	int			nlabels = image->info.config.num_labels;
+	int64_t		n = nlabels + 2 * (int64_t) image->nprompts;
+	const char *text = (const char *) (image + 1);
+	const char *end = (const char *) image + image->tokenizer;
 	const char **pointers;
 
-	if (image->nlabels != image->info.config.num_labels ||
-		image->nprompts < 0 || image->nprompts > MAX_PROMPTS + 1)
+	if (nlabels < 0 || image->nprompts < 0 || n > end - text)
 		return bad_image(status, "number of labels or prompts");
-	n = image->nlabels + 2 * (int64_t) image->nprompts;
-	if (!inside(&image->strings, &image->header))
-		return bad_image(status, "place of the strings");
-	text = (const char *) image + image->strings.offset;
-	end = text + image->strings.size;
 	pointers = AlbertArenaArray(arena, n, sizeof(char *));
 	if (pointers == NULL)
 		return AlbertNoMemory(status);
@@ -77,10 +46,10 @@ bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, Alb
 			return bad_image(status, "end of the strings");
 		text++;
 	}
-	model->nlabels = image->nlabels;
+	model->nlabels = nlabels;
 	model->labels = pointers;
 	model->nprompts = image->nprompts;
-	model->prompt_names = pointers + image->nlabels;
+	model->prompt_names = pointers + nlabels;
 	model->prompts = model->prompt_names + image->nprompts;
 	return true;
 }
@@ -89,12 +58,13 @@ static bool
 bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *model,
 		  AlbertTokenizer *tokenizer, AlbertStatus *status)
 {
-	if (!check_header(&image->header, ALBERT_IMAGE_TEXT, sizeof(TextImage), size, status) ||
-		!check_info(&image->info, status) ||
-		!bind_strings(image, arena, model, status))
+	if (!check_header(&image->header, ALBERT_IMAGE_TEXT, sizeof(TextImage), size, status))
 		return false;
-	if (!inside(&image->tokenizer, &image->header))
+	if (image->tokenizer % ALBERT_ALIGN != 0 || image->tokenizer < sizeof(TextImage) ||
+		image->tokenizer > image->header.size)
 		return bad_image(status, "place of the tokenizer");
+	if (!bind_strings(image, arena, model, status))
+		return false;
 	model->config = &image->info.config;
 	model->heads = image->info.heads;
 	model->parameters = image->info.parameters;
@@ -104,8 +74,8 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 	model->max_seq_length = image->info.max_seq_length;
 	model->overflow = image->info.overflow;
 	model->ndense = image->info.ndense;
-	return AlbertTokenizerBind((const char *) image + image->tokenizer.offset,
-							   image->tokenizer.size, tokenizer, status);
+	return AlbertTokenizerBind((const char *) image + image->tokenizer, image->header.size - image->tokenizer,
+							   tokenizer, status);
 }
 
 /* ---- weights ---- */
@@ -117,16 +87,13 @@ bind_kernels(const WeightsImage *image, AlbertModel *model, AlbertStatus *status
 		return bad_image(status, "precision");
 	model->precision = image->precision;
 	model->kernels = AlbertKernelsById(image->kernels_id);
-	if (model->kernels == NULL || !AlbertKernelsHave(model->kernels, model->precision))
-		return bad_image(status, "its kernel set cannot be used here");
-	return true;
+	return model->kernels != NULL || bad_image(status, "its kernel set cannot be used here");
 }
 
 static bool
 bind_weights(const TextImage *text, const WeightsImage *image, size_t size, AlbertArena *arena,
 			 AlbertModel *model, AlbertStatus *status)
 {
-	int			nlayers = text->info.config.num_hidden_groups * text->info.config.inner_group_num;
 	AlbertLayer *layers;
 	AlbertArenaMark mark;
 	Layout		layout;
@@ -137,7 +104,9 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 		return false;
 	if (memcmp(&image->info, &text->info, sizeof(image->info)) != 0)
 		return bad_image(status, "its weights are of another model");
-	layers = AlbertArenaAllocZero(arena, nlayers * sizeof(AlbertLayer));
+	/* so sizes are those that came from checked files, and the layout follows from them */
+	layers = AlbertArenaAllocZero(arena, text->info.config.num_hidden_groups * text->info.config.inner_group_num *
+								  sizeof(AlbertLayer));
 	if (layers == NULL)
 		return AlbertNoMemory(status);
 	model->layers = layers;
@@ -145,7 +114,7 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 		model->dense[i].activation = text->info.dense[i].activation;
 
 	mark = AlbertArenaGetMark(arena);
-	ok = AlbertLayoutPlace(&text->info, model->kernels, model->precision, arena, &layout, status) &&
+	ok = AlbertLayoutList(&text->info, model->kernels, model->precision, arena, &layout, status) &&
 		(image->header.size == layout.size || bad_image(status, "its weights are of another model"));
 	for (int i = 0; ok && i < layout.n; i++)
 		AlbertLayoutBind(model, layers, &layout.matrices[i],

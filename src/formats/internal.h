@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/types.h>
 
+#include "base/bytes.h"
 #include "base/image.h"
 #include "base/json.h"
 #include "formats/formats.h"
@@ -41,7 +42,23 @@
 #define MAX_DIMS			8
 #define MAX_PROMPTS			256
 
+#define MAX_PATH			1024
+
 #define LENGTH(array)	(sizeof(array) / sizeof((array)[0]))
+
+/* ---- names.c ---- */
+
+/* A copy in the arena, NUL-terminated; NULL: no memory. */
+extern const char *AlbertNameCopy(AlbertArena *arena, const char *text, size_t size);
+
+/* Strings put together; NULL: no memory. */
+extern const char *AlbertNameJoin(AlbertArena *arena, const char *first, const char *between, const char *second);
+
+/* Order an array of n structures, each of which begins with its name.  A name that is there twice, or NULL. */
+extern const char *AlbertNamesSort(void *items, size_t n, size_t size);
+
+/* The structure of that name in such an array; NULL: there is none. */
+extern void *AlbertNamesFind(const void *items, size_t n, size_t size, const char *name);
 
 /* ---- file.c: bytes of untrusted files ---- */
 
@@ -53,33 +70,37 @@ typedef struct SourceFile
 } SourceFile;
 
 /*
- * Open a regular file below the directory and append it to the source's list.
- * Returns its index, or -1 with *status set; a file that does not exist gives
- * ALBERT_NOT_FOUND.
+ * Files are named by the directory they are in, relative to the model's and ""
+ * for itself, and their name there.
  */
-extern int	AlbertFileOpen(AlbertSource *source, const char *name, AlbertStatus *status);
+
+/* "base/name", or name when base is empty, in the arena; NULL: no memory. */
+extern const char *AlbertFilePath(AlbertSource *source, const char *base, const char *name);
+
+/*
+ * Open a regular file and append it to the source's list, where *number is its
+ * index.  A file that does not exist gives ALBERT_NOT_FOUND.
+ */
+extern bool AlbertFileOpen(AlbertSource *source, const char *base, const char *name, int *number,
+						   AlbertStatus *status);
 
 /* Does a file or link of that name exist?  Reading it may still fail. */
-extern bool AlbertFileExists(AlbertSource *source, const char *name);
+extern bool AlbertFileExists(const AlbertSource *source, const char *base, const char *name);
 
 /* Exactly size bytes from an offset; fails when the file has shrunk. */
 extern bool AlbertFileRead(const SourceFile *file, int64_t offset, void *dest, size_t size,
 						   AlbertStatus *status);
 
-/* The whole file into the arena, with a NUL behind it; refused when larger than limit. */
-extern bool AlbertFileReadAll(AlbertSource *source, int file, size_t limit,
-							  char **data, size_t *size, AlbertStatus *status);
+/* Likewise, into the arena. */
+extern bool AlbertFileBytes(const SourceFile *file, int64_t offset, size_t size, AlbertArena *arena,
+							AlbertSpan *bytes, AlbertStatus *status);
 
-/* Two strings put together in the arena; NULL: no memory. */
-extern const char *AlbertNameJoin(AlbertSource *source, const char *first, const char *second);
-
-/* Likewise "base/name", or name when base is empty. */
-extern const char *AlbertFilePath(AlbertSource *source, const char *base, const char *name);
+/* The whole file; refused when larger than limit. */
+extern bool AlbertFileReadAll(const SourceFile *file, size_t limit, AlbertArena *arena, AlbertSpan *bytes,
+							  AlbertStatus *status);
 
 /* May this name from a file's contents be opened: not empty, no slash, not "." or ".."? */
 extern bool AlbertPlainName(const char *name);
-
-/* ---- json.c ---- */
 
 typedef struct AlbertJsonText
 {
@@ -93,20 +114,31 @@ extern bool AlbertJsonFile(AlbertSource *source, const char *base, const char *n
 
 /* ---- tensor.c: one stored tensor, and the list of them ---- */
 
-typedef enum ElementType
+typedef enum ElementKind
 {
 	ELEMENT_F32,
 	ELEMENT_F16,
 	ELEMENT_BF16,
 	ELEMENT_F64,
 	ELEMENT_OTHER				/* integers and the like: never read */
+} ElementKind;
+
+typedef struct ElementType
+{
+	ElementKind kind;
+	int			size;			/* in bytes */
+	const char *name;			/* in safetensors files and messages */
+	const char *storage;		/* the class of storages in PyTorch files */
+	uint64_t	number;			/* TensorFlow's DataType */
 } ElementType;
+
+/* Up to one without a size, which stands for any other. */
+extern const ElementType AlbertElementTypes[];
 
 typedef struct Tensor
 {
 	const char *name;
-	const char *type_name;		/* as the file calls it */
-	ElementType type;
+	const ElementType *type;
 	int			file;			/* index in the source's list */
 	int			ndim;
 	int64_t		shape[MAX_DIMS];
@@ -121,11 +153,8 @@ typedef struct TensorList
 	size_t		room;
 } TensorList;
 
-/* Bytes of an element of a type that can be read; 0 for ELEMENT_OTHER. */
-extern int	AlbertElementSize(ElementType type);
-
-/* Strides of a row-major tensor. */
-extern void AlbertTensorContiguous(Tensor *tensor);
+/* Set the strides of a row-major tensor, and tell its size; false when that is too large for a number. */
+extern bool AlbertTensorContiguous(Tensor *tensor, int64_t *bytes);
 
 /* A file of weights that is being read. */
 typedef struct WeightsFile
@@ -133,7 +162,7 @@ typedef struct WeightsFile
 	AlbertSource *source;
 	int			number;			/* in the source's list */
 	const char *prefix;			/* put before the name of each of its tensors */
-	const json_t *weight_map;	/* of shards: only tensors that it places in this file are taken; may be NULL */
+	const json_t *weight_map;	/* of shards: only tensors that it places in this file are taken; else NULL */
 	AlbertArena *scratch;		/* freed when it has been read */
 } WeightsFile;
 
@@ -170,14 +199,6 @@ extern bool AlbertTensorFlowRead(const WeightsFile *index, AlbertStatus *status)
 
 /* ---- config.c ---- */
 
-typedef enum ClassifierKind
-{
-	CLASSIFIER_UNKNOWN,			/* the architecture does not tell: the tensors decide */
-	CLASSIFIER_SEQUENCE,
-	CLASSIFIER_TOKEN,
-	CLASSIFIER_CHOICE
-} ClassifierKind;
-
 /* original: a file of the original release, whose "gelu" is the tanh formula */
 extern bool AlbertConfigRead(AlbertSource *source, const char *base, const char *name, bool original,
 							 AlbertStatus *status);
@@ -185,9 +206,6 @@ extern bool AlbertConfigRead(AlbertSource *source, const char *base, const char 
 /* A member that has sentence-transformers' name of a function for scores; a missing one changes nothing. */
 extern bool AlbertScoreFunctionRead(AlbertSource *source, const json_t *object, const char *key, const char *file,
 									AlbertStatus *status);
-
-/* The limits above and the divisibility rules; for configurations from files and images alike. */
-extern bool AlbertConfigCheck(const AlbertConfig *config, const char *file, AlbertStatus *status);
 
 /* ---- labels.c ---- */
 extern bool AlbertLabelsRead(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status);
@@ -212,6 +230,16 @@ extern bool AlbertWeightsOpen(AlbertSource *source, const char *base, const char
 /* ---- layout.c: what lies where in an image of weights ---- */
 
 typedef struct TensorRule TensorRule;
+typedef struct MatrixKind MatrixKind;
+
+/* Whose names tensors have: those of transformers' classes, or the original release's variables. */
+typedef enum Naming
+{
+	NAMING_ALBERT = ALBERT_ARCHITECTURE_ALBERT,
+	NAMING_BERT = ALBERT_ARCHITECTURE_BERT,
+	NAMING_ORIGINAL,
+	NNAMINGS
+} Naming;
 
 typedef enum TensorScope
 {
@@ -232,19 +260,26 @@ typedef enum MatrixForm
 typedef struct Matrix
 {
 	const TensorRule *rule;
+	const MatrixKind *kind;
 	TensorScope scope;
 	int			index;			/* of the layer or Dense module; else 0 */
-	const char *end;			/* of its tensors' names: ".weight" or ".bias" */
 	MatrixForm	form;
 	AlbertPrecision precision;
 	bool		vector;			/* stored with one dimension: rows is 1 */
-	size_t		field;			/* what points to it, by scope in AlbertModel, AlbertLayer or AlbertDense */
-	int32_t		rows;			/* of all its tensors together */
-	int32_t		cols;
 	int			ntensors;
+	int32_t		tensor_rows;	/* of each */
+	int32_t		tensor_cols;
+	int32_t		rows;			/* of all together */
+	int32_t		cols;
 	size_t		offset;			/* in the image */
-	size_t		size;
 } Matrix;
+
+/* Does it belong to the encoder or the pooler? */
+static inline bool
+is_base(const Matrix *matrix)
+{
+	return matrix->scope == SCOPE_BASE || matrix->scope == SCOPE_LAYER;
+}
 
 #define MATRIX_NAME_SIZE	256	/* more than any name of the table, its prefix and numbers take */
 
@@ -255,20 +290,12 @@ typedef struct Layout
 	size_t		size;			/* of the image */
 } Layout;
 
-/* List the matrices of a model in order; the configuration must have passed AlbertConfigCheck. */
-extern bool AlbertLayoutList(const AlbertSourceInfo *info, AlbertArena *arena, Layout *layout,
-							 AlbertStatus *status);
-
-/* Likewise with precision, size and offset of each for a kernel set. */
-extern bool AlbertLayoutPlace(const AlbertSourceInfo *info, const AlbertKernels *kernels,
-							  AlbertPrecision precision, AlbertArena *arena, Layout *layout,
-							  AlbertStatus *status);
-
-/* What the base model's tensors have before their names in a model with heads. */
-extern const char *AlbertLayoutPrefix(const AlbertSourceInfo *info);
-
-/* Is a matrix of the encoder or the pooler? */
-extern bool AlbertLayoutIsBase(const Matrix *matrix);
+/*
+ * List the matrices of a model in order; for a kernel set, if there is one,
+ * with the precision, size and offset of each.
+ */
+extern bool AlbertLayoutList(const AlbertSourceInfo *info, const AlbertKernels *kernels, AlbertPrecision precision,
+							 AlbertArena *arena, Layout *layout, AlbertStatus *status);
 
 /* Find out which heads the tensors make up: sets the source's prefix and info. */
 extern bool AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status);
@@ -277,27 +304,40 @@ extern bool AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status);
 extern const Tensor *AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which,
 										AlbertStatus *status);
 
-/* Its name, with that prefix if it is the base model's. */
-extern void AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, const char *prefix,
+/* Its name in the source, or as transformers would export it in a model with heads. */
+extern void AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, bool exported,
 							 char *text, size_t size);
 
 /* Let the model, or its layer, point to a matrix that lies at data. */
 extern void AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix,
 							 const void *data);
 
-/* ---- the source itself ---- */
+/* ---- image.c ---- */
 
-typedef enum TokenizerFile
+typedef struct MatrixReader
 {
-	TOKENIZER_SPIECE_MODEL,
-	TOKENIZER_VOCAB_TXT,
-	TOKENIZER_JSON,
-	TOKENIZER_CONFIG_JSON,
-	TOKENIZER_SPECIAL_TOKENS_MAP_JSON,
-	TOKENIZER_ADDED_TOKENS_JSON,
-	TOKENIZER_ALBERT_JSON,
-	NTOKENIZER_FILES
-} TokenizerFile;
+	const AlbertSource *source;
+	AlbertArena *arena;			/* for buffers */
+	const volatile sig_atomic_t *interrupt; /* may be NULL */
+
+	/* nrows rows of tensor_cols values; row0 counts through the matrix's tensors, which lie one above the other */
+	void		(*take) (void *context, const Matrix *matrix, int row0, int nrows, const float *values);
+	void	   *context;
+} MatrixReader;
+
+/* The values of all matrices, or the base model's alone, in order. */
+extern bool AlbertMatricesRead(const MatrixReader *reader, const Layout *layout, bool base_only, AlbertStatus *status);
+
+/* ---- tokenizer_files.c ---- */
+
+#define NTOKENIZER_FILES	8
+
+extern bool AlbertSourceOpenTokenizer(AlbertSource *source, const char *base, AlbertStatus *status);
+
+/* The source's tokenizer, when it is first asked for; then it is kept. */
+extern bool AlbertSourceCompileTokenizer(AlbertSource *source, AlbertStatus *status);
+
+/* ---- the source itself ---- */
 
 struct AlbertSource
 {
@@ -307,40 +347,33 @@ struct AlbertSource
 	SourceFile	files[MAX_FILES];
 	json_t	   *documents;		/* all JSON that was parsed: strings of it are used as they are */
 	TensorList	tensors;
+	Naming		naming;			/* of the tensors */
 	const char *prefix;			/* before the base model's tensor names: "albert." or "" */
 	const json_t *config;		/* config.json; NULL: it is the original release's */
 	AlbertSourceInfo info;
-	ClassifierKind classifier;
+	uint32_t	classifier;		/* the heads that a classifier makes, as the architecture says; 0: it says nothing */
 	int32_t		tie_word_embeddings;
+	double		layer_norm_eps;
 	const char *tokenizer_class;	/* of config.json; NULL: not said */
 	int32_t		nlabels;		/* as the reference counts them: 2 when nothing is said */
 	int			label_end;		/* largest label number + 1, when that is more */
-	size_t		label_room;		/* entries allocated */
 	const char **labels;		/* label_end of them; NULL where the file names none */
-	int			nprompts;
-	const char **prompt_names;
-	const char **prompts;
-	int			tokenizer_files[NTOKENIZER_FILES];	/* index in files; -1: there is none */
-	AlbertBytes corrections;	/* of the tokenizer, by the model's options; NULL: as an albert.json says */
+	json_t	   *prompts;		/* texts by name; NULL: there are none */
+	const char *default_prompt; /* applies when none is named; NULL: there is none */
+	int			tokenizer_files[NTOKENIZER_FILES];	/* index in files, of which the first is none; 0: not there */
+	AlbertBytes options;		/* the model's options, as far as they are the tokenizer's */
 	AlbertBytes tokenizer;		/* compiled when first needed */
 };
 
 /* ---- image layout ---- */
 
-typedef struct ImageSpan
-{
-	uint64_t	offset;
-	uint64_t	size;
-} ImageSpan;
-
+/* Behind it lie the labels, prompt names and prompts, NUL-ended, then the tokenizer's image up to the end. */
 typedef struct TextImage
 {
 	AlbertImageHeader header;
 	AlbertSourceInfo info;
-	int32_t		nlabels;
 	int32_t		nprompts;
-	ImageSpan	strings;		/* labels, prompt names, prompts: NUL-ended, one behind the other */
-	ImageSpan	tokenizer;
+	uint32_t	tokenizer;		/* where it begins */
 } TextImage;
 
 typedef struct WeightsImage
@@ -351,22 +384,12 @@ typedef struct WeightsImage
 	int32_t		precision;
 } WeightsImage;
 
-/* image_text.c: the text part's AlbertImageSize and, but for the header, AlbertImageBuild */
-extern size_t AlbertTextImageSize(AlbertSource *source, AlbertStatus *status);
-extern bool AlbertTextImageBuild(AlbertSource *source, void *dest, size_t size, AlbertStatus *status);
-
 static inline bool
 ends_with(const char *text, const char *end)
 {
 	size_t		size = strlen(text);
 
 	return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
-}
-
-static inline size_t
-align_up(size_t size)
-{
-	return (size + ALBERT_ALIGN - 1) & ~(size_t) (ALBERT_ALIGN - 1);
 }
 
 #endif							/* ALBERT_FORMATS_INTERNAL_H */

@@ -8,46 +8,17 @@
  */
 #include "formats/internal.h"
 
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-
-static bool
-set_label(AlbertSource *source, int64_t number, const char *text, bool replace, AlbertStatus *status)
-{
-	size_t		used = source->label_room;
-
-	if ((size_t) number >= used)
-	{
-		if (!AlbertArenaReserve(source->arena, &source->labels, used, number + 1 - used, sizeof(char *),
-								&source->label_room))
-			return AlbertNoMemory(status);
-		for (size_t i = used; i < source->label_room; i++)
-			source->labels[i] = NULL;
-	}
-	if (number >= source->label_end)
-		source->label_end = number + 1;
-	if (replace || source->labels[number] == NULL)
-		source->labels[number] = text;
-	return true;
-}
 
 /* The whole of a text as a label's number; -1 when it is none. */
 static int64_t
 parse_number(const char *text)
 {
-	int64_t		number = 0;
+	char	   *end;
+	long		number = strtol(text, &end, 10);
 
-	if (*text == '\0')
-		return -1;
-	for (; *text != '\0'; text++)
-	{
-		if (*text < '0' || *text > '9')
-			return -1;
-		number = number * 10 + (*text - '0');
-		if (number >= MAX_LABELS)
-			return -1;
-	}
-	return number;
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && number < MAX_LABELS ? number : -1;
 }
 
 /* A JSON value as a label's number; -1 when it is none. */
@@ -68,7 +39,7 @@ label_text(AlbertSource *source, const json_t *value)
 	if (!json_is_number(value) && !json_is_boolean(value))
 		return json_string_value(value);
 	AlbertJsonShow(value, buffer, sizeof(buffer));
-	return AlbertNameJoin(source, buffer, "");
+	return AlbertNameCopy(source->arena, buffer, strlen(buffer));
 }
 
 /*
@@ -98,16 +69,17 @@ read_table(AlbertSource *source, const json_t *root, const char *key, const char
 			number = reverse;
 			text = name;
 		}
-		if (number >= 0)
+		if (number < 0)
 		{
-			if (!set_label(source, number, text, replace, status))
-				return false;
-			continue;
+			AlbertJsonShow(value, buffer, sizeof(buffer));
+			AlbertFail(status, ALBERT_FORMAT, "invalid \"%s\" in file \"%s\"", key, file);
+			return AlbertDetail(status, "The entry \"%.64s\": %s holds no label number from 0 to %d.",
+								name, buffer, MAX_LABELS - 1);
 		}
-		AlbertJsonShow(value, buffer, sizeof(buffer));
-		AlbertFail(status, ALBERT_FORMAT, "invalid \"%s\" in file \"%s\"", key, file);
-		return AlbertDetail(status, "The entry \"%.64s\": %s holds no label number from 0 to %d.",
-							name, buffer, MAX_LABELS - 1);
+		if (number >= source->label_end)
+			source->label_end = number + 1;
+		if (replace || source->labels[number] == NULL)
+			source->labels[number] = text;
 	}
 	return true;
 }
@@ -122,6 +94,9 @@ AlbertLabelsRead(AlbertSource *source, const json_t *root, const char *file, Alb
 	const json_t *label2id = json_object_get(root, "label2id");
 
 	source->nlabels = 2;
+	source->labels = AlbertArenaAllocZero(source->arena, MAX_LABELS * sizeof(char *));
+	if (source->labels == NULL)
+		return AlbertNoMemory(status);
 	if (!AlbertJsonRead(root, &number, 1, source, file, status) ||
 		!read_table(source, root, "id2label", file, true, status) ||
 		!read_table(source, root, "label2id", file, false, status))

@@ -3,12 +3,11 @@
  *	  Which tensors a model needs, what they are called and where they lie in
  *	  an image.
  *
- * One table lists every tensor with its name in the checkpoints of each
- * architecture, its shape in terms of the configuration and the field that
- * points to it once an image is bound.  Checking a checkpoint, sizing,
- * building and binding an image all walk the list made from it, so they
- * cannot disagree.  Another architecture with the same computation is another
- * column of names.
+ * One table lists every tensor with its name in each export, its shape in
+ * terms of the configuration and the field that points to it once an image is
+ * bound.  Checking a checkpoint, sizing, building and binding an image all
+ * walk the list made from it, so they cannot disagree.  Another export of the
+ * same computation is another column of names.
  */
 #include "formats/internal.h"
 
@@ -47,23 +46,26 @@ struct TensorRule
 	uint32_t	heads;			/* needed by any of these; 0: always */
 	size_t		rows;			/* of one tensor */
 	size_t		cols;			/* 0: its tensors are vectors */
-	const char *names[ALBERT_NARCHITECTURES][2];	/* two: one above the other; none: not in this architecture */
+	const char *names[NNAMINGS][2];	/* two: one above the other; none: not in this architecture */
 };
 
-static const struct
+struct MatrixKind
 {
 	const char *end;			/* of the tensor's name; NULL: there is no second one */
+	const char *original_end;	/* likewise in the original release */
 	MatrixForm	form;
 	bool		vector;
 	size_t		field;			/* that points to it, in what the rule's field is */
-}			kinds[][2] =
-{
-	[RULE_LINEAR] = {{".weight", FORM_LINEAR, false, 0}, {".bias", FORM_PLAIN, true, offsetof(AlbertLinear, bias)}},
-	[RULE_TABLE] = {{".weight", FORM_TABLE, false, 0}},
-	[RULE_ROWS] = {{".weight", FORM_PLAIN, false, 0}},
-	[RULE_NORM] = {{".weight", FORM_PLAIN, true, offsetof(AlbertNorm, weight)},
-	{".bias", FORM_PLAIN, true, offsetof(AlbertNorm, bias)}},
-	[RULE_BIAS] = {{".bias", FORM_PLAIN, true, 0}}
+};
+
+static const MatrixKind kinds[][2] = {
+	[RULE_LINEAR] = {{".weight", "kernel", FORM_LINEAR, false, 0},
+	{".bias", "bias", FORM_PLAIN, true, offsetof(AlbertLinear, bias)}},
+	[RULE_TABLE] = {{".weight", "", FORM_TABLE, false, 0}},
+	[RULE_ROWS] = {{".weight", "", FORM_PLAIN, false, 0}},
+	[RULE_NORM] = {{".weight", "gamma", FORM_PLAIN, true, offsetof(AlbertNorm, weight)},
+	{".bias", "beta", FORM_PLAIN, true, offsetof(AlbertNorm, bias)}},
+	[RULE_BIAS] = {{".bias", "output_bias", FORM_PLAIN, true, 0}}
 };
 
 #define CLASSIFIERS	(ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)
@@ -80,47 +82,49 @@ static const struct
 static const TensorRule rules[] =
 {
 	{MODEL(word_embeddings), RULE_TABLE, true, 0, VOCAB, EMBEDDING,
-	{{"embeddings.word_embeddings"}, {"embeddings.word_embeddings"}}},
+	{{"embeddings.word_embeddings"}, {"embeddings.word_embeddings"}, {"embeddings/word_embeddings"}}},
 	{MODEL(position_embeddings), RULE_ROWS, false, 0, POSITIONS, EMBEDDING,
-	{{"embeddings.position_embeddings"}, {"embeddings.position_embeddings"}}},
+	{{"embeddings.position_embeddings"}, {"embeddings.position_embeddings"}, {"embeddings/position_embeddings"}}},
 	{MODEL(token_type_embeddings), RULE_ROWS, false, 0, TYPES, EMBEDDING,
-	{{"embeddings.token_type_embeddings"}, {"embeddings.token_type_embeddings"}}},
+	{{"embeddings.token_type_embeddings"}, {"embeddings.token_type_embeddings"},
+	{"embeddings/token_type_embeddings"}}},
 	{MODEL(embedding_norm), RULE_NORM, false, 0, EMBEDDING, 0,
-	{{"embeddings.LayerNorm"}, {"embeddings.LayerNorm"}}},
+	{{"embeddings.LayerNorm"}, {"embeddings.LayerNorm"}, {"embeddings/LayerNorm/"}}},
 	{MODEL(embedding_projection), RULE_LINEAR, true, 0, HIDDEN, EMBEDDING,
-	{{"encoder.embedding_hidden_mapping_in"}, {NULL}}},
+	{{"encoder.embedding_hidden_mapping_in"}, {NULL}, {"encoder/embedding_hidden_mapping_in/"}}},
 
 	{LAYER(query), RULE_LINEAR, true, 0, HIDDEN, HIDDEN,
-	{{"attention.query"}, {"attention.self.query"}}},
+	{{"attention.query"}, {"attention.self.query"}, {"attention_1/self/query/"}}},
 	{LAYER(key_value), RULE_LINEAR, true, 0, HIDDEN, HIDDEN,
-	{{"attention.key", "attention.value"}, {"attention.self.key", "attention.self.value"}}},
+	{{"attention.key", "attention.value"}, {"attention.self.key", "attention.self.value"},
+	{"attention_1/self/key/", "attention_1/self/value/"}}},
 	{LAYER(dense), RULE_LINEAR, true, 0, HIDDEN, HIDDEN,
-	{{"attention.dense"}, {"attention.output.dense"}}},
+	{{"attention.dense"}, {"attention.output.dense"}, {"attention_1/output/dense/"}}},
 	{LAYER(attention_norm), RULE_NORM, false, 0, HIDDEN, 0,
-	{{"attention.LayerNorm"}, {"attention.output.LayerNorm"}}},
+	{{"attention.LayerNorm"}, {"attention.output.LayerNorm"}, {"LayerNorm/"}}},
 	{LAYER(ffn), RULE_LINEAR, true, 0, INTERMEDIATE, HIDDEN,
-	{{"ffn"}, {"intermediate.dense"}}},
+	{{"ffn"}, {"intermediate.dense"}, {"ffn_1/intermediate/dense/"}}},
 	{LAYER(ffn_output), RULE_LINEAR, true, 0, HIDDEN, INTERMEDIATE,
-	{{"ffn_output"}, {"output.dense"}}},
+	{{"ffn_output"}, {"output.dense"}, {"ffn_1/intermediate/output/dense/"}}},
 	{LAYER(output_norm), RULE_NORM, false, 0, HIDDEN, 0,
-	{{"full_layer_layer_norm"}, {"output.LayerNorm"}}},
+	{{"full_layer_layer_norm"}, {"output.LayerNorm"}, {"LayerNorm_1/"}}},
 
 	{MODEL(pooler), RULE_LINEAR, false, ALBERT_HEAD_POOLER, HIDDEN, HIDDEN,
-	{{"pooler"}, {"pooler.dense"}}},
+	{{"pooler"}, {"pooler.dense"}, {"pooler/dense/"}}},
 	{HEAD(mlm_dense), RULE_LINEAR, false, ALBERT_HEAD_MLM, EMBEDDING, HIDDEN,
-	{{"predictions.dense"}, {"cls.predictions.transform.dense"}}},
+	{{"predictions.dense"}, {"cls.predictions.transform.dense"}, {"cls/predictions/transform/dense/"}}},
 	{HEAD(mlm_norm), RULE_NORM, false, ALBERT_HEAD_MLM, EMBEDDING, 0,
-	{{"predictions.LayerNorm"}, {"cls.predictions.transform.LayerNorm"}}},
+	{{"predictions.LayerNorm"}, {"cls.predictions.transform.LayerNorm"}, {"cls/predictions/transform/LayerNorm/"}}},
 	{HEAD(mlm_decoder), RULE_TABLE, true, ALBERT_HEAD_MLM, VOCAB, EMBEDDING,
-	{{"predictions.decoder"}, {"cls.predictions.decoder"}}},
+	{{"predictions.decoder"}, {"cls.predictions.decoder"}, {"cls/predictions/decoder"}}},
 	{HEAD(mlm_bias), RULE_BIAS, false, ALBERT_HEAD_MLM, VOCAB, 0,
-	{{"predictions"}, {"cls.predictions"}}},
+	{{"predictions"}, {"cls.predictions"}, {"cls/predictions/"}}},
 	{HEAD(sentence_order), RULE_LINEAR, false, ALBERT_HEAD_SENTENCE_ORDER, TWO, HIDDEN,
-	{{"sop_classifier.classifier"}, {"cls.seq_relationship"}}},
+	{{"sop_classifier.classifier"}, {"cls.seq_relationship"}, {"cls/seq_relationship/"}}},
 	{HEAD(classifier), RULE_LINEAR, false, CLASSIFIERS, LABELS, HIDDEN,
-	{{"classifier"}, {"classifier"}}},
+	{{"classifier"}, {"classifier"}, {""}}},
 	{HEAD(qa_outputs), RULE_LINEAR, false, ALBERT_HEAD_QUESTION_ANSWERING, TWO, HIDDEN,
-	{{"qa_outputs"}, {"qa_outputs"}}},
+	{{"qa_outputs"}, {"qa_outputs"}, {"cls/squad/"}}},
 
 	{MODULE(linear), RULE_LINEAR, false, 0, MODULE_OUT, MODULE_IN,
 	{{"linear"}, {"linear"}}}
@@ -132,13 +136,17 @@ static const struct
 {
 	const char *prefix;			/* of the base model's tensors in a model with heads */
 	const char *layer;			/* of a layer's: its group's number and its own in the group */
-}			architectures[ALBERT_NARCHITECTURES] =
+}			namings[NNAMINGS] =
 {
-	[ALBERT_ARCHITECTURE_ALBERT] = {"albert.", "encoder.albert_layer_groups.%d.albert_layers.%d."},
-	[ALBERT_ARCHITECTURE_BERT] = {"bert.", "encoder.layer.%d."}
+	[NAMING_ALBERT] = {"albert.", "encoder.albert_layer_groups.%d.albert_layers.%d."},
+	[NAMING_BERT] = {"bert.", "encoder.layer.%d."},
+	[NAMING_ORIGINAL] = {"bert/", "encoder/transformer/group_%d/inner_group_%d/"}
 };
 
-/* Ends of names that older checkpoints have; such a tensor goes first when both are there. */
+/*
+ * Ends of names that older checkpoints have, and the original release's heads;
+ * such a tensor goes first when both are there.
+ */
 static const struct
 {
 	const char *end;
@@ -147,7 +155,9 @@ static const struct
 {
 	{"LayerNorm.weight", "LayerNorm.gamma"},
 	{"LayerNorm.bias", "LayerNorm.beta"},
-	{"predictions.bias", "predictions.decoder.bias"}
+	{"predictions.bias", "predictions.decoder.bias"},
+	{"kernel", "output_weights"},
+	{"bias", "output_bias"}
 };
 
 /* ---- the list of matrices ---- */
@@ -162,12 +172,6 @@ get_size(const AlbertSourceInfo *info, int index, size_t place)
 	return *(const int32_t *) ((const char *) info + place);
 }
 
-static const char *const *
-rule_names(const AlbertSourceInfo *info, const TensorRule *rule)
-{
-	return rule->names[info->config.architecture];
-}
-
 /* Append one of the rule's two matrices. */
 static void
 add_matrix(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, int index, int which)
@@ -177,15 +181,16 @@ add_matrix(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule,
 
 	memset(matrix, 0, sizeof(*matrix));
 	matrix->rule = rule;
+	matrix->kind = &kinds[rule->kind][which];
 	matrix->scope = rule->scope;
+	matrix->form = matrix->kind->form;
 	matrix->index = index;
-	matrix->end = kinds[rule->kind][which].end;
-	matrix->form = kinds[rule->kind][which].form;
-	matrix->vector = kinds[rule->kind][which].vector;
-	matrix->field = rule->field + kinds[rule->kind][which].field;
-	matrix->ntensors = rule_names(info, rule)[1] == NULL ? 1 : 2;
+	matrix->vector = matrix->kind->vector;
+	matrix->ntensors = rule->names[info->config.architecture][1] == NULL ? 1 : 2;
+	matrix->tensor_rows = matrix->vector ? 1 : rows;
+	matrix->tensor_cols = matrix->vector ? rows : get_size(info, index, rule->cols);
 	matrix->rows = matrix->vector ? 1 : rows * matrix->ntensors;
-	matrix->cols = matrix->vector ? rows * matrix->ntensors : get_size(info, index, rule->cols);
+	matrix->cols = matrix->vector ? rows * matrix->ntensors : matrix->tensor_cols;
 }
 
 static void
@@ -201,7 +206,7 @@ add_rule(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, i
 static bool
 applies(const AlbertSourceInfo *info, const TensorRule *rule)
 {
-	if (rule_names(info, rule)[0] == NULL)
+	if (rule->names[info->config.architecture][0] == NULL)
 		return false;
 	if (rule->field == offsetof(AlbertModel, mlm_decoder) && rule->scope == SCOPE_HEAD && !info->untied)
 		return false;
@@ -214,26 +219,6 @@ add_scope(Layout *layout, const AlbertSourceInfo *info, TensorScope scope, int i
 	for (int i = 0; i < NRULES; i++)
 		if (rules[i].scope == scope && applies(info, &rules[i]))
 			add_rule(layout, info, &rules[i], index);
-}
-
-bool
-AlbertLayoutList(const AlbertSourceInfo *info, AlbertArena *arena, Layout *layout, AlbertStatus *status)
-{
-	int			nlayers = info->config.num_hidden_groups * info->config.inner_group_num;
-
-	layout->n = 0;
-	layout->size = 0;
-	layout->matrices = AlbertArenaArray(arena, (size_t) 2 * NRULES * (nlayers + 1 + ALBERT_MAX_DENSE),
-										sizeof(Matrix));
-	if (layout->matrices == NULL)
-		return AlbertNoMemory(status);
-	add_scope(layout, info, SCOPE_BASE, 0);
-	for (int i = 0; i < nlayers; i++)
-		add_scope(layout, info, SCOPE_LAYER, i);
-	add_scope(layout, info, SCOPE_HEAD, 0);
-	for (int i = 0; i < info->ndense; i++)
-		add_scope(layout, info, SCOPE_MODULE, i);
-	return true;
 }
 
 /*
@@ -251,49 +236,65 @@ matrix_precision(const Matrix *matrix, const AlbertKernels *kernels, AlbertPreci
 	return precision;
 }
 
-bool
-AlbertLayoutPlace(const AlbertSourceInfo *info, const AlbertKernels *kernels,
-				  AlbertPrecision precision, AlbertArena *arena, Layout *layout,
-				  AlbertStatus *status)
+/* What a matrix takes in an image, and where. */
+static void
+place(Layout *layout, Matrix *matrix, const AlbertKernels *kernels, AlbertPrecision precision)
 {
-	if (!AlbertLayoutList(info, arena, layout, status))
-		return false;
-	layout->size = align_up(sizeof(WeightsImage));
-	for (int i = 0; i < layout->n; i++)
-	{
-		Matrix	   *matrix = &layout->matrices[i];
+	size_t		size = (size_t) matrix->rows * matrix->cols * sizeof(float);
 
-		matrix->precision = matrix_precision(matrix, kernels, precision);
-		if (matrix->form == FORM_LINEAR)
-			matrix->size = kernels->packed_size(matrix->precision, matrix->rows, matrix->cols);
-		else if (matrix->form == FORM_TABLE)
-			matrix->size = kernels->table_size(matrix->precision, matrix->rows, matrix->cols);
-		else
-			matrix->size = (size_t) matrix->rows * matrix->cols * sizeof(float);
-		matrix->offset = layout->size;
-		layout->size += align_up(matrix->size);
-	}
+	matrix->precision = matrix_precision(matrix, kernels, precision);
+	if (matrix->form == FORM_LINEAR)
+		size = kernels->packed_size(matrix->precision, matrix->rows, matrix->cols);
+	else if (matrix->form == FORM_TABLE)
+		size = kernels->table_size(matrix->precision, matrix->rows, matrix->cols);
+	matrix->offset = layout->size;
+	layout->size += AlbertAlign(size);
+}
+
+bool
+AlbertLayoutList(const AlbertSourceInfo *info, const AlbertKernels *kernels, AlbertPrecision precision,
+				 AlbertArena *arena, Layout *layout, AlbertStatus *status)
+{
+	int			nlayers = info->config.num_hidden_groups * info->config.inner_group_num;
+
+	if (kernels != NULL && (!AlbertKernelsHave(kernels, precision) || !AlbertKernelsHave(kernels, ALBERT_FP32)))
+		return AlbertFail(status, ALBERT_UNSUPPORTED, "kernel \"%s\" has no precision \"%s\"",
+						  kernels->name, AlbertPrecisionName(precision));
+	layout->n = 0;
+	layout->size = AlbertAlign(sizeof(WeightsImage));
+	layout->matrices = AlbertArenaArray(arena, (size_t) 2 * NRULES * (nlayers + 1 + ALBERT_MAX_DENSE),
+										sizeof(Matrix));
+	if (layout->matrices == NULL)
+		return AlbertNoMemory(status);
+	add_scope(layout, info, SCOPE_BASE, 0);
+	for (int i = 0; i < nlayers; i++)
+		add_scope(layout, info, SCOPE_LAYER, i);
+	add_scope(layout, info, SCOPE_HEAD, 0);
+	for (int i = 0; i < info->ndense; i++)
+		add_scope(layout, info, SCOPE_MODULE, i);
+	for (int i = 0; kernels != NULL && i < layout->n; i++)
+		place(layout, &layout->matrices[i], kernels, precision);
 	return true;
 }
 
 /* ---- tensors by name ---- */
 
 void
-AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, const char *prefix,
-				 char *text, size_t size)
+AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, bool exported, char *text, size_t size)
 {
 	const AlbertConfig *config = &source->info.config;
+	Naming		naming = exported || matrix->scope == SCOPE_MODULE ? config->architecture : source->naming;
 	int			inner = config->inner_group_num;
 	int			used = 0;
 
 	if (matrix->scope == SCOPE_BASE || matrix->scope == SCOPE_LAYER)
-		used = snprintf(text, size, "%s", prefix);
+		used = snprintf(text, size, "%s", exported ? namings[naming].prefix : source->prefix);
 	if (matrix->scope == SCOPE_LAYER)
-		used += snprintf(text + used, size - used, architectures[config->architecture].layer,
-						 matrix->index / inner, matrix->index % inner);
+		used += snprintf(text + used, size - used, namings[naming].layer, matrix->index / inner, matrix->index % inner);
 	if (matrix->scope == SCOPE_MODULE)
 		used = snprintf(text, size, "dense.%d.", matrix->index);
-	snprintf(text + used, size - used, "%s%s", rule_names(&source->info, matrix->rule)[which], matrix->end);
+	snprintf(text + used, size - used, "%s%s", matrix->rule->names[naming][which],
+			 naming == NAMING_ORIGINAL ? matrix->kind->original_end : matrix->kind->end);
 }
 
 /* The tensor of a name, or of the older name for it. */
@@ -318,10 +319,10 @@ find_tensor(const AlbertSource *source, const char *name)
 static bool
 check_type(const AlbertSource *source, const Tensor *tensor, AlbertStatus *status)
 {
-	if (tensor->type != ELEMENT_OTHER)
+	if (tensor->type->kind != ELEMENT_OTHER)
 		return true;
 	AlbertFail(status, ALBERT_UNSUPPORTED, "tensor \"%s\" in file \"%s\" is of unsupported type %s",
-			   tensor->name, source->files[tensor->file].name, tensor->type_name);
+			   tensor->name, source->files[tensor->file].name, tensor->type->name);
 	AlbertDetail(status, "Weights must be stored as F32, F16, BF16 or F64.");
 	return AlbertHint(status, "Quantized exports cannot be used; take the original checkpoint.");
 }
@@ -329,20 +330,19 @@ check_type(const AlbertSource *source, const Tensor *tensor, AlbertStatus *statu
 static bool
 check_shape(const AlbertSource *source, const Matrix *matrix, const Tensor *tensor, AlbertStatus *status)
 {
-	int32_t		rows = matrix->vector ? 1 : matrix->rows / matrix->ntensors;
-	int32_t		cols = matrix->vector ? matrix->cols / matrix->ntensors : matrix->cols;
+	Tensor		wanted = {.ndim = 2, .shape = {matrix->tensor_rows, matrix->tensor_cols}};
 	char		shape[128];
+	char		wanted_shape[128];
 
-	if (matrix->vector && tensor->ndim == 1 && tensor->shape[0] == cols)
-		return true;
-	if (!matrix->vector && tensor->ndim == 2 && tensor->shape[0] == rows && tensor->shape[1] == cols)
+	if (matrix->vector)
+		wanted = (Tensor) {.ndim = 1, .shape = {matrix->tensor_cols}};
+	if (tensor->ndim == wanted.ndim && tensor->shape[0] == wanted.shape[0] && tensor->shape[1] == wanted.shape[1])
 		return true;
 	AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" in file \"%s\" has the wrong shape",
 			   tensor->name, source->files[tensor->file].name);
 	AlbertTensorShape(tensor, shape, sizeof(shape));
-	if (matrix->vector)
-		return AlbertDetail(status, "Its shape is %s; the configuration gives (%d).", shape, cols);
-	return AlbertDetail(status, "Its shape is %s; the configuration gives (%d, %d).", shape, rows, cols);
+	AlbertTensorShape(&wanted, wanted_shape, sizeof(wanted_shape));
+	return AlbertDetail(status, "Its shape is %s; the configuration gives %s.", shape, wanted_shape);
 }
 
 const Tensor *
@@ -351,7 +351,7 @@ AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which, 
 	char		name[MATRIX_NAME_SIZE];
 	const Tensor *tensor;
 
-	AlbertLayoutName(source, matrix, which, source->prefix, name, sizeof(name));
+	AlbertLayoutName(source, matrix, which, false, name, sizeof(name));
 	tensor = find_tensor(source, name);
 	if (tensor == NULL)
 	{
@@ -365,119 +365,78 @@ AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which, 
 
 /* ---- heads ---- */
 
-static bool
-has_base(const AlbertSource *source, const char *prefix, const char *name)
+/* The first tensor of a rule outside of layers. */
+static const Tensor *
+find_first(const AlbertSource *source, const TensorRule *rule)
 {
-	char		full[MATRIX_NAME_SIZE];
+	Matrix		matrix = {.rule = rule, .kind = &kinds[rule->kind][0], .scope = rule->scope};
+	char		name[MATRIX_NAME_SIZE];
 
-	snprintf(full, sizeof(full), "%s%s", prefix, name);
-	return AlbertTensorFind(source, full) != NULL;
+	AlbertLayoutName(source, &matrix, 0, false, name, sizeof(name));
+	return find_tensor(source, name);
 }
 
-/* Is any tensor of a head there?  The decoder's alone tells nothing: it may be stored though it is tied. */
-static bool
-has_head(const AlbertSource *source, uint32_t head)
+/* The first tensor of a head that is there.  The decoder's tells nothing: it may be stored though it is tied. */
+static const Tensor *
+find_head(const AlbertSource *source, uint32_t head)
 {
-	for (int i = 0; i < NRULES; i++)
-	{
-		const char *name = rule_names(&source->info, &rules[i])[0];
-		const char *prefix = rules[i].scope == SCOPE_BASE ? source->prefix : "";
-		char		full[MATRIX_NAME_SIZE];
+	const Tensor *tensor = NULL;
 
-		if (rules[i].heads != head || rules[i].kind == RULE_TABLE)
-			continue;
-		snprintf(full, sizeof(full), "%s%s%s", prefix, name, kinds[rules[i].kind][0].end);
-		if (find_tensor(source, full) != NULL)
-			return true;
-	}
-	return false;
-}
-
-/*
- * Classifiers for sequences, tokens and choices have the same tensors, so the
- * architecture decides; when it does not say, a head with a pooler below it
- * is one for sequences.
- */
-static uint32_t
-classifier_head(const AlbertSource *source)
-{
-	switch (source->classifier)
-	{
-		case CLASSIFIER_SEQUENCE:
-			return ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_POOLER;
-		case CLASSIFIER_TOKEN:
-			return ALBERT_HEAD_TOKEN_CLASSIFIER;
-		case CLASSIFIER_CHOICE:
-			return ALBERT_HEAD_CHOICE | ALBERT_HEAD_POOLER;
-		case CLASSIFIER_UNKNOWN:
-			break;
-	}
-	return source->info.heads & ALBERT_HEAD_POOLER ? ALBERT_HEAD_CLASSIFIER : ALBERT_HEAD_TOKEN_CLASSIFIER;
+	for (int i = 0; i < NRULES && tensor == NULL; i++)
+		if (rules[i].heads == head && rules[i].kind != RULE_TABLE)
+			tensor = find_first(source, &rules[i]);
+	return tensor;
 }
 
 /* The stored matrix says how many labels there are; the configuration must agree. */
 static bool
-count_labels(AlbertSource *source, AlbertStatus *status)
+count_labels(AlbertSource *source, const Tensor *tensor, AlbertStatus *status)
 {
-	const Tensor *tensor = AlbertTensorFind(source, "classifier.weight");
 	int64_t		stored = tensor->ndim == 2 ? tensor->shape[0] : 0;
-	int			named = source->nlabels;
+	bool		choice = (source->info.heads & ALBERT_HEAD_CHOICE) != 0;
+	int			named = choice ? 1 : source->nlabels;
 
-	if (source->info.heads & ALBERT_HEAD_CHOICE)
-		named = 1;
-	source->info.config.num_labels = named;
-	if (stored > 0 && stored <= MAX_LABELS &&
-		(stored == named ||
-		 (stored == source->label_end && !(source->info.heads & ALBERT_HEAD_CHOICE))))
+	if (stored > 0 && stored <= MAX_LABELS && (stored == named || (stored == source->label_end && !choice)))
 	{
 		source->info.config.num_labels = (int32_t) stored;
 		return true;
 	}
-	AlbertFail(status, ALBERT_FORMAT, "number of labels does not fit tensor \"classifier.weight\"");
+	AlbertFail(status, ALBERT_FORMAT, "number of labels does not fit tensor \"%s\"", tensor->name);
 	return AlbertDetail(status, "The configuration has %d labels; the tensor has %lld rows.",
 						named, (long long) stored);
-}
-
-const char *
-AlbertLayoutPrefix(const AlbertSourceInfo *info)
-{
-	return architectures[info->config.architecture].prefix;
-}
-
-bool
-AlbertLayoutIsBase(const Matrix *matrix)
-{
-	return matrix->scope == SCOPE_LAYER ||
-		(matrix->scope == SCOPE_BASE && (matrix->rule->heads & ~ALBERT_HEAD_POOLER) == 0);
 }
 
 bool
 AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 {
-	static const struct
-	{
-		uint32_t	head;
-		uint32_t	needs;
-	}			heads[] =
-	{
-		{ALBERT_HEAD_POOLER, 0},
-		{ALBERT_HEAD_MLM, 0},
-		{ALBERT_HEAD_SENTENCE_ORDER, ALBERT_HEAD_POOLER},
-		{ALBERT_HEAD_QUESTION_ANSWERING, 0}
+	static const uint32_t heads[] = {
+		ALBERT_HEAD_POOLER, ALBERT_HEAD_MLM, ALBERT_HEAD_SENTENCE_ORDER, ALBERT_HEAD_QUESTION_ANSWERING
 	};
 	AlbertSourceInfo *info = &source->info;
+	const Tensor *classifier;
 
-	source->prefix = AlbertLayoutPrefix(info);
-	if (!has_base(source, source->prefix, "embeddings.word_embeddings.weight") &&
-		has_base(source, "", "embeddings.word_embeddings.weight"))
+	source->prefix = namings[source->naming].prefix;
+	/* the words' embeddings, which every model has */
+	if (find_first(source, &rules[0]) == NULL)
 		source->prefix = "";
 	for (size_t i = 0; i < LENGTH(heads); i++)
-		if (has_head(source, heads[i].head))
-			info->heads |= heads[i].head | heads[i].needs;
-	if (has_head(source, CLASSIFIERS))
+		if (find_head(source, heads[i]) != NULL)
+			info->heads |= heads[i];
+	if (info->heads & ALBERT_HEAD_SENTENCE_ORDER)
+		info->heads |= ALBERT_HEAD_POOLER;
+	/*
+	 * Classifiers for sequences, tokens and choices have the same tensors, so
+	 * the architecture decides; when it does not say, a head with a pooler
+	 * below it is one for sequences.
+	 */
+	classifier = find_head(source, CLASSIFIERS);
+	if (classifier != NULL)
 	{
-		info->heads |= classifier_head(source);
-		if (!count_labels(source, status))
+		if (source->classifier != 0)
+			info->heads |= source->classifier;
+		else
+			info->heads |= info->heads & ALBERT_HEAD_POOLER ? ALBERT_HEAD_CLASSIFIER : ALBERT_HEAD_TOKEN_CLASSIFIER;
+		if (!count_labels(source, classifier, status))
 			return false;
 	}
 	/* a tied decoder that is stored all the same is ignored, as transformers does */
@@ -490,32 +449,31 @@ AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 void
 AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix, const void *data)
 {
-	char	   *base = (char *) model;
-	AlbertLinear *linear;
-	AlbertTable *table;
+	char	   *field = (char *) model;
 
 	if (matrix->scope == SCOPE_LAYER)
-		base = (char *) &layers[matrix->index];
+		field = (char *) &layers[matrix->index];
 	else if (matrix->scope == SCOPE_MODULE)
-		base = (char *) &model->dense[matrix->index];
-	switch (matrix->form)
+		field = (char *) &model->dense[matrix->index];
+	field += matrix->rule->field + matrix->kind->field;
+	if (matrix->form == FORM_PLAIN)
+		*(const float **) field = data;
+	else if (matrix->form == FORM_LINEAR)
 	{
-		case FORM_PLAIN:
-			*(const float **) (base + matrix->field) = data;
-			break;
-		case FORM_LINEAR:
-			linear = (AlbertLinear *) (base + matrix->field);
-			linear->in = matrix->cols;
-			linear->out = matrix->rows;
-			linear->precision = matrix->precision;
-			linear->weight = data;
-			break;
-		case FORM_TABLE:
-			table = (AlbertTable *) (base + matrix->field);
-			table->rows = matrix->rows;
-			table->cols = matrix->cols;
-			table->precision = matrix->precision;
-			table->data = data;
-			break;
+		AlbertLinear *linear = (AlbertLinear *) field;
+
+		linear->in = matrix->cols;
+		linear->out = matrix->rows;
+		linear->precision = matrix->precision;
+		linear->weight = data;
+	}
+	else
+	{
+		AlbertTable *table = (AlbertTable *) field;
+
+		table->rows = matrix->rows;
+		table->cols = matrix->cols;
+		table->precision = matrix->precision;
+		table->data = data;
 	}
 }

@@ -5,7 +5,6 @@
 #include "encoder/encoder.h"
 #include "formats/internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 static const AlbertJsonChoice overflows[] = {
@@ -45,31 +44,6 @@ set_overflow(AlbertSource *source, const char *name, AlbertStatus *status)
 	return AlbertHint(status, "Overflow is truncate, error or window.");
 }
 
-/* The prompt that applies when none is named, in the place of the directory's. */
-static bool
-set_prompt(AlbertSource *source, const char *prompt, AlbertStatus *status)
-{
-	int			n = 0;
-	const char **names = AlbertArenaArray(source->arena, source->nprompts + 1, sizeof(char *));
-	const char **prompts = AlbertArenaArray(source->arena, source->nprompts + 1, sizeof(char *));
-
-	if (names == NULL || prompts == NULL)
-		return AlbertNoMemory(status);
-	for (int i = 0; i < source->nprompts; i++)
-	{
-		if (source->prompt_names[i][0] == '\0')
-			continue;
-		names[n] = source->prompt_names[i];
-		prompts[n++] = source->prompts[i];
-	}
-	names[n] = "";
-	prompts[n++] = prompt;
-	source->prompt_names = names;
-	source->prompts = prompts;
-	source->nprompts = n;
-	return true;
-}
-
 /* A length counts for the tokenizer and for sentence-transformers' modules. */
 static bool
 set_max_length(AlbertSource *source, json_t *root, const json_t *length, AlbertStatus *status)
@@ -100,9 +74,10 @@ set_options(AlbertSource *source, json_t *root, AlbertStatus *status)
 		(overflow != NULL && !json_is_string(overflow)) || (normalized != NULL && !json_is_boolean(normalized)))
 		return AlbertFail(status, ALBERT_FORMAT, "the model's options are malformed");
 	if ((pooling != NULL && !set_pooling(source, json_string_value(pooling), status)) ||
-		(overflow != NULL && !set_overflow(source, json_string_value(overflow), status)) ||
-		(prompt != NULL && !set_prompt(source, json_string_value(prompt), status)))
+		(overflow != NULL && !set_overflow(source, json_string_value(overflow), status)))
 		return false;
+	if (prompt != NULL)
+		source->default_prompt = json_string_value(prompt);
 	if (normalized != NULL)
 	{
 		if (source->info.pooling == 0)
@@ -112,61 +87,31 @@ set_options(AlbertSource *source, json_t *root, AlbertStatus *status)
 	return length == NULL || set_max_length(source, root, length, status);
 }
 
-/* What is left is for the tokenizer, over what the directory's own albert.json says. */
+/* What is left is for the tokenizer. */
 static bool
-set_corrections(AlbertSource *source, json_t *root, AlbertStatus *status)
+keep_rest(AlbertSource *source, json_t *root, AlbertStatus *status)
 {
 	static const char *const ours[] = {"pooling", "normalized", "prompt", "overflow"};
-	int			file = source->tokenizer_files[TOKENIZER_ALBERT_JSON];
-	json_t	   *all = json_loads("{}", 0, NULL);	/* the server has a json_object of its own */
-	char	   *text = NULL;
-	char	   *copy;
+	json_t	   *rest = json_copy(root);
 	size_t		size;
+	char	   *text;
 
-	if (file >= 0)
-	{
-		json_decref(all);
-		if (!AlbertFileReadAll(source, file, MAX_JSON_FILE, &text, &size, status))
-			return false;
-		all = json_loadb(text, size, JSON_REJECT_DUPLICATES, NULL);
-		if (!json_is_object(all))
-		{
-			json_decref(all);
-			return AlbertFail(status, ALBERT_FORMAT, "file \"albert.json\" is not a JSON object");
-		}
-	}
-	if (all == NULL || json_object_update(all, root) != 0)
-	{
-		json_decref(all);
-		return AlbertNoMemory(status);
-	}
 	for (size_t i = 0; i < LENGTH(ours); i++)
-		(void) json_object_del(all, ours[i]);
-	text = json_dumps(all, JSON_COMPACT);
-	json_decref(all);
-	copy = text == NULL ? NULL : AlbertArenaAlloc(source->arena, strlen(text) + 1);
-	if (copy != NULL)
-	{
-		strcpy(copy, text);
-		source->corrections.data = copy;
-		source->corrections.size = strlen(copy);
-	}
-	free(text);
-	return copy != NULL || AlbertNoMemory(status);
+		(void) json_object_del(rest, ours[i]);
+	size = json_dumpb(rest, NULL, 0, JSON_COMPACT);
+	text = AlbertArenaAlloc(source->arena, size);
+	if (text != NULL)
+		json_dumpb(rest, text, size, JSON_COMPACT);
+	json_decref(rest);
+	source->options = (AlbertBytes) {text, size};
+	return (text != NULL && size > 0) || AlbertNoMemory(status);
 }
 
 bool
 AlbertSourceSetOptions(AlbertSource *source, const char *options, AlbertStatus *status)
 {
-	json_t	   *root = json_loads(options, JSON_REJECT_DUPLICATES, NULL);
+	json_t	   *root = AlbertJsonParse(source->documents, options, strlen(options), JSON_REJECT_DUPLICATES,
+									   JSON_OBJECT, "options", options, status);
 
-	if (!json_is_object(root))
-	{
-		json_decref(root);
-		return AlbertFail(status, ALBERT_FORMAT, "the model's options are malformed");
-	}
-	/* its strings are used as they are */
-	if (json_array_append_new(source->documents, root) != 0)
-		return AlbertNoMemory(status);
-	return set_options(source, root, status) && set_corrections(source, root, status);
+	return root != NULL && set_options(source, root, status) && keep_rest(source, root, status);
 }

@@ -12,38 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
-
-/* Types of the format with their size in bits; only the first four can be weights. */
-static const struct
-{
-	const char *name;
-	ElementType type;
-	int			bits;
-}			types[] =
-{
-	{"F32", ELEMENT_F32, 32},
-	{"F16", ELEMENT_F16, 16},
-	{"BF16", ELEMENT_BF16, 16},
-	{"F64", ELEMENT_F64, 64},
-	{"BOOL", ELEMENT_OTHER, 8},
-	{"U8", ELEMENT_OTHER, 8},
-	{"I8", ELEMENT_OTHER, 8},
-	{"F8_E4M3", ELEMENT_OTHER, 8},
-	{"F8_E5M2", ELEMENT_OTHER, 8},
-	{"F8_E8M0", ELEMENT_OTHER, 8},
-	{"F4", ELEMENT_OTHER, 4},
-	{"F6_E2M3", ELEMENT_OTHER, 6},
-	{"F6_E3M2", ELEMENT_OTHER, 6},
-	{"I16", ELEMENT_OTHER, 16},
-	{"U16", ELEMENT_OTHER, 16},
-	{"I32", ELEMENT_OTHER, 32},
-	{"U32", ELEMENT_OTHER, 32},
-	{"I64", ELEMENT_OTHER, 64},
-	{"U64", ELEMENT_OTHER, 64},
-	{"C64", ELEMENT_OTHER, 64}
-};
-
 typedef struct Range
 {
 	int64_t		start;
@@ -53,39 +21,28 @@ typedef struct Range
 static bool
 bad_entry(const SourceFile *file, const char *tensor, const char *what, AlbertStatus *status)
 {
-	AlbertFail(status, ALBERT_FORMAT, "tensor \"%.200s\" in file \"%s\" has %s",
-			   tensor, file->name, what);
-	return false;
+	return AlbertFail(status, ALBERT_FORMAT, "tensor \"%.200s\" in file \"%s\" has %s", tensor, file->name, what);
 }
 
+/* A type that is not known may be there, as long as nobody asks for the tensor. */
 static bool
-read_type(const SourceFile *file, const json_t *entry, Tensor *tensor, int *bits,
-		  AlbertStatus *status)
+read_type(const SourceFile *file, const json_t *entry, Tensor *tensor, AlbertStatus *status)
 {
 	const char *name = json_string_value(json_object_get(entry, "dtype"));
 
 	if (name == NULL)
 		return bad_entry(file, tensor->name, "no dtype", status);
-	for (size_t i = 0; i < LENGTH(types); i++)
-	{
-		if (strcmp(name, types[i].name) == 0)
-		{
-			tensor->type = types[i].type;
-			tensor->type_name = types[i].name;
-			*bits = types[i].bits;
-			return true;
-		}
-	}
-	return bad_entry(file, tensor->name, "an unknown dtype", status);
+	tensor->type = AlbertElementTypes;
+	while (tensor->type->size != 0 && strcmp(name, tensor->type->name) != 0)
+		tensor->type++;
+	return true;
 }
 
 /* The shape, and the number of bytes it makes. */
 static bool
-read_shape(const SourceFile *file, const json_t *entry, Tensor *tensor, int bits,
-		   int64_t *bytes, AlbertStatus *status)
+read_shape(const SourceFile *file, const json_t *entry, Tensor *tensor, int64_t *bytes, AlbertStatus *status)
 {
 	json_t	   *shape = json_object_get(entry, "shape");
-	int64_t		elements = 1;
 
 	if (!json_is_array(shape) || json_array_size(shape) > MAX_DIMS)
 		return bad_entry(file, tensor->name, "no valid shape", status);
@@ -97,16 +54,9 @@ read_shape(const SourceFile *file, const json_t *entry, Tensor *tensor, int bits
 		if (!json_is_integer(size) || json_integer_value(size) < 0)
 			return bad_entry(file, tensor->name, "a shape that is not made of sizes", status);
 		tensor->shape[i] = json_integer_value(size);
-		if (__builtin_mul_overflow(elements, tensor->shape[i], &elements))
-			return bad_entry(file, tensor->name, "a shape that is too large", status);
 	}
-	if (__builtin_mul_overflow(elements, (int64_t) bits, bytes))
-		return bad_entry(file, tensor->name, "a shape that is too large", status);
-	if (*bytes % 8 != 0)
-		return bad_entry(file, tensor->name, "a size that is no whole number of bytes", status);
-	*bytes /= 8;
-	AlbertTensorContiguous(tensor);
-	return true;
+	return AlbertTensorContiguous(tensor, bytes) ||
+		bad_entry(file, tensor->name, "a shape that is too large", status);
 }
 
 static bool
@@ -123,14 +73,14 @@ read_range(const SourceFile *file, const json_t *entry, const Tensor *tensor,
 	range->stop = json_integer_value(stop);
 	if (range->start < 0 || range->stop < range->start || range->stop > data_size)
 		return bad_entry(file, tensor->name, "data_offsets outside the file", status);
-	if (range->stop - range->start != bytes)
+	if (range->stop - range->start != bytes && tensor->type->size != 0)
 	{
 		char		shape[128];
 
 		bad_entry(file, tensor->name, "data_offsets that do not fit its shape", status);
 		AlbertTensorShape(tensor, shape, sizeof(shape));
 		return AlbertDetail(status, "Shape %s of %s makes %lld bytes, the offsets %lld.",
-							shape, tensor->type_name, (long long) bytes,
+							shape, tensor->type->name, (long long) bytes,
 							(long long) (range->stop - range->start));
 	}
 	return true;
@@ -190,15 +140,14 @@ read_entries(const WeightsFile *weights, const json_t *root, int64_t data_start,
 	json_object_foreach((json_t *) root, name, entry)
 	{
 		Tensor		tensor = {.name = name};
-		int			bits = 0;
-		int64_t		bytes = 0;
+		int64_t		bytes;
 
 		if (strcmp(name, "__metadata__") == 0)
 			continue;
 		if (strlen(name) > MAX_TENSOR_NAME)
 			return bad_entry(file, name, "too long a name", status);
-		if (!read_type(file, entry, &tensor, &bits, status) ||
-			!read_shape(file, entry, &tensor, bits, &bytes, status) ||
+		if (!read_type(file, entry, &tensor, status) ||
+			!read_shape(file, entry, &tensor, &bytes, status) ||
 			!read_range(file, entry, &tensor, data_size, bytes, &ranges[n], status))
 			return false;
 		tensor.offset = data_start + ranges[n].start;
@@ -239,17 +188,13 @@ AlbertSafetensorsRead(const WeightsFile *weights, AlbertStatus *status)
 {
 	const SourceFile *file = &weights->source->files[weights->number];
 	int64_t		size = 0;
-	char	   *header;
+	AlbertSpan	header;
 	const json_t *root;
 
-	if (!read_header_size(file, &size, status))
+	if (!read_header_size(file, &size, status) ||
+		!AlbertFileBytes(file, 8, size, weights->scratch, &header, status))
 		return false;
-	header = AlbertArenaAlloc(weights->scratch, size);
-	if (header == NULL)
-		return AlbertNoMemory(status);
-	if (!AlbertFileRead(file, 8, header, size, status))
-		return false;
-	root = AlbertJsonParse(weights->source->documents, header, size, JSON_REJECT_DUPLICATES, JSON_OBJECT,
-						   "header of file", file->name, status);
+	root = AlbertJsonParse(weights->source->documents, (const char *) header.at, size, JSON_REJECT_DUPLICATES,
+						   JSON_OBJECT, "header of file", file->name, status);
 	return root != NULL && read_entries(weights, root, 8 + size, status);
 }

@@ -230,39 +230,29 @@ read_length(AlbertSource *source, const char *base, AlbertStatus *status)
 	return json.root == NULL || AlbertJsonRead(json.root, &member, 1, &source->info, json.file, status);
 }
 
-/* The prompt that applies when none is named is listed once more, under the empty name. */
 static bool
 read_prompts(AlbertSource *source, const json_t *root, const char *file, AlbertStatus *status)
 {
 	json_t	   *prompts = json_object_get(root, "prompts");
 	const json_t *preset = json_object_get(root, "default_prompt_name");
-	size_t		n = json_object_size(prompts);
 	const char *name;
 	json_t	   *text;
 
 	if (prompts == NULL || json_is_null(prompts))
 		return true;
-	if (!json_is_object(prompts) || n > MAX_PROMPTS)
+	if (!json_is_object(prompts) || json_object_size(prompts) > MAX_PROMPTS)
 		return AlbertFail(status, ALBERT_FORMAT, "invalid \"prompts\" in file \"%s\"", file);
-	source->prompt_names = AlbertArenaArray(source->arena, n + 1, sizeof(char *));
-	source->prompts = AlbertArenaArray(source->arena, n + 1, sizeof(char *));
-	if (source->prompt_names == NULL || source->prompts == NULL)
-		return AlbertNoMemory(status);
 	json_object_foreach(prompts, name, text)
-	{
 		if (!json_is_string(text) || name[0] == '\0')
 			return AlbertFail(status, ALBERT_FORMAT, "invalid prompt \"%.100s\" in file \"%s\"", name, file);
-		source->prompt_names[source->nprompts] = name;
-		source->prompts[source->nprompts++] = json_string_value(text);
-	}
+	source->prompts = prompts;
 	if (preset == NULL || json_is_null(preset))
 		return true;
-	text = json_is_string(preset) ? json_object_get(prompts, json_string_value(preset)) : NULL;
-	if (text == NULL)
-		return AlbertFail(status, ALBERT_FORMAT, "\"default_prompt_name\" in file \"%s\" names no prompt", file);
-	source->prompt_names[source->nprompts] = "";
-	source->prompts[source->nprompts++] = json_string_value(text);
-	return true;
+	/* no prompt has the empty name */
+	name = json_is_string(preset) ? json_string_value(preset) : "";
+	source->default_prompt = json_string_value(json_object_get(prompts, name));
+	return source->default_prompt != NULL ||
+		AlbertFail(status, ALBERT_FORMAT, "\"default_prompt_name\" in file \"%s\" names no prompt", file);
 }
 
 bool

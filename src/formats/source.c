@@ -9,52 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- the tokenizer's files ---- */
-
-static bool
-open_tokenizer_file(AlbertSource *source, const char *base, const char *name,
-					TokenizerFile which, AlbertStatus *status)
-{
-	const char *path = AlbertFilePath(source, base, name);
-
-	if (path == NULL)
-		return AlbertNoMemory(status);
-	if (source->tokenizer_files[which] >= 0 || !AlbertFileExists(source, path))
-		return true;
-	source->tokenizer_files[which] = AlbertFileOpen(source, path, status);
-	return source->tokenizer_files[which] >= 0;
-}
-
-static bool
-open_tokenizer(AlbertSource *source, const char *base, AlbertStatus *status)
-{
-	static const struct
-	{
-		const char *name;
-		TokenizerFile which;
-	}			files[] =
-	{
-		{"spiece.model", TOKENIZER_SPIECE_MODEL},
-		{"30k-clean.model", TOKENIZER_SPIECE_MODEL},	/* its name in the original release */
-		{"vocab.txt", TOKENIZER_VOCAB_TXT},
-		{"tokenizer.json", TOKENIZER_JSON},
-		{"tokenizer_config.json", TOKENIZER_CONFIG_JSON},
-		{"special_tokens_map.json", TOKENIZER_SPECIAL_TOKENS_MAP_JSON},
-		{"added_tokens.json", TOKENIZER_ADDED_TOKENS_JSON},
-		{"albert.json", TOKENIZER_ALBERT_JSON}
-	};
-
-	for (size_t i = 0; i < LENGTH(files); i++)
-		if (!open_tokenizer_file(source, base, files[i].name, files[i].which, status))
-			return false;
-	if (source->tokenizer_files[TOKENIZER_SPIECE_MODEL] >= 0 ||
-		source->tokenizer_files[TOKENIZER_VOCAB_TXT] >= 0 ||
-		source->tokenizer_files[TOKENIZER_JSON] >= 0)
-		return true;
-	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no tokenizer");
-	return AlbertHint(status, "One of spiece.model, vocab.txt or tokenizer.json is needed.");
-}
-
 /* ---- weights ---- */
 
 /* Every tensor the model needs must be there in the right shape. */
@@ -63,7 +17,7 @@ check_tensors(AlbertSource *source, AlbertStatus *status)
 {
 	Layout		layout;
 
-	if (!AlbertLayoutList(&source->info, source->arena, &layout, status))
+	if (!AlbertLayoutList(&source->info, NULL, ALBERT_FP32, source->arena, &layout, status))
 		return false;
 	for (int i = 0; i < layout.n; i++)
 	{
@@ -80,16 +34,19 @@ check_tensors(AlbertSource *source, AlbertStatus *status)
 
 /* ---- what is no model by itself ---- */
 
+#define ADAPTER			"adapter_config.json"
+#define PICKLED_HEAD	"model_head.pkl"
+
 /* The adapter's kind and base model, as far as its configuration tells them. */
 static void
-describe_adapter(AlbertSource *source, const char *path, AlbertStatus *status)
+describe_adapter(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	AlbertStatus ignored;
 	AlbertJsonText json;
 	const char *kind;
 	const char *model;
 
-	if (!AlbertJsonFile(source, "", path, true, JSON_OBJECT, &json, &ignored))
+	if (!AlbertJsonFile(source, base, ADAPTER, true, JSON_OBJECT, &json, &ignored))
 		return;
 	kind = json_string_value(json_object_get(json.root, "peft_type"));
 	model = json_string_value(json_object_get(json.root, "base_model_name_or_path"));
@@ -102,26 +59,24 @@ describe_adapter(AlbertSource *source, const char *path, AlbertStatus *status)
 static bool
 refuse_parts(AlbertSource *source, const char *base, AlbertStatus *status)
 {
-	const char *adapter = AlbertFilePath(source, base, "adapter_config.json");
-	const char *head = AlbertFilePath(source, base, "model_head.pkl");
+	const char *slash = base[0] == '\0' ? "" : "/";
 
-	if (adapter == NULL || head == NULL)
-		return AlbertNoMemory(status);
-	if (AlbertFileExists(source, adapter))
+	if (AlbertFileExists(source, base, ADAPTER))
 	{
 		AlbertFail(status, ALBERT_UNSUPPORTED,
-				   "\"%s\" says that the directory holds an adapter, which is no model by itself", adapter);
+				   "\"%s%s" ADAPTER "\" says that the directory holds an adapter, which is no model by itself",
+				   base, slash);
 		AlbertHint(status, "Merge it into its base model and save that: "
 				   "merge_and_unload() and save_pretrained() of the peft library.");
-		describe_adapter(source, adapter, status);
+		describe_adapter(source, base, status);
 		return false;
 	}
-	if (AlbertFileExists(source, head))
+	if (AlbertFileExists(source, base, PICKLED_HEAD))
 	{
 		AlbertFail(status, ALBERT_UNSUPPORTED,
-				   "\"%s\" holds SetFit's classifier as a pickled Python object, which is not read", head);
-		AlbertHint(status, "Without that file the directory is a model for embeddings.");
-		return false;
+				   "\"%s%s" PICKLED_HEAD "\" holds SetFit's classifier as a pickled Python object, which is not read",
+				   base, slash);
+		return AlbertHint(status, "Without that file the directory is a model for embeddings.");
 	}
 	return true;
 }
@@ -132,16 +87,10 @@ refuse_parts(AlbertSource *source, const char *base, AlbertStatus *status)
 static bool
 read_config(AlbertSource *source, const char *base, AlbertStatus *status)
 {
-	static const char name[] = "config.json";
-	static const char old_name[] = "albert_config.json";
-	const char *path = AlbertFilePath(source, base, name);
-	const char *old = AlbertFilePath(source, base, old_name);
-	bool		original;
+	bool		original = !AlbertFileExists(source, base, "config.json") &&
+		AlbertFileExists(source, base, "albert_config.json");
 
-	if (path == NULL || old == NULL)
-		return AlbertNoMemory(status);
-	original = !AlbertFileExists(source, path) && AlbertFileExists(source, old);
-	return AlbertConfigRead(source, base, original ? old_name : name, original, status);
+	return AlbertConfigRead(source, base, original ? "albert_config.json" : "config.json", original, status);
 }
 
 static bool
@@ -158,7 +107,7 @@ read_directory(AlbertSource *source, AlbertStatus *status)
 		AlbertLayoutHeads(source, status) &&
 		AlbertModulesRead(source, modules, base, status) &&
 		check_tensors(source, status) &&
-		open_tokenizer(source, base, status);
+		AlbertSourceOpenTokenizer(source, base, status);
 }
 
 bool
@@ -172,8 +121,6 @@ AlbertSourceOpen(const char *directory, AlbertArena *arena, AlbertSource **resul
 	if (source == NULL)
 		return AlbertNoMemory(status);
 	source->arena = arena;
-	for (int i = 0; i < NTOKENIZER_FILES; i++)
-		source->tokenizer_files[i] = -1;
 	source->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (source->directory < 0)
 		return AlbertFail(status, errno == ENOENT ? ALBERT_NOT_FOUND : ALBERT_IO,
@@ -221,15 +168,4 @@ int
 AlbertSourceFileCount(const AlbertSource *source)
 {
 	return source->nfiles;
-}
-
-bool
-AlbertSourceFileIsTokenizer(const AlbertSource *source, int i)
-{
-	for (int which = 0; which < NTOKENIZER_FILES; which++)
-	{
-		if (source->tokenizer_files[which] == i)
-			return true;
-	}
-	return false;
 }

@@ -5,38 +5,37 @@
 #include "formats/internal.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
+/* PyTorch's classes, which a legacy file needs the sizes of, and what quantized exports are made of. */
+const ElementType AlbertElementTypes[] = {
+	{ELEMENT_F32, 4, "F32", "torch.FloatStorage", 1},
+	{ELEMENT_F16, 2, "F16", "torch.HalfStorage", 19},
+	{ELEMENT_BF16, 2, "BF16", "torch.BFloat16Storage", 14},
+	{ELEMENT_F64, 8, "F64", "torch.DoubleStorage", 2},
+	{ELEMENT_OTHER, 8, "I64", "torch.LongStorage", 9},
+	{ELEMENT_OTHER, 4, "I32", "torch.IntStorage", 3},
+	{ELEMENT_OTHER, 2, "I16", "torch.ShortStorage", 5},
+	{ELEMENT_OTHER, 1, "I8", "torch.CharStorage", 6},
+	{ELEMENT_OTHER, 1, "U8", "torch.ByteStorage", 4},
+	{ELEMENT_OTHER, 1, "BOOL", "torch.BoolStorage", 10},
+	{ELEMENT_OTHER, 1, "F8_E4M3", "torch.Float8_e4m3fnStorage", 25},
+	{ELEMENT_OTHER, 1, "F8_E5M2", "torch.Float8_e5m2Storage", 24},
+	{ELEMENT_OTHER, 0, "unknown", "", 0}
+};
 
-int
-AlbertElementSize(ElementType type)
-{
-	switch (type)
-	{
-		case ELEMENT_F32:
-			return 4;
-		case ELEMENT_F16:
-		case ELEMENT_BF16:
-			return 2;
-		case ELEMENT_F64:
-			return 8;
-		default:
-			return 0;
-	}
-}
-
-void
-AlbertTensorContiguous(Tensor *tensor)
+bool
+AlbertTensorContiguous(Tensor *tensor, int64_t *bytes)
 {
 	int64_t		stride = 1;
 
 	for (int i = tensor->ndim - 1; i >= 0; i--)
 	{
 		tensor->stride[i] = stride;
-		stride *= tensor->shape[i];
+		if (__builtin_mul_overflow(stride, tensor->shape[i], &stride))
+			return false;
 	}
+	return !__builtin_mul_overflow(stride, (int64_t) tensor->type->size, bytes);
 }
 
 /* Does the map place the tensor in the file of that name? */
@@ -61,10 +60,8 @@ AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *
 		return true;
 	if (list->n >= MAX_TENSORS)
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "model has more than %d tensors", MAX_TENSORS);
-	name = AlbertNameJoin(source, weights->prefix, tensor->name);
-	if (name == NULL)
-		return AlbertNoMemory(status);
-	if (!AlbertArenaReserve(source->arena, &list->items, list->n, 1, sizeof(Tensor), &list->room))
+	name = AlbertNameJoin(source->arena, weights->prefix, "", tensor->name);
+	if (name == NULL || !AlbertArenaReserve(source->arena, &list->items, list->n, 1, sizeof(Tensor), &list->room))
 		return AlbertNoMemory(status);
 	list->items[list->n] = *tensor;
 	list->items[list->n].name = name;
@@ -73,35 +70,18 @@ AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *
 	return true;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(((const Tensor *) a)->name, ((const Tensor *) b)->name);
-}
-
 bool
 AlbertTensorSort(AlbertSource *source, AlbertStatus *status)
 {
-	TensorList *list = &source->tensors;
+	const char *twice = AlbertNamesSort(source->tensors.items, source->tensors.n, sizeof(Tensor));
 
-	if (list->n > 1)
-		qsort(list->items, list->n, sizeof(Tensor), compare_names);
-	for (int i = 1; i < list->n; i++)
-		if (strcmp(list->items[i - 1].name, list->items[i].name) == 0)
-			return AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" is stored twice",
-							  list->items[i].name);
-	return true;
+	return twice == NULL || AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" is stored twice", twice);
 }
 
 const Tensor *
 AlbertTensorFind(const AlbertSource *source, const char *name)
 {
-	Tensor		key;
-
-	if (source->tensors.n == 0)
-		return NULL;
-	key.name = name;
-	return bsearch(&key, source->tensors.items, source->tensors.n, sizeof(Tensor), compare_names);
+	return AlbertNamesFind(source->tensors.items, source->tensors.n, sizeof(Tensor), name);
 }
 
 void
@@ -153,17 +133,17 @@ from_double(uint64_t bits)
 }
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
-#define STORED_AS_FLOAT(type)	((type) == ELEMENT_F32)
+#define STORED_AS_FLOAT(kind)	((kind) == ELEMENT_F32)
 #else
-#define STORED_AS_FLOAT(type)	false
+#define STORED_AS_FLOAT(kind)	false
 #endif
 
 static void
-widen(ElementType type, const unsigned char *from, int64_t n, float *to)
+widen(ElementKind kind, const unsigned char *from, int64_t n, float *to)
 {
 	int64_t		i;
 
-	switch (type)
+	switch (kind)
 	{
 		case ELEMENT_F32:
 			for (i = 0; i < n; i++)
@@ -186,36 +166,29 @@ widen(ElementType type, const unsigned char *from, int64_t n, float *to)
 	}
 }
 
-/* n elements a stride apart, from a number of elements behind the tensor's first one */
+/* n elements that lie together, from a number of elements behind the tensor's first one */
 static bool
-read_strided(const SourceFile *file, const Tensor *tensor, int64_t first, int64_t n,
-			 int64_t stride, float *dest, int64_t dest_stride, unsigned char *buffer,
-			 AlbertStatus *status)
+read_run(const SourceFile *file, const Tensor *tensor, int64_t first, int64_t n,
+		 float *dest, int64_t dest_stride, unsigned char *buffer, AlbertStatus *status)
 {
-	int			size = AlbertElementSize(tensor->type);
+	int			size = tensor->type->size;
 	int64_t		chunk = READ_BUFFER / size;
+	int64_t		offset = tensor->offset + first * size;
 
-	if (stride == 1 && dest_stride == 1 && STORED_AS_FLOAT(tensor->type))
-		return AlbertFileRead(file, tensor->offset + first * size, dest, n * size, status);
-
-	/* as many as lie within one buffer; far-apart ones come one at a time */
-	if (stride > 1)
-		chunk = stride >= chunk ? 1 : (chunk - 1) / stride + 1;
-	while (n > 0)
+	if (dest_stride == 1 && STORED_AS_FLOAT(tensor->type->kind))
+		return AlbertFileRead(file, offset, dest, n * size, status);
+	for (int64_t now; n > 0; n -= now)
 	{
-		int64_t		now = n < chunk ? n : chunk;
-		int64_t		span = stride == 0 ? 1 : (now - 1) * stride + 1;
-
-		if (!AlbertFileRead(file, tensor->offset + first * size, buffer, span * size, status))
+		now = n < chunk ? n : chunk;
+		if (!AlbertFileRead(file, offset, buffer, now * size, status))
 			return false;
-		if (stride == 1 && dest_stride == 1)
-			widen(tensor->type, buffer, now, dest);
+		if (dest_stride == 1)
+			widen(tensor->type->kind, buffer, now, dest);
 		else
 			for (int64_t i = 0; i < now; i++)
-				widen(tensor->type, buffer + i * stride * size, 1, dest + i * dest_stride);
-		first += now * stride;
+				widen(tensor->type->kind, buffer + i * size, 1, dest + i * dest_stride);
+		offset += now * size;
 		dest += now * dest_stride;
-		n -= now;
 	}
 	return true;
 }
@@ -244,28 +217,34 @@ AlbertTensorRows(const AlbertSource *source, const Tensor *tensor,
 	int64_t		cols = tensor->shape[vector ? 0 : 1];
 	int64_t		row_stride = vector ? 0 : tensor->stride[0];
 	int64_t		col_stride = tensor->stride[vector ? 0 : 1];
-	int64_t		first = row0 * row_stride;
 	bool		by_rows = nrows == 1 || col_stride <= row_stride;	/* a transposed view is stored by columns */
+	int64_t		stride = by_rows ? col_stride : row_stride;
 	int64_t		outer = by_rows ? nrows : cols;
-	bool		ok = true;
+	int64_t		inner = by_rows ? cols : nrows;
+	int64_t		run;
 
-	if (col_stride == 1 && (row_stride == cols || nrows == 1))
-		ok = read_strided(file, tensor, first, nrows * cols, 1, dest, 1, buffer, status);
-	else
-		for (int64_t i = 0; ok && i < outer; i++)
-		{
-			if ((i & 255) == 0 && interrupt != NULL && *interrupt)
-				return AlbertFail(status, ALBERT_CANCELLED, "loading the model was cancelled");
-			if (by_rows)
-				ok = read_strided(file, tensor, first + i * row_stride, cols, col_stride, dest + i * cols, 1,
-								  buffer, status);
-			else
-				ok = read_strided(file, tensor, first + i * col_stride, nrows, row_stride, dest + i, cols,
-								  buffer, status);
-		}
-	if (ok && !all_finite(dest, nrows * cols))
+	if (by_rows && col_stride == 1 && (row_stride == cols || nrows == 1))
+	{
+		outer = 1;
+		inner = nrows * cols;
+	}
+	/* elements that do not lie together in either direction come one at a time */
+	run = stride == 1 ? inner : 1;
+	for (int64_t i = 0; i < outer; i++)
+	{
+		int64_t		first = row0 * row_stride + i * (by_rows ? row_stride : col_stride);
+		float	   *to = dest + i * (by_rows ? cols : 1);
+
+		if (interrupt != NULL && *interrupt)
+			return AlbertFail(status, ALBERT_CANCELLED, "loading the model was cancelled");
+		for (int64_t k = 0; k < inner; k += run)
+			if (!read_run(file, tensor, first + k * stride, run, to + k * (by_rows ? 1 : cols), by_rows ? 1 : cols,
+						  buffer, status))
+				return false;
+	}
+	if (!all_finite(dest, nrows * cols))
 		return AlbertFail(status, ALBERT_FORMAT,
 						  "tensor \"%s\" in file \"%s\" has a value that is not a finite number",
 						  tensor->name, file->name);
-	return ok;
+	return true;
 }

@@ -23,15 +23,14 @@ static const struct
 };
 
 static bool
-read_file(AlbertSource *source, const char *path, const char *prefix, const json_t *weight_map,
+read_file(AlbertSource *source, const char *base, const char *name, const char *prefix, const json_t *weight_map,
 		  WeightsReader reader, AlbertStatus *status)
 {
 	AlbertArena scratch;
 	WeightsFile weights = {.source = source, .prefix = prefix, .weight_map = weight_map, .scratch = &scratch};
 	bool		ok;
 
-	weights.number = AlbertFileOpen(source, path, status);
-	if (weights.number < 0)
+	if (!AlbertFileOpen(source, base, name, &weights.number, status))
 		return false;
 	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
 	ok = reader(&weights, status);
@@ -39,230 +38,149 @@ read_file(AlbertSource *source, const char *path, const char *prefix, const json
 	return ok;
 }
 
-/* ---- shards ---- */
-
-/* A shard's name comes from the index, so it is checked before it is opened. */
+/* Shards: every file that the index names, once. */
 static bool
-check_name(const json_t *name, const char *tensor, const char *index, AlbertStatus *status)
+read_index(AlbertSource *source, const char *base, const char *index, const char *prefix,
+		   WeightsReader reader, AlbertStatus *status)
 {
-	if (json_is_string(name) && AlbertPlainName(json_string_value(name)))
-		return true;
-	AlbertFail(status, ALBERT_FORMAT, "file \"%s\" names %s for tensor \"%.200s\"", index,
-			   json_is_string(name) ? "an invalid file" : "no file", tensor);
-	if (json_is_string(name))
-		AlbertDetail(status, "\"%.200s\" is not a plain file name.", json_string_value(name));
-	return false;
-}
-
-/* Every shard once, in the order of the map. */
-static bool
-read_shards(AlbertSource *source, const char *base, const char *prefix, const json_t *weight_map,
-			const char *index, WeightsReader reader, AlbertStatus *status)
-{
-	const char *done[MAX_SHARDS];
-	int			ndone = 0;
+	AlbertJsonText json;
+	json_t	   *weight_map;
 	const char *tensor;
 	json_t	   *place;
+	const char *done[MAX_SHARDS];
+	int			ndone = 0;
 
-	json_object_foreach((json_t *) weight_map, tensor, place)
+	if (!AlbertJsonFile(source, base, index, true, JSON_OBJECT, &json, status))
+		return false;
+	weight_map = json_object_get(json.root, "weight_map");
+	if (!json_is_object(weight_map))
+		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has no \"weight_map\"", json.file);
+	json_object_foreach(weight_map, tensor, place)
 	{
 		const char *name = json_string_value(place);
-		const char *path;
-		int			i = ndone;
+		int			i = 0;
 
-		if (!check_name(place, tensor, index, status))
-			return false;
-		while (i > 0 && strcmp(done[i - 1], name) != 0)
-			i--;
-		if (i > 0)
+		if (name == NULL || !AlbertPlainName(name))
+			return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" names no valid file for tensor \"%.200s\"",
+							  json.file, tensor);
+		while (i < ndone && strcmp(done[i], name) != 0)
+			i++;
+		if (i < ndone)
 			continue;
 		if (ndone == MAX_SHARDS)
 			return AlbertFail(status, ALBERT_UNSUPPORTED, "weights are in more than %d files", MAX_SHARDS);
 		done[ndone++] = name;
-		path = AlbertFilePath(source, base, name);
-		if (path == NULL)
-			return AlbertNoMemory(status);
-		if (!read_file(source, path, prefix, weight_map, reader, status))
+		if (!read_file(source, base, name, prefix, weight_map, reader, status))
 			return false;
 	}
 	return true;
 }
 
-static bool
-check_all_there(AlbertSource *source, const char *prefix, const json_t *weight_map,
-				const char *index, AlbertStatus *status)
+/* ---- files that are known by the end of their names only ---- */
+
+typedef struct Ending
 {
-	const char *tensor;
-	json_t	   *place;
+	const char *end;
+	const char *format;
+} Ending;
 
-	json_object_foreach((json_t *) weight_map, tensor, place)
-	{
-		AlbertArenaMark mark = AlbertArenaGetMark(source->arena);
-		const char *name = AlbertNameJoin(source, prefix, tensor);
-		bool		found = name != NULL && AlbertTensorFind(source, name) != NULL;
+static const Ending checkpoint_endings[] = {{".index", "TensorFlow"}};
 
-		AlbertArenaRewind(source->arena, mark);
-		if (!found)
-			return AlbertFail(status, ALBERT_FORMAT,
-							  "tensor \"%.200s\" is not in file \"%.200s\", where \"%s\" places it",
-							  tensor, json_string_value(place), index);
-	}
-	return true;
-}
+static const Ending foreign_endings[] = {
+	{".gguf", "GGUF"},
+	{"openvino_model.bin", "OpenVINO"},
+	{".onnx", "ONNX"},
+	{".h5", "Keras"},
+	{".msgpack", "Flax"},
+	{".ot", "rust-bert"},
+	{".tflite", "TensorFlow Lite"},
+	{".mlmodel", "Core ML"},
+	{".pb", "TensorFlow's SavedModel"},
+	{".safetensors", "safetensors under another name"},
+	{".bin", "PyTorch under another name"},
+	{".pt", "PyTorch under another name"},
+	{".ckpt", "TensorFlow"}
+};
 
-static bool
-read_index(AlbertSource *source, const char *base, const char *prefix, const char *index,
-		   WeightsReader reader, AlbertStatus *status)
+/* How many files of a directory end in one of these ways; of one of them the name, in the arena, and the format. */
+static int
+find_endings(AlbertSource *source, const char *base, const Ending *endings, size_t nendings,
+			 const char **name, const char **format)
 {
-	AlbertJsonText json;
-	const json_t *weight_map;
-
-	if (!AlbertJsonFile(source, "", index, true, JSON_OBJECT, &json, status))
-		return false;
-	weight_map = json_object_get(json.root, "weight_map");
-	if (!json_is_object(weight_map))
-		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has no \"weight_map\"", index);
-	return read_shards(source, base, prefix, weight_map, index, reader, status) &&
-		AlbertTensorSort(source, status) &&
-		check_all_there(source, prefix, weight_map, index, status);
-}
-
-/* ---- TensorFlow's checkpoint, which is known by the end of its name only ---- */
-
-static DIR *
-open_directory(const AlbertSource *source, const char *base)
-{
-	int			fd = openat(source->directory, base[0] == '\0' ? "." : base,
-							O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int			fd = openat(source->directory, base[0] == '\0' ? "." : base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR		   *directory = fd < 0 ? NULL : fdopendir(fd);
-
-	if (directory == NULL && fd >= 0)
-		close(fd);
-	return directory;
-}
-
-/* The path of the one index of a checkpoint in a directory; NULL when there is none. */
-static bool
-find_checkpoint(AlbertSource *source, const char *base, const char **index, AlbertStatus *status)
-{
-	DIR		   *directory = open_directory(source, base);
 	struct dirent *entry;
 	int			n = 0;
 
-	*index = NULL;
-	if (directory == NULL)
-		return true;
-	while (n < 2 && (entry = readdir(directory)) != NULL)
-	{
-		if (!ends_with(entry->d_name, ".index"))
-			continue;
-		*index = AlbertFilePath(source, base, entry->d_name);
-		n++;
-	}
-	closedir(directory);
-	if (n == 1 && *index == NULL)
-		return AlbertNoMemory(status);
-	if (n > 1)
-		return AlbertFail(status, ALBERT_UNSUPPORTED, "model directory contains more than one checkpoint");
-	return true;
-}
-
-/* ---- nothing that can be read ---- */
-
-static const char *
-foreign_format(const char *name)
-{
-	static const struct
-	{
-		const char *end;
-		const char *format;
-	}			endings[] =
-	{
-		{".gguf", "GGUF"},
-		{"openvino_model.bin", "OpenVINO"},
-		{".onnx", "ONNX"},
-		{".h5", "Keras"},
-		{".msgpack", "Flax"},
-		{".ot", "rust-bert"},
-		{".tflite", "TensorFlow Lite"},
-		{".mlmodel", "Core ML"},
-		{".pb", "TensorFlow's SavedModel"},
-		{".safetensors", "safetensors under another name"},
-		{".bin", "PyTorch under another name"},
-		{".pt", "PyTorch under another name"},
-		{".ckpt", "TensorFlow"}
-	};
-
-	for (size_t i = 0; i < LENGTH(endings); i++)
-		if (ends_with(name, endings[i].end))
-			return endings[i].format;
-	return NULL;
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
+		for (size_t i = 0; i < nendings; i++)
+			if (ends_with(entry->d_name, endings[i].end))
+			{
+				*name = AlbertNameCopy(source->arena, entry->d_name, strlen(entry->d_name));
+				*format = endings[i].format;
+				n++;
+				break;
+			}
+	if (directory != NULL)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+	return n;
 }
 
 /* Say which weights are there instead, for that is what the user wonders about. */
 static bool
-describe_foreign(AlbertSource *source, const char *base, AlbertStatus *status)
-{
-	DIR		   *directory = open_directory(source, base);
-	const char *format = NULL;
-	struct dirent *entry;
-
-	while (directory != NULL && format == NULL && (entry = readdir(directory)) != NULL)
-	{
-		format = foreign_format(entry->d_name);
-		if (format != NULL)
-			AlbertDetail(status, "There is \"%.100s%s%.100s\" (%s), which cannot be used.",
-						 base, base[0] == '\0' ? "" : "/", entry->d_name, format);
-	}
-	if (directory != NULL)
-		closedir(directory);
-	return format != NULL;
-}
-
-static bool
 no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 {
+	/* exports are kept in directories of their own */
+	static const char *const directories[] = {"", "onnx", "openvino"};
+	const char *name = NULL;
+	const char *format;
+
 	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no weights in a supported form");
 	AlbertHint(status, "Weights are read from model.safetensors or pytorch_model.bin, also in shards with an index, "
 			   "or from a TensorFlow checkpoint of the original release.");
-	if (!describe_foreign(source, base, status))
+	for (size_t i = 0; i < LENGTH(directories) && name == NULL; i++)
 	{
-		/* exports are kept in directories of their own */
-		static const char *const directories[] = {"onnx", "openvino"};
+		const char *path = i == 0 ? base : AlbertFilePath(source, base, directories[i]);
 
-		for (size_t i = 0; i < LENGTH(directories); i++)
-		{
-			const char *path = AlbertFilePath(source, base, directories[i]);
-
-			if (path != NULL && describe_foreign(source, path, status))
-				break;
-		}
+		if (path != NULL && find_endings(source, path, foreign_endings, LENGTH(foreign_endings), &name, &format) > 0 &&
+			name != NULL)
+			AlbertDetail(status, "There is \"%.100s%s%.100s\" (%s), which cannot be used.",
+						 path, path[0] == '\0' ? "" : "/", name, format);
 	}
 	return false;
+}
+
+/* ---- whichever there is ---- */
+
+static bool
+read_weights(AlbertSource *source, const char *base, const char *prefix, AlbertStatus *status)
+{
+	const char *checkpoint = NULL;
+	const char *format;
+
+	for (size_t i = 0; i < LENGTH(formats); i++)
+	{
+		if (AlbertFileExists(source, base, formats[i].file))
+			return read_file(source, base, formats[i].file, prefix, NULL, formats[i].reader, status);
+		if (AlbertFileExists(source, base, formats[i].index))
+			return read_index(source, base, formats[i].index, prefix, formats[i].reader, status);
+	}
+	switch (find_endings(source, base, checkpoint_endings, LENGTH(checkpoint_endings), &checkpoint, &format))
+	{
+		case 0:
+			return no_weights(source, base, status);
+		case 1:
+			return checkpoint == NULL ? AlbertNoMemory(status) :
+				read_file(source, base, checkpoint, prefix, NULL, AlbertTensorFlowRead, status);
+		default:
+			return AlbertFail(status, ALBERT_UNSUPPORTED, "model directory contains more than one checkpoint");
+	}
 }
 
 bool
 AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, AlbertStatus *status)
 {
-	const char *checkpoint;
-
-	for (size_t i = 0; i < LENGTH(formats); i++)
-	{
-		const char *file = AlbertFilePath(source, base, formats[i].file);
-		const char *index = AlbertFilePath(source, base, formats[i].index);
-
-		if (file == NULL || index == NULL)
-			return AlbertNoMemory(status);
-		if (AlbertFileExists(source, file))
-			return read_file(source, file, prefix, NULL, formats[i].reader, status) &&
-				AlbertTensorSort(source, status);
-		if (AlbertFileExists(source, index))
-			return read_index(source, base, prefix, index, formats[i].reader, status);
-	}
-	if (!find_checkpoint(source, base, &checkpoint, status))
-		return false;
-	if (checkpoint == NULL)
-		return no_weights(source, base, status);
-	return read_file(source, checkpoint, prefix, NULL, AlbertTensorFlowRead, status) &&
-		AlbertTensorSort(source, status);
+	return read_weights(source, base, prefix, status) && AlbertTensorSort(source, status);
 }

@@ -145,12 +145,19 @@ attention_scratch(AlbertPrecision precision, int len, int hidden_size, int heads
 	return attention_head(precision, len, hidden_size / heads, NULL).bytes;
 }
 
+/* Units that n values fill, up to a whole vector of values. */
+INLINE int
+units_made(const AttentionKind *kind, int n)
+{
+	return (n + VN - 1) / VN * VN / kind->unit_inputs;
+}
+
 /* n values as units, and zeros behind them. */
 static void
 convert_row(const AttentionKind *kind, int n, int units, const float *x, uint32_t *words)
 {
 	kind->convert(n, x, NULL, words);
-	for (int u = units_made(kind->unit_inputs, n); u < units; u++)
+	for (int u = units_made(kind, n); u < units; u++)
 		words[u] = 0;
 }
 

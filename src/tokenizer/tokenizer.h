@@ -39,6 +39,7 @@ typedef struct AlbertTokenizerFiles
 	AlbertBytes special_tokens_map_json;
 	AlbertBytes added_tokens_json;
 	AlbertBytes albert_json;	/* corrections of tokenizer_config.json */
+	AlbertBytes options;		/* likewise, by whoever made the model; go before albert.json's */
 	const char *tokenizer_class;	/* config.json's, where tokenizer_config.json says none; NULL: neither does */
 	const char *sentencepiece;	/* path of the module that reads a spiece.model; NULL: beside this code's file */
 } AlbertTokenizerFiles;

@@ -13,7 +13,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	SourceFile	file = {.name = "archive", .size = size};
 	AlbertArena arena;
 	AlbertStatus status = {0};
-	ZipArchive	zip = {0};
+	ZipArchive	zip = {.file = &file, .arena = &arena, .status = &status};
 	char		path[512];
 
 	fuzz_begin();
@@ -23,17 +23,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (file.fd < 0)
 		abort();
 	AlbertArenaInitMalloc(&arena);
-	if (AlbertZipOpen(&file, &arena, &zip, &status))
+	if (AlbertZipOpen(&zip))
 	{
 		for (int i = 0; i < zip.nentries; i++)
 		{
 			const ZipEntry *entry = &zip.entries[i];
 			int64_t		offset;
 
-			if (AlbertZipFind(&zip, entry->name) == NULL)
+			if (AlbertNamesFind(zip.entries, zip.nentries, sizeof(ZipEntry), entry->name) == NULL)
 				abort();
-			if (AlbertZipData(&zip, entry, &offset, &status) &&
-				(offset < 0 || entry->size < 0 || offset > file.size || entry->size > file.size - offset))
+			if (AlbertZipData(&zip, entry, &offset) &&
+				(offset < 0 || offset > file.size || entry->size > (uint64_t) (file.size - offset)))
 				abort();
 		}
 	}

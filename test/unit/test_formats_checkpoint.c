@@ -189,12 +189,25 @@ original_name(const Stored *tensor, Variable *variable)
 		{"LayerNorm.", "LayerNorm/"},
 		{"LayerNorm_1.", "LayerNorm_1/"}
 	};
+	static const char *const heads[][2] = {
+		{"predictions.bias", "cls/predictions/output_bias"},
+		{"predictions.", "cls/predictions/transform/"},
+		{"sop_classifier.classifier.weight", "cls/seq_relationship/output_weights"},
+		{"sop_classifier.classifier.bias", "cls/seq_relationship/output_bias"},
+		{"qa_outputs.weight", "cls/squad/output_weights"},
+		{"qa_outputs.bias", "cls/squad/output_bias"},
+		{"classifier.weight", "output_weights"},
+		{"classifier.bias", "output_bias"}
+	};
 	char	   *name = variable->name;
+	bool		is_head = false;
 
 	variable->tensor = *tensor;
-	snprintf(name, sizeof(variable->name), "bert/%s", tensor->name);
-	if (strncmp(tensor->name, "classifier.", 11) == 0)
-		strcpy(name, strcmp(tensor->name, "classifier.bias") == 0 ? "output_bias" : "output_weights");
+	snprintf(name, sizeof(variable->name), "%s", tensor->name);
+	for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]) && !is_head; i++)
+		is_head = strncmp(name, heads[i][0], strlen(heads[i][0])) == 0 && replace(name, heads[i][0], heads[i][1]);
+	if (!is_head)
+		snprintf(name, sizeof(variable->name), "bert/%s", tensor->name);
 	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
 		replace(name, pairs[i][0], pairs[i][1]);
 	if (strstr(name, "LayerNorm") != NULL)
@@ -380,6 +393,44 @@ test_good(void)
 	end_case(&c, &l);
 }
 
+/* The heads of pretraining, and the one for questions. */
+static void
+test_heads(void)
+{
+	Case		c;
+	Loaded		l;
+	Damage		none = {NULL};
+
+	begin_checkpoint(&c, "original_heads");
+	add_linear(&c, "predictions.dense", 8, 12);
+	add_norm(&c, "predictions.LayerNorm", 8);
+	add_tensor(&c, "predictions.bias", 0, 1000);
+	add_linear(&c, "sop_classifier.classifier", 2, 12);
+	add_linear(&c, "qa_outputs", 2, 12);
+	make_checkpoint(&c, &none);
+	write_checkpoint(&c);
+	if (!load(c.directory, &l))
+		CHECK(false, "heads of the original release: %s %s", l.status.message, l.status.detail);
+	else
+	{
+		float	   *dense = unpack_linear(&l.model, &l.model.mlm_dense);
+		float	   *order = unpack_linear(&l.model, &l.model.sentence_order);
+		float	   *answer = unpack_linear(&l.model, &l.model.qa_outputs);
+
+		CHECK(dense[3 * 12 + 5] == value_of(27, 3 * 12 + 5) && l.model.mlm_dense.bias[6] == value_of(28, 6), "dense");
+		CHECK(l.model.mlm_norm.weight[2] == value_of(29, 2) && l.model.mlm_norm.bias[3] == value_of(30, 3), "norm");
+		CHECK(l.model.mlm_bias[500] == value_of(31, 500), "bias");
+		CHECK(order[12 + 4] == value_of(32, 12 + 4) && l.model.sentence_order.bias[1] == value_of(33, 1), "order");
+		CHECK(answer[12 + 4] == value_of(34, 12 + 4) && l.model.qa_outputs.bias[1] == value_of(35, 1), "answer");
+		CHECK(l.model.heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_MLM |
+								ALBERT_HEAD_SENTENCE_ORDER | ALBERT_HEAD_QUESTION_ANSWERING), "heads %x", l.model.heads);
+		free(dense);
+		free(order);
+		free(answer);
+	}
+	end_case(&c, &l);
+}
+
 static void
 check_damage(const char *name, Damage damage, AlbertCode code, const char *message)
 {
@@ -474,6 +525,7 @@ main(void)
 {
 	find_spiece();
 	test_good();
+	test_heads();
 	test_damaged();
 	test_bytes();
 	remove_tree(temp_root());

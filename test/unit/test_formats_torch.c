@@ -345,7 +345,7 @@ test_storages(void)
 	check_storage("storage_strided", 100, 3, 400, 8, 12, "FloatStorage", ALBERT_OK, "");
 	check_storage("storage_half", 8, 0, 16, 8, 1, "HalfStorage", ALBERT_OK, "");
 	check_storage("storage_double", 8, 0, 64, 8, 1, "DoubleStorage", ALBERT_OK, "");
-	check_storage("storage_long", 8, 0, 64, 8, 1, "LongStorage", ALBERT_UNSUPPORTED, "int64");
+	check_storage("storage_long", 8, 0, 64, 8, 1, "LongStorage", ALBERT_UNSUPPORTED, "I64");
 	check_storage("storage_quantized", 8, 0, 64, 8, 1, "QInt8Storage", ALBERT_UNSUPPORTED, "torch.QInt8Storage");
 	check_storage("storage_short", 8, 0, 31, 8, 1, "FloatStorage", ALBERT_FORMAT, "too short");
 	check_storage("storage_beyond", 100, 93, 400, 8, 1, "FloatStorage", ALBERT_FORMAT, "beyond its storage");
@@ -403,7 +403,7 @@ test_legacy(void)
 	check_legacy("legacy_protocol", 1002, true, "all", -1, SIZE_MAX, ALBERT_FORMAT, "protocol");
 	check_legacy("legacy_big_endian", 1001, false, "all", -1, SIZE_MAX, ALBERT_UNSUPPORTED, "little-endian");
 	check_legacy("legacy_key", 1001, true, "some", -1, SIZE_MAX, ALBERT_FORMAT, "storage");
-	check_legacy("legacy_few", 1001, true, "all", 5, SIZE_MAX, ALBERT_FORMAT, "lacks the storage");
+	check_legacy("legacy_few", 1001, true, "all", 5, SIZE_MAX, ALBERT_FORMAT, "too short");
 	check_legacy("legacy_huge", 1001, true, "all", INT64_MAX, SIZE_MAX, ALBERT_FORMAT, "ends before");
 	check_legacy("legacy_cut", 1001, true, "all", -1, 1000, ALBERT_FORMAT, "ends before");
 }
@@ -439,7 +439,7 @@ test_pickles(void)
 	PICKLE("extension", "\x80\x02\x82\x01.", ALBERT_UNSUPPORTED, "0x82");
 	PICKLE("call_text", "\x80\x02X\1\0\0\0a)R.", ALBERT_FORMAT, "no function");
 	PICKLE("call_storage", "\x80\x02" "ctorch\nFloatStorage\n)R.", ALBERT_FORMAT, "no function");
-	PICKLE("tensor_of_nothing", "\x80\x02" "ctorch._utils\n_rebuild_tensor_v2\n)R.", ALBERT_FORMAT, "not described");
+	PICKLE("tensor_of_nothing", "\x80\x02}X\1\0\0\0xctorch._utils\n_rebuild_tensor_v2\n)Rs.", ALBERT_FORMAT, "not described");
 	PICKLE("parameter_of_text", "\x80\x02" "ctorch._utils\n_rebuild_parameter\nX\1\0\0\0a\x85R.", ALBERT_FORMAT, "not described");
 	PICKLE("dict_of_text", "\x80\x02" "ccollections\nOrderedDict\n]X\1\0\0\0aa\x85R.", ALBERT_FORMAT, "not made of pairs");
 	PICKLE("persistent_text", "\x80\x02X\1\0\0\0aQ.", ALBERT_FORMAT, "persistent id");
@@ -447,7 +447,7 @@ test_pickles(void)
 	PICKLE("append_to_text", "\x80\x02X\1\0\0\0aNa.", ALBERT_FORMAT, "no container");
 	PICKLE("set_in_list", "\x80\x02]NNs.", ALBERT_FORMAT, "no container");
 	PICKLE("odd_dict", "\x80\x02}(Nu.", ALBERT_FORMAT, "container");
-	PICKLE("odd_new_dict", "\x80\x02(NNNd.", ALBERT_FORMAT, "without a value");
+	PICKLE("protocol_0_dict", "\x80\x02(NNd.", ALBERT_UNSUPPORTED, "0x64");
 	PICKLE("no_mark", "\x80\x02Nt.", ALBERT_FORMAT, "mark");
 	PICKLE("tuple_over_mark", "\x80\x02N(\x85.", ALBERT_FORMAT, "empty stack");
 	PICKLE("stop_on_mark", "\x80\x02(.", ALBERT_FORMAT, "empty stack");
@@ -460,6 +460,9 @@ test_pickles(void)
 	PICKLE("protocol_9", "\x80\x09}.", ALBERT_FORMAT, "protocol");
 	PICKLE("long_text", "\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff" "a.", ALBERT_FORMAT, "ends in the middle");
 	PICKLE("empty", "", ALBERT_FORMAT, "no end");
+	PICKLE("storage_view", "\x80\x02}X\1\0\0\0xctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storage"
+		   "ctorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\x08(X\1\0\0\0" "1K\0K\4ttQK\0K\4\x85K\1\x85tRs.",
+		   ALBERT_FORMAT, "persistent id");
 	PICKLE("only_stop", ".", ALBERT_FORMAT, "empty stack");
 
 	/* a list of 1,000 pairs, made into a dictionary again and again: must end soon and small */

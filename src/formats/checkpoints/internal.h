@@ -9,34 +9,31 @@
 
 /* ---- zip.c: the directory of a zip archive ---- */
 
-#define MAX_ZIP_ENTRIES		MAX_TENSORS
 #define MAX_ZIP_DIRECTORY	(16 * 1024 * 1024)
 
 typedef struct ZipEntry
 {
-	const char *name;			/* NUL-terminated, in the arena */
-	int			method;			/* 0: stored */
-	bool		encrypted;
-	int64_t		size;			/* stored bytes */
-	int64_t		full_size;		/* bytes once unpacked */
-	int64_t		header;			/* offset of the local header */
+	const char *name;			/* in the arena */
+	uint64_t	header;			/* offset of the local header, behind which its bytes lie */
+	uint64_t	size;			/* stored bytes */
+	bool		plain;			/* neither compressed nor encrypted */
 } ZipEntry;
 
 typedef struct ZipArchive
 {
 	const SourceFile *file;
+	AlbertArena *arena;
+	AlbertStatus *status;
 	ZipEntry   *entries;		/* by name */
 	int			nentries;
-	int64_t		end;			/* of the data: where the directory begins */
+	uint64_t	end;			/* of the data: where the directory begins */
 } ZipArchive;
 
-extern bool AlbertZipOpen(const SourceFile *file, AlbertArena *arena, ZipArchive *zip,
-						  AlbertStatus *status);
-extern const ZipEntry *AlbertZipFind(const ZipArchive *zip, const char *name);
+/* Read the directory; file, arena and status are set. */
+extern bool AlbertZipOpen(ZipArchive *zip);
 
 /* Offset of an entry's bytes in the file; fails unless they are stored as they are. */
-extern bool AlbertZipData(const ZipArchive *zip, const ZipEntry *entry, int64_t *offset,
-						  AlbertStatus *status);
+extern bool AlbertZipData(const ZipArchive *zip, const ZipEntry *entry, int64_t *offset);
 
 /* ---- pickle.c: the little of pickle that a file of tensors needs ---- */
 
@@ -47,35 +44,32 @@ extern bool AlbertZipData(const ZipArchive *zip, const ZipEntry *entry, int64_t 
 
 typedef enum PickleKind
 {
+	PICKLE_NOTHING,				/* only where nothing has been remembered yet */
+	PICKLE_OTHER,				/* a float, bytes, a long number or text: nothing we look into */
 	PICKLE_NONE,
-	PICKLE_MARK,				/* only on the stack */
 	PICKLE_BOOL,
 	PICKLE_INT,
-	PICKLE_TEXT,
+	PICKLE_TEXT,				/* NUL-terminated, without a NUL in it, at most MAX_TENSOR_NAME bytes */
 	PICKLE_LIST,				/* also tuples */
 	PICKLE_DICT,				/* a list of keys and values by turns */
 	PICKLE_CALLABLE,			/* one of the few globals that are known */
-	PICKLE_STORAGE_TYPE,
-	PICKLE_STORAGE,
-	PICKLE_TENSOR,
-	PICKLE_OTHER				/* a float, a long number: nothing we look into */
+	PICKLE_ELEMENTS,			/* another: a class of storages, told by its elements */
+	PICKLE_STORAGE,				/* a persistent id: what it consists of */
+	PICKLE_TENSOR				/* what it is made of: the arguments of torch._utils._rebuild_tensor */
 } PickleKind;
 
 typedef struct PickleList PickleList;
-typedef struct PickleStorage PickleStorage;
-typedef struct PickleTensor PickleTensor;
 
 typedef struct PickleValue
 {
 	PickleKind	kind;
-	uint32_t	length;			/* of a text; of the bytes of a long number */
+	uint32_t	length;			/* of bytes */
 	union
 	{
-		int64_t		number;		/* also of a global */
-		const char *text;
+		int64_t		number;
+		const char *text;		/* also bytes, which have no NUL behind them */
+		const ElementType *elements;
 		PickleList *list;
-		PickleStorage *storage;
-		PickleTensor *tensor;
 	};
 } PickleValue;
 
@@ -86,36 +80,15 @@ struct PickleList
 	size_t		room;
 };
 
-/* A persistent id: elements somewhere else in the file. */
-struct PickleStorage
-{
-	ElementType type;
-	const char *type_name;
-	int			element_size;
-	const char *key;			/* NUL-terminated */
-	int64_t		elements;		/* of the whole storage */
-	int64_t		view_start;		/* legacy files can name a part of it */
-	int64_t		view_elements;
-};
-
-struct PickleTensor
-{
-	const PickleStorage *storage;
-	int64_t		offset;			/* in elements from view_start */
-	int			ndim;
-	int64_t		shape[MAX_DIMS];
-	int64_t		stride[MAX_DIMS];
-};
-
 /*
- * Run one pickle.  Only globals that make up tensors are known; any other one
- * fails with its name, and nothing is ever called.  *used tells where the
- * pickle ended.  Everything is allocated in the arena.
+ * Run the pickle that the input begins with; what is behind it is left there.
+ * Only globals that make up tensors are known; any other one fails with its
+ * name, and nothing is ever called.  Everything is allocated in the arena.
  */
-extern bool AlbertPickleLoad(const char *data, size_t size, size_t *used, AlbertArena *arena,
-							 const char *file, PickleValue *result, AlbertStatus *status);
+extern bool AlbertPickleLoad(AlbertSpan *input, AlbertArena *arena, const char *file, PickleValue *result,
+							 AlbertStatus *status);
 
-/* A dictionary's value for a key; NULL when it has none. */
-extern const PickleValue *AlbertPickleGet(const PickleValue *dict, const char *key);
+/* A list's item, if it has one there of that kind; else NULL. */
+extern const PickleValue *AlbertPickleItem(const PickleList *list, int i, PickleKind kind);
 
 #endif							/* ALBERT_CHECKPOINTS_INTERNAL_H */

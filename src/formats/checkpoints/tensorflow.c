@@ -6,14 +6,11 @@
  * compressed): variable names and, as protocol buffers, type, shape and place
  * in STEM.data-xxxxx-of-yyyyy.  The formats are described in TensorFlow's
  * core/lib/io/table_format.txt and core/protobuf/tensor_bundle.proto.
- * Variables get the names they have in transformers' checkpoints.
  */
 #include "formats/internal.h"
 
 #include <stdio.h>
 #include <string.h>
-
-#include "base/bytes.h"
 
 #define TABLE_MAGIC		UINT64_C(0xdb4775248b80fb57)
 #define FOOTER_SIZE		48
@@ -28,13 +25,12 @@
 
 typedef struct Checkpoint
 {
-	AlbertSource *source;
 	const WeightsFile *weights; /* the index */
 	const char *index;			/* its path */
 	AlbertStatus *status;
 	AlbertSpan	table;			/* the whole of it */
 	int			nshards;
-	int			shards[MAX_SHARDS]; /* their files; -1: not open yet */
+	int			shards[MAX_SHARDS]; /* their files, of which none is the source's first; 0: not open yet */
 } Checkpoint;
 
 static bool
@@ -131,141 +127,7 @@ read_header(Checkpoint *checkpoint, AlbertSpan message)
 	return true;
 }
 
-/* ---- names ---- */
-
-typedef struct Name
-{
-	const char *original;
-	const char *name;
-} Name;
-
-/* Variables that are translated as a whole. */
-static const Name whole_names[] =
-{
-	{"bert/embeddings/word_embeddings", "albert.embeddings.word_embeddings.weight"},
-	{"bert/embeddings/position_embeddings", "albert.embeddings.position_embeddings.weight"},
-	{"bert/embeddings/token_type_embeddings", "albert.embeddings.token_type_embeddings.weight"},
-	{"cls/predictions/output_bias", "predictions.bias"},
-	{"cls/seq_relationship/output_weights", "sop_classifier.classifier.weight"},
-	{"cls/seq_relationship/output_bias", "sop_classifier.classifier.bias"},
-	{"cls/squad/output_weights", "qa_outputs.weight"},
-	{"cls/squad/output_bias", "qa_outputs.bias"},
-	{"output_weights", "classifier.weight"},
-	{"output_bias", "classifier.bias"}
-};
-
-/* The part of a name in front of the last slash ... */
-static const Name scopes[] =
-{
-	{"bert/embeddings/LayerNorm", "albert.embeddings.LayerNorm"},
-	{"bert/encoder/embedding_hidden_mapping_in", "albert.encoder.embedding_hidden_mapping_in"},
-	{"bert/pooler/dense", "albert.pooler"},
-	{"cls/predictions/transform/dense", "predictions.dense"},
-	{"cls/predictions/transform/LayerNorm", "predictions.LayerNorm"}
-};
-
-/* ... likewise, behind that of a layer ... */
-static const Name layer_scopes[] =
-{
-	{"attention_1/self/query", "attention.query"},
-	{"attention_1/self/key", "attention.key"},
-	{"attention_1/self/value", "attention.value"},
-	{"attention_1/output/dense", "attention.dense"},
-	{"LayerNorm", "attention.LayerNorm"},
-	{"ffn_1/intermediate/dense", "ffn"},
-	{"ffn_1/intermediate/output/dense", "ffn_output"},
-	{"LayerNorm_1", "full_layer_layer_norm"}
-};
-
-/* ... and the part behind the last slash. */
-static const Name members[] =
-{
-	{"kernel", "weight"},
-	{"gamma", "weight"},
-	{"bias", "bias"},
-	{"beta", "bias"}
-};
-
-static const char *
-translate(const Name *names, int n, const char *original, size_t length)
-{
-	for (int i = 0; i < n; i++)
-		if (strlen(names[i].original) == length && memcmp(names[i].original, original, length) == 0)
-			return names[i].name;
-	return NULL;
-}
-
-/* False for variables that belong to no tensor of the model, as the optimizer's. */
-static bool
-translate_name(const char *original, char *name, size_t size, bool *transposed)
-{
-	const char *whole;
-	const char *slash;
-	const char *scope;
-	const char *member;
-	int			group;
-	int			inner;
-	int			used = 0;
-
-	*transposed = false;
-	if (strncmp(original, "module/", 7) == 0)
-		original += 7;
-	whole = translate(whole_names, LENGTH(whole_names), original, strlen(original));
-	if (whole != NULL)
-	{
-		snprintf(name, size, "%s", whole);
-		return true;
-	}
-	slash = strrchr(original, '/');
-	member = slash == NULL ? NULL : translate(members, LENGTH(members), slash + 1, strlen(slash + 1));
-	if (member == NULL)
-		return false;
-	*transposed = strcmp(slash, "/kernel") == 0;
-	scope = translate(scopes, LENGTH(scopes), original, slash - original);
-	if (scope != NULL)
-	{
-		snprintf(name, size, "%s.%s", scope, member);
-		return true;
-	}
-	if (sscanf(original, "bert/encoder/transformer/group_%4d/inner_group_%4d/%n", &group, &inner, &used) != 2 ||
-		used == 0 || slash < original + used)
-		return false;
-	scope = translate(layer_scopes, LENGTH(layer_scopes), original + used, slash - original - used);
-	if (scope == NULL)
-		return false;
-	snprintf(name, size, "albert.encoder.albert_layer_groups.%d.albert_layers.%d.%s.%s",
-			 group, inner, scope, member);
-	return true;
-}
-
 /* ---- variables ---- */
-
-/* TensorFlow's DataType, as far as weights can be of it. */
-static const struct
-{
-	uint64_t	number;
-	ElementType type;
-	const char *name;
-}			types[] =
-{
-	{1, ELEMENT_F32, "float32"},
-	{2, ELEMENT_F64, "float64"},
-	{14, ELEMENT_BF16, "bfloat16"},
-	{19, ELEMENT_F16, "float16"}
-};
-
-static void
-set_type(Tensor *tensor, uint64_t number)
-{
-	tensor->type = ELEMENT_OTHER;
-	tensor->type_name = "other";
-	for (size_t i = 0; i < LENGTH(types); i++)
-		if (types[i].number == number)
-		{
-			tensor->type = types[i].type;
-			tensor->type_name = types[i].name;
-		}
-}
 
 static bool
 open_shard(Checkpoint *checkpoint, uint64_t shard)
@@ -275,27 +137,22 @@ open_shard(Checkpoint *checkpoint, uint64_t shard)
 
 	if (shard >= (uint64_t) checkpoint->nshards)
 		return bad_index(checkpoint, "a variable is in a file that does not exist");
-	if (checkpoint->shards[shard] >= 0)
+	if (checkpoint->shards[shard] > 0)
 		return true;
 	if (snprintf(path, sizeof(path), "%.*s.data-%05d-of-%05d", stem, checkpoint->index, (int) shard,
 				 checkpoint->nshards) >= (int) sizeof(path))
 		return bad_index(checkpoint, "its name is too long");
-	checkpoint->shards[shard] = AlbertFileOpen(checkpoint->source, path, checkpoint->status);
-	return checkpoint->shards[shard] >= 0;
+	return AlbertFileOpen(checkpoint->weights->source, "", path, &checkpoint->shards[shard], checkpoint->status);
 }
 
 /* Do the bytes lie in the file, and are there as many as the shape makes? */
 static bool
-entry_fits(const Checkpoint *checkpoint, const Entry *entry, const Tensor *tensor)
+entry_fits(const Checkpoint *checkpoint, const Entry *entry, int64_t bytes, const Tensor *tensor)
 {
-	const SourceFile *file = &checkpoint->source->files[checkpoint->shards[entry->shard]];
-	int64_t		bytes = AlbertElementSize(tensor->type);
+	const SourceFile *file = &checkpoint->weights->source->files[checkpoint->shards[entry->shard]];
 
-	for (int i = 0; i < tensor->ndim; i++)
-		if (__builtin_mul_overflow(bytes, tensor->shape[i], &bytes))
-			return false;
 	return entry->size <= (uint64_t) file->size && entry->offset <= file->size - entry->size &&
-		(tensor->type == ELEMENT_OTHER || entry->size == (uint64_t) bytes);
+		(tensor->type->size == 0 || entry->size == (uint64_t) bytes);
 }
 
 /* TensorFlow multiplies from the other side. */
@@ -311,41 +168,38 @@ transpose(Tensor *tensor)
 }
 
 static bool
-add_variable(Checkpoint *checkpoint, const char *original, AlbertSpan value)
+add_variable(Checkpoint *checkpoint, const char *name, AlbertSpan value)
 {
 	WeightsFile shard = *checkpoint->weights;
 	Entry		entry = {0};
-	Tensor		tensor = {0};
-	char		name[256];
-	bool		transposed;
+	Tensor		tensor = {.type = AlbertElementTypes};
+	int64_t		bytes;
 
-	if (strcmp(original, "_CHECKPOINTABLE_OBJECT_GRAPH") == 0)
+	if (strcmp(name, "_CHECKPOINTABLE_OBJECT_GRAPH") == 0)
 	{
 		AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
 				   "checkpoint \"%s\" holds objects, as TensorFlow 2 saves them", checkpoint->index);
 		return AlbertDetail(checkpoint->status, "Only checkpoints of the original release of ALBERT can be read, "
 							"whose variables have names.");
 	}
-	if (!translate_name(original, name, sizeof(name), &transposed))
-		return true;
 	if (!READ(value, entry_fields, &entry) || !parse_shape(entry.shape, &tensor))
 		return bad_index(checkpoint, "the entry of a variable is malformed");
 	if (is_sliced(value))
 		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
-						  "variable \"%s\" in checkpoint \"%s\" is stored in slices", original, checkpoint->index);
+						  "variable \"%s\" in checkpoint \"%s\" is stored in slices", name, checkpoint->index);
 	if (!open_shard(checkpoint, entry.shard))
 		return false;
-	set_type(&tensor, entry.type);
-	if (!entry_fits(checkpoint, &entry, &tensor))
+	while (tensor.type->size != 0 && tensor.type->number != entry.type)
+		tensor.type++;
+	if (!AlbertTensorContiguous(&tensor, &bytes) || !entry_fits(checkpoint, &entry, bytes, &tensor))
 		return AlbertFail(checkpoint->status, ALBERT_FORMAT,
-						  "variable \"%s\" in checkpoint \"%s\" does not lie in its file",
-						  original, checkpoint->index);
-	shard.number = checkpoint->shards[entry.shard];
-	tensor.name = name;
+						  "variable \"%s\" in checkpoint \"%s\" does not lie in its file", name, checkpoint->index);
+	/* a module of TensorFlow's hub */
+	tensor.name = strncmp(name, "module/", 7) == 0 ? name + 7 : name;
 	tensor.offset = (int64_t) entry.offset;
-	AlbertTensorContiguous(&tensor);
-	if (transposed && tensor.ndim == 2)
+	if (ends_with(name, "/kernel") && tensor.ndim == 2)
 		transpose(&tensor);
+	shard.number = checkpoint->shards[entry.shard];
 	return AlbertTensorAdd(&shard, &tensor, checkpoint->status);
 }
 
@@ -373,7 +227,7 @@ find_block(Checkpoint *checkpoint, AlbertSpan *handle, AlbertSpan *block)
 {
 	uint64_t	offset;
 	uint64_t	size;
-	uint64_t	table_size = checkpoint->table.end - checkpoint->table.at;
+	uint64_t	table_size = AlbertSpanSize(checkpoint->table);
 	uint64_t	restarts;
 
 	if (!AlbertVarint(handle, &offset) || !AlbertVarint(handle, &size) || size < 4 ||
@@ -404,8 +258,7 @@ next_entry(Checkpoint *checkpoint, AlbertSpan *block, char *key, size_t *key_siz
 
 	if (!AlbertVarint(block, &shared) || !AlbertVarint(block, &rest) || !AlbertVarint(block, &length) ||
 		shared > *key_size || rest > MAX_TENSOR_NAME - shared ||
-		rest > (uint64_t) (block->end - block->at) ||
-		length > (uint64_t) (block->end - block->at) - rest)
+		rest > AlbertSpanSize(*block) || length > AlbertSpanSize(*block) - rest)
 		return bad_index(checkpoint, "an entry is malformed");
 	memcpy(key + shared, block->at, rest);
 	*key_size = shared + rest;
@@ -465,21 +318,10 @@ bool
 AlbertTensorFlowRead(const WeightsFile *index, AlbertStatus *status)
 {
 	const SourceFile *file = &index->source->files[index->number];
-	Checkpoint	checkpoint = {
-		.source = index->source, .weights = index, .index = file->name, .status = status
-	};
-	unsigned char *data;
+	Checkpoint	checkpoint = {.weights = index, .index = file->name, .status = status};
 
-	if (file->size > MAX_HEADER)
-		return bad_index(&checkpoint, "it is too large");
-	data = AlbertArenaAlloc(index->scratch, file->size);
-	if (data == NULL)
-		return AlbertNoMemory(status);
-	if (!AlbertFileRead(file, 0, data, file->size, status))
+	if (!AlbertFileReadAll(file, MAX_HEADER, index->scratch, &checkpoint.table, status))
 		return false;
-	checkpoint.table.at = data;
-	checkpoint.table.end = data + file->size;
-	for (int i = 0; i < MAX_SHARDS; i++)
-		checkpoint.shards[i] = -1;
+	index->source->naming = NAMING_ORIGINAL;
 	return read_table(&checkpoint);
 }

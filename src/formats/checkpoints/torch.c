@@ -9,11 +9,7 @@
  */
 #include "formats/checkpoints/internal.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include "base/bytes.h"
 
 #define LEGACY_PROTOCOL		1001
 
@@ -22,15 +18,14 @@ static const unsigned char legacy_magic[] = {
 	0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19
 };
 
-/* A storage of a legacy file: where its elements begin. */
-typedef struct LegacyStorage
+/* What a pickle says of a storage, and then where it is. */
+typedef struct Storage
 {
-	const char *key;			/* not NUL-terminated */
-	uint32_t	length;
-	int			element_size;	/* 0: no tensor uses it */
-	int64_t		elements;
-	int64_t		offset;
-} LegacyStorage;
+	const char *key;
+	const ElementType *type;	/* NULL: not known */
+	int64_t		offset;			/* in the file */
+	int64_t		size;			/* in bytes */
+} Storage;
 
 typedef struct TorchFile
 {
@@ -38,10 +33,7 @@ typedef struct TorchFile
 	const SourceFile *file;
 	AlbertArena *scratch;
 	AlbertStatus *status;
-	ZipArchive	zip;			/* of a zip archive */
-	const char *root;			/* its NAME/ */
-	LegacyStorage *storages;	/* of a legacy file, in the file's order */
-	LegacyStorage **by_key;
+	Storage    *storages;		/* those that are there, by key */
 	int			nstorages;
 } TorchFile;
 
@@ -51,92 +43,113 @@ bad_file(TorchFile *torch, const char *what)
 	return AlbertFail(torch->status, ALBERT_FORMAT, "file \"%s\" %s", torch->file->name, what);
 }
 
-/* ---- where a storage lies ---- */
-
-/* The entry NAME/directory/name; neither NAME nor a storage's key is longer than a tensor's name. */
-static const ZipEntry *
-find_entry(TorchFile *torch, const char *directory, const char *name)
+static bool
+load_pickle(TorchFile *torch, AlbertSpan *input, PickleValue *value)
 {
-	char		full[2 * MAX_TENSOR_NAME + 16];
+	return AlbertPickleLoad(input, torch->scratch, torch->file->name, value, torch->status);
+}
 
-	snprintf(full, sizeof(full), "%s%s%s", torch->root, directory, name);
-	return AlbertZipFind(&torch->zip, full);
+static Storage *
+find_storage(TorchFile *torch, const char *key)
+{
+	return AlbertNamesFind(torch->storages, torch->nstorages, sizeof(Storage), key);
+}
+
+/* ---- tensors, as the pickle describes them ---- */
+
+/* ('storage', type, key, location, elements[, None]) */
+static bool
+read_storage(TorchFile *torch, const PickleList *arguments, Storage *storage)
+{
+	const PickleValue *id = AlbertPickleItem(arguments, 0, PICKLE_STORAGE);
+	const PickleValue *type;
+	const PickleValue *key;
+	const PickleValue *elements;
+
+	if (id == NULL)
+		return bad_file(torch, "has a tensor that is not described as one");
+	type = AlbertPickleItem(id->list, 1, PICKLE_ELEMENTS);
+	key = AlbertPickleItem(id->list, 2, PICKLE_TEXT);
+	elements = AlbertPickleItem(id->list, 4, PICKLE_INT);
+	/* a sixth member that is not None is a view of a part, which PyTorch 0.4 was the last to know */
+	if (type == NULL || key == NULL || elements == NULL || elements->number < 0 ||
+		(id->list->n > 5 && AlbertPickleItem(id->list, 5, PICKLE_NONE) == NULL))
+		return bad_file(torch, "has a persistent id that is not that of a storage");
+	*storage = (Storage) {.key = key->text, .type = type->elements};
+	if (__builtin_mul_overflow(elements->number, (int64_t) storage->type->size, &storage->size))
+		return bad_file(torch, "has a storage that is too large");
+	return true;
 }
 
 static bool
-zip_storage(TorchFile *torch, const PickleStorage *storage, int64_t bytes, int64_t *offset)
+copy_sizes(const PickleList *list, int64_t *sizes)
 {
-	const ZipEntry *entry = find_entry(torch, "data/", storage->key);
-
-	if (entry == NULL)
-		return AlbertFail(torch->status, ALBERT_FORMAT, "file \"%s\" lacks the storage \"%.200s\"",
-						  torch->file->name, storage->key);
-	if (!AlbertZipData(&torch->zip, entry, offset, torch->status))
-		return false;
-	if (entry->size < bytes)
+	for (int i = 0; i < list->n; i++)
 	{
-		AlbertFail(torch->status, ALBERT_FORMAT, "storage \"%.200s\" of file \"%s\" is too short",
-				   storage->key, torch->file->name);
-		return AlbertDetail(torch->status, "It has %lld bytes; its tensors need %lld.",
-							(long long) entry->size, (long long) bytes);
+		const PickleValue *size = AlbertPickleItem(list, i, PICKLE_INT);
+
+		if (size == NULL || size->number < 0)
+			return false;
+		sizes[i] = size->number;
 	}
 	return true;
 }
 
-static int
-compare_keys(const void *a, const void *b)
-{
-	const LegacyStorage *x = *(LegacyStorage *const *) a;
-	const LegacyStorage *y = *(LegacyStorage *const *) b;
-	int			order = memcmp(x->key, y->key, x->length < y->length ? x->length : y->length);
-
-	return order != 0 ? order : (x->length > y->length) - (x->length < y->length);
-}
-
-static LegacyStorage *
-find_legacy(TorchFile *torch, const char *key)
-{
-	LegacyStorage wanted = {.key = key, .length = strlen(key)};
-	LegacyStorage *place = &wanted;
-	LegacyStorage **found = torch->nstorages == 0 ? NULL
-		: bsearch(&place, torch->by_key, torch->nstorages, sizeof(LegacyStorage *), compare_keys);
-
-	return found == NULL ? NULL : *found;
-}
-
+/* Does every element lie in the storage?  Views that repeat elements are refused with the rest. */
 static bool
-legacy_storage(TorchFile *torch, const PickleStorage *storage, int64_t *offset)
+tensor_fits(const Tensor *tensor, int64_t stored)
 {
-	const LegacyStorage *found = find_legacy(torch, storage->key);
+	int64_t		elements = 1;
+	int64_t		last = tensor->offset;
 
-	if (found == NULL || found->elements < storage->elements)
-		return AlbertFail(torch->status, ALBERT_FORMAT, "file \"%s\" lacks the storage \"%.200s\"",
-						  torch->file->name, storage->key);
-	*offset = found->offset;
-	return true;
+	for (int i = 0; i < tensor->ndim; i++)
+	{
+		int64_t		span;
+
+		if (tensor->shape[i] == 0)
+			return tensor->offset <= stored;
+		if (__builtin_mul_overflow(elements, tensor->shape[i], &elements) ||
+			__builtin_mul_overflow(tensor->shape[i] - 1, tensor->stride[i], &span) ||
+			__builtin_add_overflow(last, span, &last))
+			return false;
+	}
+	return last < stored && elements <= stored;
 }
 
-/* ---- from the pickled dictionary to the list of tensors ---- */
-
+/* (storage, offset, shape, stride, ...), offset and strides in elements */
 static bool
-add_tensor(TorchFile *torch, const char *name, const PickleTensor *pickled)
+add_tensor(TorchFile *torch, const char *name, const PickleList *arguments)
 {
-	const PickleStorage *storage = pickled->storage;
-	Tensor		tensor = {
-		.name = name, .type = storage->type, .type_name = storage->type_name, .ndim = pickled->ndim
-	};
-	int64_t		offset;
-	int64_t		bytes;
+	const PickleValue *offset = AlbertPickleItem(arguments, 1, PICKLE_INT);
+	const PickleValue *shape = AlbertPickleItem(arguments, 2, PICKLE_LIST);
+	const PickleValue *stride = AlbertPickleItem(arguments, 3, PICKLE_LIST);
+	Tensor		tensor = {.name = name};
+	Storage		wanted;
+	const Storage *storage;
 
-	if (__builtin_mul_overflow(storage->elements, (int64_t) storage->element_size, &bytes))
-		return bad_file(torch, "has a storage that is too large");
-	if (torch->storages == NULL ? !zip_storage(torch, storage, bytes, &offset) :
-		!legacy_storage(torch, storage, &offset))
+	if (!read_storage(torch, arguments, &wanted))
 		return false;
-	memcpy(tensor.shape, pickled->shape, sizeof(tensor.shape));
-	memcpy(tensor.stride, pickled->stride, sizeof(tensor.stride));
-	/* both stay below the storage's size, which has been checked against the file */
-	tensor.offset = offset + (storage->view_start + pickled->offset) * storage->element_size;
+	if (offset == NULL || shape == NULL || stride == NULL || offset->number < 0 ||
+		shape->list->n > MAX_DIMS || shape->list->n != stride->list->n ||
+		!copy_sizes(shape->list, tensor.shape) || !copy_sizes(stride->list, tensor.stride))
+		return bad_file(torch, "has a tensor that is not described as one");
+	tensor.type = wanted.type;
+	tensor.ndim = shape->list->n;
+	tensor.offset = offset->number;
+	if (!tensor_fits(&tensor, wanted.size / wanted.type->size))
+		return bad_file(torch, "has a tensor that reaches beyond its storage");
+	storage = find_storage(torch, wanted.key);
+	if (storage == NULL)
+		return AlbertFail(torch->status, ALBERT_FORMAT, "file \"%s\" lacks the storage \"%.200s\"",
+						  torch->file->name, wanted.key);
+	if (storage->size < wanted.size)
+	{
+		AlbertFail(torch->status, ALBERT_FORMAT, "storage \"%.200s\" of file \"%s\" is too short",
+				   wanted.key, torch->file->name);
+		return AlbertDetail(torch->status, "It has %lld bytes; its tensors need %lld.",
+							(long long) storage->size, (long long) wanted.size);
+	}
+	tensor.offset = storage->offset + tensor.offset * tensor.type->size;
 	return AlbertTensorAdd(torch->weights, &tensor, torch->status);
 }
 
@@ -147,17 +160,14 @@ add_tensors(TorchFile *torch, const PickleValue *dict)
 		return bad_file(torch, "holds no dictionary of tensors");
 	for (int i = 0; i + 1 < dict->list->n; i += 2)
 	{
-		const PickleValue *key = &dict->list->items[i];
-		char		name[MAX_TENSOR_NAME + 1];
+		const PickleValue *name = AlbertPickleItem(dict->list, i, PICKLE_TEXT);
+		const PickleValue *tensor = AlbertPickleItem(dict->list, i + 1, PICKLE_TENSOR);
 
-		if (key[1].kind != PICKLE_TENSOR)
+		if (tensor == NULL)
 			continue;
-		if (key->kind != PICKLE_TEXT || key->length > MAX_TENSOR_NAME ||
-			memchr(key->text, '\0', key->length) != NULL)
+		if (name == NULL)
 			return bad_file(torch, "holds a tensor without a valid name");
-		memcpy(name, key->text, key->length);
-		name[key->length] = '\0';
-		if (!add_tensor(torch, name, key[1].tensor))
+		if (!add_tensor(torch, name->text, tensor->list))
 			return false;
 	}
 	return true;
@@ -165,147 +175,181 @@ add_tensors(TorchFile *torch, const PickleValue *dict)
 
 /* ---- zip archives ---- */
 
-/* The entry NAME/data.pkl; NAME/ is set as the root. */
+/* The entry NAME/data.pkl, and NAME/ as root. */
 static const ZipEntry *
-find_pickle(TorchFile *torch)
+find_pickle(const ZipArchive *zip, const char **root)
 {
-	static const char wanted[] = "data.pkl";
-
-	for (int i = 0; i < torch->zip.nentries; i++)
+	for (int i = 0; i < zip->nentries; i++)
 	{
-		const char *name = torch->zip.entries[i].name;
+		const char *name = zip->entries[i].name;
 		const char *slash = strchr(name, '/');
-		char	   *root;
 
-		if (slash == NULL || strcmp(slash + 1, wanted) != 0)
+		if (slash == NULL || strcmp(slash, "/data.pkl") != 0)
 			continue;
-		root = AlbertArenaAlloc(torch->scratch, slash + 2 - name);
-		if (root == NULL)
-			return NULL;
-		memcpy(root, name, slash + 1 - name);
-		root[slash + 1 - name] = '\0';
-		torch->root = root;
-		return &torch->zip.entries[i];
+		*root = AlbertNameCopy(zip->arena, name, slash + 1 - name);
+		return &zip->entries[i];
 	}
 	return NULL;
 }
 
 /* Newer archives say in which order they store bytes. */
 static bool
-check_byte_order(TorchFile *torch)
+check_byte_order(TorchFile *torch, const ZipArchive *zip, const ZipEntry *entry)
 {
-	const ZipEntry *entry = find_entry(torch, "", "byteorder");
-	char		order[6];
+	char		order[6] = "";
 	int64_t		offset;
 
-	if (entry == NULL)
-		return true;
-	if (!AlbertZipData(&torch->zip, entry, &offset, torch->status))
+	if (!AlbertZipData(zip, entry, &offset) ||
+		(entry->size == sizeof(order) && !AlbertFileRead(torch->file, offset, order, sizeof(order), torch->status)))
 		return false;
-	if (entry->size == sizeof(order) &&
-		!AlbertFileRead(torch->file, offset, order, sizeof(order), torch->status))
-		return false;
-	if (entry->size != sizeof(order) || memcmp(order, "little", sizeof(order)) != 0)
+	if (memcmp(order, "little", sizeof(order)) != 0)
 		return AlbertFail(torch->status, ALBERT_UNSUPPORTED,
 						  "file \"%s\" is not stored in little-endian order", torch->file->name);
+	return true;
+}
+
+/* What there is below NAME: the storages, in the order of the entries, and signs of what cannot be read. */
+static bool
+read_entries(TorchFile *torch, const ZipArchive *zip, const char *root)
+{
+	size_t		root_size = strlen(root);
+
+	torch->storages = AlbertArenaArray(torch->scratch, zip->nentries, sizeof(Storage));
+	if (torch->storages == NULL)
+		return AlbertNoMemory(torch->status);
+	for (int i = 0; i < zip->nentries; i++)
+	{
+		const ZipEntry *entry = &zip->entries[i];
+		Storage    *storage = &torch->storages[torch->nstorages];
+		const char *name;
+
+		if (strncmp(entry->name, root, root_size) != 0)
+			continue;
+		name = entry->name + root_size;
+		if (strcmp(name, "constants.pkl") == 0)
+			return AlbertFail(torch->status, ALBERT_UNSUPPORTED,
+							  "file \"%s\" is a TorchScript program, not a dictionary of tensors",
+							  torch->file->name);
+		if (strcmp(name, "byteorder") == 0 && !check_byte_order(torch, zip, entry))
+			return false;
+		if (strncmp(name, "data/", 5) != 0)
+			continue;
+		*storage = (Storage) {.key = name + 5, .size = (int64_t) entry->size};
+		if (!AlbertZipData(zip, entry, &storage->offset))
+			return false;
+		torch->nstorages++;
+	}
 	return true;
 }
 
 static bool
 read_zip(TorchFile *torch)
 {
+	ZipArchive	zip = {.file = torch->file, .arena = torch->scratch, .status = torch->status};
 	const ZipEntry *entry;
+	const char *root;
 	int64_t		offset;
-	char	   *pickle;
-	size_t		used;
+	AlbertSpan	pickle;
 	PickleValue dict;
 
-	if (!AlbertZipOpen(torch->file, torch->scratch, &torch->zip, torch->status))
+	if (!AlbertZipOpen(&zip))
 		return false;
-	entry = find_pickle(torch);
+	entry = find_pickle(&zip, &root);
 	if (entry == NULL)
 		return bad_file(torch, "is a zip archive that PyTorch has not made: it has no data.pkl");
-	if (find_entry(torch, "", "constants.pkl") != NULL)
-		return AlbertFail(torch->status, ALBERT_UNSUPPORTED,
-						  "file \"%s\" is a TorchScript program, not a dictionary of tensors",
-						  torch->file->name);
-	if (!check_byte_order(torch) || !AlbertZipData(&torch->zip, entry, &offset, torch->status))
+	if (root == NULL)
+		return AlbertNoMemory(torch->status);
+	if (!read_entries(torch, &zip, root) || !AlbertZipData(&zip, entry, &offset))
 		return false;
 	if (entry->size > MAX_PICKLE)
 		return bad_file(torch, "has a data.pkl that is too large");
-	pickle = AlbertArenaAlloc(torch->scratch, entry->size);
-	if (pickle == NULL)
-		return AlbertNoMemory(torch->status);
-	return AlbertFileRead(torch->file, offset, pickle, entry->size, torch->status) &&
-		AlbertPickleLoad(pickle, entry->size, &used, torch->scratch, torch->file->name, &dict,
-						 torch->status) &&
-		add_tensors(torch, &dict);
+	return AlbertFileBytes(torch->file, offset, entry->size, torch->scratch, &pickle, torch->status) &&
+		load_pickle(torch, &pickle, &dict) && add_tensors(torch, &dict);
 }
 
 /* ---- files from before PyTorch 1.6 ---- */
 
-typedef struct Stream
-{
-	char	   *data;
-	size_t		size;
-	size_t		at;
-} Stream;
-
+/* Is a dictionary's value for a key True? */
 static bool
-next_pickle(TorchFile *torch, Stream *stream, PickleValue *value)
+is_true(const PickleValue *dict, const char *key)
 {
-	size_t		used;
+	for (int i = 0; dict->kind == PICKLE_DICT && i < dict->list->n; i += 2)
+	{
+		const PickleValue *item = AlbertPickleItem(dict->list, i, PICKLE_TEXT);
+		const PickleValue *value = AlbertPickleItem(dict->list, i + 1, PICKLE_BOOL);
 
-	if (!AlbertPickleLoad(stream->data + stream->at, stream->size - stream->at, &used,
-						  torch->scratch, torch->file->name, value, torch->status))
-		return false;
-	stream->at += used;
-	return true;
+		if (item != NULL && strcmp(item->text, key) == 0)
+			return value != NULL && value->number == 1;
+	}
+	return false;
 }
 
+/* Three pickles, which say what the file is. */
 static bool
-check_legacy_start(TorchFile *torch, Stream *stream)
+check_legacy_start(TorchFile *torch, AlbertSpan *input)
 {
-	PickleValue value;
-	const PickleValue *little;
+	PickleValue magic;
+	PickleValue protocol;
+	PickleValue system;
 
-	if (!next_pickle(torch, stream, &value))
+	if (!load_pickle(torch, input, &magic))
 		return false;
-	if (value.kind != PICKLE_OTHER || value.length != sizeof(legacy_magic) ||
-		memcmp(value.text, legacy_magic, sizeof(legacy_magic)) != 0)
+	if (magic.kind != PICKLE_OTHER || magic.length != sizeof(legacy_magic) ||
+		memcmp(magic.text, legacy_magic, sizeof(legacy_magic)) != 0)
 		return bad_file(torch, "is a pickle, but not one of PyTorch");
-	if (!next_pickle(torch, stream, &value))
+	if (!load_pickle(torch, input, &protocol))
 		return false;
-	if (value.kind != PICKLE_INT || value.number != LEGACY_PROTOCOL)
+	if (protocol.kind != PICKLE_INT || protocol.number != LEGACY_PROTOCOL)
 		return bad_file(torch, "has an unknown PyTorch protocol");
-	if (!next_pickle(torch, stream, &value))
+	if (!load_pickle(torch, input, &system))
 		return false;
-	little = AlbertPickleGet(&value, "little_endian");
-	if (little == NULL || little->kind != PICKLE_BOOL || little->number != 1)
+	if (!is_true(&system, "little_endian"))
 		return AlbertFail(torch->status, ALBERT_UNSUPPORTED,
 						  "file \"%s\" is not stored in little-endian order", torch->file->name);
 	return true;
 }
 
-/* The sizes of elements are only in the persistent ids, so they go through the tensors. */
+/* torch.save sorts the keys before it writes them and the storages. */
 static bool
-take_element_sizes(TorchFile *torch, const PickleValue *dict)
+read_keys(TorchFile *torch, const PickleValue *keys)
 {
-	for (int i = 1; i < dict->list->n; i += 2)
+	if (keys->kind != PICKLE_LIST)
+		return bad_file(torch, "has no list of storages");
+	torch->nstorages = keys->list->n;
+	torch->storages = AlbertArenaArray(torch->scratch, torch->nstorages, sizeof(Storage));
+	if (torch->storages == NULL)
+		return AlbertNoMemory(torch->status);
+	for (int i = 0; i < torch->nstorages; i++)
 	{
-		const PickleValue *value = &dict->list->items[i];
-		LegacyStorage *found;
-		int			size;
+		const PickleValue *key = AlbertPickleItem(keys->list, i, PICKLE_TEXT);
 
-		if (value->kind != PICKLE_TENSOR)
+		if (key == NULL || (i > 0 && strcmp(torch->storages[i - 1].key, key->text) >= 0))
+			return bad_file(torch, "has no list of storages in order");
+		torch->storages[i] = (Storage) {.key = key->text};
+	}
+	return true;
+}
+
+/* What the elements of a storage are only its tensors say. */
+static bool
+set_types(TorchFile *torch, const PickleValue *dict)
+{
+	for (int i = 1; dict->kind == PICKLE_DICT && i < dict->list->n; i += 2)
+	{
+		const PickleValue *tensor = AlbertPickleItem(dict->list, i, PICKLE_TENSOR);
+		Storage    *storage;
+		Storage		wanted;
+
+		if (tensor == NULL)
 			continue;
-		found = find_legacy(torch, value->tensor->storage->key);
-		size = value->tensor->storage->element_size;
-		if (found == NULL)
+		if (!read_storage(torch, tensor->list, &wanted))
+			return false;
+		storage = find_storage(torch, wanted.key);
+		if (storage == NULL)
 			continue;			/* reported when the tensor is added */
-		if (found->element_size != 0 && found->element_size != size)
+		if (storage->type != NULL && storage->type != wanted.type)
 			return bad_file(torch, "uses one storage with two types");
-		found->element_size = size;
+		storage->type = wanted.type;
 	}
 	return true;
 }
@@ -316,71 +360,42 @@ place_storages(TorchFile *torch, int64_t offset)
 {
 	for (int i = 0; i < torch->nstorages; i++)
 	{
-		LegacyStorage *storage = &torch->storages[i];
+		Storage    *storage = &torch->storages[i];
 		unsigned char bytes[8];
 		uint64_t	elements;
 		int64_t		left = torch->file->size - offset - 8;
 
-		if (storage->element_size == 0)
+		if (storage->type == NULL)
 			return bad_file(torch, "has a storage that no tensor uses");
 		if (left < 0)
 			return bad_file(torch, "ends before its storages do");
 		if (!AlbertFileRead(torch->file, offset, bytes, sizeof(bytes), torch->status))
 			return false;
 		elements = AlbertLittleEndian(bytes, sizeof(bytes));
-		if (elements > (uint64_t) left / storage->element_size)
+		if (elements > (uint64_t) left / storage->type->size)
 			return bad_file(torch, "ends before its storages do");
-		storage->elements = elements;
 		storage->offset = offset + 8;
-		offset += 8 + elements * storage->element_size;
+		storage->size = elements * storage->type->size;
+		offset = storage->offset + storage->size;
 	}
-	return true;
-}
-
-static bool
-read_keys(TorchFile *torch, const PickleValue *keys)
-{
-	if (keys->kind != PICKLE_LIST)
-		return bad_file(torch, "has no list of storages");
-	torch->nstorages = keys->list->n;
-	torch->storages = AlbertArenaArray(torch->scratch, torch->nstorages + 1, sizeof(LegacyStorage));
-	torch->by_key = AlbertArenaArray(torch->scratch, torch->nstorages, sizeof(LegacyStorage *));
-	if (torch->storages == NULL || torch->by_key == NULL)
-		return AlbertNoMemory(torch->status);
-	for (int i = 0; i < torch->nstorages; i++)
-	{
-		const PickleValue *key = &keys->list->items[i];
-
-		if (key->kind != PICKLE_TEXT)
-			return bad_file(torch, "has no list of storages");
-		torch->storages[i] = (LegacyStorage) {.key = key->text, .length = key->length};
-		torch->by_key[i] = &torch->storages[i];
-	}
-	qsort(torch->by_key, torch->nstorages, sizeof(LegacyStorage *), compare_keys);
-	for (int i = 1; i < torch->nstorages; i++)
-		if (compare_keys(&torch->by_key[i - 1], &torch->by_key[i]) == 0)
-			return bad_file(torch, "has two storages with the same key");
 	return true;
 }
 
 static bool
 read_legacy(TorchFile *torch)
 {
-	Stream		stream = {.size = torch->file->size < MAX_PICKLE ? torch->file->size : MAX_PICKLE};
+	size_t		size = torch->file->size < MAX_PICKLE ? torch->file->size : MAX_PICKLE;
+	AlbertSpan	start;
+	AlbertSpan	input;
 	PickleValue dict;
 	PickleValue keys;
 
-	stream.data = AlbertArenaAlloc(torch->scratch, stream.size);
-	if (stream.data == NULL)
-		return AlbertNoMemory(torch->status);
-	if (!AlbertFileRead(torch->file, 0, stream.data, stream.size, torch->status) ||
-		!check_legacy_start(torch, &stream) ||
-		!next_pickle(torch, &stream, &dict))
+	if (!AlbertFileBytes(torch->file, 0, size, torch->scratch, &start, torch->status))
 		return false;
-	if (dict.kind != PICKLE_DICT)
-		return bad_file(torch, "holds no dictionary of tensors");
-	return next_pickle(torch, &stream, &keys) && read_keys(torch, &keys) && take_element_sizes(torch, &dict) &&
-		place_storages(torch, stream.at) && add_tensors(torch, &dict);
+	input = start;
+	return check_legacy_start(torch, &input) &&
+		load_pickle(torch, &input, &dict) && load_pickle(torch, &input, &keys) && read_keys(torch, &keys) &&
+		set_types(torch, &dict) && place_storages(torch, input.at - start.at) && add_tensors(torch, &dict);
 }
 
 /* ---- either ---- */

@@ -7,251 +7,179 @@
  */
 #include "formats/checkpoints/internal.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/bytes.h"
-
 #define END_SIZE			22	/* of the end record without its comment */
-#define END64_SIZE			56
+#define END64_SIZE			56	/* of zip64's, which is in front of its locator */
 #define LOCATOR_SIZE		20
 #define ENTRY_SIZE			46
 #define LOCAL_SIZE			30
 #define LONGEST_COMMENT		65535
 
 static bool
-bad_zip(const SourceFile *file, const char *what, AlbertStatus *status)
+bad_zip(const ZipArchive *zip, const char *what)
 {
-	return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" is a damaged zip archive: %s",
-					  file->name, what);
+	return AlbertFail(zip->status, ALBERT_FORMAT, "file \"%s\" is a damaged zip archive: %s", zip->file->name, what);
 }
 
-typedef struct Directory
-{
-	uint64_t	entries;
-	uint64_t	size;
-	uint64_t	offset;
-	int64_t		end;			/* the records behind it begin here */
-} Directory;
+/* ---- the end record, which tells where the directory is ---- */
 
-/* A zip64 end record, when there is a locator in front of the plain one. */
 static bool
-read_end64(const SourceFile *file, int64_t end, Directory *directory, AlbertStatus *status)
+is_end(const unsigned char *record, int64_t left)
 {
-	unsigned char locator[LOCATOR_SIZE];
-	unsigned char record[END64_SIZE];
-	uint64_t	offset;
+	return memcmp(record, "PK\5\6", 4) == 0 && END_SIZE + (int64_t) AlbertLittleEndian(record + 20, 2) == left;
+}
 
-	if (end < LOCATOR_SIZE)
-		return true;
-	if (!AlbertFileRead(file, end - LOCATOR_SIZE, locator, LOCATOR_SIZE, status))
+/* It is the last thing in the file but for a comment.  With zip64 there are two more in front of it. */
+static bool
+find_directory(ZipArchive *zip, uint64_t *size)
+{
+	int64_t		most = END64_SIZE + LOCATOR_SIZE + END_SIZE + LONGEST_COMMENT;
+	int64_t		tail_size = zip->file->size < most ? zip->file->size : most;
+	int64_t		start = zip->file->size - tail_size;
+	int64_t		at = tail_size - END_SIZE;
+	AlbertSpan	tail;
+
+	if (!AlbertFileBytes(zip->file, start, tail_size, zip->arena, &tail, zip->status))
 		return false;
-	if (memcmp(locator, "PK\6\7", 4) != 0)
-		return true;
-	offset = AlbertLittleEndian(locator + 8, 8);
-	if (offset > (uint64_t) end || end - offset < END64_SIZE + LOCATOR_SIZE)
-		return bad_zip(file, "its zip64 end record lies outside the file", status);
-	if (!AlbertFileRead(file, offset, record, END64_SIZE, status))
-		return false;
-	if (memcmp(record, "PK\6\6", 4) != 0)
-		return bad_zip(file, "it has no zip64 end record", status);
-	directory->entries = AlbertLittleEndian(record + 32, 8);
-	directory->size = AlbertLittleEndian(record + 40, 8);
-	directory->offset = AlbertLittleEndian(record + 48, 8);
-	directory->end = offset;
+	while (at >= 0 && !is_end(tail.at + at, tail_size - at))
+		at--;
+	if (at < 0)
+		return bad_zip(zip, "it has no end record");
+	*size = AlbertLittleEndian(tail.at + at + 12, 4);
+	zip->end = AlbertLittleEndian(tail.at + at + 16, 4);
+	if (at >= END64_SIZE + LOCATOR_SIZE && memcmp(tail.at + at - LOCATOR_SIZE, "PK\6\7", 4) == 0)
+	{
+		at -= LOCATOR_SIZE + END64_SIZE;
+		if (memcmp(tail.at + at, "PK\6\6", 4) != 0)
+			return bad_zip(zip, "it has no zip64 end record");
+		*size = AlbertLittleEndian(tail.at + at + 40, 8);
+		zip->end = AlbertLittleEndian(tail.at + at + 48, 8);
+	}
+	if (zip->end > (uint64_t) (start + at) || *size > start + at - zip->end)
+		return bad_zip(zip, "its directory lies outside the file");
+	if (*size > MAX_ZIP_DIRECTORY)
+		return bad_zip(zip, "its directory has an impossible size");
 	return true;
 }
 
-/* The end record is the last thing in the file but for a comment. */
-static bool
-find_end(const SourceFile *file, AlbertArena *arena, Directory *directory, AlbertStatus *status)
+/* ---- the directory ---- */
+
+/* The numbers of an entry that zip64 has in an extra field, in its order, where they are 0xffffffff. */
+typedef struct Sizes
 {
-	int64_t		most = END_SIZE + LONGEST_COMMENT;
-	int64_t		size = file->size < most ? file->size : most;
-	unsigned char *tail = AlbertArenaAlloc(arena, size);
-
-	if (tail == NULL)
-		return AlbertNoMemory(status);
-	if (!AlbertFileRead(file, file->size - size, tail, size, status))
-		return false;
-	for (int64_t i = size - END_SIZE; i >= 0; i--)
-	{
-		const unsigned char *record = tail + i;
-
-		if (memcmp(record, "PK\5\6", 4) != 0 ||
-			i + END_SIZE + (int64_t) AlbertLittleEndian(record + 20, 2) != size)
-			continue;
-		directory->entries = AlbertLittleEndian(record + 10, 2);
-		directory->size = AlbertLittleEndian(record + 12, 4);
-		directory->offset = AlbertLittleEndian(record + 16, 4);
-		directory->end = file->size - size + i;
-		return read_end64(file, directory->end, directory, status);
-	}
-	return bad_zip(file, "it has no end record", status);
-}
-
-/* Values of 0xffffffff stand in the zip64 extra field instead, in this order. */
-static bool
-read_extra(const SourceFile *file, const unsigned char *extra, size_t size, uint64_t *full_size,
-		   uint64_t *stored_size, uint64_t *header, AlbertStatus *status)
-{
-	uint64_t   *values[3] = {full_size, stored_size, header};
-
-	while (size >= 4)
-	{
-		size_t		length = AlbertLittleEndian(extra + 2, 2);
-
-		if (length > size - 4)
-			return bad_zip(file, "an extra field is too long", status);
-		if (AlbertLittleEndian(extra, 2) == 1)
-		{
-			const unsigned char *at = extra + 4;
-			size_t		left = length;
-
-			for (int i = 0; i < 3; i++)
-			{
-				if (*values[i] != 0xffffffff)
-					continue;
-				if (left < 8)
-					return bad_zip(file, "a zip64 field is too short", status);
-				*values[i] = AlbertLittleEndian(at, 8);
-				at += 8;
-				left -= 8;
-			}
-			return true;
-		}
-		extra += 4 + length;
-		size -= 4 + length;
-	}
-	return true;
-}
-
-static bool
-read_entry(const SourceFile *file, const unsigned char *record, size_t left, int64_t end,
-		   AlbertArena *arena, ZipEntry *entry, size_t *used, AlbertStatus *status)
-{
-	uint64_t	stored_size;
-	uint64_t	full_size;
+	uint64_t	full;
+	uint64_t	stored;
 	uint64_t	header;
+} Sizes;
+
+static bool
+read_extra(const ZipArchive *zip, AlbertSpan extra, Sizes *sizes)
+{
+	uint64_t   *const places[] = {&sizes->full, &sizes->stored, &sizes->header};
+
+	while (AlbertSpanSize(extra) >= 4)
+	{
+		const unsigned char *at = extra.at + 4;
+		size_t		length = AlbertLittleEndian(extra.at + 2, 2);
+		bool		is_zip64 = AlbertLittleEndian(extra.at, 2) == 1;
+
+		if (length > AlbertSpanSize(extra) - 4)
+			return bad_zip(zip, "an extra field is too long");
+		extra.at = at + length;
+		for (size_t i = 0; is_zip64 && i < LENGTH(places); i++)
+		{
+			if (*places[i] != 0xffffffff)
+				continue;
+			if (extra.at - at < 8)
+				return bad_zip(zip, "a zip64 field is too short");
+			*places[i] = AlbertLittleEndian(at, 8);
+			at += 8;
+		}
+	}
+	return true;
+}
+
+static bool
+read_entry(ZipArchive *zip, AlbertSpan *directory)
+{
+	const unsigned char *record = directory->at;
+	ZipEntry   *entry = &zip->entries[zip->nentries++];
+	size_t		left = AlbertSpanSize(*directory);
 	size_t		name_size;
 	size_t		extra_size;
-	char	   *name;
+	size_t		used;
+	AlbertSpan	extra;
+	Sizes		sizes;
 
 	if (left < ENTRY_SIZE || memcmp(record, "PK\1\2", 4) != 0)
-		return bad_zip(file, "its directory ends too early", status);
+		return bad_zip(zip, "its directory ends too early");
 	name_size = AlbertLittleEndian(record + 28, 2);
 	extra_size = AlbertLittleEndian(record + 30, 2);
-	*used = ENTRY_SIZE + name_size + extra_size + AlbertLittleEndian(record + 32, 2);
-	if (*used > left || name_size > MAX_TENSOR_NAME)
-		return bad_zip(file, "an entry of its directory is too long", status);
-	stored_size = AlbertLittleEndian(record + 20, 4);
-	full_size = AlbertLittleEndian(record + 24, 4);
-	header = AlbertLittleEndian(record + 42, 4);
-	if (!read_extra(file, record + ENTRY_SIZE + name_size, extra_size, &full_size,
-					&stored_size, &header, status))
+	used = ENTRY_SIZE + name_size + extra_size + AlbertLittleEndian(record + 32, 2);
+	if (used > left || name_size > MAX_TENSOR_NAME)
+		return bad_zip(zip, "an entry of its directory is too long");
+	directory->at += used;
+	extra.at = record + ENTRY_SIZE + name_size;
+	extra.end = extra.at + extra_size;
+	sizes.stored = AlbertLittleEndian(record + 20, 4);
+	sizes.full = AlbertLittleEndian(record + 24, 4);
+	sizes.header = AlbertLittleEndian(record + 42, 4);
+	if (!read_extra(zip, extra, &sizes))
 		return false;
-	if (header > (uint64_t) end || stored_size > end - header || full_size > INT64_MAX)
-		return bad_zip(file, "an entry lies outside the file", status);
+	if (sizes.header > zip->end || sizes.stored > zip->end - sizes.header)
+		return bad_zip(zip, "an entry lies outside the file");
 	if (memchr(record + ENTRY_SIZE, '\0', name_size) != NULL)
-		return bad_zip(file, "a name contains a zero byte", status);
-	name = AlbertArenaAlloc(arena, name_size + 1);
-	if (name == NULL)
-		return AlbertNoMemory(status);
-	memcpy(name, record + ENTRY_SIZE, name_size);
-	name[name_size] = '\0';
-	entry->name = name;
-	entry->encrypted = (AlbertLittleEndian(record + 8, 2) & 1) != 0;
-	entry->method = AlbertLittleEndian(record + 10, 2);
-	entry->size = stored_size;
-	entry->full_size = full_size;
-	entry->header = header;
-	return true;
+		return bad_zip(zip, "a name contains a zero byte");
+	entry->name = AlbertNameCopy(zip->arena, (const char *) record + ENTRY_SIZE, name_size);
+	entry->header = sizes.header;
+	entry->size = sizes.stored;
+	/* the flag for encryption, and the method of compression */
+	entry->plain = (AlbertLittleEndian(record + 8, 2) & 1) == 0 && AlbertLittleEndian(record + 10, 2) == 0 &&
+		sizes.stored == sizes.full;
+	return entry->name != NULL || AlbertNoMemory(zip->status);
 }
 
-static int
-compare_entries(const void *a, const void *b)
+bool
+AlbertZipOpen(ZipArchive *zip)
 {
-	return strcmp(((const ZipEntry *) a)->name, ((const ZipEntry *) b)->name);
-}
+	uint64_t	size;
+	AlbertSpan	directory;
 
-static bool
-read_directory(const SourceFile *file, const Directory *directory, AlbertArena *arena,
-			   ZipArchive *zip, AlbertStatus *status)
-{
-	unsigned char *bytes = AlbertArenaAlloc(arena, directory->size);
-	size_t		at = 0;
-
-	zip->entries = AlbertArenaArray(arena, directory->entries, sizeof(ZipEntry));
-	if (bytes == NULL || zip->entries == NULL)
-		return AlbertNoMemory(status);
-	if (!AlbertFileRead(file, directory->offset, bytes, directory->size, status))
+	if (!find_directory(zip, &size) ||
+		!AlbertFileBytes(zip->file, zip->end, size, zip->arena, &directory, zip->status))
 		return false;
-	zip->file = file;
-	zip->end = directory->offset;
-	for (zip->nentries = 0; zip->nentries < (int) directory->entries; zip->nentries++)
-	{
-		size_t		used = 0;
-
-		if (!read_entry(file, bytes + at, directory->size - at, zip->end, arena,
-						&zip->entries[zip->nentries], &used, status))
+	zip->entries = AlbertArenaArray(zip->arena, size / ENTRY_SIZE + 1, sizeof(ZipEntry));
+	if (zip->entries == NULL)
+		return AlbertNoMemory(zip->status);
+	while (directory.at < directory.end)
+		if (!read_entry(zip, &directory))
 			return false;
-		at += used;
-	}
-	if (zip->nentries > 1)
-		qsort(zip->entries, zip->nentries, sizeof(ZipEntry), compare_entries);
-	for (int i = 1; i < zip->nentries; i++)
-		if (compare_entries(&zip->entries[i - 1], &zip->entries[i]) == 0)
-			return bad_zip(file, "two entries have the same name", status);
-	return true;
+	return AlbertNamesSort(zip->entries, zip->nentries, sizeof(ZipEntry)) == NULL ||
+		bad_zip(zip, "two entries have the same name");
 }
 
 bool
-AlbertZipOpen(const SourceFile *file, AlbertArena *arena, ZipArchive *zip, AlbertStatus *status)
+AlbertZipData(const ZipArchive *zip, const ZipEntry *entry, int64_t *offset)
 {
-	Directory	directory = {0};
-
-	if (!find_end(file, arena, &directory, status))
-		return false;
-	if (directory.offset > (uint64_t) directory.end ||
-		directory.size > directory.end - directory.offset)
-		return bad_zip(file, "its directory lies outside the file", status);
-	if (directory.entries > MAX_ZIP_ENTRIES || directory.size > MAX_ZIP_DIRECTORY ||
-		directory.entries > directory.size / ENTRY_SIZE)
-		return bad_zip(file, "its directory has an impossible size", status);
-	return read_directory(file, &directory, arena, zip, status);
-}
-
-const ZipEntry *
-AlbertZipFind(const ZipArchive *zip, const char *name)
-{
-	ZipEntry	key;
-
-	if (zip->nentries == 0)
-		return NULL;
-	key.name = name;
-	return bsearch(&key, zip->entries, zip->nentries, sizeof(ZipEntry), compare_entries);
-}
-
-bool
-AlbertZipData(const ZipArchive *zip, const ZipEntry *entry, int64_t *offset, AlbertStatus *status)
-{
-	const SourceFile *file = zip->file;
 	unsigned char local[LOCAL_SIZE];
+	uint64_t	data;
 
-	if (entry->method != 0 || entry->encrypted || entry->size != entry->full_size)
+	if (!entry->plain)
 	{
-		AlbertFail(status, ALBERT_UNSUPPORTED, "entry \"%.200s\" of file \"%s\" is %s",
-				   entry->name, file->name, entry->encrypted ? "encrypted" : "compressed");
-		return AlbertHint(status, "PyTorch stores its records uncompressed; save the model again with it.");
+		AlbertFail(zip->status, ALBERT_UNSUPPORTED, "entry \"%.200s\" of file \"%s\" is compressed or encrypted",
+				   entry->name, zip->file->name);
+		return AlbertHint(zip->status, "PyTorch stores its records as they are; save the model again with it.");
 	}
 	if (zip->end - entry->header < LOCAL_SIZE)
-		return bad_zip(file, "an entry lies outside the file", status);
-	if (!AlbertFileRead(file, entry->header, local, LOCAL_SIZE, status))
+		return bad_zip(zip, "an entry lies outside the file");
+	if (!AlbertFileRead(zip->file, entry->header, local, LOCAL_SIZE, zip->status))
 		return false;
 	if (memcmp(local, "PK\3\4", 4) != 0)
-		return bad_zip(file, "an entry has no header", status);
-	*offset = entry->header + LOCAL_SIZE + AlbertLittleEndian(local + 26, 2) + AlbertLittleEndian(local + 28, 2);
-	if (*offset > zip->end || entry->size > zip->end - *offset)
-		return bad_zip(file, "an entry lies outside the file", status);
+		return bad_zip(zip, "an entry has no header");
+	data = entry->header + LOCAL_SIZE + AlbertLittleEndian(local + 26, 2) + AlbertLittleEndian(local + 28, 2);
+	if (data > zip->end || entry->size > zip->end - data)
+		return bad_zip(zip, "an entry lies outside the file");
+	*offset = (int64_t) data;
 	return true;
 }

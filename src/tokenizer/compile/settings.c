@@ -362,7 +362,8 @@ tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const jso
 		(!read_file(builder, "special_tokens_map.json", files->special_tokens_map_json, read_special) ||
 		 !read_file(builder, "added_tokens.json", files->added_tokens_json, read_added_ids)))
 		return false;
-	if (!read_file(builder, "albert.json", files->albert_json, read_corrections))
+	if (!read_file(builder, "albert.json", files->albert_json, read_corrections) ||
+		!read_file(builder, "albert.json", files->options, read_corrections))
 		return false;
 	builder->file = "tokenizer.json";
 	return read_own(builder, tokenizer_json);
