@@ -44,7 +44,7 @@ plan_statement(ALBERT_PLANNER_ARGS)
 	PG_TRY();
 	{
 		stmt = next_planner != NULL ? next_planner(ALBERT_PLANNER_PASS) : standard_planner(ALBERT_PLANNER_PASS);
-		AlbertPlanningFinish(stmt);
+		AlbertPlanningFinish(stmt, (cursor_options & CURSOR_OPT_SCROLL) != 0);
 	}
 	PG_FINALLY();
 	{
@@ -66,7 +66,7 @@ base_rel(ALBERT_BASE_REL_ARGS)
 static void
 start_executor(QueryDesc *queryDesc, int eflags)
 {
-	AlbertPlanningCatchUp(queryDesc);
+	AlbertPlanningCatchUp(queryDesc, (eflags & EXEC_FLAG_BACKWARD) != 0);
 	if (next_executor_start != NULL)
 		next_executor_start(queryDesc, eflags);
 	else
@@ -76,9 +76,9 @@ start_executor(QueryDesc *queryDesc, int eflags)
 static void
 run_executor(ALBERT_EXECUTOR_RUN_ARGS)
 {
-	AlbertRunFrame frame;
+	AlbertExecutorRun outer = albert_executor_run;
 
-	AlbertRunBegin(&frame, queryDesc->estate, count);
+	albert_executor_run = (AlbertExecutorRun) {.estate = queryDesc->estate, .count = count};
 	PG_TRY();
 	{
 		if (next_executor_run != NULL)
@@ -88,7 +88,7 @@ run_executor(ALBERT_EXECUTOR_RUN_ARGS)
 	}
 	PG_FINALLY();
 	{
-		AlbertRunEnd(&frame);
+		albert_executor_run = outer;
 	}
 	PG_END_TRY();
 }

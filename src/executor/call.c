@@ -33,16 +33,16 @@ AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task)
 	AlbertItem	item;
 	AlbertJob	job;
 	AlbertRecall recall;
-	int			row;
+	AlbertAsked asked;
 
 	if (!AlbertItemFill(&item, signature, fcinfo->args))
 		PG_RETURN_NULL();
 	AlbertJobStart(&job, signature, fcinfo->args);
 	job.raises = true;
 	AlbertRecallBegin(&recall, &job, signature, fcinfo->args);
-	row = AlbertRecallAsk(&recall, &item);
+	asked = AlbertRecallAsk(&recall, &item);
 	AlbertRecallRun(&recall);
-	AlbertRecallResult(&recall, row, &item);
+	AlbertRecallResult(&recall, asked, &item);
 	fcinfo->isnull = item.isnull;
 	return item.result;
 }

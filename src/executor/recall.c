@@ -66,6 +66,7 @@ typedef struct AlbertMemory
 	MemoryContext context;
 	MemoryContextCallback end;
 	places_hash *places;
+	Size		limit;
 	Size		used;
 	dlist_head	uses;			/* of all entries, the last first */
 } AlbertMemory;
@@ -116,6 +117,7 @@ statement_memory(void)
 	memory->owner = owner;
 	memory->context = context;
 	memory->places = places_create(context, 64, NULL);
+	memory->limit = (Size) (work_mem * hash_mem_multiplier * 1024);
 	dlist_init(&memory->uses);
 	memory->end.func = end_memory;
 	memory->end.arg = memory;
@@ -146,22 +148,20 @@ forget_entry(AlbertMemory *memory, Remembered *entry)
 	pfree(entry);
 }
 
-/* Make room for so many bytes more; false when they are more than all there may be. */
+/*
+ * Make room for so many bytes more; false when they are more than half of what
+ * there may be.  So there is room for an entry's key and its result together.
+ */
 static bool
-make_room(AlbertRecall *recall, Size size, const Remembered *keep)
+make_room(AlbertRecall *recall, Size size)
 {
 	AlbertMemory *memory = recall->memory;
-	Size		limit = (Size) (work_mem * hash_mem_multiplier * 1024);
 
-	if (size > limit / 2)
+	if (size > memory->limit / 2)
 		return false;
-	while (memory->used + size > limit)
+	while (memory->used + size > memory->limit)
 	{
-		Remembered *last = dlist_tail_element(Remembered, use, &memory->uses);
-
-		if (last == keep)
-			return false;
-		forget_entry(memory, last);
+		forget_entry(memory, dlist_tail_element(Remembered, use, &memory->uses));
 		recall->counts.evictions++;
 	}
 	return true;
@@ -176,7 +176,7 @@ new_entry(AlbertRecall *recall, const Key *key)
 	Remembered *entry;
 	bool		found;
 
-	if (!make_room(recall, size, NULL))
+	if (!make_room(recall, size))
 		return NULL;
 	entry = MemoryContextAllocExtended(memory->context, size, MCXT_ALLOC_HUGE);
 	memset(entry, 0, offsetof(Remembered, bytes));
@@ -202,7 +202,7 @@ remember(AlbertRecall *recall, const AlbertAnswer *answer)
 	if (entry == NULL || entry->known)
 		return;
 	dlist_move_head(&recall->memory->uses, &entry->use);
-	if (!make_room(recall, size, entry))
+	if (!make_room(recall, size))
 	{
 		forget_entry(recall->memory, entry);
 		return;
@@ -220,20 +220,14 @@ remember(AlbertRecall *recall, const AlbertAnswer *answer)
 /* ---------- asking ---------- */
 
 static void
-append_argument(StringInfo key, Datum value, int16 len, bool byval)
+append_option(StringInfo key, const NullableDatum *option, int16 len, bool byval)
 {
-	Size		size;
+	char	   *end;
 
-	if (byval)
-	{
-		appendBinaryStringInfo(key, (const char *) &value, sizeof(Datum));
-		return;
-	}
-	if (len == -1)
-		value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(value));
-	size = datumGetSize(value, false, len);
-	appendBinaryStringInfo(key, (const char *) &size, sizeof(size));
-	appendBinaryStringInfo(key, DatumGetPointer(value), (int) size);
+	enlargeStringInfo(key, (int) datumEstimateSpace(option->value, option->isnull, byval, len));
+	end = key->data + key->len;
+	datumSerialize(option->value, option->isnull, byval, len, &end);
+	key->len = end - key->data;
 }
 
 void
@@ -248,21 +242,16 @@ AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *s
 	recall->context = CurrentMemoryContext;
 	recall->memory = statement_memory();
 	recall->number = ++nrecalls;
-	recall->max_answers = recall->max_rows = 2;
+	recall->max_answers = 2;
 	recall->answers = palloc(recall->max_answers * sizeof(AlbertAnswer));
-	if (job->task->combine != NULL)
-		recall->sides = palloc(recall->max_rows * sizeof(*recall->sides));
 	initStringInfo(&key);
 	appendBinaryStringInfo(&key, (const char *) &job->task, sizeof(job->task));
 	appendBinaryStringInfo(&key, (const char *) &job->binding->number, sizeof(job->binding->number));
 	appendBinaryStringInfo(&key, (const char *) &job->overflow, sizeof(job->overflow));
 	for (int i = 0; i < signature->nargs; i++)
 	{
-		if (!AlbertIsOption(signature, i))
-			continue;
-		appendStringInfoChar(&key, args[i].isnull ? 'n' : 'v');
-		if (!args[i].isnull)
-			append_argument(&key, args[i].value, signature->lens[i], signature->byvals[i]);
+		if (AlbertIsOption(signature, i))
+			append_option(&key, &args[i], signature->lens[i], signature->byvals[i]);
 	}
 	recall->prefix = key.data;
 	recall->prefix_size = key.len;
@@ -350,27 +339,21 @@ ask(AlbertRecall *recall, AlbertItem item)
 	return entry->answer;
 }
 
-int
+AlbertAsked
 AlbertRecallAsk(AlbertRecall *recall, const AlbertItem *item)
 {
 	MemoryContext old = MemoryContextSwitchTo(recall->context);
-	int			row;
+	AlbertAsked asked = {.pair = -1};
 
 	if (recall->job->task->combine == NULL)
-		row = ask(recall, *item);
+		asked.text = ask(recall, *item);
 	else
 	{
-		if (recall->nrows == recall->max_rows)
-		{
-			recall->max_rows *= 2;
-			recall->sides = repalloc_huge(recall->sides, recall->max_rows * sizeof(*recall->sides));
-		}
-		row = recall->nrows++;
-		recall->sides[row][0] = ask(recall, (AlbertItem) {.text = item->text, .isnull = true});
-		recall->sides[row][1] = ask(recall, (AlbertItem) {.text = item->pair, .isnull = true});
+		asked.text = ask(recall, (AlbertItem) {.text = item->text, .isnull = true});
+		asked.pair = ask(recall, (AlbertItem) {.text = item->pair, .isnull = true});
 	}
 	MemoryContextSwitchTo(old);
-	return row;
+	return asked;
 }
 
 void
@@ -413,19 +396,21 @@ AlbertRecallRun(AlbertRecall *recall)
 }
 
 void
-AlbertRecallResult(AlbertRecall *recall, int row, AlbertItem *item)
+AlbertRecallResult(const AlbertRecall *recall, AlbertAsked asked, AlbertItem *item)
 {
-	if (recall->job->task->combine == NULL)
-		*item = recall->answers[row].item;
+	const AlbertItem *text;
+	const AlbertItem *pair;
+
+	if (asked.text < 0)
+		*item = (AlbertItem) {.isnull = true};
+	else if (asked.pair < 0)
+		*item = recall->answers[asked.text].item;
 	else
 	{
-		const AlbertItem *a = &recall->answers[recall->sides[row][0]].item;
-		const AlbertItem *b = &recall->answers[recall->sides[row][1]].item;
-
-		memset(item, 0, sizeof(*item));
-		item->status = a->status != NULL ? a->status : b->status;
-		item->isnull = item->status != NULL;
+		text = &recall->answers[asked.text].item;
+		pair = &recall->answers[asked.pair].item;
+		*item = (AlbertItem) {.isnull = true, .status = text->status != NULL ? text->status : pair->status};
 		if (item->status == NULL)
-			item->result = recall->job->task->combine(a->result, b->result);
+			AlbertItemSet(item, recall->job->task->combine(text->result, pair->result));
 	}
 }

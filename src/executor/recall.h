@@ -39,9 +39,6 @@ typedef struct AlbertRecall
 	int			max_answers;
 	int			nmissing;		/* to be computed */
 	double		tokens;			/* an estimate of theirs */
-	int			(*sides)[2];	/* with a task that combines: the answers of both texts, by row */
-	int			nrows;
-	int			max_rows;
 	AlbertRecallCounts counts;
 } AlbertRecall;
 
@@ -49,13 +46,20 @@ typedef struct AlbertRecall
 extern void AlbertRecallBegin(AlbertRecall *recall, AlbertJob *job, const AlbertSignature *signature,
 							  const NullableDatum *args);
 
-/* Ask for a row's texts, which are copied; the row's number, the same for rows of the same texts. */
-extern int	AlbertRecallAsk(AlbertRecall *recall, const AlbertItem *item);
+/* A row's answers, the same for rows of the same texts. */
+typedef struct AlbertAsked
+{
+	int			text;			/* -1: nothing was asked */
+	int			pair;			/* with a task that combines; else -1 */
+} AlbertAsked;
+
+/* Ask for a row's texts, which are copied. */
+extern AlbertAsked AlbertRecallAsk(AlbertRecall *recall, const AlbertItem *item);
 
 /* Compute what is missing. */
 extern void AlbertRecallRun(AlbertRecall *recall);
 
-/* A row's result or status. */
-extern void AlbertRecallResult(AlbertRecall *recall, int row, AlbertItem *item);
+/* A row's result or status; NULL when nothing was asked. */
+extern void AlbertRecallResult(const AlbertRecall *recall, AlbertAsked asked, AlbertItem *item);
 
 #endif							/* ALBERT_RECALL_H */

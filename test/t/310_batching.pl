@@ -97,6 +97,11 @@ for my $batching (qw(on off))
 	$node->poll_query_until('postgres', q{SELECT count(*) > 0 FROM pg_locks WHERE NOT granted}) or die 'no one waits';
 	$one->query('COMMIT');
 	is($two->wait, "1|f\n2|t", "batching $batching: FOR UPDATE returns the row as it is then");
+
+	$one->query('BEGIN; SELECT 1 FROM docs WHERE id IN (2, 3) FOR UPDATE');
+	is($two->query(q{SELECT id, albert_token_count(body) > 1 FROM docs ORDER BY id % 2, id LIMIT 3 FOR UPDATE SKIP LOCKED}), "4|t\n6|t\n8|t",
+		"batching $batching: rows that others have locked do not count for a limit");
+	$one->query('COMMIT');
 	$_->quit for $one, $two;
 }
 

@@ -4,12 +4,10 @@
  */
 #include "postgres.h"
 
-#include "access/relscan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
 
 #include "executor/node/node.h"
 
@@ -25,36 +23,7 @@
 
 bool		albert_enable_batching = true;
 
-/* ---------- runs of the executor ---------- */
-
-static const AlbertRunFrame *runs = NULL;
-
-void
-AlbertRunBegin(AlbertRunFrame *run, const EState *estate, uint64 count)
-{
-	run->outer = (AlbertRunFrame *) runs;
-	run->estate = estate;
-	run->count = count;
-	runs = run;
-}
-
-void
-AlbertRunEnd(const AlbertRunFrame *run)
-{
-	runs = run->outer;
-}
-
-/* How many rows the executor was asked for in this run; 0: all. */
-static uint64
-run_count(const EState *estate)
-{
-	for (const AlbertRunFrame *run = runs; run != NULL; run = run->outer)
-	{
-		if (run->estate == estate)
-			return run->count;
-	}
-	return 0;
-}
+AlbertExecutorRun albert_executor_run = {0};
 
 /* ---------- how far to read ahead ---------- */
 
@@ -67,32 +36,26 @@ run_count(const EState *estate)
 static int64
 rows_to_read(AlbertNodeState *node)
 {
-	EState	   *estate = node->css.ss.ps.state;
-	bool		safe = (node->flags & ALBERT_NODE_SAFE) != 0;
-	int64		ahead = safe ? node->grow : 1;
-	int64		rows = MAX_ROWS;
-	uint64		count = (node->flags & ALBERT_NODE_LAZY) ? run_count(estate) : 0;
+	const EState *estate = node->css.ss.ps.state;
+	int64		ahead = (node->flags & ALBERT_NODE_SAFE) ? node->grow : 1;
+	int64		wanted = Max(node->bound - node->delivered, 1);
+	int64		sure = MAX_ROWS;
+	uint64		count = 0;
+	bool		first = node->grow == 1;
 
-	if ((node->flags & ALBERT_NODE_LIMIT) && node->bound >= 0)
-	{
-		int64		needs = Max(node->bound - node->delivered, 1);
-
-		/* a filter may need more rows than the Limit */
-		rows = Min(rows, node->css.ss.ps.qual != NULL && safe ? Max(needs, ahead) : needs);
-	}
-	if (node->flags & ALBERT_NODE_EARLY)
-		rows = Min(rows, ahead);
+	if ((node->flags & ALBERT_NODE_LAZY) && estate == albert_executor_run.estate)
+		count = albert_executor_run.count;
+	if ((node->flags & ALBERT_NODE_EARLY) || ((node->flags & ALBERT_NODE_ONE_FIRST) && first))
+		sure = 1;
+	if (node->bound >= 0)
+		sure = Min(sure, wanted);
 	if (count > 0)
-	{
-		int64		sure = 1;
-
-		if ((node->flags & ALBERT_NODE_ROOT) && count > estate->es_processed)
-			sure = (int64) Min(count - estate->es_processed, (uint64) MAX_ROWS);
-		rows = Min(rows, Max(sure, ahead));
-	}
-	if ((node->flags & ALBERT_NODE_ONE_FIRST) && !node->started)
-		rows = 1;
-	return Max(rows, 1);
+		sure = (node->flags & ALBERT_NODE_ROOT) && count > estate->es_processed
+			? Min((uint64) sure, count - estate->es_processed) : 1;
+	/* a filter may need more rows than the Limit */
+	if (node->bound >= 0 && node->css.ss.ps.qual == NULL)
+		ahead = Min(ahead, wanted);
+	return Min(Max(sure, ahead), MAX_ROWS);
 }
 
 /* ---------- the rows of a batch ---------- */
@@ -110,9 +73,7 @@ AlbertBatchReset(AlbertNodeState *node)
 	node->nrows = node->max_rows = 0;
 	node->values = NULL;
 	node->isnull = NULL;
-	node->plain = NULL;
-	node->tids = NULL;
-	node->tableoids = NULL;
+	node->position = -1;
 }
 
 static void *
@@ -128,36 +89,14 @@ grow_rows(AlbertNodeState *node)
 
 	if (node->nrows < node->max_rows)
 		return;
-	node->values = grow_array(node->values, new * node->natts * sizeof(Datum));
-	node->isnull = grow_array(node->isnull, new * node->natts);
-	node->plain = grow_array(node->plain, new);
+	node->values = grow_array(node->values, new * node->ncolumns * sizeof(Datum));
+	node->isnull = grow_array(node->isnull, new * node->ncolumns);
 	for (int i = 0; i < node->ncalls; i++)
-		node->calls[i].rows = grow_array(node->calls[i].rows, new * sizeof(int));
-	if (node->scan != NULL)
-	{
-		node->tids = grow_array(node->tids, new * sizeof(ItemPointerData));
-		node->tableoids = grow_array(node->tableoids, new * sizeof(Oid));
-	}
+		node->calls[i].rows = grow_array(node->calls[i].rows, new * sizeof(AlbertAsked));
 	node->max_rows = new;
 }
 
-/* Which row of a table the child's row was made from. */
-static void
-note_tid(AlbertNodeState *node, int row)
-{
-	TupleTableSlot *slot = node->scan->ss_ScanTupleSlot;
-
-	node->tableoids[row] = slot->tts_tableOid;
-	if (IsA(node->scan, IndexOnlyScanState))
-	{
-		node->tids[row] = ((IndexOnlyScanState *) node->scan)->ioss_ScanDesc->xs_heaptid;
-		node->tableoids[row] = RelationGetRelid(node->scan->ss_currentRelation);
-	}
-	else
-		node->tids[row] = slot->tts_tid;
-}
-
-/* Keep a copy of the child's row, results still missing. */
+/* Keep a copy of the child's row. */
 static void
 take_row(AlbertNodeState *node, TupleTableSlot *slot)
 {
@@ -166,8 +105,8 @@ take_row(AlbertNodeState *node, TupleTableSlot *slot)
 	bool	   *isnull;
 
 	grow_rows(node);
-	values = node->values + (Size) node->nrows * node->natts;
-	isnull = node->isnull + (Size) node->nrows * node->natts;
+	values = node->values + (Size) node->nrows * node->ncolumns;
+	isnull = node->isnull + (Size) node->nrows * node->ncolumns;
 	slot_getallattrs(slot);
 	for (int i = 0; i < node->ncolumns; i++)
 	{
@@ -176,46 +115,44 @@ take_row(AlbertNodeState *node, TupleTableSlot *slot)
 		isnull[i] = slot->tts_isnull[i];
 		values[i] = isnull[i] ? (Datum) 0 : datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
 	}
-	for (int i = node->ncolumns; i < node->natts; i++)
-	{
-		values[i] = (Datum) 0;
-		isnull[i] = true;
-	}
-	node->plain[node->nrows] = false;
-	if (node->scan != NULL)
-		note_tid(node, node->nrows);
 	node->nrows++;
 	MemoryContextSwitchTo(old);
 }
 
-void
-AlbertBatchTakePlain(AlbertNodeState *node, TupleTableSlot *slot)
-{
-	take_row(node, slot);
-	node->plain[node->nrows - 1] = true;
-}
-
-void
+TupleTableSlot *
 AlbertBatchShowRow(AlbertNodeState *node, int row)
 {
 	TupleTableSlot *slot = node->css.ss.ss_ScanTupleSlot;
-	Size		place = (Size) row * node->natts;
+	Size		place = (Size) row * node->ncolumns;
 
 	ExecClearTuple(slot);
-	memcpy(slot->tts_values, node->values + place, node->natts * sizeof(Datum));
-	memcpy(slot->tts_isnull, node->isnull + place, node->natts * sizeof(bool));
-	ExecStoreVirtualTuple(slot);
-	if (node->scan != NULL)
+	memcpy(slot->tts_values, node->values + place, node->ncolumns * sizeof(Datum));
+	memcpy(slot->tts_isnull, node->isnull + place, node->ncolumns * sizeof(bool));
+	for (int i = 0; i < node->ncalls; i++)
 	{
-		slot->tts_tid = node->tids[row];
-		slot->tts_tableOid = node->tableoids[row];
+		AlbertCall *call = &node->calls[i];
+
+		slot->tts_values[call->column] = AlbertCallResult(call, row, &slot->tts_isnull[call->column]);
 	}
-	node->css.ss.ps.ps_ExprContext->ecxt_scantuple = slot;
+	return ExecStoreVirtualTuple(slot);
 }
 
 /* ---------- a batch ---------- */
 
-/* Ask for what the calls need of the child's row; false when it is to be evaluated plainly and ends the batch. */
+/* The child's next row, or the one that the last batch has left; NULL when there is none. */
+static TupleTableSlot *
+next_row(AlbertNodeState *node)
+{
+	TupleTableSlot *slot = node->held;
+
+	node->held = NULL;
+	if (slot == NULL && !node->at_end)
+		slot = ExecProcNode(outerPlanState(node));
+	node->at_end = TupIsNull(slot);
+	return node->at_end ? NULL : slot;
+}
+
+/* Ask for what the calls need of the row taken last; false when it must be the next batch's first. */
 static bool
 ask_calls(AlbertNodeState *node, TupleTableSlot *slot)
 {
@@ -223,10 +160,9 @@ ask_calls(AlbertNodeState *node, TupleTableSlot *slot)
 	bool		good = true;
 
 	econtext->ecxt_outertuple = slot;
-	for (int i = 0; i < node->ncalls; i++)
-		good &= AlbertCallAsk(node, &node->calls[i], node->nrows - 1);
+	for (int i = 0; i < node->ncalls && good; i++)
+		good = AlbertCallAsk(node, &node->calls[i], node->nrows - 1);
 	ResetExprContext(econtext);
-	node->plain[node->nrows - 1] = !good;
 	return good;
 }
 
@@ -248,33 +184,23 @@ bool
 AlbertBatchFill(AlbertNodeState *node)
 {
 	int64		rows = albert_enable_batching ? rows_to_read(node) : 1;
-	bool		more = true;
+	TupleTableSlot *slot;
 
 	AlbertBatchReset(node);
-	if (node->at_end)
-		return false;
-	while (more && node->nrows < rows)
+	while (node->nrows < rows && !is_full(node) && (slot = next_row(node)) != NULL)
 	{
-		TupleTableSlot *slot = ExecProcNode(outerPlanState(node));
-
-		node->started = true;
-		if (TupIsNull(slot))
+		take_row(node, slot);
+		if (!ask_calls(node, slot))
 		{
-			node->at_end = true;
+			/* it stays there until the child is asked for the next one */
+			node->held = slot;
+			node->nrows--;
 			break;
 		}
-		node->at_start = false;
-		take_row(node, slot);
-		if (albert_enable_batching)
-			more = ask_calls(node, slot) && !is_full(node);
-		else
-			node->plain[0] = true;
 	}
-	if (node->nrows == 0)
-		return false;
 	for (int i = 0; i < node->ncalls; i++)
 		AlbertCallRun(node, &node->calls[i]);
 	if (node->grow < MAX_ROWS)
 		node->grow *= 2;
-	return true;
+	return node->nrows > 0;
 }

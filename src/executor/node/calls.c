@@ -3,11 +3,8 @@
  *	  The calls of a batch: what each row asks for, and its result.
  *
  * A job that does not even start (no such model, a bad option) must fail when
- * the turn of the first row comes that needs it, and after whatever else fails
- * in this row.  So as long as no job of the call has started, such a row is
- * evaluated plainly and ends its batch, unless it is the batch's first and has
- * nothing else that can fail.  A text that has no result fails at its row's
- * turn, too: that row is evaluated plainly.
+ * the turn of the first row comes that needs it.  So as long as no job of the
+ * call has started, such a row begins a batch.
  */
 #include "postgres.h"
 
@@ -32,15 +29,8 @@ AlbertCallBegin(AlbertNodeState *node, AlbertCall *call, FuncExpr *expr, int col
 	call->strict = func_strict(expr->funcid);
 	call->column = column;
 	call->scale = 1;
-	call->constant = true;
 	foreach(cell, expr->args)
-	{
-		int			i = foreach_current_index(cell);
-
-		call->args[i] = ExecInitExpr(lfirst(cell), &node->css.ss.ps);
-		if (!AlbertIsText(call->signature, i) && !IsA(lfirst(cell), Const))
-			call->constant = false;
-	}
+		call->args[foreach_current_index(cell)] = ExecInitExpr(lfirst(cell), &node->css.ss.ps);
 }
 
 /* In batch_context: the arguments may be of one row only. */
@@ -83,32 +73,24 @@ AlbertCallAsk(AlbertNodeState *node, AlbertCall *call, int row)
 	NullableDatum args[ALBERT_MAX_ARGS];
 	AlbertItem	item;
 	bool		filled = true;
-	bool		good = true;
+	bool		may_fail;
 
-	call->rows[row] = -1;
+	call->rows[row] = (AlbertAsked) {.text = -1, .pair = -1};
 	for (int i = 0; i < signature->nargs; i++)
 	{
 		args[i].value = ExecEvalExpr(call->args[i], econtext, &args[i].isnull);
 		if (args[i].isnull && (call->strict || !AlbertIsOption(signature, i)))
 			filled = false;
 	}
-	if (filled && !call->proven)
-	{
-		good = (node->flags & ALBERT_NODE_ALONE) != 0 && row == 0;
-		call->proving = !good;
-	}
-	if (filled && good)
-		good = are_convertible(signature, args);
-	if (filled && good)
-		filled = AlbertItemFill(&item, signature, args);
-	if (filled && good)
+	may_fail = filled && !(call->proven && are_convertible(signature, args));
+	if (filled && (!may_fail || row == 0) && AlbertItemFill(&item, signature, args))
 	{
 		if (!call->started)
 			start_job(node, call, args);
 		call->rows[row] = AlbertRecallAsk(&call->recall, &item);
 	}
 	MemoryContextSwitchTo(old);
-	return good;
+	return !may_fail || row == 0;
 }
 
 bool
@@ -122,47 +104,47 @@ AlbertCallIsFull(const AlbertCall *call, double tokens)
 }
 
 static void
-put_result(AlbertNodeState *node, AlbertCall *call, int row)
+count(AlbertNodeState *node, AlbertNodeCount what, uint64 n)
 {
-	Size		place = (Size) row * node->natts + call->column;
-	AlbertItem	item = {.isnull = true};
-
-	if (call->rows[row] >= 0)
-		AlbertRecallResult(&call->recall, call->rows[row], &item);
-	if (item.status != NULL)
-		node->plain[row] = true;
-	node->values[place] = item.result;
-	node->isnull[place] = item.isnull;
+	pg_atomic_fetch_add_u64(&node->counts[what], n);
 }
 
 void
 AlbertCallRun(AlbertNodeState *node, AlbertCall *call)
 {
 	MemoryContext old = MemoryContextSwitchTo(node->batch_context);
-	AlbertNodeCounts counts = {0};
-	double		tokens;
+	const AlbertRecallCounts *counts = &call->recall.counts;
+	double		tokens = call->recall.tokens;
 	instr_time	start;
 	instr_time	stop;
 
 	if (call->started)
 	{
-		tokens = call->recall.tokens;
 		INSTR_TIME_SET_CURRENT(start);
 		AlbertRecallRun(&call->recall);
 		INSTR_TIME_SET_CURRENT(stop);
 		INSTR_TIME_SUBTRACT(stop, start);
-		counts.recall = call->recall.counts;
-		counts.tokens = call->job.counts.tokens;
-		counts.batches = Max(call->job.counts.batches, call->job.counts.calls);
-		counts.microseconds = INSTR_TIME_GET_MICROSEC(stop);
-		if (tokens > 0 && counts.tokens > 0)
-			call->scale = counts.tokens / tokens;
-	}
-	for (int row = 0; row < node->nrows; row++)
-	{
-		if (!node->plain[row])
-			put_result(node, call, row);
+		count(node, ALBERT_COUNT_TEXTS, counts->texts);
+		count(node, ALBERT_COUNT_HITS, counts->hits);
+		count(node, ALBERT_COUNT_MISSES, counts->misses);
+		count(node, ALBERT_COUNT_EVICTIONS, counts->evictions);
+		count(node, ALBERT_COUNT_TOKENS, call->job.counts.tokens);
+		count(node, ALBERT_COUNT_BATCHES, Max(call->job.counts.batches, call->job.counts.calls));
+		count(node, ALBERT_COUNT_MICROSECONDS, INSTR_TIME_GET_MICROSEC(stop));
+		if (tokens > 0 && call->job.counts.tokens > 0)
+			call->scale = call->job.counts.tokens / tokens;
 	}
 	MemoryContextSwitchTo(old);
-	AlbertNodeCount(node, &counts);
+}
+
+Datum
+AlbertCallResult(AlbertCall *call, int row, bool *isnull)
+{
+	AlbertItem	item;
+
+	AlbertRecallResult(&call->recall, call->rows[row], &item);
+	if (item.status != NULL)
+		AlbertReport(item.status);
+	*isnull = item.isnull;
+	return item.result;
 }

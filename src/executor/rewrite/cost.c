@@ -26,7 +26,6 @@
 #include "utils/rel.h"
 
 #include "executor/rewrite/cost.h"
-#include "executor/rewrite/nodes.h"
 #include "executor/task.h"
 
 #define COST_PER_TOKEN_ENCODED		4.0
@@ -162,85 +161,6 @@ AlbertCallCost(PlannerInfo *root, Oid function, const FuncExpr *call)
 		tokens *= TEXTS_IN_ARRAY;
 	return COST_PER_CALL + tokens *
 		(signature->task->part == ALBERT_PART_TEXT ? COST_PER_TOKEN_TOKENIZED : COST_PER_TOKEN_ENCODED);
-}
-
-/* ---------- what a plan costs without its calls ---------- */
-
-typedef struct CostSum
-{
-	const PlannedStmt *stmt;
-	double		all;			/* of the nodes walked */
-	double		calls;			/* thereof for calls */
-	double		children;		/* of the node under way: its children's, */
-	double		by_row;			/* and its calls', each time it evaluates its expressions */
-} CostSum;
-
-static void sum_node(Plan **place, void *context);
-
-/* Which part of a plan's cost is that of calls? */
-static double
-calls_share(const PlannedStmt *stmt, Plan *plan)
-{
-	CostSum		sum = {.stmt = stmt};
-
-	sum_node(&plan, &sum);
-	return sum.all > 0 ? sum.calls / sum.all : 0;
-}
-
-static bool
-calls_walker(Node *node, void *context)
-{
-	CostSum    *sum = context;
-
-	if (node == NULL)
-		return false;
-	if (IsA(node, FuncExpr) && ((FuncExpr *) node)->funcid >= FirstNormalObjectId &&
-		AlbertSignatureOf(((FuncExpr *) node)->funcid) != NULL)
-		sum->by_row += AlbertCallCost(NULL, ((FuncExpr *) node)->funcid, (FuncExpr *) node);
-	if (IsA(node, SubPlan))
-		sum->by_row += ((SubPlan *) node)->per_call_cost *
-			calls_share(sum->stmt, list_nth(sum->stmt->subplans, ((SubPlan *) node)->plan_id - 1));
-	return expression_tree_walker(node, calls_walker, context);
-}
-
-static void
-sum_children(Plan **place, void *context)
-{
-	((CostSum *) context)->children += (*place)->total_cost;
-}
-
-/* A node's own cost goes to its calls in the measure that they take part in evaluating its expressions. */
-static void
-sum_node(Plan **place, void *context)
-{
-	Plan	   *plan = *place;
-	CostSum    *sum = context;
-	CostSum		own = {.stmt = sum->stmt};
-	List	   *exprs = list_concat(list_concat_copy(plan->targetlist, plan->qual), AlbertPlanExprs(plan));
-	QualCost	cost;
-	ListCell   *cell;
-
-	(void) calls_walker((Node *) exprs, &own);
-	AlbertPlanChildren(plan, sum_children, &own);
-	foreach(cell, plan->initPlan)
-	{
-		Plan	   *once = list_nth(sum->stmt->subplans, lfirst_node(SubPlan, cell)->plan_id - 1);
-
-		sum_children(&once, &own);
-		sum_node(&once, context);
-	}
-	own.all = Max(plan->total_cost - own.children, 0);
-	cost_qual_eval(&cost, exprs, NULL);
-	/* the arguments of aggregates are not among these */
-	sum->all += own.all;
-	sum->calls += own.all * own.by_row / (Max(cost.per_tuple, own.by_row) + cpu_tuple_cost);
-	AlbertPlanChildren(plan, sum_node, context);
-}
-
-double
-AlbertCostWithoutCalls(const PlannedStmt *stmt)
-{
-	return stmt->planTree->total_cost * (1 - calls_share(stmt, stmt->planTree));
 }
 
 /* ---------- workers ---------- */

@@ -8,15 +8,11 @@
 #include "postgres.h"
 
 #include "nodes/pathnodes.h"
-#include "nodes/plannodes.h"
 
 #include "compat.h"
 
 /* What an execution of a call costs, in the planner's units; root and call may be NULL. */
 extern double AlbertCallCost(PlannerInfo *root, Oid function, const FuncExpr *call);
-
-/* What the plan would cost if its calls cost nothing. */
-extern double AlbertCostWithoutCalls(const PlannedStmt *stmt);
 
 /* The hook on a table about to be planned: parallel workers where it is small and its calls are not. */
 extern void AlbertCostWorkers(ALBERT_BASE_REL_ARGS);

@@ -10,10 +10,10 @@
  *
  * The plan node keeps its input and those of its quals that come before the
  * first one with a call, and returns just the columns that the rest is made of.
- * On top of it come one or more batching nodes: each adds the results of some
- * calls to the columns, those of one qual and then this qual and the next ones
- * without calls, or those of the target list; a call whose argument is another
- * one is made by a later node.  The last one has the target list.
+ * On top of it comes a batching node, which adds the results of this qual's
+ * calls, or of the target list's where no qual has any, and has the rest.  That
+ * may have calls still: of later quals, or with these calls as their arguments.
+ * So the same is done to the batching node then.
  */
 #include "postgres.h"
 
@@ -29,9 +29,9 @@
 AlbertReader
 AlbertReaderOfSome(AlbertReader reader)
 {
-	AlbertReader result = {.flags = reader.flags & (ALBERT_NODE_LAZY | ALBERT_NODE_EARLY)};
+	AlbertReader result = {.flags = reader.flags & (ALBERT_NODE_LAZY | ALBERT_NODE_EARLY), .bound = -1};
 
-	if (reader.flags & ALBERT_NODE_LIMIT)
+	if (reader.bound >= 0)
 		result.flags |= ALBERT_NODE_EARLY;
 	return result;
 }
@@ -39,31 +39,16 @@ AlbertReaderOfSome(AlbertReader reader)
 /* ---------- which calls ---------- */
 
 static bool
-is_task(AlbertLift *lift, Oid function)
+is_call(Node *node)
 {
 	AlbertSignature *signature;
-	bool		yes;
 
-	if (function < FirstNormalObjectId || list_member_oid(lift->known_others, function))
+	if (!IsA(node, FuncExpr) || ((FuncExpr *) node)->funcid < FirstNormalObjectId || ((FuncExpr *) node)->funcretset)
 		return false;
-	if (list_member_oid(lift->known_tasks, function))
-		return true;
-	signature = AlbertSignatureOf(function);
-	yes = signature != NULL && !signature->returns_set &&
+	signature = AlbertSignatureOf(((FuncExpr *) node)->funcid);
+	return signature != NULL && !signature->returns_set &&
 		signature->types[signature->text] == TEXTOID &&
 		(signature->pair < 0 || signature->types[signature->pair] == TEXTOID);
-	if (yes)
-		lift->known_tasks = lappend_oid(lift->known_tasks, function);
-	else
-		lift->known_others = lappend_oid(lift->known_others, function);
-	return yes;
-}
-
-static bool
-is_call(AlbertLift *lift, Node *node)
-{
-	return IsA(node, FuncExpr) && !((FuncExpr *) node)->funcretset &&
-		is_task(lift, ((FuncExpr *) node)->funcid);
 }
 
 /*
@@ -91,7 +76,7 @@ varies_walker(Node *node, void *context)
 
 /* Model and options are the same for all rows: a batch has one job. */
 static bool
-has_one_job(AlbertLift *lift, const FuncExpr *call)
+has_one_job(const FuncExpr *call)
 {
 	AlbertSignature *signature = AlbertSignatureOf(call->funcid);
 	ListCell   *cell;
@@ -105,21 +90,21 @@ has_one_job(AlbertLift *lift, const FuncExpr *call)
 }
 
 static bool
-is_liftable(AlbertLift *lift, FuncExpr *call)
+is_liftable(const PlannedStmt *stmt, FuncExpr *call)
 {
-	AlbertTraits traits = {.stmt = lift->stmt};
+	AlbertTraits traits = {.stmt = stmt};
 
 	if (call->funcvariadic || list_length(call->args) > ALBERT_MAX_ARGS)
 		return false;
 	AlbertExprTraits((Node *) call->args, &traits);
-	return !traits.is_volatile && !traits.multiexpr && has_one_job(lift, call) &&
+	return !traits.is_volatile && has_one_job(call) &&
 		!expression_returns_set((Node *) call->args) &&
 		!handed_down_walker((Node *) call->args, NULL);
 }
 
 typedef struct CallSearch
 {
-	AlbertLift *lift;
+	const PlannedStmt *stmt;
 	List	   *calls;
 } CallSearch;
 
@@ -135,7 +120,7 @@ calls_walker(Node *node, void *context)
 	{
 		case T_FuncExpr:
 			(void) expression_tree_walker(node, calls_walker, context);
-			if (is_call(search->lift, node) && is_liftable(search->lift, (FuncExpr *) node))
+			if (is_call(node) && is_liftable(search->stmt, (FuncExpr *) node))
 				search->calls = list_append_unique(search->calls, node);
 			return false;
 			/* all of what is below is always evaluated */
@@ -176,9 +161,9 @@ calls_walker(Node *node, void *context)
 }
 
 List *
-AlbertFindCalls(AlbertLift *lift, Node *expr)
+AlbertFindCalls(const PlannedStmt *stmt, Node *expr)
 {
-	CallSearch	search = {.lift = lift};
+	CallSearch	search = {.stmt = stmt};
 
 	(void) calls_walker(expr, &search);
 	return search.calls;
@@ -189,15 +174,10 @@ AlbertFindCalls(AlbertLift *lift, Node *expr)
 /* Work on one plan node. */
 typedef struct Lifting
 {
-	AlbertLift *lift;
 	Plan	   *plan;			/* the calls are taken from */
-	Plan	   *child;			/* of the first batching node: plan, or what is below it */
-	List	   *kept;			/* quals that plan keeps */
-	List	   *quals;			/* those that move, as far as no batching node has them */
-	List	  **qual_place;		/* where in plan they are */
-	bool		quals_move;
+	Plan	   *child;			/* of the batching node: plan, or what is below it */
+	List	   *calls;			/* taken */
 	List	   *leaves;			/* what plan can return only: columns, aggregates, window functions */
-	List	   *results;		/* calls whose results are columns behind the leaves */
 	int			varno;			/* for over_columns */
 } Lifting;
 
@@ -223,14 +203,14 @@ leaves_walker(Node *node, void *context)
 }
 
 static void
-find_leaves(Lifting *work)
+find_leaves(Lifting *work, List *quals)
 {
 	ListCell   *cell;
 
 	if (work->child == work->plan)
 	{
 		(void) leaves_walker((Node *) work->plan->targetlist, work);
-		(void) leaves_walker((Node *) work->quals, work);
+		(void) leaves_walker((Node *) quals, work);
 		return;
 	}
 	/* all columns of what is below */
@@ -257,7 +237,7 @@ place_in_list(List *list, const Node *node)
 	return -1;
 }
 
-/* An expression of the plan node, over the columns that there are so far. */
+/* An expression of the plan node, over the columns of its leaves and behind them the calls' results. */
 static Node *
 over_columns(Node *node, void *context)
 {
@@ -269,21 +249,9 @@ over_columns(Node *node, void *context)
 	if (is_leaf(node))
 		return column_var(work->varno, work->child == work->plan ? place_in_list(work->leaves, node) + 1
 						  : ((Var *) node)->varattno, node);
-	if (IsA(node, FuncExpr) && (place = place_in_list(work->results, node)) >= 0)
+	if (IsA(node, FuncExpr) && (place = place_in_list(work->calls, node)) >= 0)
 		return column_var(work->varno, list_length(work->leaves) + place + 1, node);
 	return expression_tree_mutator(node, over_columns, context);
-}
-
-/* The columns themselves. */
-static List *
-all_columns(Lifting *work, int varno)
-{
-	List	   *result = NIL;
-	ListCell   *cell;
-
-	foreach(cell, list_concat_copy(work->leaves, work->results))
-		result = lappend(result, column_var(varno, foreach_current_index(cell) + 1, lfirst(cell)));
-	return result;
 }
 
 static List *
@@ -297,14 +265,27 @@ as_targetlist(List *exprs)
 	return result;
 }
 
-/* ---------- the calls of one batching node ---------- */
-
-/* Those of an expression whose results are not there. */
+/* The scan tuple: the leaves as the child returns them, and the calls. */
 static List *
-calls_missing(Lifting *work, Node *expr)
+scan_targetlist(Lifting *work)
 {
-	return list_difference(AlbertFindCalls(work->lift, expr), work->results);
+	List	   *columns = NIL;
+	ListCell   *cell;
+
+	work->varno = OUTER_VAR;
+	foreach(cell, work->leaves)
+		columns = lappend(columns, column_var(OUTER_VAR, foreach_current_index(cell) + 1, lfirst(cell)));
+	foreach(cell, work->calls)
+	{
+		FuncExpr   *call = (FuncExpr *) copyObject(lfirst(cell));
+
+		call->args = (List *) over_columns((Node *) call->args, work);
+		columns = lappend(columns, call);
+	}
+	return as_targetlist(columns);
 }
+
+/* ---------- a batching node ---------- */
 
 static bool
 mentions_walker(Node *node, void *context)
@@ -314,43 +295,36 @@ mentions_walker(Node *node, void *context)
 	return list_member(context, node) || expression_tree_walker(node, mentions_walker, context);
 }
 
-/* Those that can be made now: not the ones that have another one in their arguments. */
+/* The calls of an expression that can be made first: not those that have another one in their arguments. */
 static List *
-calls_ready(List *missing)
+first_calls(const PlannedStmt *stmt, Node *expr)
 {
+	List	   *calls = AlbertFindCalls(stmt, expr);
 	List	   *result = NIL;
 	ListCell   *cell;
 
-	foreach(cell, missing)
+	foreach(cell, calls)
 	{
-		if (!mentions_walker((Node *) lfirst_node(FuncExpr, cell)->args, missing))
+		if (!mentions_walker((Node *) lfirst_node(FuncExpr, cell)->args, calls))
 			result = lappend(result, lfirst(cell));
 	}
 	return result;
 }
 
-static List *
-list_calls_missing(Lifting *work)
-{
-	return calls_missing(work, (Node *) work->plan->targetlist);
-}
-
-/* Quals before the first one with a call stay, so that they are still tested first. */
-static void
-split_quals(Lifting *work)
+/* How many quals come before the first one with a call? */
+static int
+count_kept(const PlannedStmt *stmt, List *quals)
 {
 	ListCell   *cell;
+	int			n = 0;
 
-	work->qual_place = AlbertPlanQuals(work->plan);
-	if (work->qual_place == NULL)
-		return;
-	foreach(cell, *work->qual_place)
+	foreach(cell, quals)
 	{
-		if (work->quals != NIL || calls_missing(work, lfirst(cell)) != NIL)
-			work->quals = lappend(work->quals, lfirst(cell));
-		else
-			work->kept = lappend(work->kept, lfirst(cell));
+		if (AlbertFindCalls(stmt, lfirst(cell)) != NIL)
+			break;
+		n++;
 	}
+	return n;
 }
 
 /*
@@ -359,81 +333,21 @@ split_quals(Lifting *work)
  * calls and their arguments.
  */
 static bool
-can_read_ahead(Lifting *work, Plan *child, List *calls, int *flags)
+can_read_ahead(const PlannedStmt *stmt, const Lifting *work, int *flags)
 {
-	AlbertTraits traits = {.stmt = work->lift->stmt};
+	AlbertTraits traits = {.stmt = stmt};
 	ListCell   *cell;
 
-	AlbertPlanTraits(child, child == work->plan, &traits);
-	foreach(cell, calls)
+	AlbertPlanTraits(work->child, work->child == work->plan, &traits);
+	foreach(cell, work->calls)
 		AlbertExprTraits((Node *) lfirst_node(FuncExpr, cell)->args, &traits);
-	if (traits.is_volatile || traits.multiexpr)
+	if (traits.is_volatile)
 		return false;
 	if (!traits.may_fail)
 		*flags |= ALBERT_NODE_SAFE;
 	/* a reader who may stop after any row leaves nothing to batch then */
 	return !traits.may_fail || (*flags & ALBERT_NODE_EARLY) == 0;
 }
-
-/* The next batching node over the child; NULL when there is none to be. */
-static CustomScan *
-next_node(Lifting *work, Plan *child, AlbertReader reader)
-{
-	List	   *missing = work->quals != NIL ? calls_missing(work, linitial(work->quals)) : list_calls_missing(work);
-	List	   *calls = calls_ready(missing);
-	List	   *columns = all_columns(work, OUTER_VAR);
-	List	   *quals = NIL;
-	CustomScan *node;
-	ListCell   *cell;
-
-	if (calls == NIL)
-		return NULL;
-	/* the qual, when all of its calls have been made then, and the next ones that need no others */
-	if (work->quals != NIL && list_length(calls) == list_length(missing))
-	{
-		List	   *before = work->results;
-
-		work->results = list_concat_copy(before, calls);
-		while (work->quals != NIL && (quals == NIL || calls_missing(work, linitial(work->quals)) == NIL))
-		{
-			quals = lappend(quals, linitial(work->quals));
-			work->quals = list_delete_first(list_copy(work->quals));
-		}
-		work->results = before;
-	}
-	/* behind this node rows may be filtered by others */
-	if (work->quals != NIL)
-		reader = AlbertReaderOfSome(reader);
-	if (!can_read_ahead(work, child, calls, &reader.flags))
-	{
-		work->quals = list_concat(quals, work->quals);
-		return NULL;
-	}
-
-	node = makeNode(CustomScan);
-	node->methods = &albert_scan_methods;
-	work->varno = OUTER_VAR;
-	foreach(cell, calls)
-	{
-		FuncExpr   *call = (FuncExpr *) copyObject(lfirst(cell));
-
-		call->args = (List *) over_columns((Node *) call->args, work);
-		columns = lappend(columns, call);
-	}
-	node->custom_scan_tlist = as_targetlist(columns);
-	work->results = list_concat_copy(work->results, calls);
-	work->varno = INDEX_VAR;
-	node->scan.plan.qual = (List *) over_columns((Node *) quals, work);
-	node->scan.plan.targetlist = as_targetlist(all_columns(work, INDEX_VAR));
-	node->scan.plan.lefttree = child;
-	node->flags = ExecSupportsBackwardScan(child) ? CUSTOMPATH_SUPPORT_BACKWARD_SCAN : 0;
-	node->custom_private = list_make3(list_make2_int(reader.flags, list_length(calls)),
-									  reader.limit == NULL ? NULL : reader.limit->limitCount,
-									  reader.limit == NULL ? NULL : reader.limit->limitOffset);
-	return node;
-}
-
-/* ---------- all of them ---------- */
 
 /* Is the node nothing but its target list? */
 static bool
@@ -442,91 +356,83 @@ only_projects(Plan *plan)
 	return IsA(plan, Result) && ((Result *) plan)->resconstantqual == NULL;
 }
 
-/* What a batching node tells of itself. */
-static void
-finish_node(Lifting *work, CustomScan *node)
+/* The batching node in the plan node's place, with those of its quals that move. */
+static CustomScan *
+make_node(Lifting *work, List *quals, AlbertReader reader)
 {
-	AlbertTraits traits = {.stmt = work->lift->stmt};
-	Plan	   *plan = &node->scan.plan;
-	int			ncalls = lsecond_int(linitial(node->custom_private));
-	ListCell   *cell;
+	CustomScan *node = makeNode(CustomScan);
+	Plan	   *top = &node->scan.plan;
+	Plan	   *plan = work->plan;
 
-	AlbertExprTraits((Node *) plan->targetlist, &traits);
-	AlbertExprTraits((Node *) plan->qual, &traits);
-	for_each_from(cell, node->custom_scan_tlist, list_length(node->custom_scan_tlist) - ncalls)
-		AlbertExprTraits((Node *) castNode(FuncExpr, lfirst_node(TargetEntry, cell)->expr)->args, &traits);
-	if (!traits.may_fail && ncalls == 1)
-		linitial_int((List *) linitial(node->custom_private)) |= ALBERT_NODE_ALONE;
-	plan->plan_node_id = work->lift->next_node_id++;
-	plan->startup_cost = work->plan->startup_cost;
-	plan->total_cost = work->plan->total_cost;
-	plan->plan_rows = work->plan->plan_rows;
-	plan->plan_width = work->plan->plan_width;
-	plan->parallel_safe = work->plan->parallel_safe;
-	plan->extParam = bms_copy(work->plan->allParam);
-	plan->allParam = bms_copy(work->plan->allParam);
+	node->methods = &albert_scan_methods;
+	node->custom_scan_tlist = scan_targetlist(work);
+	node->custom_private = list_make1(list_make3_int(reader.flags, list_length(work->calls), reader.bound));
+	work->varno = INDEX_VAR;
+	top->targetlist = (List *) over_columns((Node *) plan->targetlist, work);
+	top->qual = (List *) over_columns((Node *) quals, work);
+	top->lefttree = work->child;
+	top->startup_cost = plan->startup_cost;
+	top->total_cost = plan->total_cost;
+	top->plan_rows = plan->plan_rows;
+	top->plan_width = plan->plan_width;
+	top->parallel_safe = plan->parallel_safe;
+	/* initplans are of the topmost node that uses them */
+	top->initPlan = plan->initPlan;
+	top->extParam = bms_copy(plan->extParam);
+	top->allParam = bms_copy(plan->allParam);
+	if (work->child == plan)
+	{
+		plan->targetlist = as_targetlist(work->leaves);
+		plan->initPlan = NIL;
+		plan->extParam = bms_copy(plan->allParam);
+	}
+	return node;
 }
 
-/* The topmost batching node takes the plan node's place. */
-static void
-take_place(Lifting *work, CustomScan *top, List *nodes)
+/* Put a batching node for the calls to be made first on top of *place. */
+static bool
+lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 {
-	Plan	   *plan = work->plan;
-	ListCell   *cell;
+	Plan	   *plan = *place;
+	Lifting		work = {.plan = plan, .child = plan};
+	List	  **qual_place = AlbertPlanQuals(plan);
+	List	   *all_quals = qual_place == NULL ? NIL : *qual_place;
+	int			nkept = count_kept(stmt, all_quals);
+	List	   *quals = list_copy_tail(all_quals, nkept);
 
-	work->varno = INDEX_VAR;
-	top->scan.plan.targetlist = (List *) over_columns((Node *) plan->targetlist, work);
-	top->scan.plan.qual = list_concat(top->scan.plan.qual, (List *) over_columns((Node *) work->quals, work));
-	foreach(cell, nodes)
-		finish_node(work, lfirst(cell));
-	/* initplans are of the topmost node that uses them */
-	top->scan.plan.initPlan = plan->initPlan;
-	top->scan.plan.extParam = bms_copy(plan->extParam);
-	if (work->child != plan)
-		return;
-	plan->initPlan = NIL;
-	plan->extParam = bms_copy(plan->allParam);
-	plan->targetlist = as_targetlist(work->leaves);
-	plan->async_capable = false;
-	/* uniqueness may have been concluded from what moved */
-	if (work->quals_move && work->qual_place != &plan->qual)
+	if ((AlbertPlanFacts(plan) & ALBERT_PLAN_LIST_MOVES) == 0)
+		return false;
+	work.calls = first_calls(stmt, quals != NIL ? linitial(quals) : (Node *) plan->targetlist);
+	if (work.calls == NIL)
+		return false;
+	if (only_projects(plan))
+		work.child = plan->lefttree;
+	/* others may filter what the node returns */
+	if (AlbertFindCalls(stmt, (Node *) list_copy_tail(quals, 1)) != NIL ||
+		(quals != NIL && list_length(work.calls) < list_length(AlbertFindCalls(stmt, linitial(quals)))))
+		reader = AlbertReaderOfSome(reader);
+	if (quals != NIL)
+		*qual_place = list_truncate(list_copy(all_quals), nkept);
+	if (!can_read_ahead(stmt, &work, &reader.flags))
+	{
+		if (quals != NIL)
+			*qual_place = all_quals;
+		return false;
+	}
+	/* uniqueness may have been concluded from what moves */
+	if (quals != NIL && qual_place != &plan->qual)
 		((Join *) plan)->inner_unique = false;
+	find_leaves(&work, quals);
+	*place = (Plan *) make_node(&work, quals, reader);
+	return true;
 }
 
 bool
-AlbertLiftCalls(AlbertLift *lift, Plan **place, AlbertReader reader)
+AlbertLiftCalls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 {
-	Lifting		work = {.lift = lift, .plan = *place, .child = *place};
-	AlbertTraits traits = {.stmt = lift->stmt};
-	List	   *all_quals;
-	List	   *nodes = NIL;
-	CustomScan *node;
+	bool		lifted = false;
 
-	if ((AlbertPlanFacts(work.plan) & ALBERT_PLAN_LIST_MOVES) == 0)
-		return false;
-	split_quals(&work);
-	if (work.quals == NIL && list_calls_missing(&work) == NIL)
-		return false;
-	AlbertExprTraits((Node *) work.plan->targetlist, &traits);
-	AlbertExprTraits((Node *) work.quals, &traits);
-	if (traits.multiexpr)
-		return false;
-	if (only_projects(work.plan))
-		work.child = work.plan->lefttree;
-	find_leaves(&work);
-	all_quals = work.qual_place == NULL ? NIL : *work.qual_place;
-	work.quals_move = work.quals != NIL;
-	if (work.quals_move)
-		*work.qual_place = work.kept;
-	while ((node = next_node(&work, nodes == NIL ? work.child : (Plan *) llast(nodes), reader)) != NULL)
-		nodes = lappend(nodes, node);
-	if (nodes == NIL)
-	{
-		if (work.quals_move)
-			*work.qual_place = all_quals;
-		return false;
-	}
-	take_place(&work, llast(nodes), nodes);
-	*place = llast(nodes);
-	return true;
+	while (lift_first_calls(stmt, place, reader))
+		lifted = true;
+	return lifted;
 }

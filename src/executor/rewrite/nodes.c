@@ -70,7 +70,8 @@ static const PlanKind kinds[] = {
 	/* workers read ahead by themselves */
 	{.tag = T_Gather, .facts = ALBERT_PLAN_READS_ON | ALBERT_PLAN_MAY_FAIL},
 	{.tag = T_GatherMerge, .facts = ALBERT_PLAN_READS_ON | ALBERT_PLAN_MAY_FAIL},
-	{.tag = T_LockRows, .facts = ALBERT_PLAN_PASSES_ROWS | ALBERT_PLAN_ACTS},
+	/* leaves out rows that others have locked or changed */
+	{.tag = T_LockRows, .facts = ALBERT_PLAN_READS_ON | ALBERT_PLAN_ACTS},
 	/* its bounds are evaluated once */
 	{.tag = T_Limit, .facts = ALBERT_PLAN_PASSES_ROWS}
 };
@@ -109,8 +110,9 @@ AlbertPlanFacts(const Plan *plan)
 				facts = ALBERT_PLAN_ACTS;
 			break;
 		case T_CustomScan:
-			if (((const CustomScan *) plan)->methods != &albert_scan_methods &&
-				ALBERT_CUSTOM_SCAN_PROJECTS((const CustomScan *) plan))
+			if (AlbertIsNode(plan))
+				facts |= SCAN;
+			else if (ALBERT_CUSTOM_SCAN_PROJECTS((const CustomScan *) plan))
 				facts |= ALBERT_PLAN_LIST_MOVES;
 			break;
 		default:

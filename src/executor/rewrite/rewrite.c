@@ -7,11 +7,9 @@
 
 #include "jit/jit.h"
 #include "miscadmin.h"
-#include "optimizer/clauses.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 
-#include "executor/rewrite/cost.h"
 #include "executor/rewrite/nodes.h"
 #include "executor/rewrite/rewrite.h"
 
@@ -20,6 +18,8 @@ static int	planner_depth = 0;
 static bool plans_missed = false;	/* a planner run was under way when the hooks came */
 
 /* ---------- who reads ---------- */
+
+static const AlbertReader reader_of_all = {.bound = -1};
 
 static AlbertReader
 reader_below_join(const Join *join, AlbertReader reader, bool inner)
@@ -41,23 +41,36 @@ reader_below_join(const Join *join, AlbertReader reader, bool inner)
 	return result;
 }
 
+/* A Limit's count or offset, with a value in place of NULL; -1: it is not known, or very large. */
+static int
+limit_number(const Node *number, int null_value)
+{
+	int64		value;
+
+	if (number == NULL || (IsA(number, Const) && ((const Const *) number)->constisnull))
+		return null_value;
+	if (!IsA(number, Const))
+		return -1;
+	value = DatumGetInt64(((const Const *) number)->constvalue);
+	return value > INT_MAX / 2 ? -1 : (int) value;
+}
+
+/* It asks for just the rows that it skips and returns. */
 static AlbertReader
 reader_below_limit(const Limit *limit, AlbertReader reader)
 {
-	AlbertTraits traits = {0};
+	int			count = limit_number(limit->limitCount, INT_MAX);
+	int			offset = limit_number(limit->limitOffset, 0);
 
-	if (limit->limitCount == NULL)
-		return reader;
-	reader.flags |= ALBERT_NODE_LIMIT;
-	if (limit->limitOption == LIMIT_OPTION_WITH_TIES)
-		reader.flags |= ALBERT_NODE_TIES;
-	reader.limit = limit;
-	/* the batching node evaluates the bounds as well */
-	if (contain_subplans(limit->limitCount) || contain_subplans(limit->limitOffset))
+	if (count == INT_MAX)
 		return AlbertReaderOfSome(reader);
-	AlbertExprTraits(limit->limitCount, &traits);
-	AlbertExprTraits(limit->limitOffset, &traits);
-	return traits.is_volatile ? AlbertReaderOfSome(reader) : reader;
+	if (count < 0 || offset < 0 || limit->limitOption == LIMIT_OPTION_WITH_TIES)
+	{
+		reader.flags |= ALBERT_NODE_EARLY;
+		return AlbertReaderOfSome(reader);
+	}
+	reader.bound = offset + count;
+	return reader;
 }
 
 /* Who reads a child of a plan node. */
@@ -68,7 +81,7 @@ reader_below(const Plan *parent, AlbertReader reader, bool inner)
 	AlbertReader result = AlbertReaderOfSome(reader);
 
 	if (facts & ALBERT_PLAN_READS_ALL)
-		return (AlbertReader) {0};
+		return reader_of_all;
 	if (AlbertPlanIsJoin(parent))
 		return reader_below_join((const Join *) parent, reader, inner);
 	if (IsA(parent, Limit))
@@ -93,8 +106,8 @@ reader_below(const Plan *parent, AlbertReader reader, bool inner)
 
 typedef struct Walk
 {
-	AlbertLift	lift;
-	bool		changed;		/* something below the node just visited */
+	const PlannedStmt *stmt;
+	bool		changed;
 	int		   *subplan_flags;	/* by subplan: who may stop the readers of a CTE; -1: not met */
 } Walk;
 
@@ -112,31 +125,20 @@ static void
 visit_child(Plan **child, void *context)
 {
 	WalkLevel  *level = context;
-	Walk	   *walk = level->walk;
 	Plan	   *parent = level->parent;
 	bool		inner = child == &parent->righttree;
-	bool		changed_before = walk->changed;
 
 	/*
 	 * what a join pushed down to another server needs for rechecks is its module's
 	 * own, as is what another module's node reads
 	 */
-	if (IsA(parent, ForeignScan) ||
-		(IsA(parent, CustomScan) && ((CustomScan *) parent)->methods != &albert_scan_methods))
+	if (IsA(parent, ForeignScan) || (IsA(parent, CustomScan) && !AlbertIsNode(parent)))
 		return;
 	/* nor can a batching node go back to a mark */
 	if (IsA(parent, MergeJoin) && inner && !((MergeJoin *) parent)->skip_mark_restore &&
 		(AlbertPlanFacts(*child) & ALBERT_PLAN_KEEPS_MARKS) == 0)
 		return;
-	walk->changed = false;
-	walk_plan(walk, child, reader_below(parent, level->reader, inner));
-	if (walk->changed)
-	{
-		/* a node that waits for no one cannot be asked asynchronously */
-		parent->async_capable = false;
-		(*child)->async_capable = false;
-	}
-	walk->changed = walk->changed || changed_before;
+	walk_plan(level->walk, child, reader_below(parent, level->reader, inner));
 }
 
 static void
@@ -153,106 +155,84 @@ walk_plan(Walk *walk, Plan **place, AlbertReader reader)
 		*noted = Max(*noted, 0) | AlbertReaderOfSome(reader).flags;
 	}
 	AlbertPlanChildren(plan, visit_child, &level);
-	if (IsA(plan, Agg) && AlbertLiftAggregates(&walk->lift, (Agg *) plan, reader_below(plan, reader, false)))
+	if (IsA(plan, Agg) && AlbertLiftAggregates(walk->stmt, (Agg *) plan, reader_below(plan, reader, false)))
 		walk->changed = true;
-	if (AlbertLiftCalls(&walk->lift, place, reader))
+	if (AlbertLiftCalls(walk->stmt, place, reader))
 		walk->changed = true;
 }
 
-static void
-find_last_node_id(Plan **child, void *context)
+/* ---------- after it ---------- */
+
+typedef struct Settling
 {
-	int		   *last = context;
+	int		   *next_id;		/* of a batching node */
+	bool		below_gather;
+} Settling;
 
-	*last = Max(*last, (*child)->plan_node_id);
-	AlbertPlanChildren(*child, find_last_node_id, context);
-}
-
-/* Nodes below a Gather report what they did through shared memory; only parallel-aware ones are asked to. */
+/*
+ * Batching nodes are numbered from the top, since the planner begins with 0.
+ * They wait for their children, which so cannot be asked asynchronously.  Below
+ * a Gather they tell what they have done through shared memory, for which only
+ * parallel-aware nodes are asked.
+ */
 static void
-mark_parallel(Plan **child, void *context)
+settle_plan(Plan **child, void *context)
 {
-	bool		below = *(bool *) context;
+	Plan	   *plan = *child;
+	Settling	below = *(Settling *) context;
 
-	if (IsA(*child, CustomScan) && ((CustomScan *) *child)->methods == &albert_scan_methods && below)
+	plan->async_capable = false;
+	if (AlbertIsNode(plan))
 	{
-		(*child)->parallel_aware = true;
-		((CustomScan *) *child)->flags = 0;
+		plan->plan_node_id = (*below.next_id)--;
+		plan->parallel_aware = below.below_gather;
 	}
-	below = below || IsA(*child, Gather) || IsA(*child, GatherMerge);
-	AlbertPlanChildren(*child, mark_parallel, &below);
-}
-
-static void
-for_each_tree(PlannedStmt *stmt, AlbertPlanVisitor visit, void *context)
-{
-	ListCell   *cell;
-
-	visit(&stmt->planTree, context);
-	foreach(cell, stmt->subplans)
-	{
-		if (lfirst(cell) != NULL)
-			visit((Plan **) &lfirst(cell), context);
-	}
+	below.below_gather |= IsA(plan, Gather) || IsA(plan, GatherMerge);
+	AlbertPlanChildren(plan, settle_plan, &below);
 }
 
 static void
 put_nodes(PlannedStmt *stmt)
 {
-	Walk		walk = {.lift = {.stmt = stmt}};
+	Walk		walk = {.stmt = stmt};
+	int			next_id = INT_MAX;
+	Settling	settling = {.next_id = &next_id};
 	int			nsubplans = list_length(stmt->subplans);
-	bool		below_gather = false;
+	ListCell   *cell;
 
-	for_each_tree(stmt, find_last_node_id, &walk.lift.next_node_id);
-	walk.lift.next_node_id++;
 	walk.subplan_flags = palloc(Max(nsubplans, 1) * sizeof(int));
 	for (int i = 0; i < nsubplans; i++)
 		walk.subplan_flags[i] = -1;
-
-	walk_plan(&walk, &stmt->planTree, (AlbertReader) {.flags = ALBERT_NODE_LAZY | ALBERT_NODE_ROOT});
+	walk_plan(&walk, &stmt->planTree, (AlbertReader) {.flags = ALBERT_NODE_LAZY | ALBERT_NODE_ROOT, .bound = -1});
 	/* those that others refer to come first in the list */
 	for (int i = nsubplans - 1; i >= 0; i--)
 	{
-		ListCell   *cell = list_nth_cell(stmt->subplans, i);
 		int			flags = walk.subplan_flags[i] < 0 ? ALBERT_NODE_EARLY : walk.subplan_flags[i];
 
+		cell = list_nth_cell(stmt->subplans, i);
 		if (lfirst(cell) != NULL)
-			walk_plan(&walk, (Plan **) &lfirst(cell), (AlbertReader) {.flags = flags});
+			walk_plan(&walk, (Plan **) &lfirst(cell), (AlbertReader) {.flags = flags, .bound = -1});
 	}
-	if (walk.changed)
-		for_each_tree(stmt, mark_parallel, &below_gather);
+	if (!walk.changed)
+		return;
+	settle_plan(&stmt->planTree, &settling);
+	foreach(cell, stmt->subplans)
+	{
+		if (lfirst(cell) != NULL)
+			settle_plan((Plan **) &lfirst(cell), &settling);
+	}
 }
 
 /* ---------- plans ---------- */
 
-/*
- * Compiling expressions speeds up nothing of what calls do, and calls cost so
- * much that almost any plan with one is over the thresholds.  So what counts
- * is the rest of the plan.
- */
 static void
-confine_jit(PlannedStmt *stmt)
-{
-	double		cost;
-
-	if (stmt->jitFlags == PGJIT_NONE)
-		return;
-	cost = AlbertCostWithoutCalls(stmt);
-	if (cost <= jit_above_cost)
-		stmt->jitFlags = PGJIT_NONE;
-	if (cost <= jit_optimize_above_cost)
-		stmt->jitFlags &= ~PGJIT_OPT3;
-	if (cost <= jit_inline_above_cost)
-		stmt->jitFlags &= ~PGJIT_INLINE;
-}
-
-static void
-finish_plan(PlannedStmt *stmt)
+finish_plan(PlannedStmt *stmt, bool backwards)
 {
 	if (stmt->planTree == NULL)
 		return;
-	confine_jit(stmt);
-	if (albert_enable_batching)
+	/* calls cost so much that almost any plan with one is over the thresholds, and nothing of what they do is compiled */
+	stmt->jitFlags = PGJIT_NONE;
+	if (albert_enable_batching && !backwards)
 		put_nodes(stmt);
 }
 
@@ -267,10 +247,10 @@ AlbertPlanningBegin(void)
 }
 
 void
-AlbertPlanningFinish(PlannedStmt *stmt)
+AlbertPlanningFinish(PlannedStmt *stmt, bool backwards)
 {
 	if (calls_seen)
-		finish_plan(stmt);
+		finish_plan(stmt, backwards);
 }
 
 void
@@ -305,7 +285,7 @@ AlbertPlanningHasCalls(void)
 }
 
 void
-AlbertPlanningCatchUp(QueryDesc *desc)
+AlbertPlanningCatchUp(QueryDesc *desc, bool backwards)
 {
 	MemoryContext old;
 
@@ -313,7 +293,7 @@ AlbertPlanningCatchUp(QueryDesc *desc)
 		return;
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(desc));
 	desc->plannedstmt = copyObject(desc->plannedstmt);
-	finish_plan(desc->plannedstmt);
+	finish_plan(desc->plannedstmt, backwards);
 	MemoryContextSwitchTo(old);
 }
 

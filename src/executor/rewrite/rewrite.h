@@ -18,9 +18,12 @@
 
 /* ---- rewrite.c: for the hooks in albert.c ---- */
 
-/* Around a run of the planner: the plan made in between gets its nodes. */
+/*
+ * Around a run of the planner: the plan made in between gets its nodes, unless
+ * it must be able to go backwards, which they cannot.
+ */
 extern bool AlbertPlanningBegin(void);
-extern void AlbertPlanningFinish(PlannedStmt *stmt);
+extern void AlbertPlanningFinish(PlannedStmt *stmt, bool backwards);
 extern void AlbertPlanningEnd(bool outer);
 
 /* For the support function: the statement being planned has a call. */
@@ -30,7 +33,7 @@ extern void AlbertPlanningSeesCall(void);
 extern bool AlbertPlanningHasCalls(void);
 
 /* A plan about to be executed, should it have been made before the hooks were there. */
-extern void AlbertPlanningCatchUp(QueryDesc *desc);
+extern void AlbertPlanningCatchUp(QueryDesc *desc, bool backwards);
 
 /* At the end of a transaction: from here on, all plans are made with the hooks. */
 extern void AlbertPlanningForget(void);
@@ -43,13 +46,9 @@ typedef struct AlbertTraits
 	const PlannedStmt *stmt;
 	bool		is_volatile;	/* evaluating it is an effect, or has a different result each time */
 	bool		may_fail;		/* may raise an error for some value */
-	bool		multiexpr;		/* holds a multiple-assignment sub-select */
 } AlbertTraits;
 
 extern void AlbertExprTraits(Node *expr, AlbertTraits *traits);
-
-/* Of one node of an expression, without what is below it. */
-extern void AlbertNodeTraits(Node *node, AlbertTraits *traits);
 
 /*
  * Of what is evaluated when a row is read from a plan.  below_list leaves the
@@ -59,34 +58,25 @@ extern void AlbertPlanTraits(Plan *plan, bool below_list, AlbertTraits *traits);
 
 /* ---- lift.c ---- */
 
-/* Calls found in a statement, and which functions are tasks. */
-typedef struct AlbertLift
-{
-	PlannedStmt *stmt;
-	List	   *known_tasks;	/* OIDs of functions that may be lifted */
-	List	   *known_others;	/* ... and that may not */
-	int			next_node_id;
-} AlbertLift;
-
 /* Who reads a plan's rows, and may stop doing so. */
 typedef struct AlbertReader
 {
 	int			flags;			/* ALBERT_NODE_... */
-	const Limit *limit;			/* with ALBERT_NODE_LIMIT */
+	int			bound;			/* rows that a Limit asks for, if it gets just those it returns; -1: there is none */
 } AlbertReader;
 
 /* Its reader may stop at any row, as far as its own reader may. */
 extern AlbertReader AlbertReaderOfSome(AlbertReader reader);
 
 /* The calls that every evaluation of expr makes, arguments before the calls they are in. */
-extern List *AlbertFindCalls(AlbertLift *lift, Node *expr);
+extern List *AlbertFindCalls(const PlannedStmt *stmt, Node *expr);
 
 /* Put batching nodes on top of *place where that is possible. */
-extern bool AlbertLiftCalls(AlbertLift *lift, Plan **place, AlbertReader reader);
+extern bool AlbertLiftCalls(const PlannedStmt *stmt, Plan **place, AlbertReader reader);
 
 /* ---- aggregates.c ---- */
 
 /* Make calls among the arguments of aggregates below the Agg node; the reader is of its child. */
-extern bool AlbertLiftAggregates(AlbertLift *lift, Agg *agg, AlbertReader reader);
+extern bool AlbertLiftAggregates(const PlannedStmt *stmt, Agg *agg, AlbertReader reader);
 
 #endif							/* ALBERT_REWRITE_H */

@@ -56,8 +56,9 @@ function_traits(Oid function, void *context)
 	return false;
 }
 
-void
-AlbertNodeTraits(Node *node, AlbertTraits *traits)
+/* Of one node of an expression, without what is below it. */
+static void
+node_traits(Node *node, AlbertTraits *traits)
 {
 	(void) check_functions_in_node(node, function_traits, traits);
 	switch (nodeTag(node))
@@ -98,8 +99,6 @@ AlbertNodeTraits(Node *node, AlbertTraits *traits)
 		case T_SubPlan:
 			/* run again for each row, down to its last node */
 			traits->may_fail = true;
-			if (((SubPlan *) node)->subLinkType == MULTIEXPR_SUBLINK)
-				traits->multiexpr = true;
 			deep_plan_traits(list_nth(traits->stmt->subplans, ((SubPlan *) node)->plan_id - 1), false, true, traits);
 			break;
 		default:
@@ -113,7 +112,7 @@ traits_walker(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	AlbertNodeTraits(node, context);
+	node_traits(node, context);
 	return expression_tree_walker(node, traits_walker, context);
 }
 
@@ -134,8 +133,7 @@ static bool
 acts_on_rows(const Plan *plan, const PlannedStmt *stmt)
 {
 	if (IsA(plan, CustomScan))
-		return ((const CustomScan *) plan)->methods != &albert_scan_methods &&
-			((const CustomScan *) plan)->scan.scanrelid == 0 &&
+		return !AlbertIsNode(plan) && ((const CustomScan *) plan)->scan.scanrelid == 0 &&
 			(stmt->commandType != CMD_SELECT || stmt->hasModifyingCTE);
 	return (AlbertPlanFacts(plan) & ALBERT_PLAN_ACTS) != 0;
 }
