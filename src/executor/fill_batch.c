@@ -39,18 +39,14 @@ take_row(FillRun *run, const RowVersion *version, Datum source, int *tokens)
 static Portal
 open_walk(FillRun *run, ItemPointer from)
 {
+	static const char *const others[] = {"enable_seqscan", "enable_indexscan", "enable_bitmapscan"};
 	Datum		argument = PointerGetDatum(from);
 	int			nest = NewGUCNestLevel();
 	Portal		portal;
 
-	(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_indexscan", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_bitmapscan", "off", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < lengthof(others); i++)
+		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	portal = SPI_cursor_open(NULL, run->select.plan, &argument, NULL, false);
 	AtEOXact_GUC(false, nest);
 	return portal;
@@ -86,23 +82,6 @@ AlbertFillBatchFetch(FillRun *run)
 }
 
 /* ---------- computing ---------- */
-
-/* The arguments of a row's call; what is not given is left at its default. */
-static void
-call_arguments(FillRun *run, Datum source, NullableDatum *args)
-{
-	for (int i = 0; i < ALBERT_MAX_ARGS; i++)
-		args[i].isnull = true;
-	args[run->signature->model].value = CStringGetTextDatum(run->fill->model);
-	args[run->signature->model].isnull = false;
-	args[run->signature->text].value = source;
-	args[run->signature->text].isnull = false;
-	if (run->signature->pair >= 0)
-	{
-		args[run->signature->pair].value = CStringGetTextDatum("");
-		args[run->signature->pair].isnull = false;
-	}
-}
 
 /* The argument of an option, -1: the function has no such option. */
 static int
@@ -156,32 +135,39 @@ option_value(DefElem *option, Oid type)
 	return value;
 }
 
+/*
+ * The arguments of the rows' calls, but for the source; what is not given is
+ * left at its default.
+ */
 static void
-option_arguments(FillRun *run, NullableDatum *args)
+call_arguments(FillRun *run, NullableDatum *args)
 {
+	const AlbertSignature *signature = run->signature;
 	ListCell   *cell;
 
+	for (int i = 0; i < ALBERT_MAX_ARGS; i++)
+		args[i].isnull = true;
+	args[signature->model] = (NullableDatum) {.value = CStringGetTextDatum(run->fill->model)};
+	if (signature->pair >= 0)
+		args[signature->pair] = (NullableDatum) {.value = CStringGetTextDatum("")};
 	foreach(cell, run->fill->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, cell);
-		int			i = option_argument(run->signature, option->defname);
+		int			i = option_argument(signature, option->defname);
 
 		if (i < 0)
 			reject_option(run, option->defname);
-		args[i].value = option_value(option, run->signature->types[i]);
-		args[i].isnull = false;
+		args[i] = (NullableDatum) {.value = option_value(option, signature->types[i])};
 	}
 }
 
 /* A named model follows no setting, as its function does not. */
 static void
-start_task(FillRun *run, AlbertJob *job)
+start_task(FillRun *run, AlbertJob *job, NullableDatum *args)
 {
-	NullableDatum args[ALBERT_MAX_ARGS];
 	int			overflow = option_argument(run->signature, "overflow");
 
-	call_arguments(run, (Datum) 0, args);
-	option_arguments(run, args);
+	call_arguments(run, args);
 	AlbertJobStart(job, run->signature, args);
 	if (run->fill->default_model && (overflow < 0 || args[overflow].isnull))
 		job->overflow = albert_overflow;
@@ -211,10 +197,11 @@ require_same_model(FillRun *run, const AlbertBinding *binding)
 void
 AlbertFillBatchRequire(FillRun *run)
 {
+	NullableDatum args[ALBERT_MAX_ARGS];
 	AlbertJob	job;
 
 	AlbertFillLeafRequireFunction(run);
-	start_task(run, &job);
+	start_task(run, &job, args);
 	require_same_model(run, job.binding);
 }
 
@@ -226,7 +213,7 @@ fill_item(FillRun *run, const AlbertJob *job, BatchRow *row, NullableDatum *args
 
 	if (AlbertTextIsConvertible(row->source))
 	{
-		args[run->signature->text].value = row->source;
+		args[run->signature->text] = (NullableDatum) {.value = row->source};
 		(void) AlbertItemFill(item, run->signature, args);
 		return;
 	}
@@ -244,9 +231,8 @@ compute_batch(FillRun *run)
 	NullableDatum args[ALBERT_MAX_ARGS];
 	AlbertJob	job;
 
-	start_task(run, &job);
+	start_task(run, &job, args);
 	require_same_model(run, job.binding);
-	call_arguments(run, (Datum) 0, args);
 	for (int i = 0; i < run->nrows; i++)
 		fill_item(run, &job, &run->rows[i], args, &items[i]);
 	AlbertTaskRun(&job, items, run->nrows);

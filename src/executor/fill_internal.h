@@ -18,7 +18,6 @@
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
-#include "executor/holder.h"
 #include "executor/fill.h"
 #include "executor/progress.h"
 #include "executor/task.h"
@@ -46,7 +45,6 @@ typedef struct LeftRow
 {
 	RowVersion	version;		/* the key */
 	LeftOut		why;
-	bool		seen;			/* by the look that is under way */
 } LeftRow;
 
 /* One row of a batch. */
@@ -63,14 +61,6 @@ typedef struct FillStatement
 	char	   *query;
 	SPIPlanPtr	plan;
 } FillStatement;
-
-/* Waiting for others. */
-typedef struct FillWait
-{
-	double		seconds;		/* so far */
-	double		next_notice;
-	AlbertHolder holder;		/* who was found last */
-} FillWait;
 
 typedef struct FillRun
 {
@@ -94,8 +84,8 @@ typedef struct FillRun
 	FillStatement probe;
 	FillStatement count;
 
-	FillWait	table_wait;		/* for a lock of the leaf */
-	FillWait	row_wait;		/* for its rows */
+	double		seconds_waited; /* for its rows that others hold */
+	int64		nleft[LEFT_REASONS];	/* its rows left out, by the last look */
 
 	/* the model as it was loaded first, once that is known, and the binding that was last seen to be to it */
 	bool		has_identity;
@@ -107,17 +97,6 @@ typedef struct FillRun
 	BatchRow   *rows;			/* room for ALBERT_FILL_ROWS */
 	int			nrows;
 } FillRun;
-
-/* fill_wait.c */
-
-/* Commit, and begin the next transaction; all that was palloc'd in the last one is gone. */
-extern void AlbertFillCommit(FillRun *run);
-
-/*
- * Commit, wait a little for one of the run's waits to end, and say so from time
- * to time.  False, at once, when it was waited for long enough.
- */
-extern bool AlbertFillWait(FillRun *run, FillWait *wait, int milliseconds);
 
 /* fill_expression.c */
 
@@ -172,10 +151,10 @@ typedef enum FillRest
 {
 	REST_NONE,					/* all rows are filled or left out */
 	REST_FREE,					/* there are more to do */
-	REST_HELD					/* the holder in run->row_wait has some */
+	REST_HELD					/* others have locked some */
 } FillRest;
 
-/* What a walk that found nothing to do has left.  With give_up, rows that others hold are left out. */
+/* What a walk that found nothing to do has left, counted in run->nleft.  With give_up, rows that others hold are left out. */
 extern FillRest AlbertFillRestLook(FillRun *run, bool give_up);
 
 /* Warnings for rows left out without one. */

@@ -28,8 +28,6 @@
 #include "compat.h"
 #include "executor/fill_internal.h"
 
-#define LOCK_WAIT_MS	200
-
 /* ---------- what a call can be for ---------- */
 
 /* Says what is wrong with a column before the first row would. */
@@ -52,35 +50,15 @@ require_column(Oid table, const char *column, bool to_write)
 
 /* A column that takes no value ends the call; only domains and casts have a say about single values. */
 static void
-require_type(Oid table, const AlbertFill *fill)
+require_type(Oid table, const char *column, Oid values, const char *what)
 {
-	Oid			result = get_func_rettype(fill->function);
-	Oid			type = get_atttype(table, get_attnum(table, fill->target));
+	Oid			type = get_atttype(table, get_attnum(table, column));
 
-	if (!can_coerce_type(1, &result, &type, COERCION_ASSIGNMENT))
+	if (!can_coerce_type(1, &values, &type, COERCION_ASSIGNMENT))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" is of type %s but albert_%s makes values of type %s",
-						fill->target, format_type_be(type), fill->task, format_type_be(result))));
-}
-
-static void
-require_errors(Oid table, const AlbertFill *fill)
-{
-	Oid			text = TEXTOID;
-	Oid			type;
-
-	require_column(table, fill->errors, true);
-	type = get_atttype(table, get_attnum(table, fill->errors));
-	if (!can_coerce_type(1, &text, &type, COERCION_ASSIGNMENT))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("column \"%s\" is of type %s but errors are of type text",
-						fill->errors, format_type_be(type))));
-	if (strcmp(fill->errors, fill->target) == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("errors and target must be different columns")));
+				 errmsg("column \"%s\" is of type %s but %s of type %s",
+						column, format_type_be(type), what, format_type_be(values))));
 }
 
 static void
@@ -89,9 +67,15 @@ require_columns(Oid table, const AlbertFill *fill)
 	if (fill->source_is_column)
 		require_column(table, fill->source, false);
 	require_column(table, fill->target, true);
-	require_type(table, fill);
-	if (fill->errors != NULL)
-		require_errors(table, fill);
+	require_type(table, fill->target, get_func_rettype(fill->function), psprintf("albert_%s makes values", fill->task));
+	if (fill->errors == NULL)
+		return;
+	require_column(table, fill->errors, true);
+	require_type(table, fill->errors, TEXTOID, "errors are");
+	if (strcmp(fill->errors, fill->target) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("errors and target must be different columns")));
 }
 
 /* Are the table's rows on other servers, in Citus's shards? */
@@ -145,36 +129,16 @@ AlbertFillLeafRequire(Oid table, const AlbertFill *fill)
 /*
  * The lock that an update takes.  An update of a partition also looks at what
  * it is a partition of; who drops or detaches it locks that first, so we do,
- * too, from the top down, lest each waits for the other.  The table that
- * somebody else has locked; invalid when there is none.
+ * too, from the top down, lest each waits for the other.
  */
-static Oid
-lock_unless_held(FillRun *run)
+static void
+lock_leaf(Oid leaf)
 {
-	List	   *ancestors = get_rel_relispartition(run->leaf) ? get_partition_ancestors(run->leaf) : NIL;
+	List	   *ancestors = get_rel_relispartition(leaf) ? get_partition_ancestors(leaf) : NIL;
 
 	for (int i = list_length(ancestors) - 1; i >= 0; i--)
-	{
-		if (!ConditionalLockRelationOid(list_nth_oid(ancestors, i), AccessShareLock))
-			return list_nth_oid(ancestors, i);
-	}
-	return ConditionalLockRelationOid(run->leaf, RowExclusiveLock) ? InvalidOid : run->leaf;
-}
-
-/* Waiting ends the transaction, and so all locks, and what was known of ancestors: each try is a whole one. */
-static bool
-lock_leaf(FillRun *run)
-{
-	Oid			held;
-
-	while (OidIsValid(held = lock_unless_held(run)))
-	{
-		AlbertTableHolder(held, &run->table_wait.holder);
-		if (!AlbertFillWait(run, &run->table_wait, LOCK_WAIT_MS))
-			return false;
-	}
-	run->table_wait.seconds = 0;
-	return true;
+		LockRelationOid(list_nth_oid(ancestors, i), AccessShareLock);
+	LockRelationOid(leaf, RowExclusiveLock);
 }
 
 void
@@ -289,13 +253,14 @@ forget_places(FillRun *run)
 	ItemPointerSet(&run->position, 0, 0);
 }
 
-static bool
-enter_locked(FillRun *run)
+bool
+AlbertFillLeafEnter(FillRun *run)
 {
 	Oid			table = run->fill->relation;
 	Relation	leaf;
 	bool		usable;
 
+	lock_leaf(run->leaf);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -319,30 +284,13 @@ enter_locked(FillRun *run)
 	return usable;
 }
 
-bool
-AlbertFillLeafEnter(FillRun *run)
-{
-	if (!lock_leaf(run))
-	{
-		char	   *name = get_rel_name(run->leaf);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("could not obtain lock on table \"%s\"", name != NULL ? name : run->table_name),
-				 AlbertHolderDetail(&run->table_wait.holder),
-				 AlbertHolderHint(&run->table_wait.holder)));
-	}
-	return enter_locked(run);
-}
-
 void
 AlbertFillLeafBegin(FillRun *run, Oid leaf)
 {
 	run->leaf = leaf;
 	run->leaf_name[0] = '\0';
 	run->noted = 0;
-	memset(&run->table_wait, 0, sizeof(FillWait));
-	memset(&run->row_wait, 0, sizeof(FillWait));
+	run->seconds_waited = 0;
 }
 
 void

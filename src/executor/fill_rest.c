@@ -39,36 +39,7 @@ AlbertFillLeftFind(FillRun *run, const RowVersion *version)
 void
 AlbertLeaveOut(FillRun *run, const RowVersion *version, LeftOut why)
 {
-	LeftRow    *row = hash_search(run->left, version, HASH_ENTER, NULL);
-
-	row->why = why;
-	row->seen = true;
-}
-
-static void
-forget_seen(FillRun *run)
-{
-	HASH_SEQ_STATUS scan;
-	LeftRow    *row;
-
-	hash_seq_init(&scan, run->left);
-	while ((row = hash_seq_search(&scan)) != NULL)
-		row->seen = false;
-}
-
-/* Versions of rows that have been changed, filled or deleted since. */
-static void
-drop_unseen(FillRun *run)
-{
-	HASH_SEQ_STATUS scan;
-	LeftRow    *row;
-
-	hash_seq_init(&scan, run->left);
-	while ((row = hash_seq_search(&scan)) != NULL)
-	{
-		if (!row->seen)
-			hash_search(run->left, &row->version, HASH_REMOVE, NULL);
-	}
+	((LeftRow *) hash_search(run->left, version, HASH_ENTER, NULL))->why = why;
 }
 
 /* ---------- what is left ---------- */
@@ -89,8 +60,6 @@ lock_row(FillRun *run, RowVersion *version)
 	result = table_tuple_lock(leaf, &version->tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
 							  LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure);
 	PopActiveSnapshot();
-	if (result == TM_WouldBlock)
-		AlbertRowHolder(leaf, &version->tid, &run->row_wait.holder);
 	ExecDropSingleTupleTableSlot(slot);
 	relation_close(leaf, NoLock);
 	return result;
@@ -117,18 +86,18 @@ look_at_row(FillRun *run, RowVersion *version, bool give_up)
 	LeftRow    *row = AlbertFillLeftFind(run, version);
 	TM_Result	lock;
 
-	if (row != NULL)
+	if (row == NULL)
 	{
-		row->seen = true;
-		return REST_NONE;
+		lock = lock_row(run, version);
+		if (lock == TM_WouldBlock && !give_up)
+			return REST_HELD;
+		/* it has been changed since it was seen, or nothing keeps it from being done now? */
+		if (lock != TM_WouldBlock && (lock != TM_Ok || is_to_be_had(run, version)))
+			return REST_FREE;
+		AlbertLeaveOut(run, version, lock == TM_WouldBlock ? LEFT_HELD : LEFT_HIDDEN);
+		row = AlbertFillLeftFind(run, version);
 	}
-	lock = lock_row(run, version);
-	if (lock == TM_WouldBlock && !give_up)
-		return REST_HELD;
-	/* it has been changed since it was seen, or nothing keeps it from being done now? */
-	if (lock != TM_WouldBlock && (lock != TM_Ok || is_to_be_had(run, version)))
-		return REST_FREE;
-	AlbertLeaveOut(run, version, lock == TM_WouldBlock ? LEFT_HELD : LEFT_HIDDEN);
+	run->nleft[row->why]++;
 	return REST_NONE;
 }
 
@@ -139,7 +108,7 @@ AlbertFillRestLook(FillRun *run, bool give_up)
 	Portal		portal;
 	uint64		n;
 
-	forget_seen(run);
+	memset(run->nleft, 0, sizeof(run->nleft));
 	portal = SPI_cursor_open(NULL, run->pending.plan, NULL, NULL, false);
 	do
 	{
@@ -159,8 +128,6 @@ AlbertFillRestLook(FillRun *run, bool give_up)
 		SPI_freetuptable(rows);
 	} while (n > 0 && rest == REST_NONE);
 	SPI_cursor_close(portal);
-	if (rest == REST_NONE)
-		drop_unseen(run);
 	return rest;
 }
 
@@ -169,13 +136,8 @@ AlbertFillRestLook(FillRun *run, bool give_up)
 void
 AlbertFillRestReport(FillRun *run)
 {
-	HASH_SEQ_STATUS scan;
-	LeftRow    *row;
-	unsigned long n[LEFT_REASONS] = {0};
+	const int64 *n = run->nleft;
 
-	hash_seq_init(&scan, run->left);
-	while ((row = hash_seq_search(&scan)) != NULL)
-		n[row->why]++;
 	if (run->noted > 0)
 		ereport(WARNING,
 				(errmsg_plural("%lld row of table \"%s\" left out: column \"%s\" has the reason",
@@ -183,21 +145,20 @@ AlbertFillRestReport(FillRun *run)
 							   run->noted, (long long) run->noted, run->leaf_name, run->fill->errors)));
 	if (n[LEFT_NULL] > 0)
 		ereport(WARNING,
-				(errmsg_plural("%lu row of table \"%s\" left out: its value is NULL",
-							   "%lu rows of table \"%s\" left out: their value is NULL",
-							   n[LEFT_NULL], n[LEFT_NULL], run->leaf_name),
+				(errmsg_plural("%lld row of table \"%s\" left out: its value is NULL",
+							   "%lld rows of table \"%s\" left out: their value is NULL",
+							   (unsigned long) n[LEFT_NULL], (long long) n[LEFT_NULL], run->leaf_name),
 				 errhint("A trigger of the table may have set it so, or have kept the row from being updated.")));
 	if (n[LEFT_HIDDEN] > 0)
 		ereport(WARNING,
-				(errmsg_plural("%lu row of table \"%s\" left out: it may be seen but not updated",
-							   "%lu rows of table \"%s\" left out: they may be seen but not updated",
-							   n[LEFT_HIDDEN], n[LEFT_HIDDEN], run->leaf_name),
+				(errmsg_plural("%lld row of table \"%s\" left out: it may be seen but not updated",
+							   "%lld rows of table \"%s\" left out: they may be seen but not updated",
+							   (unsigned long) n[LEFT_HIDDEN], (long long) n[LEFT_HIDDEN], run->leaf_name),
 				 errhint("Policies of the table for UPDATE decide which rows a role may update.")));
 	if (n[LEFT_HELD] > 0)
 		ereport(WARNING,
-				(errmsg_plural("%lu row of table \"%s\" left out: others have locked it",
-							   "%lu rows of table \"%s\" left out: others have locked them",
-							   n[LEFT_HELD], n[LEFT_HELD], run->leaf_name),
-				 AlbertHolderDetail(&run->row_wait.holder),
+				(errmsg_plural("%lld row of table \"%s\" left out: others have locked it",
+							   "%lld rows of table \"%s\" left out: others have locked them",
+							   (unsigned long) n[LEFT_HELD], (long long) n[LEFT_HELD], run->leaf_name),
 				 errhint("Call albert_embed_table again when they are free.")));
 }
