@@ -20,22 +20,16 @@
 #define ALBERT_NOTICE_SECONDS	10
 #endif
 
-typedef struct ProgressTable
-{
-	AlbertProgress jobs[MAX_JOBS];	/* pid 0: free */
-} ProgressTable;
-
-static ProgressTable *table = NULL;
-static LWLock *table_lock = NULL;
+static AlbertProgress *jobs = NULL; /* MAX_JOBS, in shared memory; pid 0: free */
+static LWLock *jobs_lock = NULL;
 static int	own_job = -1;
 static bool exit_registered = false;
 
-static ProgressTable *
-get_table(void)
+static void
+find_jobs(void)
 {
-	if (table == NULL)
-		table = AlbertSharedRoom(sizeof(ProgressTable), &table_lock);
-	return table;
+	if (jobs == NULL)
+		jobs = AlbertSharedRoom(MAX_JOBS * sizeof(AlbertProgress), &jobs_lock);
 }
 
 static void
@@ -60,37 +54,32 @@ AlbertProgressInit(AlbertProgress *progress, Oid relation, const char *model, co
 void
 AlbertProgressBegin(const AlbertProgress *progress)
 {
-	ProgressTable *jobs = get_table();
-
+	find_jobs();
 	if (!exit_registered)
 	{
 		before_shmem_exit(end_at_exit, (Datum) 0);
 		exit_registered = true;
 	}
-	LWLockAcquire(table_lock, LW_EXCLUSIVE);
+	LWLockAcquire(jobs_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_JOBS && own_job < 0; i++)
 	{
-		if (jobs->jobs[i].pid == 0)
+		if (jobs[i].pid == 0)
 		{
-			jobs->jobs[i] = *progress;
-			jobs->jobs[i].pid = MyProcPid;
+			jobs[i] = *progress;
 			own_job = i;
 		}
 	}
-	LWLockRelease(table_lock);
+	LWLockRelease(jobs_lock);
 }
 
 void
 AlbertProgressUpdate(const AlbertProgress *progress)
 {
-	ProgressTable *jobs = get_table();
-
 	if (own_job < 0)
 		return;
-	LWLockAcquire(table_lock, LW_EXCLUSIVE);
-	jobs->jobs[own_job] = *progress;
-	jobs->jobs[own_job].pid = MyProcPid;
-	LWLockRelease(table_lock);
+	LWLockAcquire(jobs_lock, LW_EXCLUSIVE);
+	jobs[own_job] = *progress;
+	LWLockRelease(jobs_lock);
 }
 
 void
@@ -114,29 +103,27 @@ AlbertProgressTell(AlbertProgress *progress)
 void
 AlbertProgressEnd(void)
 {
-	ProgressTable *jobs = table;
-
-	if (own_job < 0 || jobs == NULL)
+	if (own_job < 0)
 		return;
-	LWLockAcquire(table_lock, LW_EXCLUSIVE);
-	jobs->jobs[own_job].pid = 0;
-	LWLockRelease(table_lock);
+	LWLockAcquire(jobs_lock, LW_EXCLUSIVE);
+	jobs[own_job].pid = 0;
+	LWLockRelease(jobs_lock);
 	own_job = -1;
 }
 
 AlbertProgress *
 AlbertProgressList(int *n)
 {
-	ProgressTable *jobs = get_table();
 	AlbertProgress *list = palloc(MAX_JOBS * sizeof(AlbertProgress));
 
 	*n = 0;
-	LWLockAcquire(table_lock, LW_SHARED);
+	find_jobs();
+	LWLockAcquire(jobs_lock, LW_SHARED);
 	for (int i = 0; i < MAX_JOBS; i++)
 	{
-		if (jobs->jobs[i].pid != 0)
-			list[(*n)++] = jobs->jobs[i];
+		if (jobs[i].pid != 0)
+			list[(*n)++] = jobs[i];
 	}
-	LWLockRelease(table_lock);
+	LWLockRelease(jobs_lock);
 	return list;
 }

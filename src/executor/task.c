@@ -41,12 +41,21 @@ AlbertTaskRegister(const AlbertTask *task)
 	MemoryContextSwitchTo(old);
 }
 
-/* The task behind a C symbol; NULL when it is none (or takes no text of a row). */
+/* ---------- signatures ---------- */
+
+/* The task that a pg_proc row runs, a C function, told by its symbol; NULL when it is none. */
 static const AlbertTask *
-find_task(const char *symbol)
+task_of_function(HeapTuple tuple)
 {
+	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
+	bool		isnull;
+	Datum		source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+	char	   *symbol;
 	ListCell   *cell;
 
+	if (form->prolang != ClanguageId || isnull)
+		return NULL;
+	symbol = TextDatumGetCString(source);
 	foreach(cell, tasks)
 	{
 		const AlbertTask *task = lfirst(cell);
@@ -55,36 +64,6 @@ find_task(const char *symbol)
 			return task;
 	}
 	return NULL;
-}
-
-/* ---------- signatures ---------- */
-
-/* The task that a pg_proc row runs: a C function of this library by its symbol. */
-static const AlbertTask *
-task_of_function(HeapTuple tuple)
-{
-	Form_pg_proc form = (Form_pg_proc) GETSTRUCT(tuple);
-	bool		isnull;
-	Datum		value;
-	const AlbertTask *task;
-	char	   *library;
-	char	   *base;
-
-	if (form->prolang != ClanguageId)
-		return NULL;
-	value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
-	if (isnull)
-		return NULL;
-	task = find_task(TextDatumGetCString(value));
-	if (task == NULL)
-		return NULL;
-	value = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &isnull);
-	if (isnull)
-		return NULL;
-	library = TextDatumGetCString(value);
-	base = strrchr(library, '/');
-	base = base == NULL ? library : base + 1;
-	return strncmp(base, "albert", 6) == 0 ? task : NULL;
 }
 
 /* An optional pair is called second where it stands before the model. */
@@ -103,7 +82,6 @@ fill_signature(AlbertSignature *signature, HeapTuple tuple)
 	char	  **names;
 	char	   *modes;
 
-	signature->function = form->oid;
 	if (signature->task->combine != NULL)
 		signature->result_len = -1;
 	else
@@ -187,34 +165,6 @@ check_heads(const AlbertJob *job)
 				 errhint("SELECT name, heads FROM albert_models lists the models and their heads.")));
 }
 
-/* What a call with a named model wants done with a long text. */
-static int
-overflow_option(const AlbertJob *job, Datum value)
-{
-	const AlbertTask *task = job->task;
-	char	   *name = AlbertCString(value);
-
-	/* as the model's option says */
-	if (name[0] == '\0')
-		return job->overflow;
-	if (strcmp(name, "truncate") == 0)
-		return ALBERT_OVERFLOW_TRUNCATE;
-	if (strcmp(name, "error") == 0)
-		return ALBERT_OVERFLOW_ERROR;
-	if (strcmp(name, "window") != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unknown overflow \"%s\"", name),
-				 task->windows ? errhint("Overflow is truncate, error or window.")
-				 : errhint("Overflow is truncate or error.")));
-	if (!task->windows)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s cannot see a long text in windows", task->symbol),
-				 errhint("Overflow is truncate or error.")));
-	return ALBERT_OVERFLOW_WINDOW;
-}
-
 int
 AlbertIntOption(const char *name, Datum value, int least, int most)
 {
@@ -247,6 +197,36 @@ choose(const AlbertOption *option, Datum value)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 			 errmsg("unknown %s \"%s\"", option->name, name),
 			 errhint("%s", option->hint)));
+}
+
+/* What a call with a named model wants done with a long text. */
+static int
+overflow_option(const AlbertJob *job, Datum value)
+{
+	static const char *const names[] = {
+		[ALBERT_OVERFLOW_TRUNCATE] = "truncate",
+		[ALBERT_OVERFLOW_ERROR] = "error",
+		[ALBERT_OVERFLOW_WINDOW] = "window",
+		NULL
+	};
+	const AlbertTask *task = job->task;
+	AlbertOption option = {
+		.name = "overflow",
+		.choices = names,
+		.hint = task->windows ? "Overflow is truncate, error or window." : "Overflow is truncate or error."
+	};
+	int			overflow;
+
+	/* as the model's option says */
+	if (VARSIZE_ANY_EXHDR(DatumGetTextPP(value)) == 0)
+		return job->overflow;
+	overflow = choose(&option, value);
+	if (overflow == ALBERT_OVERFLOW_WINDOW && !task->windows)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("%s cannot see a long text in windows", task->symbol),
+				 errhint("%s", option.hint)));
+	return overflow;
 }
 
 /* False when the task has no such option. */
@@ -361,18 +341,7 @@ trim_workspace(void)
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
-	switch (event)
-	{
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PARALLEL_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PARALLEL_ABORT:
-		case XACT_EVENT_PREPARE:
-			trim_workspace();
-			break;
-		default:
-			break;
-	}
+	trim_workspace();
 }
 
 /*

@@ -130,7 +130,6 @@ extern void AlbertTaskRegister(const AlbertTask *task);
 typedef struct AlbertSignature
 {
 	const AlbertTask *task;
-	Oid			function;
 	int			nargs;
 	int			text;			/* argument numbers, -1: none */
 	int			pair;

@@ -65,6 +65,24 @@ AlbertTextToDatum(const char *utf8, size_t size)
 	return PointerGetDatum(cstring_to_text_with_len(converted, size));
 }
 
+/* A character in the server encoding: '_' for the word mark, '?' where it is lacking. */
+static void
+append_character(StringInfo out, const unsigned char *utf8, int len, Oid conversion)
+{
+	unsigned char buffer[MAX_CONVERSION_GROWTH * 4 + 1] = "";
+
+	if (len == 1)
+		appendStringInfoChar(out, *utf8);
+	else if (len == WORD_MARK_SIZE && memcmp(utf8, WORD_MARK, len) == 0)
+		appendStringInfoChar(out, '_');
+	else if (OidIsValid(conversion) &&
+			 pg_do_encoding_conversion_buf(conversion, PG_UTF8, GetDatabaseEncoding(), unconstify(unsigned char *, utf8),
+										   len, buffer, sizeof(buffer), true) == len && buffer[0] != '\0')
+		appendStringInfoString(out, (char *) buffer);
+	else
+		appendStringInfoChar(out, '?');
+}
+
 /*
  * Character by character, so that one that the encoding lacks costs a '?' and
  * not the whole answer.
@@ -73,41 +91,18 @@ Datum
 AlbertOutputToDatum(const char *utf8, size_t size)
 {
 	int			encoding = GetDatabaseEncoding();
-	StringInfoData out;
-	const char *p = utf8;
 	const char *end = utf8 + size;
+	StringInfoData out;
+	Oid			conversion;
 
 	if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII)
 		return AlbertTextToDatum(utf8, size);
-
+	conversion = FindDefaultConversionProc(PG_UTF8, encoding);
 	initStringInfo(&out);
-	while (p < end)
+	for (int len; utf8 < end; utf8 += len)
 	{
-		int			len = Min(pg_utf_mblen((const unsigned char *) p), end - p);
-		unsigned char buffer[MAX_CONVERSION_GROWTH * 4 + 1];
-
-		if (len == 1)
-			appendStringInfoChar(&out, *p);
-		else if (len == 3 && memcmp(p, WORD_MARK, 3) == 0)
-			appendStringInfoChar(&out, '_');
-		else
-		{
-			Oid			proc = FindDefaultConversionProc(PG_UTF8, encoding);
-			unsigned char source[8];
-			int			done = 0;
-
-			memcpy(source, p, len);
-			source[len] = '\0';
-			buffer[0] = '\0';
-			if (OidIsValid(proc))
-				done = pg_do_encoding_conversion_buf(proc, PG_UTF8, encoding, source, len,
-													 buffer, sizeof(buffer), true);
-			if (done == len && buffer[0] != '\0')
-				appendStringInfoString(&out, (char *) buffer);
-			else
-				appendStringInfoChar(&out, '?');
-		}
-		p += len;
+		len = Min(pg_utf_mblen((const unsigned char *) utf8), end - utf8);
+		append_character(&out, (const unsigned char *) utf8, len, conversion);
 	}
 	return PointerGetDatum(cstring_to_text_with_len(out.data, out.len));
 }
