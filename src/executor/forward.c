@@ -68,7 +68,7 @@ check_embeddings(const AlbertJob *job, AlbertItem *item, const AlbertTokens *tok
 		return true;
 	for (int i = 0; i < tokens->n; i++)
 	{
-		if (tokens->ids[i] < vocab_size)
+		if (tokens->items[i].id < vocab_size)
 			continue;
 		AlbertFail(&status, ALBERT_INPUT,
 				   "the text holds the token for padding, which has no embedding in model \"%s\"",
@@ -141,25 +141,11 @@ AlbertTokens
 AlbertCutTokens(AlbertJob *job, const AlbertTokens *whole, int head, int from, int to)
 {
 	int			n = head + to - from + 1;
-	AlbertTokens cut = {.n = n};
+	AlbertTokens cut = {.n = n, .items = AlbertJobAlloc(job, n, sizeof(AlbertToken))};
 
-#define CUT(field) \
-	do { \
-		cut.field = AlbertJobAlloc(job, n, sizeof(*cut.field)); \
-		memcpy(cut.field, whole->field, head * sizeof(*cut.field)); \
-		memcpy(cut.field + head, whole->field + from, (to - from) * sizeof(*cut.field)); \
-		cut.field[n - 1] = whole->field[whole->n - 1]; \
-	} while (0)
-
-	CUT(ids);
-	CUT(types);
-	CUT(special);
-	if (whole->start != NULL)
-	{
-		CUT(start);
-		CUT(stop);
-	}
-#undef CUT
+	memcpy(cut.items, whole->items, head * sizeof(AlbertToken));
+	memcpy(cut.items + head, whole->items + from, (to - from) * sizeof(AlbertToken));
+	cut.items[n - 1] = whole->items[whole->n - 1];
 	return cut;
 }
 
@@ -172,7 +158,7 @@ cut_before(const AlbertJob *job, const AlbertTokens *tokens, int at, int least)
 {
 	for (int cut = at; cut > least; cut--)
 	{
-		if (AlbertStartsWord(&job->binding->tokenizer, tokens->ids[cut]))
+		if (AlbertStartsWord(&job->binding->tokenizer, tokens->items[cut].id))
 			return cut;
 	}
 	return Max(at, least + 1);
@@ -269,8 +255,7 @@ AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items,
 		AlbertEncodeOptions encode = {
 			.truncation = truncation_mode(job, &items[i]),
 			.max_length = max_length,
-			.special_tokens = true,
-			.offsets = options->offsets
+			.special_tokens = true
 		};
 		AlbertTokens tokens;
 
@@ -396,8 +381,11 @@ pack_batch(AlbertJob *job, AlbertSequence *sequences, int n, AlbertBatch *batch)
 		const AlbertSequence *sequence = &sequences[i];
 		int			start = text_start[i];
 
-		memcpy(ids + start, sequence->tokens.ids, sequence->tokens.n * sizeof(int32_t));
-		memcpy(types + start, sequence->tokens.types, sequence->tokens.n);
+		for (int t = 0; t < sequence->tokens.n; t++)
+		{
+			ids[start + t] = sequence->tokens.items[t].id;
+			types[start + t] = sequence->tokens.items[t].type;
+		}
 		text_start[i + 1] = start + sequence->tokens.n;
 		for (int j = 0; !all && j < sequence->nrows; j++)
 			wanted[sequence->row + j] = start + (sequence->wanted == NULL ? j : sequence->wanted[j]);

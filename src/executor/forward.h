@@ -57,7 +57,6 @@ struct AlbertForward
 typedef struct AlbertForwardOptions
 {
 	int			max_length;		/* 0: the model's */
-	bool		offsets;		/* tokens.start and stop are needed */
 	enum
 	{
 		ALBERT_ROWS_ALL,

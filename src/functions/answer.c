@@ -253,12 +253,12 @@ add_span(const AlbertTokenizer *tokenizer, Answers *answers,
 
 	if (align)
 	{
-		while (first > from && !AlbertStartsWord(tokenizer, tokens->ids[first]))
+		while (first > from && !AlbertStartsWord(tokenizer, tokens->items[first].id))
 			first--;
-		while (last + 1 < to && !AlbertStartsWord(tokenizer, tokens->ids[last + 1]))
+		while (last + 1 < to && !AlbertStartsWord(tokenizer, tokens->items[last + 1].id))
 			last++;
 	}
-	add_answer(answers, span->score, tokens->start[first], tokens->stop[last]);
+	add_answer(answers, span->score, tokens->items[first].start, tokens->items[last].stop);
 }
 
 static void
@@ -283,7 +283,7 @@ consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n,
 		int			from = to;
 		double		null_score;
 
-		while (tokens->types[from - 1] == 1)
+		while (tokens->items[from - 1].type == 1)
 			from--;
 		null_score = span_probabilities(&logits, sequence->row, 0, from, to, start) *
 			span_probabilities(&logits, sequence->row, 1, from, to, end);
@@ -361,8 +361,7 @@ add_item(AlbertForward *forward, int i)
 	AlbertJob  *job = forward->job;
 	AlbertEncodeOptions encode = {
 		.truncation = ALBERT_TRUNCATE_NONE,
-		.special_tokens = true,
-		.offsets = true
+		.special_tokens = true
 	};
 	AlbertTokens whole;
 	Lengths		lengths;
@@ -372,7 +371,7 @@ add_item(AlbertForward *forward, int i)
 
 	if (!AlbertTokenizeText(job, &forward->items[i], &encode, &whole))
 		return;
-	while (!whole.special[1 + question])
+	while (!whole.items[1 + question].special)
 		question++;
 	context = whole.n - question - 3;
 	if (context == 0)

@@ -87,10 +87,10 @@ find_cuts(CutText *source, AlbertJob *job)
 	source->start_after = AlbertJobAlloc(job, n + 1, sizeof(int));
 	source->stop_before[0] = 0;
 	for (int t = 0; t < n; t++)
-		source->stop_before[t + 1] = Max(source->stop_before[t], tokens->stop[t]);
+		source->stop_before[t + 1] = Max(source->stop_before[t], tokens->items[t].stop);
 	source->start_after[n] = source->length;
 	for (int t = n - 1; t >= 0; t--)
-		source->start_after[t] = Min(source->start_after[t + 1], tokens->start[t]);
+		source->start_after[t] = Min(source->start_after[t + 1], tokens->items[t].start);
 }
 
 /*
@@ -367,7 +367,7 @@ find_borders(CutText *source, AlbertJob *job)
 void
 AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, Border best)
 {
-	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE, .offsets = true};
+	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE};
 	AlbertItem	whole = {.text = item->text};
 
 	memset(source, 0, sizeof(*source));

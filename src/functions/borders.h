@@ -23,7 +23,7 @@ typedef enum Border
 typedef struct CutText
 {
 	AlbertText	text;
-	AlbertTokens tokens;		/* no special tokens; offsets */
+	AlbertTokens tokens;		/* no special tokens */
 	int		   *bytes;			/* code point -> byte, one more at the end */
 	int			length;			/* code points, blanks at the end left out */
 	int		   *stop_before;	/* by cut: where the last token before it stops */

@@ -528,11 +528,11 @@ put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, const Alb
 	{
 		Datum		values[4];
 
-		if (tokens->special[t] && !special)
+		if (tokens->items[t].special && !special)
 			continue;
 		values[0] = Int32GetDatum(sequence->first + t - 1);
-		values[1] = AlbertPieceToDatum(tokenizer, tokens->ids[t]);
-		values[2] = Int32GetDatum(tokens->ids[t]);
+		values[1] = AlbertPieceToDatum(tokenizer, tokens->items[t].id);
+		values[2] = Int32GetDatum(tokens->items[t].id);
 		values[3] = AlbertFloatArray(hidden->data +
 									 (size_t) (sequence->row + t - sequence->own_from) * hidden->ld,
 									 hidden->width);

@@ -80,18 +80,18 @@ is_subword(const Tagged *tagged, int token)
 {
 	const AlbertTokenizer *tokenizer = &tagged->job->binding->tokenizer;
 	const char *text = tagged->item->text.data;
-	int			start = tagged->tokens->start[token];
+	int			start = tagged->tokens->items[token].start;
 
-	if (tagged->tokens->ids[token] == tokenizer->unk_id)
+	if (tagged->tokens->items[token].id == tokenizer->unk_id)
 		return false;
 	if (tokenizer->marks_continuation)
 	{
-		AlbertText	piece = AlbertPiece(tokenizer, tagged->tokens->ids[token]);
+		AlbertText	piece = AlbertPiece(tokenizer, tagged->tokens->items[token].id);
 		int			length = 0;
 
 		for (size_t i = 0; i < piece.size; i++)
 			length += ((unsigned char) piece.data[i] & 0xC0) != 0x80;
-		return length != tagged->tokens->stop[token] - start;
+		return length != tagged->tokens->items[token].stop - start;
 	}
 	return start > 0 && text[tagged->bytes[start - 1]] != ' ' &&
 		(tagged->bytes[start] == tagged->item->text.size || text[tagged->bytes[start]] != ' ');
@@ -145,14 +145,14 @@ label_words(const Tagged *tagged, int aggregation, Entity *entities)
 		int			last = t;
 
 		CHECK_FOR_INTERRUPTS();
-		if (tokens->special[t])
+		if (tokens->items[t].special)
 		{
 			t++;
 			continue;
 		}
 		if (aggregation >= AGGREGATE_FIRST)
 		{
-			while (last + 1 < tokens->n && !tokens->special[last + 1] &&
+			while (last + 1 < tokens->n && !tokens->items[last + 1].special &&
 				   is_subword(tagged, last + 1))
 				last++;
 		}
@@ -196,12 +196,12 @@ append_entity(const Tagged *tagged, StringInfo words, const Entity *entity, bool
 
 	for (int t = entity->first; t <= entity->last; t++)
 	{
-		AlbertText	piece = AlbertPiece(tokenizer, tokens->ids[t]);
+		AlbertText	piece = AlbertPiece(tokenizer, tokens->items[t].id);
 
-		if (tokens->ids[t] == tokenizer->unk_id)
+		if (tokens->items[t].id == tokenizer->unk_id)
 		{
-			piece.data = tagged->item->text.data + tagged->bytes[tokens->start[t]];
-			piece.size = tagged->bytes[tokens->stop[t]] - tagged->bytes[tokens->start[t]];
+			piece.data = tagged->item->text.data + tagged->bytes[tokens->items[t].start];
+			piece.size = tagged->bytes[tokens->items[t].stop] - tagged->bytes[tokens->items[t].start];
 		}
 		if (raw)
 			appendBinaryStringInfo(words, piece.data, piece.size);
@@ -246,8 +246,8 @@ put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity,
 	values[0] = AlbertOutputToDatum(name, strlen(name));
 	values[1] = Float4GetDatum((float) entity->score);
 	values[2] = entity_word(tagged, members, n, options->aggregation);
-	values[3] = Int32GetDatum(tagged->tokens->start[entity->first]);
-	values[4] = Int32GetDatum(tagged->tokens->stop[entity->last]);
+	values[3] = Int32GetDatum(tagged->tokens->items[entity->first].start);
+	values[4] = Int32GetDatum(tagged->tokens->items[entity->last].stop);
 	AlbertPutRow(item, values, NULL);
 }
 
@@ -348,7 +348,7 @@ consume_entities(AlbertForward *forward, const AlbertSequence *sequences, int n,
 static void
 run_entities(AlbertJob *job, AlbertItem *items, int n)
 {
-	AlbertForwardOptions options = {.offsets = true, .rows = ALBERT_ROWS_OWN};
+	AlbertForwardOptions options = {.rows = ALBERT_ROWS_OWN};
 	EntityState state = {.bytes = palloc(n * sizeof(int *))};
 
 	for (int i = 0; i < n; i++)

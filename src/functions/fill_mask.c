@@ -65,7 +65,7 @@ find_masks(AlbertForward *forward, Masks *masks)
 		sequence->wanted = wanted;
 		for (int t = sequence->own_from; t < sequence->own_to; t++)
 		{
-			if (sequence->tokens.ids[t] == mask_id)
+			if (sequence->tokens.items[t].id == mask_id)
 				wanted[sequence->nwanted++] = t;
 		}
 		nmasks += sequence->nwanted;
@@ -251,7 +251,7 @@ target_id(AlbertJob *job, Datum target)
 		AlbertReport(item.status);
 	if (tokens.n == 0)
 		return -1;
-	id = tokens.ids[0];
+	id = tokens.items[0].id;
 	AlbertArenaRewind(job->arena, mark);
 	if (tokens.n > 1)
 		ereport(WARNING,
@@ -307,13 +307,12 @@ static Datum
 filled_sequence(AlbertJob *job, const AlbertSequence *sequence, int position, int32_t id,
 				bool single)
 {
-	int32_t    *ids = sequence->tokens.ids;
-	int32_t		mask = ids[position];
+	int32_t    *ids = AlbertTokenIds(&sequence->tokens);
 	Datum		result;
 
 	ids[position] = id;
 	result = AlbertDecodeToDatum(job, ids, sequence->tokens.n, single);
-	ids[position] = mask;
+	pfree(ids);
 	return result;
 }
 

@@ -67,6 +67,9 @@ extern Oid	AlbertColumnFunction(Oid schema, const char *task);
 extern Datum AlbertFloatArray(const float *values, int n);
 extern Datum AlbertIntArray(const int32_t *values, int n);
 
+/* The tokens' ids, one behind the other; palloc'd. */
+extern int32_t *AlbertTokenIds(const AlbertTokens *tokens);
+
 /* The name that the model gives a label. */
 extern Datum AlbertLabelToDatum(const AlbertJob *job, int label);
 

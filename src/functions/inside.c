@@ -169,7 +169,7 @@ put_map(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, const Atte
 	Datum	   *pieces = palloc(tokens->n * sizeof(Datum));
 
 	for (int t = 0; t < tokens->n; t++)
-		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->ids[t]);
+		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->items[t].id);
 	for (int q = 0; q < map->len; q++)
 	{
 		for (int k = 0; k < map->len; k++)

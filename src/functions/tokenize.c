@@ -32,12 +32,11 @@ static const AlbertOption tokenize_options[] = {
 
 /* The whole text's tokens: nothing is truncated where nothing is encoded. */
 static bool
-tokenize(AlbertJob *job, AlbertItem *item, bool offsets, AlbertTokens *tokens)
+tokenize(AlbertJob *job, AlbertItem *item, AlbertTokens *tokens)
 {
 	AlbertEncodeOptions encode = {
 		.truncation = ALBERT_TRUNCATE_NONE,
-		.special_tokens = ((const TokenizeOptions *) &job->options)->special_tokens,
-		.offsets = offsets
+		.special_tokens = ((const TokenizeOptions *) &job->options)->special_tokens
 	};
 
 	if (!AlbertTokenizeText(job, item, &encode, tokens))
@@ -54,11 +53,11 @@ set_pieces(AlbertJob *job, AlbertItem *item, int number)
 	AlbertTokens tokens;
 	Datum	   *pieces;
 
-	if (!tokenize(job, item, false, &tokens))
+	if (!tokenize(job, item, &tokens))
 		return;
 	pieces = palloc(Max(tokens.n, 1) * sizeof(Datum));
 	for (int t = 0; t < tokens.n; t++)
-		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens.ids[t]);
+		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens.items[t].id);
 	AlbertItemSet(item, PointerGetDatum(construct_array(pieces, tokens.n, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 
@@ -76,8 +75,8 @@ set_ids(AlbertJob *job, AlbertItem *item, int number)
 {
 	AlbertTokens tokens;
 
-	if (tokenize(job, item, false, &tokens))
-		AlbertItemSet(item, AlbertIntArray(tokens.ids, tokens.n));
+	if (tokenize(job, item, &tokens))
+		AlbertItemSet(item, AlbertIntArray(AlbertTokenIds(&tokens), tokens.n));
 }
 
 const AlbertTask albert_encode_task = {
@@ -98,7 +97,7 @@ set_count(AlbertJob *job, AlbertItem *item, int number)
 {
 	AlbertTokens tokens;
 
-	if (tokenize(job, item, false, &tokens))
+	if (tokenize(job, item, &tokens))
 		AlbertItemSet(item, Int32GetDatum(tokens.n));
 }
 
@@ -121,12 +120,12 @@ put_token(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, int t)
 	Datum		values[7];
 
 	values[0] = Int32GetDatum(t);
-	values[1] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->ids[t]);
-	values[2] = Int32GetDatum(tokens->ids[t]);
-	values[3] = Int32GetDatum(tokens->start[t]);
-	values[4] = Int32GetDatum(tokens->stop[t]);
-	values[5] = Int32GetDatum(tokens->types[t]);
-	values[6] = BoolGetDatum(tokens->special[t] != 0);
+	values[1] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->items[t].id);
+	values[2] = Int32GetDatum(tokens->items[t].id);
+	values[3] = Int32GetDatum(tokens->items[t].start);
+	values[4] = Int32GetDatum(tokens->items[t].stop);
+	values[5] = Int32GetDatum(tokens->items[t].type);
+	values[6] = BoolGetDatum(tokens->items[t].special);
 	AlbertPutRow(item, values, NULL);
 	pfree(DatumGetPointer(values[1]));
 }
@@ -136,7 +135,7 @@ put_tokens(AlbertJob *job, AlbertItem *item, int number)
 {
 	AlbertTokens tokens;
 
-	if (!tokenize(job, item, true, &tokens))
+	if (!tokenize(job, item, &tokens))
 		return;
 	for (int t = 0; t < tokens.n; t++)
 		put_token(job, item, &tokens, t);

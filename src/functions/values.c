@@ -40,6 +40,16 @@ AlbertFloatArray(const float *values, int n)
 	return plain_array(values, n, FLOAT4OID);
 }
 
+int32_t *
+AlbertTokenIds(const AlbertTokens *tokens)
+{
+	int32_t    *ids = palloc(Max(tokens->n, 1) * sizeof(int32_t));
+
+	for (int t = 0; t < tokens->n; t++)
+		ids[t] = tokens->items[t].id;
+	return ids;
+}
+
 Datum
 AlbertIntArray(const int32_t *values, int n)
 {

@@ -13,7 +13,6 @@
 
 #define MOST_PARTS		18		/* of a decomposition */
 
-/* utf8.c */
 extern size_t tok_utf8_valid(const char *text, size_t size);	/* how many bytes are; size if all */
 extern size_t tok_utf8_count(const char *text, size_t size);	/* code points */
 
@@ -61,15 +60,22 @@ tok_utf8_decode(const char *text, uint32_t *code)
 	return 4;
 }
 
-/* unicode.c */
+/* What the library does with a character, in the bits of unicode_tables.h. */
+typedef enum CharacterProperty
+{
+	IS_MARK = 0x01,				/* StripAccents drops it */
+	IS_NONSPACING = 0x02,		/* BertNormalizer drops it as an accent */
+	IS_CONTROL = 0x04,			/* BertNormalizer drops it when it cleans text */
+	IS_PUNCTUATION = 0x08,		/* BertPreTokenizer makes it a word */
+	IS_DECOMPOSED = 0x10,		/* NFKD changes it */
+	IS_UPPER = 0x20,			/* Lowercase changes it */
+	IS_DIGIT = 0x40,			/* Python's str.isdigit() */
+	IS_WORD = 0x80				/* an added token that is to be a single word is none beside it */
+} CharacterProperty;
+
+extern bool tok_is(uint32_t code, CharacterProperty property);
 extern bool tok_is_space(uint32_t code);	/* the White_Space property */
-extern bool tok_is_mark(uint32_t code); /* general category M* */
-extern bool tok_is_nonspacing(uint32_t code);	/* general category Mn */
-extern bool tok_is_control(uint32_t code);
-extern bool tok_is_punctuation(uint32_t code);
 extern bool tok_is_ideograph(uint32_t code);
-extern bool tok_is_digit(uint32_t code);	/* Python's str.isdigit() */
-extern bool tok_is_word_character(uint32_t code);	/* \w of a regular expression */
 extern bool tok_grapheme_break(uint32_t before, uint32_t code, int32_t *state);
 extern int	tok_combining_class(uint32_t code);
 extern int	tok_lower(uint32_t code, uint32_t out[2]);	/* codes written */

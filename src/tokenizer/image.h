@@ -4,9 +4,10 @@
  *
  * An image is a header and a list of sections, each an array at an offset from
  * the image's start; nothing in it is an address, so it may be mapped
- * anywhere.  It describes a tokenizer as a list of steps (normalizers, then
- * pre-tokenizers), a model that cuts words into pieces, added tokens that are
- * taken out of the text before, and a template of special tokens around texts.
+ * anywhere.  It describes a tokenizer as a list of normalizing steps, what
+ * splits normal text into words, a model that cuts words into pieces, added
+ * tokens that are taken out of the text before, and a template of special
+ * tokens around texts.
  *
  * In the texts and tries of a unigram model the word mark U+2581 is the single
  * byte WORD_MARK (never found in UTF-8), to keep the tries shallow.
@@ -14,11 +15,15 @@
 #ifndef ALBERT_TOKENIZER_IMAGE_H
 #define ALBERT_TOKENIZER_IMAGE_H
 
+#include <string.h>
+
 #include "base/image.h"
 #include "tokenizer/tokenizer.h"
 
 #define MAX_PIECES			(1 << 21)
 #define MAX_TEXT			(256 << 20) /* bytes of one text */
+
+#define MOST_REPLACEMENT	100		/* code points that the character map replaces something with */
 
 #define WORD_MARK			0xFF
 #define WORD_MARK_CODE		0x2581
@@ -44,23 +49,31 @@ typedef enum ModelKind
 typedef enum Section
 {
 	SECTION_PIECE_OFFSETS,		/* uint32_t[vocab_size + 1] into PIECE_BYTES */
-	SECTION_PIECE_BYTES,
+	SECTION_PIECE_BYTES,		/* each piece with a NUL behind it */
 	SECTION_PIECE_FLAGS,		/* uint8_t[vocab_size] */
 	SECTION_SCORES,				/* double[vocab_size] */
 	SECTION_TRIE,				/* TrieUnit[]: the pieces that text is cut into */
-	SECTION_TRIE2,				/* TrieUnit[]: WordPiece's continuing pieces */
-	SECTION_HASH,				/* int32_t[hash_size]: piece to id */
 	SECTION_CHARSMAP,			/* uint32_t[]: Darts units */
 	SECTION_CHARSMAP_TEXT,		/* NUL-terminated strings */
 	SECTION_ADDED,				/* AddedToken[] */
 	SECTION_ADDED_RAW,			/* TrieUnit[]: index in ADDED of those matched in the text as it is */
 	SECTION_ADDED_NORMALIZED,	/* TrieUnit[]: likewise, matched behind the normalizers */
-	SECTION_STEPS,				/* Step[]: normalizers, then pre-tokenizers */
-	SECTION_STEP_CODES,			/* uint32_t[]: the steps' strings */
+	SECTION_STEPS,				/* Step[] */
 	SECTION_TEMPLATE,			/* TemplateItem[]: for a text, then for a pair */
-	SECTION_STRINGS,			/* NUL-terminated: the mask token and others */
 	SECTION_COUNT
 } Section;
+
+typedef enum SpecialRole
+{
+	ROLE_BOS,					/* in the order in which the reference lists them */
+	ROLE_EOS,
+	ROLE_UNK,
+	ROLE_SEP,
+	ROLE_PAD,
+	ROLE_CLS,
+	ROLE_MASK,
+	ROLE_COUNT
+} SpecialRole;
 
 typedef struct SectionPlace
 {
@@ -75,30 +88,35 @@ typedef struct TokenizerHeader
 
 	int32_t		model;			/* ModelKind */
 	int32_t		vocab_size;		/* added tokens included */
-	int32_t		hash_size;		/* a power of two */
-	int32_t		normalizer_count;	/* of the steps */
 	int32_t		template_single;	/* how many items are for a text; the others are for a pair */
 	int32_t		decoder;		/* Decoder */
 	int32_t		max_length;
-	int32_t		pad_id;
-	int32_t		unk_id;			/* what the tokenizer calls unknown; -1: none */
-	int32_t		cls_id;
-	int32_t		sep_id;
-	int32_t		mask_id;
+	int32_t		special[ROLE_COUNT];	/* ids; -1: there is no such token */
 	int32_t		model_unk_id;	/* what the model calls unknown */
-	int32_t		longest_piece;	/* bytes, in the unigram model's trie */
+	int32_t		score_ring;		/* unigram: a power of two, more than a piece has bytes */
 	int32_t		max_word;		/* WordPiece: code points of a word */
-	uint32_t	mask_string;	/* offset in SECTION_STRINGS */
-	uint32_t	continuing_string;	/* likewise: WordPiece's "##" */
-	uint32_t	flags;			/* TOKENIZER_* */
+	int32_t		continuing_unit;	/* WordPiece: in TRIE, where pieces that go on with a word begin; -1: there are none */
+	int32_t		truncate_left;
+	int32_t		clean_up_spaces;	/* decode() does unless told otherwise */
+	uint32_t	split;			/* SPLIT_*, MARK_* */
 	double		unk_score;
+	char		prefix[16];		/* WordPiece's decoder: "##", NUL-terminated */
 	uint8_t		ascii[128];		/* what a plain character becomes */
 	uint8_t		ascii_class[256];	/* ASCII_*, by the byte as written */
 	uint8_t		added_first[256];	/* may the byte, in the text, start an added token? */
 } TokenizerHeader;
 
-#define TOKENIZER_TRUNCATE_LEFT		0x01
-#define TOKENIZER_CLEAN_UP			0x02	/* decode() cleans up unless told otherwise */
+/*
+ * What splits normal text into words, in this order.  A word mark says that
+ * white space was before what follows it.
+ */
+#define SPLIT_SPACES		0x01	/* white space goes */
+#define SPLIT_PUNCTUATION	0x02	/* punctuation stands alone */
+#define MARK_SPACES			0x04	/* spaces become word marks */
+#define MARK_WORDS			0x08	/* words begin with one */
+#define MARK_FIRST			0x10	/* the text's first word does */
+#define SPLIT_MARKS			0x20	/* word marks begin words */
+#define MARKED_WORDS		(SPLIT_SPACES | MARK_SPACES | MARK_WORDS | SPLIT_MARKS)	/* as ALBERT's files say */
 
 #define ASCII_PLAIN			0x01	/* ascii[] tells all of it */
 #define ASCII_PAIRED		0x02	/* unless another of these follows */
@@ -106,10 +124,9 @@ typedef struct TokenizerHeader
 #define ASCII_ALONE			0x08	/* a word by itself */
 
 /* SECTION_PIECE_FLAGS: 0: no piece has this id */
-#define PIECE_MODEL			0x01	/* in the model's vocabulary */
-#define PIECE_ADDED			0x02	/* an added token */
-#define PIECE_SPECIAL		0x04	/* skipped by decode(skip_special_tokens) */
-#define PIECE_ODD			0x08	/* while compiling: of a spiece.model, but no plain piece */
+#define PIECE_KNOWN			0x01	/* in the model's vocabulary, or an added token */
+#define PIECE_SPECIAL		0x02	/* skipped by decode(skip_special_tokens) */
+#define PIECE_ODD			0x04	/* while compiling: of a spiece.model, but no plain piece */
 
 /*
  * A node of a trie.  A child's index is base ^ byte, and it is one when its
@@ -140,19 +157,38 @@ tok_trie_step(Trie trie, const TrieUnit *unit, unsigned char byte)
 	return child < trie.count && UNIT_IS(&trie.units[child], byte) ? &trie.units[child] : NULL;
 }
 
-/* The longest key that the text starts with: its bytes, 0 when there is none. */
-static inline size_t
-tok_trie_longest(Trie trie, const unsigned char *text, size_t size, int32_t *id)
+/* The next byte of a key; in a unigram model's, word marks are single ones. */
+static inline unsigned char
+tok_trie_byte(const char *text, size_t size, bool unigram, size_t *at)
+{
+	bool		mark = unigram && size - *at >= 3 && memcmp(text + *at, WORD_MARK_UTF8, 3) == 0;
+	unsigned char byte = mark ? WORD_MARK : (unsigned char) text[*at];
+
+	*at += mark ? 3 : 1;
+	return byte;
+}
+
+/* The node that a text leads to; NULL: there is none. */
+static inline const TrieUnit *
+tok_trie_walk(Trie trie, const char *text, size_t size, bool unigram)
 {
 	const TrieUnit *unit = trie.units;
+
+	for (size_t i = 0; i < size && unit != NULL;)
+		unit = tok_trie_step(trie, unit, tok_trie_byte(text, size, unigram, &i));
+	return unit;
+}
+
+/* The longest key, from a node on if there is one, that the text starts with: its bytes, 0 when there is none. */
+static inline size_t
+tok_trie_longest(Trie trie, const TrieUnit *unit, const unsigned char *text, size_t size, int32_t *id)
+{
 	size_t		longest = 0;
 
-	for (size_t i = 0; i < size && trie.count > 0; i++)
+	for (size_t i = 0; i < size && unit != NULL; i++)
 	{
 		unit = tok_trie_step(trie, unit, text[i]);
-		if (unit == NULL)
-			break;
-		if (unit->id >= 0)
+		if (unit != NULL && unit->id >= 0)
 		{
 			longest = i + 1;
 			*id = unit->id;
@@ -187,9 +223,9 @@ typedef struct AddedToken
 
 typedef enum Operation
 {
-	STEP_REPLACE = 1,			/* first: the pattern, second: the content */
-	STEP_REPLACE_SPACES,		/* two or more spaces by second */
-	STEP_PREPEND,				/* first */
+	STEP_REPLACE = 1,
+	STEP_REPLACE_SPACES,		/* two or more of them */
+	STEP_PREPEND,
 	STEP_NFD,
 	STEP_NFKD,
 	STEP_STRIP_MARKS,
@@ -199,22 +235,22 @@ typedef enum Operation
 	STEP_STRIP_RIGHT,
 	STEP_CHARSMAP,
 	STEP_CLEAN,
-	STEP_IDEOGRAPHS,			/* the last of the normalizers */
-	STEP_SPLIT_SPACES,
-	STEP_SPLIT_PUNCTUATION,
-	STEP_METASPACE_ALWAYS,
-	STEP_METASPACE_FIRST,
-	STEP_METASPACE_NEVER,
-	STEP_SPLIT_MARKS			/* before every word mark */
+	STEP_IDEOGRAPHS
 } Operation;
+
+#define MOST_CODES			16	/* of a step's string */
+
+typedef struct StepString
+{
+	uint32_t	count;
+	uint32_t	codes[MOST_CODES];
+} StepString;
 
 typedef struct Step
 {
 	int32_t		operation;
-	uint32_t	first;			/* in SECTION_STEP_CODES */
-	uint32_t	first_count;
-	uint32_t	second;
-	uint32_t	second_count;
+	StepString	pattern;		/* what is replaced; else empty */
+	StepString	content;		/* what is put there, or first; else empty */
 } Step;
 
 typedef enum TemplateWhat
@@ -236,22 +272,5 @@ typedef struct TemplateItem
 #define SECTION_ITEMS(header, section, type) ((size_t) ((header)->sections[section].size / sizeof(type)))
 #define TRIE(tokenizer, section) \
 	((Trie) {TABLE(tokenizer, section, TrieUnit), SECTION_ITEMS(HEADER(tokenizer), section, TrieUnit)})
-
-static inline const char *
-tok_string(const AlbertTokenizer *tokenizer, uint32_t offset)
-{
-	return TABLE(tokenizer, SECTION_STRINGS, char) + offset;
-}
-
-/* FNV-1a of a piece, with the high bits folded in since tables take the low ones. */
-static inline uint32_t
-tok_hash(const char *piece, size_t size)
-{
-	uint32_t	hash = 2166136261u;
-
-	for (size_t i = 0; i < size; i++)
-		hash = (hash ^ (unsigned char) piece[i]) * 16777619u;
-	return hash ^ hash >> 15;
-}
 
 #endif							/* ALBERT_TOKENIZER_IMAGE_H */

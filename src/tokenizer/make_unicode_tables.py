@@ -23,7 +23,6 @@ words = Tokenizer(models.WordLevel({"x": 0}, unk_token="x"))
 words.add_tokens([AddedToken("ab", single_word=True)])
 
 
-
 def write(items, end="\n};"):
     line = "\t"
     for item in items:
@@ -34,19 +33,16 @@ def write(items, end="\n};"):
     print(line.rstrip() + end)
 
 
-# The names and meanings of the bits, and what tells whether a character has one.
+# What tells whether a character has a property, in the order of characters.h.
 PROPERTIES = [
-    ("IS_MARK", "StripAccents drops it", lambda c: strip.normalize_str(chr(c)) == ""),
-    ("IS_NONSPACING", "BertNormalizer drops it as an accent",
-     lambda c: nfd.normalize_str(chr(c)) == chr(c) and accents.normalize_str(chr(c)) == ""),
-    ("IS_CONTROL", "BertNormalizer drops it when it cleans text", lambda c: clean.normalize_str(chr(c)) == ""),
-    ("IS_PUNCTUATION", "BertPreTokenizer makes it a word",
-     lambda c: len(bert.pre_tokenize_str("a" + chr(c) + "b")) == 3),
-    ("IS_DECOMPOSED", "NFKD changes it", lambda c: nfkd.normalize_str(chr(c)) != chr(c)),
-    ("IS_UPPER", "Lowercase changes it", lambda c: lower.normalize_str(chr(c)) != chr(c)),
-    ("IS_DIGIT", "str.isdigit()", lambda c: chr(c).isdigit()),
-    ("IS_WORD", "An added token that is to be a single word is none beside it",
-     lambda c: words.token_to_id("ab") not in words.encode("ab" + chr(c)).ids),
+    lambda c: strip.normalize_str(chr(c)) == "",
+    lambda c: nfd.normalize_str(chr(c)) == chr(c) and accents.normalize_str(chr(c)) == "",
+    lambda c: clean.normalize_str(chr(c)) == "",
+    lambda c: len(bert.pre_tokenize_str("a" + chr(c) + "b")) == 3,
+    lambda c: nfkd.normalize_str(chr(c)) != chr(c),
+    lambda c: lower.normalize_str(chr(c)) != chr(c),
+    lambda c: chr(c).isdigit(),
+    lambda c: words.token_to_id("ab") not in words.encode("ab" + chr(c)).ids,
 ]
 
 print(f"""/*
@@ -54,10 +50,8 @@ print(f"""/*
  *	  Written by make_unicode_tables.py from tokenizers {tokenizers.__version__}.
  */
 """)
-for bit, (name, comment, _) in enumerate(PROPERTIES):
-    print(f"#define {name}\t0x{1 << bit:02X}\t/* {comment} */")
 bits = [0] * 0x110000
-for bit, (_, _, test) in enumerate(PROPERTIES):
+for bit, test in enumerate(PROPERTIES):
     for code in CODES:
         bits[code] |= test(code) << bit
 pages = []
@@ -68,7 +62,7 @@ for start in range(0, 0x110000, 256):
         pages.append(page)
     numbers.append(pages.index(page))
 assert len(pages) < 256
-print("\n/* Which page of properties a block of 256 characters has. */")
+print("/* Which page of properties a block of 256 characters has. */")
 print(f"static const uint8_t property_pages[{len(numbers)}] = {{")
 write(f"{number}," for number in numbers)
 print(f"\nstatic const uint8_t properties[{len(pages)}][256] = {{")

@@ -57,8 +57,7 @@ extern bool AlbertTokenizerCompile(const AlbertTokenizerFiles *files,
 
 typedef struct AlbertTokenizer
 {
-	const void *image;			/* the rest of the binding is tokenizer.c's own */
-	size_t		image_size;
+	const void *image;
 	int			vocab_size;
 	int			max_length;		/* tokens a text may have, special tokens included */
 	int			pad_id;
@@ -101,18 +100,22 @@ typedef struct AlbertEncodeOptions
 	AlbertTruncation truncation;
 	int			max_length;		/* 0: the tokenizer's max_length */
 	bool		special_tokens; /* add [CLS] and [SEP] */
-	bool		offsets;		/* fill in start and stop */
 	const volatile sig_atomic_t *interrupt; /* polled while a text is encoded; may be NULL */
 } AlbertEncodeOptions;
+
+typedef struct AlbertToken
+{
+	int32_t		id;
+	int32_t		start;			/* 0, 0 for added special tokens */
+	int32_t		stop;
+	uint8_t		type;			/* 0 for the first text, 1 for its pair */
+	bool		special;		/* one of the [CLS] and [SEP] added here */
+} AlbertToken;
 
 typedef struct AlbertTokens
 {
 	int			n;
-	int32_t    *ids;
-	uint8_t    *types;			/* 0 for the first text, 1 for its pair */
-	int32_t    *start;			/* NULL unless asked for; 0, 0 for added special tokens */
-	int32_t    *stop;
-	uint8_t    *special;		/* 1 for the [CLS] and [SEP] added here */
+	AlbertToken *items;
 	int			ncut;			/* tokens lost to truncation */
 } AlbertTokens;
 

@@ -3,15 +3,6 @@
  *	  Written by make_unicode_tables.py from tokenizers 0.22.2.
  */
 
-#define IS_MARK	0x01	/* StripAccents drops it */
-#define IS_NONSPACING	0x02	/* BertNormalizer drops it as an accent */
-#define IS_CONTROL	0x04	/* BertNormalizer drops it when it cleans text */
-#define IS_PUNCTUATION	0x08	/* BertPreTokenizer makes it a word */
-#define IS_DECOMPOSED	0x10	/* NFKD changes it */
-#define IS_UPPER	0x20	/* Lowercase changes it */
-#define IS_DIGIT	0x40	/* str.isdigit() */
-#define IS_WORD	0x80	/* An added token that is to be a single word is none beside it */
-
 /* Which page of properties a block of 256 characters has. */
 static const uint8_t property_pages[4352] = {
 	0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 17, 21, 22, 23, 24, 25,

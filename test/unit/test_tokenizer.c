@@ -21,14 +21,14 @@ check_text(json_t *record, void *context)
 	if (json_is_string(ids))
 		ids = json_object_get(record, "slow_ids");	/* the same */
 	CHECK(subject_encode(subject, text, NULL, ALBERT_TRUNCATE_NONE, 0), "%s: %s", id, subject->status.message);
-	CHECK(same_ids(ids, tokens->ids + 1, tokens->n - 2), "%s: ids differ", id);
-	CHECK(same_offsets(json_object_get(record, "hub_offsets"), tokens->start + 1, tokens->stop + 1, tokens->n - 2),
+	CHECK(same_ids(ids, tokens->items + 1, tokens->n - 2), "%s: ids differ", id);
+	CHECK(same_offsets(json_object_get(record, "hub_offsets"), tokens->items + 1, tokens->n - 2),
 		  "%s: offsets differ", id);
-	CHECK(tokens->ids[0] == 2 && tokens->ids[tokens->n - 1] == 3 && tokens->special[0] == 1 &&
-		  tokens->special[tokens->n - 1] == 1, "%s: special tokens", id);
+	CHECK(tokens->items[0].id == 2 && tokens->items[tokens->n - 1].id == 3 && tokens->items[0].special == 1 &&
+		  tokens->items[tokens->n - 1].special == 1, "%s: special tokens", id);
 	CHECK(AlbertTokenizerEncode(&subject->tokenizer, &input, NULL, &bare, &subject->arena, &without, &subject->status) &&
-		  same_ids(ids, without.ids, without.n) && without.start == NULL,
-		  "%s: without special tokens and offsets", id);
+		  same_ids(ids, without.items, without.n),
+		  "%s: without special tokens", id);
 }
 
 /* ---- pairs ---- */
@@ -107,8 +107,8 @@ check_pair(json_t *record, void *context)
 	else
 	{
 		CHECK(good, "%s: %s", id, subject->status.message);
-		CHECK(same_ids(expected_ids, subject->tokens.ids, subject->tokens.n), "%s: ids differ", id);
-		CHECK(same_types(expected_types, subject->tokens.types, subject->tokens.n), "%s: types differ", id);
+		CHECK(same_ids(expected_ids, subject->tokens.items, subject->tokens.n), "%s: ids differ", id);
+		CHECK(same_types(expected_types, subject->tokens.items, subject->tokens.n), "%s: types differ", id);
 		CHECK(subject->tokens.ncut == whole - n, "%s: %d tokens cut, not %d", id, subject->tokens.ncut, whole - n);
 		check_decoded(subject, id, ids, false, record_string(hub, "decoded"));
 		check_decoded(subject, id, ids, true, record_string(hub, "decoded_skip_special"));
@@ -155,9 +155,9 @@ check_record(json_t *record, void *context)
 	models->records++;
 	CHECK(subject_encode(subject, text, record_string(record, "text_pair"), truncation_of(kwargs), max_length),
 		  "%s: %s", id, subject->status.message);
-	CHECK(same_ids(json_object_get(record, "ids"), tokens->ids, tokens->n), "%s: ids differ", id);
-	CHECK(same_types(json_object_get(record, "token_type_ids"), tokens->types, tokens->n), "%s: types differ", id);
-	CHECK(same_offsets(json_object_get(record, "offsets"), tokens->start, tokens->stop, tokens->n),
+	CHECK(same_ids(json_object_get(record, "ids"), tokens->items, tokens->n), "%s: ids differ", id);
+	CHECK(same_types(json_object_get(record, "token_type_ids"), tokens->items, tokens->n), "%s: types differ", id);
+	CHECK(same_offsets(json_object_get(record, "offsets"), tokens->items, tokens->n),
 		  "%s: offsets differ", id);
 }
 
@@ -178,9 +178,9 @@ check_question(json_t *record, void *context)
 	CHECK(json_integer_value(json_object_get(record, "n_tokens_unwindowed")) == tokens->n, "%s: %d tokens", id, tokens->n);
 	if (json_object_get(record, "ids") == NULL)
 		return;
-	CHECK(same_ids(json_object_get(record, "ids"), tokens->ids, tokens->n), "%s: ids differ", id);
-	CHECK(same_types(json_object_get(record, "token_type_ids"), tokens->types, tokens->n), "%s: types differ", id);
-	CHECK(same_offsets(json_object_get(record, "offsets"), tokens->start, tokens->stop, tokens->n),
+	CHECK(same_ids(json_object_get(record, "ids"), tokens->items, tokens->n), "%s: ids differ", id);
+	CHECK(same_types(json_object_get(record, "token_type_ids"), tokens->items, tokens->n), "%s: types differ", id);
+	CHECK(same_offsets(json_object_get(record, "offsets"), tokens->items, tokens->n),
 		  "%s: offsets differ", id);
 }
 
@@ -199,7 +199,7 @@ check_choices(json_t *record, void *context)
 
 		CHECK(subject_encode(subject, record_string(record, "prompt"), json_string_value(json_array_get(choices, i)),
 							 ALBERT_TRUNCATE_NONE, 0) &&
-			  same_ids(expected, subject->tokens.ids, subject->tokens.n), "%s: choice %zu differs",
+			  same_ids(expected, subject->tokens.items, subject->tokens.n), "%s: choice %zu differs",
 			  record_string(record, "id"), i);
 		json_decref(expected);
 	}
@@ -252,7 +252,7 @@ static void
 check_last_bit(Subject *subject)
 {
 	CHECK(subject_encode(subject, "oooooooooooooooooooooooooo", NULL, ALBERT_TRUNCATE_NONE, 0) && subject->tokens.n == 10 &&
-		  subject->tokens.ids[2] == 28290 && subject->tokens.ids[5] == 4328 && subject->tokens.ids[8] == 28290,
+		  subject->tokens.items[2].id == 28290 && subject->tokens.items[5].id == 4328 && subject->tokens.items[8].id == 28290,
 		  "sums of scores");
 }
 
@@ -302,7 +302,7 @@ check_ids(Subject *subject, const char *text, const char *pieces)
 	{
 		AlbertText	piece;
 
-		AlbertTokenizerPiece(&subject->tokenizer, subject->tokens.ids[i], &piece, &subject->status);
+		AlbertTokenizerPiece(&subject->tokenizer, subject->tokens.items[i].id, &piece, &subject->status);
 		snprintf(found + strlen(found), sizeof(found) - strlen(found), "%s%.*s", i > 1 ? " " : "", (int) piece.size,
 				 piece.data);
 	}
@@ -355,7 +355,7 @@ test_input(void)
 	Subject		subject;
 	AlbertText	none = {NULL, 0};
 	AlbertText	nul = {"a\0b", 3};
-	AlbertEncodeOptions options = {.special_tokens = true,.offsets = true};
+	AlbertEncodeOptions options = {.special_tokens = true};
 
 	put_pieces(&model);
 	CHECK(open_model(&subject, &model, "{\"model_max_length\": 1000000000000000019884624838656}"), "open");
@@ -371,7 +371,7 @@ test_input(void)
 								&subject.status), "a NUL is a character");
 	none.data = "";
 	CHECK(AlbertTokenizerEncode(&subject.tokenizer, &nul, &none, &options, &subject.arena, &subject.tokens,
-								&subject.status) && subject.tokens.special[subject.tokens.n - 2], "an empty pair is a pair");
+								&subject.status) && subject.tokens.items[subject.tokens.n - 2].special, "an empty pair is a pair");
 	CHECK(!subject_encode(&subject, "the capital of the capital", "is", ALBERT_TRUNCATE_ERROR, 8) &&
 		  subject.status.code == ALBERT_TOO_LONG && strstr(subject.status.message, "9") != NULL &&
 		  strstr(subject.status.message, "8") != NULL, "too long: %s", subject.status.message);
@@ -381,7 +381,7 @@ test_input(void)
 	CHECK(open_model(&subject, &model, "{\"model_max_length\": 7, \"truncation_side\": \"left\"}"), "open");
 	CHECK(subject_encode(&subject, "the capital of delhi is the capital", NULL, ALBERT_TRUNCATE_LONGEST, 0) &&
 		  subject.tokens.n == 7 && subject.tokens.ncut == 2 &&
-		  subject.tokens.start[1] == 12 && subject.tokens.stop[5] == 35, "truncation on the left");
+		  subject.tokens.items[1].start == 12 && subject.tokens.items[5].stop == 35, "truncation on the left");
 	subject_close(&subject);
 }
 

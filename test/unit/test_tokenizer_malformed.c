@@ -19,7 +19,8 @@ exercise(Subject *subject)
 	if (!subject_encode(subject, probe, "delhi", ALBERT_TRUNCATE_LONGEST, 40))
 		return;
 	n = subject->tokens.n < 64 ? subject->tokens.n : 64;
-	memcpy(ids, subject->tokens.ids, n * sizeof(int32_t));
+	for (int i = 0; i < n; i++)
+		ids[i] = subject->tokens.items[i].id;
 	AlbertTokenizerDecode(&subject->tokenizer, ids, n, false, true, &subject->arena, &text, &subject->status);
 	AlbertTokenizerPieceId(&subject->tokenizer, "the", 3);
 }

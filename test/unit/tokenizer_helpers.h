@@ -101,11 +101,11 @@ subject_close(Subject *subject)
 	AlbertArenaFree(&subject->arena);
 }
 
-/* text and pair are NUL-terminated, an empty pair is none, as where transformers encodes one; special tokens and offsets always. */
+/* text and pair are NUL-terminated, an empty pair is none, as where transformers encodes one; special tokens always. */
 static inline bool
 subject_encode(Subject *subject, const char *text, const char *pair, AlbertTruncation truncation, int max_length)
 {
-	AlbertEncodeOptions options = {.truncation = truncation,.max_length = max_length,.special_tokens = true,.offsets = true};
+	AlbertEncodeOptions options = {.truncation = truncation,.max_length = max_length,.special_tokens = true};
 	AlbertText	first = {text, strlen(text)};
 	AlbertText	second = {pair == NULL || *pair == '\0' ? NULL : pair, pair == NULL ? 0 : strlen(pair)};
 
@@ -154,29 +154,29 @@ record_string(const json_t *record, const char *key)
 }
 
 static inline bool
-same_ids(const json_t *expected, const int32_t *ids, int n)
+same_ids(const json_t *expected, const AlbertToken *tokens, int n)
 {
 	if (!json_is_array(expected) || (int) json_array_size(expected) != n)
 		return false;
 	for (int i = 0; i < n; i++)
-		if (json_integer_value(json_array_get(expected, i)) != ids[i])
+		if (json_integer_value(json_array_get(expected, i)) != tokens[i].id)
 			return false;
 	return true;
 }
 
 static inline bool
-same_types(const json_t *expected, const uint8_t *types, int n)
+same_types(const json_t *expected, const AlbertToken *tokens, int n)
 {
 	if (!json_is_array(expected) || (int) json_array_size(expected) != n)
 		return false;
 	for (int i = 0; i < n; i++)
-		if (json_integer_value(json_array_get(expected, i)) != types[i])
+		if (json_integer_value(json_array_get(expected, i)) != tokens[i].type)
 			return false;
 	return true;
 }
 
 static inline bool
-same_offsets(const json_t *expected, const int32_t *start, const int32_t *stop, int n)
+same_offsets(const json_t *expected, const AlbertToken *tokens, int n)
 {
 	if (!json_is_array(expected) || (int) json_array_size(expected) != n)
 		return false;
@@ -184,8 +184,8 @@ same_offsets(const json_t *expected, const int32_t *start, const int32_t *stop, 
 	{
 		const json_t *pair = json_array_get(expected, i);
 
-		if (json_integer_value(json_array_get(pair, 0)) != start[i] ||
-			json_integer_value(json_array_get(pair, 1)) != stop[i])
+		if (json_integer_value(json_array_get(pair, 0)) != tokens[i].start ||
+			json_integer_value(json_array_get(pair, 1)) != tokens[i].stop)
 			return false;
 	}
 	return true;

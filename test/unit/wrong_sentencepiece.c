@@ -15,28 +15,22 @@ static const char *const texts[] = {"<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]"
 static AlbertSpiece *
 open_model(const void *data, size_t size, char *problem, size_t problem_size)
 {
-	return (AlbertSpiece *) texts;
+	static AlbertSpiecePiece pieces[PIECES];
+	static AlbertSpiece model = {pieces, PIECES};
+
+	for (int id = 0; id < PIECES; id++)
+		pieces[id] = (AlbertSpiecePiece) {
+			.text = texts[id],
+			.size = strlen(texts[id]),
+			.score = id == 6 ? -1 : -5,
+			.type = id == 1 ? ALBERT_SPIECE_UNKNOWN : id < 5 ? ALBERT_SPIECE_CONTROL : ALBERT_SPIECE_NORMAL,
+		};
+	return &model;
 }
 
 static void
 close_model(AlbertSpiece *model)
 {
-}
-
-static int
-piece_count(const AlbertSpiece *model)
-{
-	return PIECES;
-}
-
-static int
-get_piece(const AlbertSpiece *model, int id, AlbertSpiecePiece *piece)
-{
-	piece->text = texts[id];
-	piece->size = strlen(texts[id]);
-	piece->score = id == 6 ? -1 : -5;
-	piece->type = id == 1 ? ALBERT_SPIECE_UNKNOWN : id < 5 ? ALBERT_SPIECE_CONTROL : ALBERT_SPIECE_NORMAL;
-	return 1;
 }
 
 static int
@@ -54,5 +48,5 @@ encode(const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, i
 
 extern const AlbertSpieceTable AlbertSpieceFunctions;
 const AlbertSpieceTable AlbertSpieceFunctions = {
-	ALBERT_SPIECE_VERSION, open_model, close_model, piece_count, get_piece, encode
+	ALBERT_SPIECE_VERSION, open_model, close_model, encode
 };

@@ -7,46 +7,37 @@
 #include "tokenizer/compile/compile.h"
 #include "tokenizer/encode/encoder.h"
 
-#include <string.h>
-
-static SettingsToken *
-find_token(SettingsTokens *tokens, const SettingsToken *wanted)
-{
-	for (size_t i = 0; i < tokens->count; i++)
-		if (tokens->items[i].size == wanted->size &&
-			memcmp(tokens->items[i].text, wanted->text, wanted->size) == 0)
-			return &tokens->items[i];
-	return NULL;
-}
-
 /*
  * The library does not take ids from the files: a token in the vocabulary has
  * the id it has there, others get the ids behind it, in order.  listed: it is of
- * a list of added tokens; the other special tokens need not be.
+ * a list of added tokens; the other special tokens need not be.  *id is -1 when
+ * there is no token.
  */
 static bool
-take_token(Builder *builder, SettingsTokens *added, SettingsToken token, bool listed, int32_t *next)
+take_token(Builder *builder, SettingsTokens *added, SettingsToken token, bool listed, int32_t *next, int32_t *id)
 {
 	SettingsToken *known;
 
+	*id = -1;
 	if (token.text == NULL || token.size == 0)
 		return true;
-	known = find_token(added, &token);
-	if (known != NULL)
-	{
-		if (listed)
-			known->flags = token.flags; /* the later file's */
-		builder->pieces[known->id].flags |= token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0;
-		return true;
-	}
 	if (!listed)
 		token.flags |= ADDED_SPECIAL;
-	token.id = tok_builder_find(builder, token.text, token.size);
-	if (token.id < 0)
-		token.id = (*next)++;
-	return tok_builder_place(builder, token.id, token.text, token.size,
-							 PIECE_ADDED | (token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0)) &&
-		tok_settings_push(builder, added, &token);
+	known = tok_settings_find(added, &token);
+	if (known == NULL)
+	{
+		token.id = tok_builder_find(builder, token.text, token.size);
+		if (token.id < 0)
+			token.id = (*next)++;
+		if (!tok_settings_push(builder, added, &token))
+			return false;
+		known = &added->items[added->count - 1];
+	}
+	else if (listed)
+		known->flags = token.flags; /* the later file's */
+	*id = known->id;
+	return tok_builder_place(builder, *id, token.text, token.size,
+							 PIECE_KNOWN | (token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0));
 }
 
 /*
@@ -57,33 +48,18 @@ static bool
 collect(Builder *builder, SettingsTokens *added)
 {
 	const Settings *settings = &builder->settings;
-	const SettingsTokens *listed = &settings->added;
-	const SettingsTokens *additional = &settings->additional;
+	int32_t    *roles = builder->header.special;
 	bool		good = true;
 	int32_t		next = 0;
-
-	for (int32_t id = 0; id < builder->piece_count; id++)
-		next += builder->pieces[id].text != NULL;
-	for (size_t i = 0; good && i < listed->count; i++)
-		good = take_token(builder, added, listed->items[(settings->own_added + i) % listed->count], true, &next);
-	for (int role = 0; good && role < ROLE_COUNT; role++)
-		good = take_token(builder, added, settings->roles[role], false, &next);
-	for (size_t i = 0; good && i < additional->count; i++)
-		good = take_token(builder, added, additional->items[i], false, &next);
-	return good;
-}
-
-/* The role's or additional token is special even where its own entry does not say so. */
-static int32_t
-mark_special(Builder *builder, SettingsTokens *added, const SettingsToken *special)
-{
 	int32_t		id;
 
-	if (special->text == NULL || special->size == 0)
-		return -1;
-	id = find_token(added, special)->id;
-	builder->pieces[id].flags |= PIECE_SPECIAL;
-	return id;
+	for (id = 0; id < builder->piece_count; id++)
+		next += builder->pieces[id].text != NULL;
+	for (size_t i = 0; good && i < settings->added.count; i++)
+		good = take_token(builder, added, settings->added.items[i], true, &next, &id);
+	for (size_t i = 0; good && i < settings->special.count; i++)
+		good = take_token(builder, added, settings->special.items[i], false, &next, i < ROLE_COUNT ? &roles[i] : &id);
+	return good;
 }
 
 /*
@@ -115,7 +91,7 @@ build_trie(Builder *builder, const SettingsTokens *added, bool normalized, Secti
 		if (text.size > 0 && !normalized)
 			builder->header.added_first[(unsigned char) text.data[0]] = 1;
 	}
-	return tok_build_trie(keys, count, builder->arena, &builder->sections[section], builder->status);
+	return tok_build_trie(builder, keys, count, false, section);
 }
 
 static bool
@@ -136,22 +112,7 @@ write_added(Builder *builder, const SettingsTokens *added)
 bool
 tok_builder_added(Builder *builder)
 {
-	const Settings *settings = &builder->settings;
-	const SettingsToken *mask = &settings->roles[ROLE_MASK];
 	SettingsTokens added = {NULL, 0, 0};
-	int32_t		ids[ROLE_COUNT];
 
-	if (!tok_builder_hash(builder) || !collect(builder, &added))
-		return false;
-	for (int role = 0; role < ROLE_COUNT; role++)
-		ids[role] = mark_special(builder, &added, &settings->roles[role]);
-	for (size_t i = 0; i < settings->additional.count; i++)
-		mark_special(builder, &added, &settings->additional.items[i]);
-	builder->header.unk_id = ids[ROLE_UNK];
-	builder->header.pad_id = ids[ROLE_PAD];
-	builder->header.cls_id = ids[ROLE_CLS];
-	builder->header.sep_id = ids[ROLE_SEP];
-	builder->header.mask_id = ids[ROLE_MASK];
-	return tok_builder_string(builder, mask->text, mask->size, &builder->header.mask_string) &&
-		write_added(builder, &added) && tok_builder_hash(builder);
+	return collect(builder, &added) && write_added(builder, &added);
 }

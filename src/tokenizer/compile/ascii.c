@@ -9,72 +9,56 @@
 #include "tokenizer/compile/compile.h"
 #include "tokenizer/encode/encoder.h"
 
-#include <string.h>
-
-static bool
-has_steps(const Builder *builder, const Operation *wanted, int32_t count)
-{
-	const Step *steps = builder->steps + builder->header.normalizer_count;
-
-	if (builder->step_count - builder->header.normalizer_count != count)
-		return false;
-	for (int32_t i = 0; i < count; i++)
-		if (steps[i].operation != (int32_t) wanted[i])
-			return false;
-	return true;
-}
-
 /* Words between spaces, each with a word mark; or words and punctuation. */
 static bool
-splits_plainly(const Builder *builder)
+splits_plainly(const TokenizerHeader *header)
 {
-	static const Operation unigram[] = {STEP_SPLIT_SPACES, STEP_METASPACE_ALWAYS, STEP_SPLIT_MARKS};
-	static const Operation wordpiece[] = {STEP_SPLIT_SPACES, STEP_SPLIT_PUNCTUATION};
-
-	return builder->header.model == MODEL_UNIGRAM ? has_steps(builder, unigram, 3) : has_steps(builder, wordpiece, 2);
+	return header->split == (header->model == MODEL_UNIGRAM ? MARKED_WORDS : SPLIT_SPACES | SPLIT_PUNCTUATION);
 }
 
 /* Characters of a longer pattern must not meet; white space must be in none. */
 static bool
-note_pattern(Builder *builder, const Step *step)
+note_pattern(TokenizerHeader *header, const StepString *pattern)
 {
-	for (uint32_t i = 0; i < step->first_count; i++)
+	for (uint32_t i = 0; i < pattern->count; i++)
 	{
-		uint32_t	code = builder->codes[step->first + i];
+		uint32_t	code = pattern->codes[i];
 
 		if (tok_is_space(code))
 			return false;
-		if (code >= 0x80 || step->first_count == 1)
+		if (code >= 0x80 || pattern->count == 1)
 			continue;
-		builder->header.ascii_class[code] |= ASCII_PAIRED;
+		header->ascii_class[code] |= ASCII_PAIRED;
 		if (code >= 'a' && code <= 'z')
-			builder->header.ascii_class[code - 32] |= ASCII_PAIRED;
+			header->ascii_class[code - 32] |= ASCII_PAIRED;
 	}
 	return true;
+}
+
+/* What is put in may not become part of a pattern, nor of a word if it stands for spaces. */
+static bool
+puts_in_plainly(const TokenizerHeader *header, const Step *step)
+{
+	for (uint32_t i = 0; i < step->content.count; i++)
+	{
+		uint32_t	code = step->content.codes[i];
+
+		if ((code < 0x80 && (header->ascii_class[code] & ASCII_PAIRED) != 0) ||
+			(step->operation == STEP_REPLACE_SPACES && !tok_is_space(code)))
+			return false;
+	}
+	return step->operation != STEP_PREPEND;
 }
 
 static bool
 normalizes_plainly(Builder *builder)
 {
-	for (int32_t i = 0; i < builder->header.normalizer_count; i++)
-	{
-		const Step *step = &builder->steps[i];
-
-		if (step->operation == STEP_PREPEND || (step->operation == STEP_REPLACE && !note_pattern(builder, step)))
+	for (int32_t i = 0; i < builder->step_count; i++)
+		if (!note_pattern(&builder->header, &builder->steps[i].pattern))
 			return false;
-		for (uint32_t j = 0; step->operation == STEP_REPLACE_SPACES && j < step->second_count; j++)
-			if (!tok_is_space(builder->codes[step->second + j]))
-				return false;
-	}
-	/* what one step puts in may not become part of another's pattern */
-	for (int32_t i = 0; i < builder->header.normalizer_count; i++)
-		for (uint32_t j = 0; j < builder->steps[i].second_count; j++)
-		{
-			uint32_t	code = builder->codes[builder->steps[i].second + j];
-
-			if (code < 0x80 && (builder->header.ascii_class[code] & ASCII_PAIRED) != 0)
-				return false;
-		}
+	for (int32_t i = 0; i < builder->step_count; i++)
+		if (!puts_in_plainly(&builder->header, &builder->steps[i]))
+			return false;
 	return true;
 }
 
@@ -99,7 +83,7 @@ tok_builder_ascii(Builder *builder)
 	AlbertTokenizer probe;
 	uint8_t		line_end;
 
-	if (!splits_plainly(builder) || builder->sections[SECTION_ADDED_NORMALIZED].size > 0 ||
+	if (!splits_plainly(header) || builder->sections[SECTION_ADDED_NORMALIZED].size > 0 ||
 		!normalizes_plainly(builder))
 		return true;
 	tok_builder_probe(builder, &probe);
@@ -116,7 +100,7 @@ tok_builder_ascii(Builder *builder)
 			*result = ' ';
 			header->ascii_class[code] |= ASCII_SPACE;
 		}
-		else if (header->model == MODEL_WORDPIECE && tok_is_punctuation(*result))
+		else if (header->model == MODEL_WORDPIECE && tok_is(*result, IS_PUNCTUATION))
 			header->ascii_class[code] |= ASCII_ALONE;
 	}
 	/* the two are one grapheme to the character map */

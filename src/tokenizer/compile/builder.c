@@ -31,21 +31,15 @@ tok_parse(Builder *builder, AlbertBytes file)
 						   "file", builder->file, builder->status);
 }
 
-/* Make an array of the builder's hold more elements. */
-static bool
-reserve(Builder *builder, void *items, size_t used, size_t more, size_t size, size_t *room)
-{
-	return AlbertArenaReserve(builder->arena, items, used, more, size, room) || AlbertNoMemory(builder->status);
-}
-
 /* Append a piece; its text is not copied and must outlive the builder. */
 bool
 tok_builder_piece(Builder *builder, const char *text, size_t size, double score, uint32_t flags)
 {
 	if (builder->piece_count >= MAX_PIECES)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary has more than %d pieces", MAX_PIECES);
-	if (!reserve(builder, &builder->pieces, builder->piece_count, 1, sizeof(Piece), &builder->piece_room))
-		return false;
+	if (!AlbertArenaReserve(builder->arena, &builder->pieces, builder->piece_count, 1, sizeof(Piece),
+							&builder->piece_room))
+		return AlbertNoMemory(builder->status);
 	builder->pieces[builder->piece_count++] = (Piece) {text, (uint32_t) size, flags, score};
 	return true;
 }
@@ -66,48 +60,29 @@ tok_builder_place(Builder *builder, int32_t id, const char *text, size_t size, u
 	return true;
 }
 
-/* Append a NUL-terminated string to the strings' section. */
-bool
-tok_builder_string(Builder *builder, const char *text, size_t size, uint32_t *offset)
-{
-	if (!reserve(builder, &builder->strings, builder->strings_size, size + 1, 1, &builder->strings_room))
-		return false;
-	*offset = (uint32_t) builder->strings_size;
-	if (size > 0)
-		memcpy(builder->strings + builder->strings_size, text, size);
-	builder->strings_size += size;
-	builder->strings[builder->strings_size++] = '\0';
-	return true;
-}
-
-/* Append a string to the steps' codes. */
 static bool
-add_codes(Builder *builder, const char *text, uint32_t *first, uint32_t *count)
+set_string(Builder *builder, const char *text, StepString *string)
 {
 	size_t		size = text == NULL ? 0 : strlen(text);
 
-	if (!reserve(builder, &builder->codes, builder->code_count, size, sizeof(uint32_t), &builder->code_room))
-		return false;
-	*first = (uint32_t) builder->code_count;
+	if (tok_utf8_count(text, size) > MOST_CODES)
+		return tok_unsupported(builder, "long string", text);
 	for (size_t at = 0; at < size;)
-		at += tok_utf8_decode(text + at, &builder->codes[builder->code_count++]);
-	*count = (uint32_t) builder->code_count - *first;
+		at += tok_utf8_decode(text + at, &string->codes[string->count++]);
 	return true;
 }
 
 /* Add a step; its strings may be NULL. */
 bool
-tok_builder_step(Builder *builder, Operation operation, const char *first, const char *second)
+tok_builder_step(Builder *builder, Operation operation, const char *pattern, const char *content)
 {
 	Step	   *step = &builder->steps[builder->step_count];
 
 	if (builder->step_count == MOST_STEPS)
-		return AlbertFail(builder->status, ALBERT_UNSUPPORTED,
-						  "the tokenizer has more than %d steps, which is not supported", MOST_STEPS);
+		return tok_unsupported(builder, "has too many steps", NULL);
 	builder->step_count++;
 	step->operation = operation;
-	return add_codes(builder, first, &step->first, &step->first_count) &&
-		add_codes(builder, second, &step->second, &step->second_count);
+	return set_string(builder, pattern, &step->pattern) && set_string(builder, content, &step->content);
 }
 
 /* Add an item to the template; those for a text come first, then header.template_single is to be set. */
@@ -115,84 +90,28 @@ bool
 tok_builder_item(Builder *builder, TemplateWhat what, int32_t id, int32_t type)
 {
 	if (builder->item_count == MOST_ITEMS)
-		return AlbertFail(builder->status, ALBERT_UNSUPPORTED,
-						  "the tokenizer's template has more than %d items, which is not supported", MOST_ITEMS);
+		return tok_unsupported(builder, "has a very long template", NULL);
 	builder->items[builder->item_count++] = (TemplateItem) {what, id, type};
 	return true;
-}
-
-static bool
-add_special(Builder *builder, int32_t id, int32_t type)
-{
-	return id < 0 || tok_builder_item(builder, TEMPLATE_SPECIAL, id, type);
 }
 
 /* ALBERT's and BERT's way to put special tokens around a text or a pair; -1: none. */
 bool
 tok_builder_template(Builder *builder, int32_t cls, int32_t sep)
 {
-	for (int pair = 0; pair < 2; pair++)
+	const TemplateItem items[] = {
+		{TEMPLATE_SPECIAL, cls, 0}, {TEMPLATE_FIRST, -1, 0}, {TEMPLATE_SPECIAL, sep, 0},
+		{TEMPLATE_SPECIAL, cls, 0}, {TEMPLATE_FIRST, -1, 0}, {TEMPLATE_SPECIAL, sep, 0},
+		{TEMPLATE_SECOND, -1, 1}, {TEMPLATE_SPECIAL, sep, 1}
+	};
+
+	for (size_t i = 0; i < LENGTH(items); i++)
 	{
-		if (!add_special(builder, cls, 0) || !tok_builder_item(builder, TEMPLATE_FIRST, -1, 0) ||
-			!add_special(builder, sep, 0))
-			return false;
-		if (!pair)
+		if (i == 3)
 			builder->header.template_single = builder->item_count;
-	}
-	return tok_builder_item(builder, TEMPLATE_SECOND, -1, 1) && add_special(builder, sep, 1);
-}
-
-int32_t
-tok_builder_find(const Builder *builder, const char *text, size_t size)
-{
-	const int32_t *slots = builder->sections[SECTION_HASH].data;
-	uint32_t	mask = (uint32_t) builder->header.hash_size - 1;
-
-	if (slots == NULL)
-		return -1;
-	for (uint32_t at = tok_hash(text, size) & mask; slots[at] >= 0; at = (at + 1) & mask)
-	{
-		const Piece *piece = &builder->pieces[slots[at]];
-
-		if (piece->size == size && (size == 0 || memcmp(piece->text, text, size) == 0))
-			return slots[at];
-	}
-	return -1;
-}
-
-/* Make the hash table of the pieces there are now; of pieces that share their text the last is found. */
-bool
-tok_builder_hash(Builder *builder)
-{
-	uint32_t	size = 16;
-	uint32_t	mask;
-	int32_t    *slots;
-
-	while (size < (uint32_t) builder->piece_count * 2 + 64)
-		size *= 2;
-	mask = size - 1;
-	slots = AlbertArenaArray(builder->arena, size, sizeof(int32_t));
-	if (slots == NULL)
-		return AlbertNoMemory(builder->status);
-	memset(slots, 0xFF, size * sizeof(int32_t));
-	builder->header.hash_size = (int32_t) size;
-	builder->sections[SECTION_HASH] = (AlbertBytes) {slots, size * sizeof(int32_t)};
-	for (int32_t id = 0; id < builder->piece_count; id++)
-	{
-		const Piece *piece = &builder->pieces[id];
-		uint32_t	at;
-
-		if (piece->text == NULL)
-			continue;
-		for (at = tok_hash(piece->text, piece->size) & mask; slots[at] >= 0; at = (at + 1) & mask)
-		{
-			const Piece *other = &builder->pieces[slots[at]];
-
-			if (other->size == piece->size &&
-				(piece->size == 0 || memcmp(other->text, piece->text, piece->size) == 0))
-				break;
-		}
-		slots[at] = id;
+		if ((items[i].what != TEMPLATE_SPECIAL || items[i].id >= 0) &&
+			!tok_builder_item(builder, items[i].what, items[i].id, items[i].type))
+			return false;
 	}
 	return true;
 }
@@ -202,7 +121,6 @@ void
 tok_builder_probe(Builder *builder, AlbertTokenizer *probe)
 {
 	builder->sections[SECTION_STEPS] = (AlbertBytes) {builder->steps, builder->step_count * sizeof(Step)};
-	builder->sections[SECTION_STEP_CODES] = (AlbertBytes) {builder->codes, builder->code_count * sizeof(uint32_t)};
 	memset(probe, 0, sizeof(*probe));
 	probe->image = &builder->header;
 	for (int i = 0; i < SECTION_COUNT; i++)
@@ -210,6 +128,16 @@ tok_builder_probe(Builder *builder, AlbertTokenizer *probe)
 		builder->header.sections[i].size = builder->sections[i].size;
 		probe->tables[i] = builder->sections[i].data;
 	}
+}
+
+/* The id of a piece of the model, -1 if it is none; of pieces that share their text it is the last one's. */
+int32_t
+tok_builder_find(Builder *builder, const char *text, size_t size)
+{
+	AlbertTokenizer probe;
+
+	tok_builder_probe(builder, &probe);
+	return AlbertTokenizerPieceId(&probe, text, size);
 }
 
 /* The sections that tell a piece's text and kind by its id. */
@@ -224,7 +152,7 @@ lay_out_pieces(Builder *builder)
 	char	   *text;
 
 	for (size_t i = 0; i < n; i++)
-		bytes += builder->pieces[i].text == NULL ? 0 : builder->pieces[i].size;
+		bytes += builder->pieces[i].text == NULL ? 1 : builder->pieces[i].size + 1;
 	if (bytes > UINT32_MAX)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary is too large");
 	text = AlbertArenaAlloc(builder->arena, bytes);
@@ -243,6 +171,7 @@ lay_out_pieces(Builder *builder)
 			memcpy(text + bytes, piece->text, piece->size);
 			bytes += piece->size;
 		}
+		text[bytes++] = '\0';
 	}
 	offsets[n] = (uint32_t) bytes;
 	builder->sections[SECTION_PIECE_OFFSETS] = (AlbertBytes) {offsets, (n + 1) * sizeof(uint32_t)};
@@ -253,22 +182,14 @@ lay_out_pieces(Builder *builder)
 	return true;
 }
 
-static size_t
-round_up(size_t size)
-{
-	return (size + ALBERT_ALIGN - 1) & ~(size_t) (ALBERT_ALIGN - 1);
-}
-
 bool
 tok_builder_layout(Builder *builder, AlbertBytes *image)
 {
 	TokenizerHeader *header = &builder->header;
-	size_t		size = round_up(sizeof(TokenizerHeader));
+	size_t		size = AlbertAlign(sizeof(TokenizerHeader));
 	char	   *out;
 
-	builder->sections[SECTION_STRINGS] = (AlbertBytes) {builder->strings, builder->strings_size};
 	builder->sections[SECTION_STEPS] = (AlbertBytes) {builder->steps, builder->step_count * sizeof(Step)};
-	builder->sections[SECTION_STEP_CODES] = (AlbertBytes) {builder->codes, builder->code_count * sizeof(uint32_t)};
 	builder->sections[SECTION_TEMPLATE] = (AlbertBytes) {builder->items, builder->item_count * sizeof(TemplateItem)};
 	if (!lay_out_pieces(builder))
 		return false;
@@ -277,7 +198,7 @@ tok_builder_layout(Builder *builder, AlbertBytes *image)
 	{
 		header->sections[i].offset = size;
 		header->sections[i].size = builder->sections[i].size;
-		size = round_up(size + builder->sections[i].size);
+		size = AlbertAlign(size + builder->sections[i].size);
 	}
 	AlbertImageHeaderFill(&header->base, ALBERT_IMAGE_TOKENIZER, size);
 

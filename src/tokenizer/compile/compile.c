@@ -5,8 +5,6 @@
  */
 #include "tokenizer/compile/compile.h"
 
-#include <string.h>
-
 /* The smaller of what the tokenizer and the model allow. */
 static void
 settle_max_length(Builder *builder, int model_max_positions)
@@ -23,8 +21,8 @@ settle_max_length(Builder *builder, int model_max_positions)
 static bool
 check_special_tokens(Builder *builder)
 {
-	int32_t		cls = builder->header.cls_id;
-	int32_t		sep = builder->header.sep_id;
+	int32_t		cls = builder->header.special[ROLE_CLS];
+	int32_t		sep = builder->header.special[ROLE_SEP];
 
 	if (cls < 0 || sep < 0)
 		return AlbertFail(builder->status, ALBERT_FORMAT, "the tokenizer has no %s token",
@@ -49,11 +47,8 @@ check_special_tokens(Builder *builder)
 static bool
 compile(Builder *builder, const AlbertTokenizerFiles *files, int model_max_positions, AlbertBytes *image)
 {
-	uint32_t	empty;
 	bool		good;
 
-	if (!tok_builder_string(builder, "", 0, &empty))
-		return false;
 	if (files->tokenizer_json.data != NULL)
 		good = tok_compile_json(builder, files);
 	else if (files->spiece_model.data != NULL)
@@ -65,9 +60,10 @@ compile(Builder *builder, const AlbertTokenizerFiles *files, int model_max_posit
 	if (!good || !tok_builder_added(builder) || !check_special_tokens(builder) || !tok_builder_ascii(builder))
 		return false;
 	settle_max_length(builder, model_max_positions);
-	builder->header.flags |= (builder->settings.clean_up_spaces ? TOKENIZER_CLEAN_UP : 0) |
-		(builder->settings.truncate_left ? TOKENIZER_TRUNCATE_LEFT : 0);
-	return tok_builder_layout(builder, image);
+	builder->header.clean_up_spaces = builder->settings.clean_up_spaces;
+	builder->header.truncate_left = builder->settings.truncate_left;
+	return tok_builder_layout(builder, image) &&
+		(builder->spiece == NULL || tok_spiece_compare(builder, image));
 }
 
 bool
@@ -81,11 +77,11 @@ AlbertTokenizerCompile(const AlbertTokenizerFiles *files, int model_max_position
 		return AlbertNoMemory(status);
 	builder->arena = arena;
 	builder->status = status;
-	builder->header.pad_id = builder->header.unk_id = builder->header.model_unk_id = -1;
-	builder->header.cls_id = builder->header.sep_id = builder->header.mask_id = -1;
+	builder->header.model_unk_id = -1;
 	builder->documents = json_array();
 	good = builder->documents != NULL ? compile(builder, files, model_max_positions, image) : AlbertNoMemory(status);
-	tok_spiece_close(&builder->library);
+	if (builder->spiece != NULL)
+		builder->library->close(builder->spiece);
 	json_decref(builder->documents);
 	return good;
 }

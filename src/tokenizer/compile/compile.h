@@ -36,20 +36,8 @@ typedef struct SettingsToken
 	const char *text;			/* NULL: none */
 	uint32_t	size;
 	uint32_t	flags;			/* ADDED_* */
-	int32_t		id;				/* -1: not settled yet */
+	int32_t		id;				/* once it is settled */
 } SettingsToken;
-
-typedef enum SpecialRole
-{
-	ROLE_BOS,					/* in the order in which the reference lists them */
-	ROLE_EOS,
-	ROLE_UNK,
-	ROLE_SEP,
-	ROLE_PAD,
-	ROLE_CLS,
-	ROLE_MASK,
-	ROLE_COUNT
-} SpecialRole;
 
 typedef struct SettingsTokens
 {
@@ -61,11 +49,9 @@ typedef struct SettingsTokens
 /* What all files say of a tokenizer but for its model and steps. */
 typedef struct Settings
 {
-	SettingsToken roles[ROLE_COUNT];
-	uint32_t	plain_flags[ROLE_COUNT];	/* of a role's token that is given as a plain string */
-	SettingsTokens additional;
-	SettingsTokens added;		/* with their ids */
-	size_t		own_added;		/* from here on, they are of tokenizer.json */
+	SettingsTokens special;		/* the roles' tokens, by SpecialRole, and additional ones behind them */
+	uint32_t	plain_mask;		/* flags of a mask token that is given as a plain string */
+	SettingsTokens added;
 	bool		settled;		/* the first file's list of added tokens says it all */
 	int32_t		do_lower_case;
 	int32_t		keep_accents;
@@ -77,13 +63,6 @@ typedef struct Settings
 	const char *class_name;		/* tokenizer_class; NULL: not said */
 	bool		bert_class;		/* it is BertTokenizer's */
 } Settings;
-
-/* The sentencepiece library in its module, and a spiece.model that it has read. */
-typedef struct SpieceLibrary
-{
-	const AlbertSpieceTable *table;
-	AlbertSpiece *model;		/* NULL: none is open */
-} SpieceLibrary;
 
 /* What an image is made from. */
 typedef struct Builder
@@ -98,18 +77,13 @@ typedef struct Builder
 	Piece	   *pieces;
 	int32_t		piece_count;
 	size_t		piece_room;
-	char	   *strings;
-	size_t		strings_size;
-	size_t		strings_room;
 	Step		steps[MOST_STEPS];
 	int32_t		step_count;
-	uint32_t   *codes;			/* the steps' strings */
-	size_t		code_count;
-	size_t		code_room;
 	TemplateItem items[MOST_ITEMS];
 	int32_t		item_count;
 	Settings	settings;
-	SpieceLibrary library;		/* pieces' texts may be its own */
+	const AlbertSpieceTable *library;	/* the sentencepiece library's functions; NULL: not needed */
+	AlbertSpiece *spiece;		/* a spiece.model that it has read, and whose texts the pieces' are; NULL: none */
 } Builder;
 
 /* builder.c: what is wrong with the file, and false; name may be NULL */
@@ -117,20 +91,17 @@ extern bool tok_malformed(Builder *builder, const char *detail);
 extern bool tok_unsupported(Builder *builder, const char *what, const char *name);
 extern json_t *tok_parse(Builder *builder, AlbertBytes file);
 
-/* trie.c: of keys that are equal the last one counts */
-extern bool tok_build_trie(const TrieKey *keys, size_t count, AlbertArena *arena,
-						   AlbertBytes *section, AlbertStatus *status);
+/* trie.c: of keys that are equal the last one counts; unigram: they may have word marks */
+extern bool tok_build_trie(Builder *builder, const TrieKey *keys, size_t count, bool unigram, Section section);
 
 /* builder.c */
 extern bool tok_builder_piece(Builder *builder, const char *text, size_t size, double score, uint32_t flags);
 extern bool tok_builder_place(Builder *builder, int32_t id, const char *text, size_t size, uint32_t flags);
-extern bool tok_builder_string(Builder *builder, const char *text, size_t size, uint32_t *offset);
-extern bool tok_builder_step(Builder *builder, Operation operation, const char *first, const char *second);
+extern bool tok_builder_step(Builder *builder, Operation operation, const char *pattern, const char *content);
 extern bool tok_builder_item(Builder *builder, TemplateWhat what, int32_t id, int32_t type);
 extern bool tok_builder_template(Builder *builder, int32_t cls, int32_t sep);
-extern bool tok_builder_hash(Builder *builder);
 extern bool tok_builder_layout(Builder *builder, AlbertBytes *image);
-extern int32_t tok_builder_find(const Builder *builder, const char *text, size_t size);
+extern int32_t tok_builder_find(Builder *builder, const char *text, size_t size);
 extern void tok_builder_probe(Builder *builder, AlbertTokenizer *probe);
 
 /* model.c: the models' tables from the pieces */
@@ -139,11 +110,12 @@ extern bool tok_builder_wordpiece(Builder *builder, const char *prefix);
 extern bool tok_builder_bert_steps(Builder *builder, bool clean, bool ideographs, bool strip_accents, bool lower);
 extern bool tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size);
 
-/* settings.c: tokenizer_json is that file's content, or NULL; the settings are the defaults before */
+/* settings.c: a class's defaults, then what files say; tokenizer_json is that file's content, or NULL */
+extern bool tok_albert_defaults(Builder *builder);
+extern bool tok_bert_defaults(Builder *builder);
 extern bool tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const json_t *tokenizer_json);
 extern bool tok_settings_push(Builder *builder, SettingsTokens *tokens, const SettingsToken *token);
-extern void tok_albert_defaults(Settings *settings);
-extern void tok_bert_defaults(Settings *settings);
+extern SettingsToken *tok_settings_find(const SettingsTokens *tokens, const SettingsToken *wanted);
 
 /* added.c */
 extern bool tok_builder_added(Builder *builder);
@@ -155,13 +127,12 @@ extern bool tok_builder_ascii(Builder *builder);
 extern double tok_score_as_read(double score);
 
 /*
- * library.c.  To compare is to cut every piece, and some hundreds of texts
- * made of pieces, as the library does; a difference that is not one of those
- * known is an error that shows it.
+ * library.c.  To compare is to have every piece, and some hundreds of texts
+ * made of pieces, cut by the image and by the library; a difference that is not
+ * one of those known is an error that shows it.
  */
 extern bool tok_spiece_open(Builder *builder, const AlbertTokenizerFiles *files);
-extern bool tok_spiece_compare(Builder *builder);
-extern void tok_spiece_close(SpieceLibrary *library);
+extern bool tok_spiece_compare(Builder *builder, const AlbertBytes *image);
 
 /* spiece.c, vocab.c, json.c: the three kinds of files */
 extern bool tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files);

@@ -41,16 +41,10 @@ get_id(const json_t *value, int32_t *id)
 typedef struct StepKind
 {
 	const char *type;
-	Operation	operations[2];	/* all there is to it; or else ... */
+	Operation	operation;		/* all there is to it; or else ... */
+	uint32_t	split;			/* ... likewise: SPLIT_*; or else ... */
 	bool		(*read) (Builder *builder, const json_t *object, bool whole);	/* is it all of the steps? */
 } StepKind;
-
-typedef struct StepKinds
-{
-	const char *what;
-	const char *list;			/* what a sequence has its steps in */
-	const StepKind *kinds;		/* up to one without a type */
-} StepKinds;
 
 static bool
 read_replace(Builder *builder, const json_t *object, bool whole)
@@ -75,7 +69,7 @@ read_prepend(Builder *builder, const json_t *object, bool whole)
 	const char *text = json_string_value(json_object_get(object, "prepend"));
 
 	return text == NULL ? tok_malformed(builder, "Its normalizer \"Prepend\" is not as it should be.")
-		: tok_builder_step(builder, STEP_PREPEND, text, NULL);
+		: tok_builder_step(builder, STEP_PREPEND, NULL, text);
 }
 
 static bool
@@ -143,10 +137,10 @@ read_bert_normalizer(Builder *builder, const json_t *object, bool whole)
 
 /* A Metaspace's or its decoder's scheme: always, first or never to put a mark before a text. */
 static bool
-read_scheme(Builder *builder, const json_t *object, int32_t *operation)
+read_scheme(Builder *builder, const json_t *object, int32_t *marks)
 {
-	static const AlbertJsonChoice schemes[] = {{"always", STEP_METASPACE_ALWAYS},
-	{"first", STEP_METASPACE_FIRST}, {"never", STEP_METASPACE_NEVER}, {NULL, 0}};
+	static const AlbertJsonChoice schemes[] = {{"always", MARK_SPACES | MARK_WORDS},
+	{"first", MARK_SPACES | MARK_FIRST}, {"never", MARK_SPACES}, {NULL, 0}};
 	const char *mark = json_string_value(json_object_get(object, "replacement"));
 	const json_t *scheme = json_object_get(object, "prepend_scheme");
 	const char *name = json_is_string(scheme) ? json_string_value(scheme) : "always";
@@ -157,67 +151,75 @@ read_scheme(Builder *builder, const json_t *object, int32_t *operation)
 		return tok_unsupported(builder, "word mark", mark);
 	if (!is_true(object, "add_prefix_space", true))
 		name = "never";
-	return AlbertJsonChoose(schemes, name, operation) || tok_unsupported(builder, "prepend scheme", name);
+	return AlbertJsonChoose(schemes, name, marks) || tok_unsupported(builder, "prepend scheme", name);
+}
+
+/* Splits are made in one order, whatever the list's: white space and punctuation do not mind, but marks come last. */
+static bool
+add_split(Builder *builder, uint32_t split)
+{
+	if ((builder->header.split & MARK_SPACES) != 0)
+		return tok_unsupported(builder, "has a pre-tokenizer behind a \"Metaspace\"", NULL);
+	builder->header.split |= split;
+	return true;
 }
 
 static bool
 read_metaspace(Builder *builder, const json_t *object, bool whole)
 {
-	int32_t		operation;
+	int32_t		marks;
 
-	return read_scheme(builder, object, &operation) && tok_builder_step(builder, operation, NULL, NULL) &&
-		(!is_true(object, "split", true) || tok_builder_step(builder, STEP_SPLIT_MARKS, NULL, NULL));
+	return read_scheme(builder, object, &marks) &&
+		add_split(builder, marks | (is_true(object, "split", true) ? SPLIT_MARKS : 0));
 }
 
-static const StepKind normalizer_kinds[] = {
-	{"NFD", {STEP_NFD}, NULL},
-	{"NFKD", {STEP_NFKD}, NULL},
-	{"StripAccents", {STEP_STRIP_MARKS}, NULL},
-	{"Lowercase", {STEP_LOWER}, NULL},
+static const StepKind normalizers[] = {
+	{"NFD", .operation = STEP_NFD},
+	{"NFKD", .operation = STEP_NFKD},
+	{"StripAccents", .operation = STEP_STRIP_MARKS},
+	{"Lowercase", .operation = STEP_LOWER},
 	{"Replace", .read = read_replace},
 	{"Prepend", .read = read_prepend},
 	{"Strip", .read = read_strip},
 	{"Precompiled", .read = read_precompiled},
 	{"BertNormalizer", .read = read_bert_normalizer},
-	{NULL, {0}, NULL}
+	{.type = NULL}
 };
 
-static const StepKind pre_tokenizer_kinds[] = {
-	{"WhitespaceSplit", {STEP_SPLIT_SPACES}, NULL},
-	{"BertPreTokenizer", {STEP_SPLIT_SPACES, STEP_SPLIT_PUNCTUATION}, NULL},
+static const StepKind pre_tokenizers[] = {
+	{"WhitespaceSplit", .split = SPLIT_SPACES},
+	{"BertPreTokenizer", .split = SPLIT_SPACES | SPLIT_PUNCTUATION},
 	{"Metaspace", .read = read_metaspace},
-	{NULL, {0}, NULL}
+	{.type = NULL}
 };
 
-static const StepKinds normalizers = {"normalizer", "normalizers", normalizer_kinds};
-static const StepKinds pre_tokenizers = {"pre-tokenizer", "pretokenizers", pre_tokenizer_kinds};
-
+/* A step of one of the kinds, or a sequence of them, which are in the member list; what: their name. */
 static bool
-read_steps(Builder *builder, const json_t *object, const StepKinds *kinds, int depth)
+read_steps(Builder *builder, const json_t *object, const StepKind *kinds, const char *what, const char *list, int depth)
 {
 	const char *type = type_of(object);
-	const json_t *list = json_object_get(object, kinds->list);
+	const json_t *sequence = json_object_get(object, list);
 	const json_t *item;
 	size_t		index;
 
 	if (object == NULL || json_is_null(object))
 		return true;
-	for (const StepKind *kind = kinds->kinds; type != NULL && kind->type != NULL; kind++)
+	for (const StepKind *kind = kinds; type != NULL && kind->type != NULL; kind++)
 	{
 		if (strcmp(type, kind->type) != 0)
 			continue;
 		if (kind->read != NULL)
 			return kind->read(builder, object, depth == 0);
-		return tok_builder_step(builder, kind->operations[0], NULL, NULL) &&
-			(kind->operations[1] == 0 || tok_builder_step(builder, kind->operations[1], NULL, NULL));
+		return kind->split != 0 ? add_split(builder, kind->split)
+			: tok_builder_step(builder, kind->operation, NULL, NULL);
 	}
 	if (type != NULL && strcmp(type, "Sequence") != 0)
-		return tok_unsupported(builder, kinds->what, type);
-	if (type == NULL || depth > DEEPEST || !json_is_array(list))
+		return tok_unsupported(builder, what, type);
+	if (type == NULL || depth > DEEPEST || !json_is_array(sequence))
 		return tok_malformed(builder, "Its list of steps is not as it should be.");
-	json_array_foreach(list, index, item)
+	json_array_foreach(sequence, index, item)
 	{
-		if (!read_steps(builder, item, kinds, depth + 1))
+		if (!read_steps(builder, item, kinds, what, list, depth + 1))
 			return false;
 	}
 	return true;
@@ -225,11 +227,7 @@ read_steps(Builder *builder, const json_t *object, const StepKinds *kinds, int d
 
 /* ---- post-processor ---- */
 
-static bool
-bad_template(Builder *builder)
-{
-	return tok_malformed(builder, "Its template is not as it should be.");
-}
+static const char bad_template[] = "Its template is not as it should be.";
 
 static bool
 read_template(Builder *builder, const json_t *list, const json_t *specials)
@@ -238,7 +236,7 @@ read_template(Builder *builder, const json_t *list, const json_t *specials)
 	size_t		index;
 
 	if (!json_is_array(list))
-		return bad_template(builder);
+		return tok_malformed(builder, bad_template);
 	json_array_foreach(list, index, item)
 	{
 		const json_t *sequence = json_object_get(item, "Sequence");
@@ -249,7 +247,7 @@ read_template(Builder *builder, const json_t *list, const json_t *specials)
 		int32_t		id;
 
 		if (name == NULL || !get_id(json_object_get(what, "type_id"), &type) || type > 1)
-			return bad_template(builder);
+			return tok_malformed(builder, bad_template);
 		if (sequence != NULL)
 		{
 			if (!tok_builder_item(builder, strcmp(name, "A") == 0 ? TEMPLATE_FIRST : TEMPLATE_SECOND, -1, type))
@@ -258,30 +256,26 @@ read_template(Builder *builder, const json_t *list, const json_t *specials)
 		}
 		ids = json_object_get(json_object_get(specials, name), "ids");
 		if (!json_is_array(ids))
-			return bad_template(builder);
+			return tok_malformed(builder, bad_template);
 		for (size_t i = 0; i < json_array_size(ids); i++)
 			if (!get_id(json_array_get(ids, i), &id))
-				return bad_template(builder);
+				return tok_malformed(builder, bad_template);
 			else if (!tok_builder_item(builder, TEMPLATE_SPECIAL, id, type))
 				return false;
 	}
 	return true;
 }
 
-/* Do the items name the first text once, and behind it the second as often as wanted? */
+/* Do the items name the texts, each once and in their order? */
 static bool
-check_template(const TemplateItem *items, int32_t count, int seconds)
+check_template(const TemplateItem *items, int32_t count, int texts)
 {
-	int			found[2] = {0, 0};
-	bool		first = true;
+	int			found = 0;
 
 	for (int32_t i = 0; i < count; i++)
-		if (items[i].what != TEMPLATE_SPECIAL)
-		{
-			first = first && (items[i].what == TEMPLATE_FIRST || found[0] > 0);
-			found[items[i].what == TEMPLATE_SECOND]++;
-		}
-	return found[0] == 1 && found[1] == seconds && first;
+		if (items[i].what != TEMPLATE_SPECIAL && items[i].what != (found++ == 0 ? TEMPLATE_FIRST : TEMPLATE_SECOND))
+			return false;
+	return found == texts;
 }
 
 static bool
@@ -311,8 +305,8 @@ read_post_processor(Builder *builder, const json_t *object)
 	header->template_single = builder->item_count;
 	if (!read_template(builder, json_object_get(object, "pair"), specials))
 		return false;
-	if (!check_template(builder->items, header->template_single, 0) ||
-		!check_template(builder->items + header->template_single, builder->item_count - header->template_single, 1))
+	if (!check_template(builder->items, header->template_single, 1) ||
+		!check_template(builder->items + header->template_single, builder->item_count - header->template_single, 2))
 		return tok_unsupported(builder, "post-processor", "with texts missing or repeated");
 	return true;
 }
@@ -322,35 +316,33 @@ read_decoder(Builder *builder, const json_t *object)
 {
 	TokenizerHeader *header = &builder->header;
 	const char *type = type_of(object);
-	const json_t *prefix = json_object_get(object, "prefix");
-	int32_t		operation;
+	const char *prefix = json_string_value(json_object_get(object, "prefix"));
+	int32_t		marks;
 
 	header->decoder = DECODER_JOIN;
 	if (object == NULL || json_is_null(object))
 		return true;
-	if (type != NULL && strcmp(type, "WordPiece") == 0 && json_is_string(prefix))
+	if (type != NULL && strcmp(type, "WordPiece") == 0 && prefix != NULL)
 	{
+		if (strlen(prefix) >= sizeof(header->prefix))
+			return tok_unsupported(builder, "prefix", prefix);
+		strcpy(header->prefix, prefix);
 		header->decoder = is_true(object, "cleanup", true) ? DECODER_WORDPIECE_CLEAN : DECODER_WORDPIECE;
-		return tok_builder_string(builder, json_string_value(prefix), json_string_length(prefix),
-								  &header->continuing_string);
+		return true;
 	}
 	if (type == NULL || strcmp(type, "WordPiece") == 0)
 		return tok_malformed(builder, "Its decoder is not as it should be.");
 	if (strcmp(type, "Metaspace") != 0)
 		return tok_unsupported(builder, "decoder", type);
-	if (!read_scheme(builder, object, &operation))
+	if (!read_scheme(builder, object, &marks))
 		return false;
-	header->decoder = operation == STEP_METASPACE_NEVER ? DECODER_METASPACE : DECODER_METASPACE_PREFIX;
+	header->decoder = marks == MARK_SPACES ? DECODER_METASPACE : DECODER_METASPACE_PREFIX;
 	return true;
 }
 
 /* ---- model ---- */
 
-static bool
-bad_vocabulary(Builder *builder)
-{
-	return tok_malformed(builder, "Its vocabulary is not as it should be.");
-}
+static const char bad_vocabulary[] = "Its vocabulary is not as it should be.";
 
 static bool
 read_unigram(Builder *builder, const json_t *model)
@@ -363,16 +355,16 @@ read_unigram(Builder *builder, const json_t *model)
 	if (is_true(model, "byte_fallback", false))
 		return tok_unsupported(builder, "model option", "byte_fallback");
 	if (!json_is_array(vocab) || json_array_size(vocab) == 0)
-		return bad_vocabulary(builder);
+		return tok_malformed(builder, bad_vocabulary);
 	json_array_foreach(vocab, index, entry)
 	{
 		const json_t *text = json_array_get(entry, 0);
 		const json_t *score = json_array_get(entry, 1);
 
 		if (!json_is_string(text) || !json_is_number(score) || !isfinite(json_number_value(score)))
-			return bad_vocabulary(builder);
+			return tok_malformed(builder, bad_vocabulary);
 		if (!tok_builder_piece(builder, json_string_value(text), json_string_length(text),
-							   tok_score_as_read(json_number_value(score)), PIECE_MODEL))
+							   tok_score_as_read(json_number_value(score)), PIECE_KNOWN))
 			return false;
 	}
 	if (!get_id(json_object_get(model, "unk_id"), unknown) || *unknown >= builder->piece_count)
@@ -393,7 +385,7 @@ read_wordpiece(Builder *builder, const json_t *model)
 
 	builder->header.max_word = 100;
 	if (!json_is_object(vocab) || json_object_size(vocab) == 0)
-		return bad_vocabulary(builder);
+		return tok_malformed(builder, bad_vocabulary);
 	if (longest != NULL && !get_id(longest, &builder->header.max_word))
 		return tok_malformed(builder, "Its \"max_input_chars_per_word\" is not as it should be.");
 	json_object_foreach(vocab, key, value)
@@ -401,11 +393,11 @@ read_wordpiece(Builder *builder, const json_t *model)
 		int32_t		id;
 
 		if (!get_id(value, &id))
-			return bad_vocabulary(builder);
-		if (!tok_builder_place(builder, id, key, strlen(key), PIECE_MODEL))
+			return tok_malformed(builder, bad_vocabulary);
+		if (!tok_builder_place(builder, id, key, strlen(key), PIECE_KNOWN))
 			return false;
 	}
-	if (!tok_builder_hash(builder) || !tok_builder_wordpiece(builder, prefix != NULL ? prefix : "##"))
+	if (!tok_builder_wordpiece(builder, prefix != NULL ? prefix : "##"))
 		return false;
 	if (name != NULL)
 		builder->header.model_unk_id = tok_builder_find(builder, name, strlen(name));
@@ -430,20 +422,15 @@ tok_compile_json(Builder *builder, const AlbertTokenizerFiles *files)
 	type = type_of(model);
 	/* older files leave the type out; the vocabulary tells */
 	unigram = type != NULL ? strcmp(type, "Unigram") == 0 : json_is_array(json_object_get(model, "vocab"));
-	if (unigram)
-		tok_albert_defaults(&builder->settings);
-	else
-		tok_bert_defaults(&builder->settings);
-	builder->settings.clean_up_spaces = false;
+	if (!(unigram ? tok_albert_defaults(builder) : tok_bert_defaults(builder)))
+		return false;
 	if (!tok_settings_read(builder, files, root))
 		return false;
 	if (!unigram && type != NULL && strcmp(type, "WordPiece") != 0)
 		return tok_unsupported(builder, "model", type);
-	if (!(unigram ? read_unigram(builder, model) : read_wordpiece(builder, model)) ||
-		!read_steps(builder, json_object_get(root, "normalizer"), &normalizers, 0))
-		return false;
-	builder->header.normalizer_count = builder->step_count;
-	return read_steps(builder, json_object_get(root, "pre_tokenizer"), &pre_tokenizers, 0) &&
+	return (unigram ? read_unigram(builder, model) : read_wordpiece(builder, model)) &&
+		read_steps(builder, json_object_get(root, "normalizer"), normalizers, "normalizer", "normalizers", 0) &&
+		read_steps(builder, json_object_get(root, "pre_tokenizer"), pre_tokenizers, "pre-tokenizer", "pretokenizers", 0) &&
 		read_post_processor(builder, json_object_get(root, "post_processor")) &&
 		read_decoder(builder, json_object_get(root, "decoder"));
 }

@@ -11,29 +11,19 @@
 
 #define UNK_PENALTY		10.0
 
-/* A trie key with each U+2581 as WORD_MARK. */
+/* A trie of the pieces. */
 static bool
-with_word_marks(Builder *builder, const Piece *piece, TrieKey *key)
+build_trie(Builder *builder)
 {
-	const char *text = piece->text;
-	char	   *out = AlbertArenaAlloc(builder->arena, piece->size);
-	size_t		n = 0;
+	TrieKey    *keys = AlbertArenaArray(builder->arena, builder->piece_count, sizeof(TrieKey));
+	size_t		count = 0;
 
-	if (out == NULL)
+	if (keys == NULL)
 		return AlbertNoMemory(builder->status);
-	for (size_t i = 0; i < piece->size;)
-	{
-		if (piece->size - i >= 3 && memcmp(text + i, WORD_MARK_UTF8, 3) == 0)
-		{
-			out[n++] = (char) WORD_MARK;
-			i += 3;
-		}
-		else
-			out[n++] = text[i++];
-	}
-	key->text = out;
-	key->size = (uint32_t) n;
-	return true;
+	for (int32_t id = 0; id < builder->piece_count; id++)
+		if (builder->pieces[id].text != NULL)
+			keys[count++] = (TrieKey) {builder->pieces[id].text, builder->pieces[id].size, id};
+	return tok_build_trie(builder, keys, count, builder->header.model == MODEL_UNIGRAM, SECTION_TRIE);
 }
 
 /*
@@ -43,52 +33,35 @@ with_word_marks(Builder *builder, const Piece *piece, TrieKey *key)
 bool
 tok_builder_unigram(Builder *builder)
 {
-	TrieKey    *keys = AlbertArenaArray(builder->arena, builder->piece_count, sizeof(TrieKey));
 	double		smallest = INFINITY;
-	uint32_t	longest = 0;
+	int32_t		ring = 16;		/* an unknown character reaches as far as four bytes */
 
-	if (keys == NULL)
-		return AlbertNoMemory(builder->status);
 	for (int32_t id = 0; id < builder->piece_count; id++)
 	{
-		if (!with_word_marks(builder, &builder->pieces[id], &keys[id]))
-			return false;
-		keys[id].id = id;
 		smallest = fmin(smallest, builder->pieces[id].score);
-		longest = keys[id].size > longest ? keys[id].size : longest;
+		while ((uint32_t) ring <= builder->pieces[id].size)
+			ring *= 2;
 	}
 	builder->header.model = MODEL_UNIGRAM;
 	builder->header.unk_score = smallest - UNK_PENALTY;
-	builder->header.longest_piece = (int32_t) longest;
-	return tok_build_trie(keys, builder->piece_count, builder->arena, &builder->sections[SECTION_TRIE],
-						  builder->status);
+	builder->header.score_ring = ring;
+	return build_trie(builder);
 }
 
-/* Pieces that begin a word, which all do, and those that go on with one. */
+/* All pieces may begin a word; what is behind the prefix may go on with one. */
 bool
 tok_builder_wordpiece(Builder *builder, const char *prefix)
 {
-	size_t		prefix_size = strlen(prefix);
-	TrieKey    *first = AlbertArenaArray(builder->arena, builder->piece_count, sizeof(TrieKey));
-	TrieKey    *next = AlbertArenaArray(builder->arena, builder->piece_count, sizeof(TrieKey));
-	size_t		first_count = 0;
-	size_t		next_count = 0;
+	AlbertTokenizer probe;
+	const TrieUnit *unit;
 
-	if (first == NULL || next == NULL)
-		return AlbertNoMemory(builder->status);
-	for (int32_t id = 0; id < builder->piece_count; id++)
-	{
-		const Piece *piece = &builder->pieces[id];
-
-		if (piece->text == NULL || piece->size == 0)
-			continue;
-		first[first_count++] = (TrieKey) {piece->text, piece->size, id};
-		if (piece->size > prefix_size && memcmp(piece->text, prefix, prefix_size) == 0)
-			next[next_count++] = (TrieKey) {piece->text + prefix_size, piece->size - (uint32_t) prefix_size, id};
-	}
 	builder->header.model = MODEL_WORDPIECE;
-	return tok_build_trie(first, first_count, builder->arena, &builder->sections[SECTION_TRIE], builder->status) &&
-		tok_build_trie(next, next_count, builder->arena, &builder->sections[SECTION_TRIE2], builder->status);
+	if (!build_trie(builder))
+		return false;
+	tok_builder_probe(builder, &probe);
+	unit = tok_trie_walk(TRIE(&probe, SECTION_TRIE), prefix, strlen(prefix), false);
+	builder->header.continuing_unit = unit == NULL ? -1 : (int32_t) (unit - TABLE(&probe, SECTION_TRIE, TrieUnit));
+	return true;
 }
 
 bool
@@ -99,6 +72,28 @@ tok_builder_bert_steps(Builder *builder, bool clean, bool ideographs, bool strip
 		(!strip_accents || (tok_builder_step(builder, STEP_NFD, NULL, NULL) &&
 							tok_builder_step(builder, STEP_STRIP_NONSPACING, NULL, NULL))) &&
 		(!lower || tok_builder_step(builder, STEP_LOWER, NULL, NULL));
+}
+
+/*
+ * Does every walk through the map stay inside it, and end at a replacement?
+ * Children lie in the block of 256 units that their node's offset points into,
+ * a node's value is the first of them.
+ */
+static bool
+is_sound(const uint32_t *units, size_t count, const char *text, size_t text_size)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		size_t		child = i ^ DARTS_OFFSET(units[i]);
+
+		if (DARTS_IS_LEAF(units[i]) ? DARTS_VALUE(units[i]) >= text_size : (child | 0xFF) >= count)
+			return false;
+		if (!DARTS_IS_LEAF(units[i]) && DARTS_HAS_LEAF(units[i]) && !DARTS_IS_LEAF(units[child]))
+			return false;
+		if (DARTS_IS_LEAF(units[i]) && ((unsigned char) text[DARTS_VALUE(units[i])] & 0xC0) == 0x80)
+			return false;		/* it begins in the middle of a character */
+	}
+	return !DARTS_IS_LEAF(units[0]);
 }
 
 /*
@@ -132,8 +127,12 @@ tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size)
 
 		if (tok_utf8_valid(text + start, length) < length)
 			return tok_malformed(builder, "A replacement of the character map is not valid UTF-8.");
+		if (tok_utf8_count(text + start, length) > MOST_REPLACEMENT)
+			return tok_unsupported(builder, "has a character map with a very long replacement", NULL);
 		start += length + 1;
 	}
+	if (!is_sound(units, units_size / 4, text, text_size + 1))
+		return tok_malformed(builder, "The character map points outside itself.");
 	builder->sections[SECTION_CHARSMAP] = (AlbertBytes) {units, units_size};
 	builder->sections[SECTION_CHARSMAP_TEXT] = (AlbertBytes) {text, text_size + 1};
 	return true;

@@ -52,23 +52,21 @@ double
 tok_score_as_read(double score)
 {
 	double		size = fabs(score);
-	uint64_t	digits;
-	int			exponent;
 	int			power = MOST_POWER;
+	int			exponent;
+	uint64_t	mantissa;
+	uint64_t	digits;
 
 	if (sizeof(Wide) < 16 || !(size >= SMALLEST && size < LARGEST))
 		return score;
+	mantissa = (uint64_t) ldexp(frexp(size, &exponent), 53);
 	while (size * powers[power] >= 1e15)
-		power--;				/* 15 digits */
-	for (int more = 0; more < 3; more++)
+		power--;
+	/* 15 digits, else 16 or 17 */
+	for (int most = power + 2; power <= most && power <= MOST_POWER; power++)
 	{
-		double		fraction = frexp(size, &exponent);
-
-		if (power + more > MOST_POWER)
-			break;
-		if (!take_digits((uint64_t) ldexp(fraction, 53), 53 - exponent, power + more, &digits))
+		if (!take_digits(mantissa, 53 - exponent, power, &digits))
 			continue;
-		power += more;
 		for (; digits % 10 == 0 && power > 0; power--)
 			digits /= 10;
 		return copysign((double) digits / powers[power], score);

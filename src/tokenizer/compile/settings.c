@@ -65,6 +65,16 @@ tok_settings_push(Builder *builder, SettingsTokens *tokens, const SettingsToken 
 	return true;
 }
 
+SettingsToken *
+tok_settings_find(const SettingsTokens *tokens, const SettingsToken *wanted)
+{
+	for (size_t i = 0; i < tokens->count; i++)
+		if (tokens->items[i].text != NULL && tokens->items[i].size == wanted->size &&
+			memcmp(tokens->items[i].text, wanted->text, wanted->size) == 0)
+			return &tokens->items[i];
+	return NULL;
+}
+
 static uint32_t
 flag(const json_t *object, const char *key, uint32_t bit, bool otherwise)
 {
@@ -80,7 +90,7 @@ read_token(Builder *builder, const char *key, const json_t *value, uint32_t plai
 	const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
 	bool		special = json_is_true(json_object_get(value, "special"));
 
-	*token = (SettingsToken) {.id = -1};
+	*token = (SettingsToken) {NULL};
 	if (value == NULL || json_is_null(value))
 		return true;
 	if (!json_is_string(content))
@@ -97,7 +107,7 @@ read_token(Builder *builder, const char *key, const json_t *value, uint32_t plai
 	return true;
 }
 
-/* A token of a list that tells its id, to the added ones. */
+/* A token of a list that tells its id, to the added ones; ids are the vocabulary's whatever that says. */
 static bool
 read_added(Builder *builder, const char *key, const json_t *value, double id)
 {
@@ -105,27 +115,24 @@ read_added(Builder *builder, const char *key, const json_t *value, double id)
 
 	if (!json_is_object(value) || !(id >= 0 && id < MAX_PIECES))
 		return malformed(builder, key, value);
-	if (!read_token(builder, key, value, 0, &token))
-		return false;
-	token.id = (int32_t) id;
-	return tok_settings_push(builder, &builder->settings.added, &token);
+	return read_token(builder, key, value, 0, &token) &&
+		tok_settings_push(builder, &builder->settings.added, &token);
 }
 
 static bool
-read_roles(Builder *builder, const json_t *root, uint32_t more_flags)
+read_roles(Builder *builder, const json_t *root)
 {
 	Settings   *settings = &builder->settings;
 
 	for (int role = 0; role < ROLE_COUNT; role++)
 	{
 		const json_t *value = json_object_get(root, role_keys[role]);
-		SettingsToken *token = &settings->roles[role];
+		SettingsToken *token = &settings->special.items[role];
 
 		if (value == NULL)
 			continue;
-		if (!read_token(builder, role_keys[role], value, settings->plain_flags[role], token))
+		if (!read_token(builder, role_keys[role], value, role == ROLE_MASK ? settings->plain_mask : 0, token))
 			return false;
-		token->flags |= token->text != NULL ? more_flags : 0;
 	}
 	return true;
 }
@@ -144,10 +151,9 @@ read_additional(Builder *builder, const json_t *root)
 	{
 		SettingsToken token;
 
-		if (!read_token(builder, key, value, ADDED_SPECIAL, &token))
+		if (!read_token(builder, key, value, 0, &token))
 			return false;
-		token.flags |= ADDED_SPECIAL;
-		if (token.text != NULL && !tok_settings_push(builder, &builder->settings.additional, &token))
+		if (token.text != NULL && !tok_settings_push(builder, &builder->settings.special, &token))
 			return false;
 	}
 	return true;
@@ -176,6 +182,12 @@ read_decoder(Builder *builder, json_t *decoder)
 }
 
 static bool
+read_special(Builder *builder, json_t *root)
+{
+	return read_roles(builder, root) && read_additional(builder, root);
+}
+
+static bool
 read_config(Builder *builder, json_t *root)
 {
 	const json_t *kwargs = json_object_get(root, "sp_model_kwargs");
@@ -183,24 +195,9 @@ read_config(Builder *builder, json_t *root)
 	if (json_is_true(json_object_get(kwargs, "enable_sampling")))
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED,
 						  "\"sp_model_kwargs\" in file \"%s\" asks for random segmentation", builder->file);
-	return read_roles(builder, root, 0) && read_additional(builder, root) &&
+	return read_special(builder, root) &&
 		READ(builder, root, normalizing) && READ(builder, root, switches) && READ(builder, root, others) &&
 		read_decoder(builder, json_object_get(root, "added_tokens_decoder"));
-}
-
-static bool
-read_special(Builder *builder, json_t *root)
-{
-	return read_roles(builder, root, ADDED_SPECIAL) && read_additional(builder, root);
-}
-
-static bool
-is_named(const SettingsToken *tokens, size_t count, const char *text)
-{
-	for (size_t i = 0; i < count; i++)
-		if (tokens[i].text != NULL && strcmp(tokens[i].text, text) == 0)
-			return true;
-	return false;
 }
 
 /* added_tokens.json: ids by tokens. */
@@ -214,12 +211,11 @@ read_added_ids(Builder *builder, json_t *root)
 	json_object_foreach(root, key, value)
 	{
 		double		id = json_is_number(value) ? json_number_value(value) : -1;
-		SettingsToken token = {key, (uint32_t) strlen(key), ADDED_NORMALIZED, (int32_t) id};
+		SettingsToken token = {key, (uint32_t) strlen(key), ADDED_NORMALIZED, 0};
 
 		if (!(id >= 0 && id < MAX_PIECES))
 			return malformed(builder, key, value);
-		if (is_named(settings->roles, ROLE_COUNT, key) ||
-			is_named(settings->additional.items, settings->additional.count, key))
+		if (tok_settings_find(&settings->special, &token) != NULL)
 			token.flags = ADDED_SPECIAL;
 		if (!tok_settings_push(builder, &settings->added, &token))
 			return false;
@@ -236,7 +232,6 @@ read_own(Builder *builder, const json_t *root)
 	const json_t *value;
 	size_t		index;
 
-	builder->settings.own_added = builder->settings.added.count;
 	if (list != NULL && !json_is_array(list))
 		return malformed(builder, key, list);
 	json_array_foreach(list, index, value)
@@ -355,49 +350,54 @@ bool
 tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const json_t *tokenizer_json)
 {
 	builder->has_json = tokenizer_json != NULL;
-	if (!read_file(builder, "tokenizer_config.json", files->tokenizer_config_json, read_config) ||
+	builder->file = "tokenizer.json";
+	if (!read_own(builder, tokenizer_json) ||
+		!read_file(builder, "tokenizer_config.json", files->tokenizer_config_json, read_config) ||
 		!settle_class(builder, files))
 		return false;
 	if (!builder->settings.settled &&
 		(!read_file(builder, "special_tokens_map.json", files->special_tokens_map_json, read_special) ||
 		 !read_file(builder, "added_tokens.json", files->added_tokens_json, read_added_ids)))
 		return false;
-	if (!read_file(builder, "albert.json", files->albert_json, read_corrections) ||
-		!read_file(builder, "albert.json", files->options, read_corrections))
-		return false;
-	builder->file = "tokenizer.json";
-	return read_own(builder, tokenizer_json);
+	return read_file(builder, "albert.json", files->albert_json, read_corrections) &&
+		read_file(builder, "albert.json", files->options, read_corrections);
 }
 
 /* What holds where nothing is said; names are the roles' tokens. */
-static void
-set_defaults(Settings *settings, const char *const names[ROLE_COUNT])
+static bool
+set_defaults(Builder *builder, const char *const names[ROLE_COUNT], uint32_t mask_flags)
 {
-	*settings = (Settings) {.do_lower_case = true, .strip_accents = -1, .tokenize_chinese_chars = true};
+	Settings   *settings = &builder->settings;
+
+	*settings = (Settings) {
+		.plain_mask = mask_flags,
+		.do_lower_case = true,
+		.strip_accents = -1,
+		.tokenize_chinese_chars = true
+	};
 	for (int role = 0; role < ROLE_COUNT; role++)
 	{
 		uint32_t	size = names[role] == NULL ? 0 : (uint32_t) strlen(names[role]);
+		SettingsToken token = {names[role], size, role == ROLE_MASK ? mask_flags : 0, 0};
 
-		settings->roles[role] = (SettingsToken) {names[role], size, ADDED_SPECIAL, -1};
-		settings->plain_flags[role] = ADDED_SPECIAL;
+		if (!tok_settings_push(builder, &settings->special, &token))
+			return false;
 	}
+	return true;
 }
 
-void
-tok_albert_defaults(Settings *settings)
+bool
+tok_albert_defaults(Builder *builder)
 {
 	static const char *const names[ROLE_COUNT] = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"};
 
-	set_defaults(settings, names);
-	settings->roles[ROLE_MASK].flags |= ADDED_LSTRIP;
-	settings->plain_flags[ROLE_MASK] |= ADDED_LSTRIP;
+	return set_defaults(builder, names, ADDED_LSTRIP);
 }
 
-void
-tok_bert_defaults(Settings *settings)
+bool
+tok_bert_defaults(Builder *builder)
 {
 	static const char *const names[ROLE_COUNT] = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
 
-	set_defaults(settings, names);
-	settings->clean_up_spaces = true;
+	return set_defaults(builder, names, 0);
 }

@@ -6,7 +6,7 @@
  * Read here is only what the library does not tell: the kind of model, the
  * character map, and which pieces are user-defined.  The file is untrusted:
  * every length is checked against what is left of its message, and the map,
- * which the library follows without looking, before the library sees it.
+ * which the library follows without looking, is taken before the library sees it.
  */
 #include "base/bytes.h"
 #include "tokenizer/compile/compile.h"
@@ -24,7 +24,6 @@ typedef struct Model
 {
 	AlbertSpan	trainer;
 	AlbertSpan	normalizer;
-	AlbertSpan	denormalizer;
 	uint64_t	model_type;
 	uint64_t	whitespace_suffix;
 	uint64_t	byte_fallback;
@@ -32,15 +31,13 @@ typedef struct Model
 	uint64_t	add_dummy_prefix;
 	uint64_t	remove_extra_whitespaces;
 	uint64_t	escape_whitespaces;
-	AlbertSpan	denormalizer_charsmap;
 } Model;
 
 #define PLACE(field)	offsetof(Model, field)
 
 static const AlbertFieldPlace model_fields[] = {
 	{2, ALBERT_WIRE_BYTES, PLACE(trainer)},
-	{3, ALBERT_WIRE_BYTES, PLACE(normalizer)},
-	{5, ALBERT_WIRE_BYTES, PLACE(denormalizer)}
+	{3, ALBERT_WIRE_BYTES, PLACE(normalizer)}
 };
 
 static const AlbertFieldPlace trainer_fields[] = {
@@ -54,10 +51,6 @@ static const AlbertFieldPlace normalizer_fields[] = {
 	{3, ALBERT_WIRE_VARINT, PLACE(add_dummy_prefix)},
 	{4, ALBERT_WIRE_VARINT, PLACE(remove_extra_whitespaces)},
 	{5, ALBERT_WIRE_VARINT, PLACE(escape_whitespaces)}
-};
-
-static const AlbertFieldPlace denormalizer_fields[] = {
-	{2, ALBERT_WIRE_BYTES, PLACE(denormalizer_charsmap)}
 };
 
 static const AlbertFieldPlace piece_fields[] = {
@@ -75,7 +68,7 @@ read_model(Builder *builder, AlbertSpan message, Model *model)
 	AlbertField field;
 
 	if (!READ(message, model_fields, model) || !READ(model->trainer, trainer_fields, model) ||
-		!READ(model->normalizer, normalizer_fields, model) || !READ(model->denormalizer, denormalizer_fields, model))
+		!READ(model->normalizer, normalizer_fields, model))
 		return tok_malformed(builder, damaged);
 	while (rest.at < rest.end && AlbertFieldNext(&rest, &field))
 	{
@@ -107,38 +100,8 @@ check_supported(Builder *builder, const Model *model)
 		return tok_unsupported(builder, "treats white space as a suffix", NULL);
 	if (model->byte_fallback)
 		return tok_unsupported(builder, "falls back to bytes", NULL);
-	if (AlbertSpanSize(model->denormalizer_charsmap) > 0)
-		return tok_unsupported(builder, "has a denormalizer", NULL);
 	if (!model->add_dummy_prefix || !model->remove_extra_whitespaces || !model->escape_whitespaces)
 		return tok_unsupported(builder, "keeps white space as it is", NULL);
-	return true;
-}
-
-/*
- * Take the map, if there is one.  Does every step of a walk through it stay
- * inside it?  Children lie in the block of 256 units that their node's offset
- * points into.
- */
-static bool
-read_charsmap(Builder *builder, AlbertSpan map)
-{
-	const uint32_t *unit;
-	size_t		count;
-
-	if (AlbertSpanSize(map) == 0)
-		return true;
-	if (!tok_builder_charsmap(builder, map.at, AlbertSpanSize(map)))
-		return false;
-	unit = builder->sections[SECTION_CHARSMAP].data;
-	count = builder->sections[SECTION_CHARSMAP].size / sizeof(uint32_t);
-	for (size_t i = 0; i < count; i++)
-	{
-		size_t		child = i ^ DARTS_OFFSET(unit[i]);
-
-		if (DARTS_IS_LEAF(unit[i]) ? DARTS_VALUE(unit[i]) >= builder->sections[SECTION_CHARSMAP_TEXT].size
-			: (child | 0xFF) >= count)
-			return tok_malformed(builder, "The character map points outside itself.");
-	}
 	return true;
 }
 
@@ -154,7 +117,7 @@ ends_in_digit_comma(const char *text, size_t size)
 		return false;
 	for (size_t at = 0; at < size - 1;)
 		at += tok_utf8_decode(text + at, &code);
-	return tok_is_digit(code);
+	return tok_is(code, IS_DIGIT);
 }
 
 /* The library's texts live as long as its model, which is closed when the image is there. */
@@ -164,8 +127,6 @@ take_piece(Builder *builder, int32_t id, const AlbertSpiecePiece *from)
 	Piece	   *piece = &builder->pieces[id];
 	bool		comma;
 
-	if (from->size == 0)
-		return tok_malformed(builder, "A piece is empty.");
 	if (tok_utf8_valid(from->text, from->size) < from->size || memchr(from->text, 0, from->size) != NULL)
 		return tok_malformed(builder, "A piece is not valid UTF-8, or has a NUL in it.");
 	if (!isfinite(from->score))
@@ -178,25 +139,20 @@ take_piece(Builder *builder, int32_t id, const AlbertSpiecePiece *from)
 	piece->text = from->text;
 	piece->size = (uint32_t) from->size;
 	piece->score = tok_score_as_read(from->score - (comma ? COMMA_PENALTY : 0));
-	piece->flags |= PIECE_MODEL | (comma || from->type != ALBERT_SPIECE_NORMAL ? PIECE_ODD : 0);
+	piece->flags |= PIECE_KNOWN | (comma || from->type != ALBERT_SPIECE_NORMAL ? PIECE_ODD : 0);
 	return true;
 }
 
 static bool
 take_pieces(Builder *builder)
 {
-	const SpieceLibrary *library = &builder->library;
-	AlbertSpiecePiece piece;
+	const AlbertSpiece *model = builder->spiece;
 
-	if (library->table->piece_count(library->model) != builder->piece_count)
+	if (model->piece_count != builder->piece_count)
 		return tok_malformed(builder, "The sentencepiece library sees another number of pieces.");
 	for (int32_t id = 0; id < builder->piece_count; id++)
-	{
-		if (!library->table->get_piece(library->model, id, &piece))
-			return tok_malformed(builder, "The sentencepiece library does not tell a piece.");
-		if (!take_piece(builder, id, &piece))
+		if (!take_piece(builder, id, &model->pieces[id]))
 			return false;
-	}
 	return builder->header.model_unk_id >= 0 || tok_malformed(builder, "It has no unknown piece.");
 }
 
@@ -216,11 +172,9 @@ add_steps(Builder *builder)
 		(settings->do_lower_case && !tok_builder_step(builder, STEP_LOWER, NULL, NULL)) ||
 		(map && !tok_builder_step(builder, STEP_CHARSMAP, NULL, NULL)))
 		return false;
-	builder->header.normalizer_count = builder->step_count;
+	builder->header.split = MARKED_WORDS;
 	builder->header.decoder = DECODER_METASPACE_PREFIX;
-	return tok_builder_step(builder, STEP_SPLIT_SPACES, NULL, NULL) &&
-		tok_builder_step(builder, STEP_METASPACE_ALWAYS, NULL, NULL) &&
-		tok_builder_step(builder, STEP_SPLIT_MARKS, NULL, NULL);
+	return true;
 }
 
 bool
@@ -235,11 +189,11 @@ tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files)
 	const unsigned char *data = files->spiece_model.data;
 	AlbertSpan	message = {data, data + files->spiece_model.size};
 
-	tok_albert_defaults(&builder->settings);
-	if (!tok_settings_read(builder, files, NULL))
+	if (!tok_albert_defaults(builder) || !tok_settings_read(builder, files, NULL))
 		return false;
 	builder->file = "spiece.model";
 	return read_model(builder, message, &model) && check_supported(builder, &model) &&
-		read_charsmap(builder, model.charsmap) && tok_spiece_open(builder, files) && take_pieces(builder) &&
-		tok_builder_unigram(builder) && add_steps(builder) && tok_spiece_compare(builder);
+		(AlbertSpanSize(model.charsmap) == 0 ||
+		 tok_builder_charsmap(builder, model.charsmap.at, AlbertSpanSize(model.charsmap))) &&
+		tok_spiece_open(builder, files) && take_pieces(builder) && tok_builder_unigram(builder) && add_steps(builder);
 }

@@ -27,6 +27,7 @@ typedef struct TrieBuilder
 {
 	AlbertArena *arena;
 	AlbertStatus *status;
+	bool		unigram;
 	Node	   *nodes;			/* a node's number is larger than its parent's */
 	size_t		node_count;
 	size_t		node_room;
@@ -55,9 +56,9 @@ add_key(TrieBuilder *builder, const TrieKey *key)
 {
 	uint32_t	at = 0;
 
-	for (uint32_t i = 0; i < key->size; i++)
+	for (size_t i = 0; i < key->size;)
 	{
-		uint8_t		label = (uint8_t) key->text[i];
+		uint8_t		label = tok_trie_byte(key->text, key->size, builder->unigram, &i);
 		uint32_t	child = builder->nodes[at].child;
 
 		while (child != 0 && builder->nodes[child].label != label)
@@ -158,11 +159,10 @@ place_children(TrieBuilder *builder, const Node *node)
 }
 
 bool
-tok_build_trie(const TrieKey *keys, size_t count, AlbertArena *arena, AlbertBytes *section, AlbertStatus *status)
+tok_build_trie(Builder *owner, const TrieKey *keys, size_t count, bool unigram, Section section)
 {
-	TrieBuilder builder = {.arena = arena, .status = status};
+	TrieBuilder builder = {.arena = owner->arena, .status = owner->status, .unigram = unigram};
 
-	*section = (AlbertBytes) {NULL, 0};
 	if (count == 0)
 		return true;
 	if (!add_node(&builder, 0, 0) || !add_block(&builder))
@@ -178,6 +178,6 @@ tok_build_trie(const TrieKey *keys, size_t count, AlbertArena *arena, AlbertByte
 			return false;
 		builder.units[builder.nodes[i].unit].id = builder.nodes[i].id;
 	}
-	*section = (AlbertBytes) {builder.units, builder.unit_count * sizeof(TrieUnit)};
+	owner->sections[section] = (AlbertBytes) {builder.units, builder.unit_count * sizeof(TrieUnit)};
 	return true;
 }

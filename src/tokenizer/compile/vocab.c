@@ -4,6 +4,8 @@
  */
 #include "tokenizer/compile/compile.h"
 
+#include <string.h>
+
 #define MOST_WORD	100			/* longer words are unknown */
 
 /* Lines end in LF, CR LF or CR, as for Python's text files. */
@@ -24,7 +26,7 @@ read_lines(Builder *builder, AlbertBytes file)
 
 		while (p < end && *p != '\n' && *p != '\r')
 			p++;
-		if (!tok_builder_piece(builder, line, p - line, 0, PIECE_MODEL))
+		if (!tok_builder_piece(builder, line, p - line, 0, PIECE_KNOWN))
 			return false;
 		p += end - p >= 2 && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
 	}
@@ -49,14 +51,17 @@ tok_compile_vocab(Builder *builder, const AlbertTokenizerFiles *files)
 {
 	TokenizerHeader *header = &builder->header;
 	Settings   *settings = &builder->settings;
-	const SettingsToken *unknown = &settings->roles[ROLE_UNK];
+	const SettingsToken *unknown;
 	bool		strip;
 
-	tok_bert_defaults(settings);
-	if (!tok_settings_read(builder, files, NULL) ||
-		!read_lines(builder, files->vocab_txt) || !tok_builder_hash(builder))
+	if (!tok_bert_defaults(builder))
+		return false;
+	settings->clean_up_spaces = true;
+	if (!tok_settings_read(builder, files, NULL) || !read_lines(builder, files->vocab_txt) ||
+		!tok_builder_wordpiece(builder, "##"))
 		return false;
 	drop_doubles(builder);
+	unknown = &settings->special.items[ROLE_UNK];
 	if (unknown->text != NULL)
 		header->model_unk_id = tok_builder_find(builder, unknown->text, unknown->size);
 	if (header->model_unk_id < 0)
@@ -64,11 +69,7 @@ tok_compile_vocab(Builder *builder, const AlbertTokenizerFiles *files)
 	strip = settings->strip_accents >= 0 ? settings->strip_accents != 0 : settings->do_lower_case;
 	header->max_word = MOST_WORD;
 	header->decoder = DECODER_WORDPIECE_CLEAN;
-	if (!tok_builder_wordpiece(builder, "##") ||
-		!tok_builder_string(builder, "##", 2, &header->continuing_string) ||
-		!tok_builder_bert_steps(builder, true, settings->tokenize_chinese_chars, strip, settings->do_lower_case))
-		return false;
-	header->normalizer_count = builder->step_count;
-	return tok_builder_step(builder, STEP_SPLIT_SPACES, NULL, NULL) &&
-		tok_builder_step(builder, STEP_SPLIT_PUNCTUATION, NULL, NULL);
+	header->split = SPLIT_SPACES | SPLIT_PUNCTUATION;
+	strcpy(header->prefix, "##");
+	return tok_builder_bert_steps(builder, true, settings->tokenize_chinese_chars, strip, settings->do_lower_case);
 }

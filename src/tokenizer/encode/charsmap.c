@@ -3,78 +3,36 @@
  *	  The normalizer that applies sentencepiece's precompiled character map, a
  *	  Darts double array from character sequences to their replacements.
  *
- * The map comes from the model's file, so every index is checked on the way.
+ * The compiler has seen to it that no walk through the map leaves it.
  */
 #include "tokenizer/encode/encoder.h"
 
-#include <string.h>
-
-#define UNMAPPED		256			/* characters that are remembered */
-
-typedef struct DartsWalk
+/* What a text becomes: how many codes, -1 if it stays.  The shortest key that it starts with decides. */
+static int
+find(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t size, uint32_t codes[MOST_REPLACEMENT])
 {
-	const uint32_t *units;
-	size_t		count;
-	size_t		node;
-	uint32_t	unit;
-} DartsWalk;
+	const uint32_t *units = TABLE(tokenizer, SECTION_CHARSMAP, uint32_t);
+	const char *replacement = TABLE(tokenizer, SECTION_CHARSMAP_TEXT, char);
+	size_t		node = DARTS_OFFSET(units[0]);
+	int			count = 0;
 
-static bool
-walk_start(DartsWalk *walk, const AlbertTokenizer *tokenizer)
-{
-	walk->units = TABLE(tokenizer, SECTION_CHARSMAP, uint32_t);
-	walk->count = SECTION_ITEMS(HEADER(tokenizer), SECTION_CHARSMAP, uint32_t);
-	if (walk->count == 0)
-		return false;
-	walk->unit = walk->units[0];
-	walk->node = DARTS_OFFSET(walk->unit);
-	return true;
-}
-
-static inline bool
-walk_step(DartsWalk *walk, unsigned char byte)
-{
-	size_t		node = walk->node ^ byte;
-
-	if (node >= walk->count || DARTS_LABEL(walk->units[node]) != byte)
-		return false;
-	walk->unit = walk->units[node];
-	walk->node = node ^ DARTS_OFFSET(walk->unit);
-	return true;
-}
-
-/* The replacement at the node, if there is one. */
-static inline bool
-walk_value(const DartsWalk *walk, const AlbertTokenizer *tokenizer, const char **replacement)
-{
-	size_t		text_size = HEADER(tokenizer)->sections[SECTION_CHARSMAP_TEXT].size;
-	uint32_t	value;
-
-	if (!DARTS_HAS_LEAF(walk->unit) || walk->node >= walk->count)
-		return false;
-	value = DARTS_VALUE(walk->units[walk->node]);
-	if (value >= text_size)
-		return false;
-	*replacement = TABLE(tokenizer, SECTION_CHARSMAP_TEXT, char) + value;
-	return ((unsigned char) **replacement & 0xC0) != 0x80;	/* not from the middle of a character */
-}
-
-/* The shortest key that the text starts with decides, whatever follows it. */
-static bool
-find(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t size, const char **replacement)
-{
-	DartsWalk	walk;
-
-	if (!walk_start(&walk, tokenizer))
-		return false;
 	for (size_t i = 0; i < size; i++)
 	{
-		if (!walk_step(&walk, text[i]))
-			return false;
-		if (walk_value(&walk, tokenizer, replacement))
-			return true;
+		uint32_t	unit;
+
+		node ^= text[i];
+		unit = units[node];
+		if (DARTS_LABEL(unit) != text[i])
+			return -1;
+		node ^= DARTS_OFFSET(unit);
+		if (!DARTS_HAS_LEAF(unit))
+			continue;
+		replacement += DARTS_VALUE(units[node]);
+		while (*replacement != '\0')
+			replacement += tok_utf8_decode(replacement, &codes[count++]);
+		return count;
 	}
-	return false;
+	return -1;
 }
 
 /*
@@ -83,20 +41,6 @@ find(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t size, c
  * them.  The old letters' alignments queue in held, from head on; where nothing
  * was deleted, the queue is empty.
  */
-static bool
-queue_old(Encoder *encoder, Stage *stage, const Letter *old, size_t count)
-{
-	Letters    *held = &stage->held;
-
-	if (stage->head > 1024 && stage->head > held->count / 2)
-	{
-		held->count -= stage->head;
-		memmove(held->items, held->items + stage->head, held->count * sizeof(Letter));
-		stage->head = 0;
-	}
-	return tok_letters_append(encoder, held, old, count);
-}
-
 static void
 take_old(Stage *stage)
 {
@@ -107,48 +51,38 @@ take_old(Stage *stage)
 
 /* Old letters become what replaces them: new ones beyond their number are inserted, missing ones go with the last. */
 static bool
-map_part(Encoder *encoder, Stage *stage, Letters *out, const Letter *old, size_t old_count, const char *replacement)
+map_part(Encoder *encoder, Stage *stage, Letters *out, const Letter *old, int old_count, const uint32_t *codes,
+		 int count)
 {
-	size_t		size = strlen(replacement);
-	size_t		count = 0;
-
-	if (!queue_old(encoder, stage, old, old_count) || !tok_letters_reserve(encoder, out, size))
+	if (!tok_letters_append(encoder, &stage->held, old, old_count) || !tok_letters_reserve(encoder, out, count))
 		return false;
-	for (size_t at = 0; at < size; count++)
+	stage->started = stage->started || count > 0;
+	for (int i = 0; i < count || (stage->started && i < old_count); i++)
 	{
-		uint32_t	code;
-
-		at += tok_utf8_decode(replacement + at, &code);
-		if (count < old_count)
+		if (i < old_count)
 			take_old(stage);
-		out->items[out->count++] = (Letter) {code, stage->letter.start, stage->letter.stop};
-		stage->started = true;
+		if (i < count)
+			out->items[out->count++] = (Letter) {codes[i], stage->letter.place};
 	}
-	for (; stage->started && count < old_count; count++)
-		take_old(stage);
 	return true;
+}
+
+static inline int
+find_letter(const Encoder *encoder, uint32_t code, uint32_t codes[MOST_REPLACEMENT])
+{
+	unsigned char bytes[4];
+
+	return find(encoder->tokenizer, bytes, tok_utf8_encode(code, bytes), codes);
 }
 
 static bool
 map_letter(Encoder *encoder, Stage *stage, Letters *out, const Letter *old)
 {
-	unsigned char bytes[4];
-	const char *replacement;
-	size_t		size = tok_utf8_encode(old->code, bytes);
+	uint32_t	codes[MOST_REPLACEMENT];
+	int			count = find_letter(encoder, old->code, codes);
 
-	if (find(encoder->tokenizer, bytes, size, &replacement))
-		return map_part(encoder, stage, out, old, 1, replacement);
-	stage->unmapped[old->code % UNMAPPED] = old->code + 1;
-	stage->started = true;
-	if (stage->held.count > 0)
-	{
-		if (!queue_old(encoder, stage, old, 1))
-			return false;
-		take_old(stage);
-	}
-	else
-		stage->letter = *old;
-	return tok_letters_push(encoder, out, (Letter) {old->code, stage->letter.start, stage->letter.stop});
+	return count >= 0 ? map_part(encoder, stage, out, old, 1, codes, count)
+		: map_part(encoder, stage, out, old, 1, &old->code, 1);
 }
 
 #define LONG_GRAPHEME	6		/* bytes */
@@ -175,15 +109,17 @@ measure_grapheme(const Letters *in, size_t from, bool last, int32_t *state, size
 	return *size >= LONG_GRAPHEME || to < in->count || last;
 }
 
-/* Is the letter a grapheme by itself that the map leaves as it is?  Most are, and known to be. */
+/* Is the letter a grapheme by itself that the map leaves as it is?  Most are. */
 static inline bool
-is_unmapped(Stage *stage, size_t i)
+stays(const Encoder *encoder, const Stage *stage, size_t i)
 {
 	const Letter *letter = &stage->in.items[i];
+	uint32_t	codes[MOST_REPLACEMENT];
 	int32_t		state = 0;
 
-	return stage->unmapped[letter[0].code % UNMAPPED] == letter[0].code + 1 && i + 1 < stage->in.count &&
-		!stage->pending && stage->held.count == 0 && tok_grapheme_break(letter[0].code, letter[1].code, &state);
+	return !stage->pending && stage->held.count == 0 && i + 1 < stage->in.count &&
+		find_letter(encoder, letter[0].code, codes) < 0 &&
+		tok_grapheme_break(letter[0].code, letter[1].code, &state);
 }
 
 /* A grapheme of less than six bytes goes as a whole, when its beginning has an entry; else each letter for itself. */
@@ -193,18 +129,15 @@ tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size
 	const Letters *in = &stage->in;
 	size_t		i = 0;
 
-	if (stage->unmapped == NULL)
-		stage->unmapped = AlbertArenaAllocZero(encoder->arena, UNMAPPED * sizeof(uint32_t));
-	if (stage->unmapped == NULL)
-		return AlbertNoMemory(encoder->status);
 	while (i < in->count)
 	{
 		unsigned char bytes[LONG_GRAPHEME + 4];
-		const char *replacement;
+		uint32_t	codes[MOST_REPLACEMENT];
+		int			found = -1;
 		size_t		count;
 		size_t		size;
 
-		if (is_unmapped(stage, i))
+		if (stays(encoder, stage, i))
 		{
 			if (!tok_letters_reserve(encoder, out, in->count - i))
 				return false;
@@ -226,9 +159,11 @@ tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size
 			break;
 		stage->pending = size >= LONG_GRAPHEME;
 		stage->before = in->items[i + count - 1].code;
-		if (!stage->pending && count > 1 && find(encoder->tokenizer, bytes, size, &replacement))
+		if (!stage->pending && count > 1)
+			found = find(encoder->tokenizer, bytes, size, codes);
+		if (found >= 0)
 		{
-			if (!map_part(encoder, stage, out, &in->items[i], count, replacement))
+			if (!map_part(encoder, stage, out, &in->items[i], count, codes, found))
 				return false;
 			i += count;
 			continue;

@@ -59,7 +59,7 @@ static void
 append_token(const AlbertTokenizer *tokenizer, AlbertText piece, bool first, Text *text)
 {
 	int32_t		decoder = HEADER(tokenizer)->decoder;
-	const char *prefix = tok_string(tokenizer, HEADER(tokenizer)->continuing_string);
+	const char *prefix = HEADER(tokenizer)->prefix;
 	size_t		prefix_size = strlen(prefix);
 	size_t		start = text->size;
 

@@ -1,15 +1,36 @@
 /*
  * encode.c
  *	  Encoding texts and pairs: the template of special tokens, and truncation.
- *
- * Tokens are written where they are to stay, with room left for the special
- * tokens before them.  There is room for as many tokens as the text has bytes;
- * should it have more (a character that stands for a whole phrase), room is
- * made for as many as it will have if it goes on like that.
  */
 #include "tokenizer/encode/encoder.h"
 
 #include <string.h>
+
+bool
+tok_interrupted(const Encoder *encoder)
+{
+	if (encoder->interrupt == NULL || !*encoder->interrupt)
+		return false;
+	AlbertFail(encoder->status, ALBERT_CANCELLED, "tokenizing was interrupted");
+	return true;
+}
+
+size_t
+tok_expected(const Encoder *encoder, size_t count)
+{
+	return encoder->done == 0 ? 0 : (size_t) (1.06 * count / encoder->done * encoder->total);
+}
+
+bool
+tok_grow_tokens(Encoder *encoder, size_t more)
+{
+	size_t		expected = tok_expected(encoder, encoder->token_count);
+
+	if (encoder->token_count + more < expected)
+		more = expected - encoder->token_count;
+	return AlbertArenaReserve(encoder->arena, &encoder->tokens, encoder->token_count, more, sizeof(AlbertToken),
+							  &encoder->token_room) || AlbertNoMemory(encoder->status);
+}
 
 static bool
 check_text(const AlbertText *text, AlbertStatus *status)
@@ -50,29 +71,22 @@ typedef struct Layout
 
 /* ---- truncation, as in Hugging Face's tokenizers ---- */
 
-static size_t
-smaller(size_t a, size_t b)
-{
-	return a < b ? a : b;
-}
-
 /* The shorter one keeps up to half. */
 static void
 truncate_longest(Part *first, Part *second, size_t limit)
 {
-	bool		swap = first->count > second->count;
-	size_t		shorter = swap ? second->count : first->count;
-	size_t		longer = shorter;
+	Part	   *shorter = first->count > second->count ? second : first;
+	Part	   *longer = shorter == first ? second : first;
+	size_t		keep = shorter->count;
+	size_t		rest = keep <= limit && limit - keep > keep ? limit - keep : keep;
 
-	if (shorter <= limit && limit - shorter > shorter)
-		longer = limit - shorter;
-	if (shorter + longer > limit)
+	if (keep + rest > limit)
 	{
-		shorter = limit / 2;
-		longer = shorter + limit % 2;
+		keep = limit / 2;
+		rest = keep + limit % 2;
 	}
-	first->cut = first->count - smaller(first->count, swap ? longer : shorter);
-	second->cut = second->count - smaller(second->count, swap ? shorter : longer);
+	shorter->cut = shorter->count > keep ? shorter->count - keep : 0;
+	longer->cut = longer->count > rest ? longer->count - rest : 0;
 }
 
 /* Settle what to cut so that limit tokens of texts are left. */
@@ -119,12 +133,6 @@ settle_lengths(const Encoder *encoder, const AlbertEncodeOptions *options, Layou
 
 /* ---- layout ---- */
 
-static bool
-is_special(const Layout *layout, size_t item)
-{
-	return layout->items[item].what == TEMPLATE_SPECIAL;
-}
-
 /* The template's items for a text or a pair. */
 static void
 choose_template(const Encoder *encoder, Layout *layout)
@@ -139,122 +147,70 @@ choose_template(const Encoder *encoder, Layout *layout)
 		layout->item_count = SECTION_ITEMS(encoder->header, SECTION_TEMPLATE, TemplateItem) - single;
 	}
 	for (size_t i = 0; i < layout->item_count; i++)
-		layout->special += layout->special_tokens && is_special(layout, i);
+		layout->special += layout->special_tokens && layout->items[i].what == TEMPLATE_SPECIAL;
 }
 
-/* Encode the texts, leaving room for the special tokens around them. */
+/* Encode the texts, one behind the other, with room for the special tokens before them. */
 static bool
 encode_parts(Encoder *encoder, Layout *layout)
 {
-	for (size_t i = 0; i < layout->item_count; i++)
+	/* prose has a token every four bytes, or less */
+	if (!tok_reserve(encoder, layout->special + encoder->total / 4))
+		return false;
+	encoder->token_count = layout->special;
+	for (int i = 0; i <= layout->pair; i++)
 	{
-		Part	   *part = &layout->parts[layout->items[i].what == TEMPLATE_SECOND];
+		Part	   *part = &layout->parts[i];
 
-		if (is_special(layout, i))
-		{
-			if (!tok_reserve(encoder, 1))
-				return false;
-			encoder->out.count += layout->special_tokens;
-			continue;
-		}
-		part->at = encoder->out.count;
+		part->at = encoder->token_count;
 		if (!tok_encode_text(encoder, part->text))
 			return false;
-		part->count = encoder->out.count - part->at;
+		part->count = encoder->token_count - part->at;
 	}
-	if (encoder->out.count > INT32_MAX / 2)
+	if (encoder->token_count > INT32_MAX / 2)
 		return AlbertFail(encoder->status, ALBERT_TOO_LONG, "text has too many tokens");
 	return true;
 }
 
-static void
-move_tokens(Output *out, size_t to, size_t from, size_t count)
-{
-	size_t		size = count * sizeof(int32_t);
-
-	if (to == from)
-		return;
-	memmove(out->ids + to, out->ids + from, size);
-	if (out->start != NULL)
-	{
-		memmove(out->start + to, out->start + from, size);
-		memmove(out->stop + to, out->stop + from, size);
-	}
-}
-
-/* Close the gaps that cutting leaves, and put the special tokens in; how many tokens there are in all. */
+/* What is left of the texts moves together, with the special tokens around it; how many tokens there are. */
 static size_t
-put_template(Encoder *encoder, Layout *layout)
+put_template(const Encoder *encoder, const Layout *layout)
 {
-	bool		left = (encoder->header->flags & TOKENIZER_TRUNCATE_LEFT) != 0;
-	Output	   *out = &encoder->out;
+	bool		left = encoder->header->truncate_left != 0;
+	AlbertToken *tokens = encoder->tokens;
 	size_t		n = 0;
 
 	for (size_t i = 0; i < layout->item_count; i++)
 	{
-		const Part *part = &layout->parts[layout->items[i].what == TEMPLATE_SECOND];
+		const TemplateItem *item = &layout->items[i];
+		const Part *part = &layout->parts[item->what == TEMPLATE_SECOND];
+		size_t		behind = n + part->count - part->cut;
 
-		if (!is_special(layout, i))
+		if (item->what != TEMPLATE_SPECIAL)
 		{
-			move_tokens(out, n, part->at + (left ? part->cut : 0), part->count - part->cut);
-			n += part->count - part->cut;
-			continue;
+			memmove(tokens + n, tokens + part->at + (left ? part->cut : 0), (behind - n) * sizeof(AlbertToken));
+			for (; n < behind; n++)
+				tokens[n].type = (uint8_t) item->type;
 		}
-		if (!layout->special_tokens)
-			continue;
-		out->ids[n] = layout->items[i].id;
-		if (out->start != NULL)
-			out->start[n] = out->stop[n] = 0;
-		n++;
+		else if (layout->special_tokens)
+			tokens[n++] = (AlbertToken) {.id = item->id, .type = (uint8_t) item->type, .special = true};
 	}
 	return n;
 }
 
-static void
-fill_types(const Layout *layout, AlbertTokens *tokens)
-{
-	size_t		n = 0;
-
-	for (size_t i = 0; i < layout->item_count; i++)
-	{
-		const Part *part = &layout->parts[layout->items[i].what == TEMPLATE_SECOND];
-		size_t		count = is_special(layout, i) ? layout->special_tokens : part->count - part->cut;
-
-		memset(tokens->types + n, layout->items[i].type, count);
-		memset(tokens->special + n, is_special(layout, i), count);
-		n += count;
-	}
-}
-
 /*
- * Give back all memory since mark but for the tokens, which move together to
- * where it began: what was given back can be read until it is written to.
+ * Give back all memory since mark but for the tokens, which move to where it
+ * began: what was given back can be read until it is written to.
  */
 static bool
-pack(Encoder *encoder, const Layout *layout, AlbertArenaMark mark, size_t n, AlbertTokens *tokens)
+give_tokens(const Encoder *encoder, AlbertArenaMark mark, size_t n, AlbertTokens *tokens)
 {
-	Output	   *out = &encoder->out;
-	bool		offsets = out->start != NULL;
-	int32_t    *ids;
-
-	if (offsets)
-	{
-		memmove(out->ids + n, out->start, n * sizeof(int32_t));
-		memmove(out->ids + 2 * n, out->stop, n * sizeof(int32_t));
-	}
 	AlbertArenaRewind(encoder->arena, mark);
-	ids = AlbertArenaAlloc(encoder->arena, tok_output_bytes(offsets, n));
-	if (ids == NULL)
+	tokens->items = AlbertArenaArray(encoder->arena, n, sizeof(AlbertToken));
+	if (tokens->items == NULL)
 		return AlbertNoMemory(encoder->status);
-	memmove(ids, out->ids, (offsets ? 3 : 1) * n * sizeof(int32_t));
+	memmove(tokens->items, encoder->tokens, n * sizeof(AlbertToken));
 	tokens->n = (int) n;
-	tokens->ids = ids;
-	tokens->start = offsets ? ids + n : NULL;
-	tokens->stop = offsets ? ids + 2 * n : NULL;
-	tokens->types = (uint8_t *) (ids + (offsets ? 3 : 1) * n);
-	tokens->special = tokens->types + n;
-	tokens->ncut = (int) (layout->parts[0].cut + layout->parts[1].cut);
-	fill_types(layout, tokens);
 	return true;
 }
 
@@ -269,7 +225,6 @@ AlbertTokenizerEncode(const AlbertTokenizer *tokenizer, const AlbertText *text, 
 		.arena = arena,
 		.status = status,
 		.interrupt = options->interrupt,
-		.word = {.limit = LONG_WORD},
 	};
 	Layout		layout = {
 		.parts = {{.text = text}, {.text = pair}},
@@ -283,7 +238,8 @@ AlbertTokenizerEncode(const AlbertTokenizer *tokenizer, const AlbertText *text, 
 		return false;
 	encoder.total = text->size + (layout.pair ? pair->size : 0);
 	choose_template(&encoder, &layout);
-	return tok_allocate_output(&encoder, &encoder.out, encoder.total + 2 + layout.item_count, options->offsets) &&
-		encode_parts(&encoder, &layout) && settle_lengths(&encoder, options, &layout) &&
-		pack(&encoder, &layout, mark, put_template(&encoder, &layout), tokens);
+	if (!encode_parts(&encoder, &layout) || !settle_lengths(&encoder, options, &layout))
+		return false;
+	tokens->ncut = (int) (layout.parts[0].cut + layout.parts[1].cut);
+	return give_tokens(&encoder, mark, put_template(&encoder, &layout), tokens);
 }

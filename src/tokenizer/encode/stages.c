@@ -1,6 +1,6 @@
 /*
  * stages.c
- *	  Running a text's letters through the steps of an image, block by block.
+ *	  Letters, and running a text's through the steps of an image, block by block.
  */
 #include "tokenizer/encode/encoder.h"
 
@@ -8,32 +8,44 @@
 
 #define BLOCK		256			/* letters read at once */
 
-/* Stages for the first steps, and behind the normalizers one that finds added tokens. */
 bool
-tok_make_stages(Encoder *encoder, size_t step_count, bool match_added)
+tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
+{
+	if (letters->room - letters->count >= more)
+		return true;
+	return AlbertArenaReserve(encoder->arena, &letters->items, letters->count, more, sizeof(Letter), &letters->room) ||
+		AlbertNoMemory(encoder->status);
+}
+
+bool
+tok_letters_append(Encoder *encoder, Letters *letters, const Letter *more, size_t count)
+{
+	if (!tok_letters_reserve(encoder, letters, count))
+		return false;
+	if (count > 0)
+		memcpy(letters->items + letters->count, more, count * sizeof(Letter));
+	letters->count += count;
+	return true;
+}
+
+bool
+tok_make_stages(Encoder *encoder, StageFunction sink)
 {
 	const Step *steps = TABLE(encoder->tokenizer, SECTION_STEPS, Step);
-	size_t		normalizers = encoder->header->normalizer_count;
+	size_t		step_count = SECTION_ITEMS(encoder->header, SECTION_STEPS, Step);
 	Stage	   *stage;
 
 	encoder->stages = AlbertArenaAllocZero(encoder->arena, (step_count + 1) * sizeof(Stage));
 	if (encoder->stages == NULL)
 		return AlbertNoMemory(encoder->status);
 	stage = encoder->stages;
-	for (size_t i = 0; i <= step_count; i += stage[-1].step_count)
+	for (size_t i = 0; i < step_count; i += stage->step_count, stage++)
 	{
-		if (i == normalizers && match_added)
-			(stage++)->run = tok_match_stage;
-		if (i == step_count)
-			break;
 		stage->step = &steps[i];
-		stage->run = i < normalizers ? tok_normalizer(&steps[i], normalizers - i, &stage->step_count)
-			: tok_pre_tokenizer(&steps[i], step_count - i, &stage->step_count);
-		if (stage->run == NULL)
-			return AlbertFail(encoder->status, ALBERT_INTERNAL, "unknown step of a tokenizer");
-		stage++;
+		stage->run = tok_normalizer(&steps[i], step_count - i, &stage->step_count);
 	}
-	encoder->stage_count = stage - encoder->stages;
+	stage->run = sink;
+	encoder->stage_count = stage + 1 - encoder->stages;
 	return true;
 }
 
@@ -47,60 +59,41 @@ start_stages(Encoder *encoder)
 		stage->started = stage->pending = false;
 		stage->grapheme = 0;
 		stage->before = 0;
-		stage->head = stage->run_at = stage->run_count = 0;
-		stage->more = false;
+		stage->head = 0;
 		stage->in.count = stage->held.count = 0;
 		memset(&stage->letter, 0, sizeof(stage->letter));
 	}
-	encoder->letters.count = 0;
 }
 
-static Letters *
-stage_input(Encoder *encoder, size_t i)
-{
-	return i < encoder->stage_count ? &encoder->stages[i].in : &encoder->letters;
-}
-
-/* Run a stage and those behind it, until nothing is left that can be done. */
+/* What each stage makes of its input goes to the next one. */
 static bool
-run_from(Encoder *encoder, size_t i, bool last, bool (*take) (Encoder *encoder, const Letters *letters, bool last))
+run_stages(Encoder *encoder, bool last)
 {
-	Stage	   *stage = &encoder->stages[i];
-
-	if (i == encoder->stage_count)
+	for (size_t i = 0; i < encoder->stage_count; i++)
 	{
-		bool		good = take(encoder, &encoder->letters, last);
+		Stage	   *stage = &encoder->stages[i];
+		Letters    *in = &stage->in;
+		size_t		consumed = in->count;
 
-		encoder->letters.count = 0;
-		return good;
+		if (!stage->run(encoder, stage, i + 1 < encoder->stage_count ? &stage[1].in : NULL, last, &consumed))
+			return false;
+		in->count -= consumed;
+		if (in->count > 0 && consumed > 0)
+			memmove(in->items, in->items + consumed, in->count * sizeof(Letter));
 	}
-	do
-	{
-		size_t		consumed = 0;
-
-		stage->more = false;
-		if (!stage->run(encoder, stage, stage_input(encoder, i + 1), last, &consumed))
-			return false;
-		stage->in.count -= consumed;
-		if (stage->in.count > 0)
-			memmove(stage->in.items, stage->in.items + consumed, stage->in.count * sizeof(Letter));
-		if (!run_from(encoder, i + 1, last && !stage->more, take))
-			return false;
-	} while (stage->more);
 	return true;
 }
 
-/* Run a fragment of text, whose first code point is base, through the stages; take gets what comes out. */
+/* Run a fragment of text, whose first code point is base, through the stages. */
 bool
-tok_run_stages(Encoder *encoder, const char *text, size_t size, int32_t base,
-			   bool (*take) (Encoder *encoder, const Letters *letters, bool last))
+tok_run_stages(Encoder *encoder, const char *text, size_t size, int32_t base)
 {
+	Letters    *in = &encoder->stages[0].in;
 	size_t		at = 0;
 
 	start_stages(encoder);
 	do
 	{
-		Letters    *in = stage_input(encoder, 0);
 		size_t		from = at;
 
 		if (tok_interrupted(encoder) || !tok_letters_reserve(encoder, in, BLOCK))
@@ -110,12 +103,11 @@ tok_run_stages(Encoder *encoder, const char *text, size_t size, int32_t base,
 			Letter	   *letter = &in->items[in->count++];
 
 			at += tok_utf8_decode(text + at, &letter->code);
-			letter->start = base++;
-			letter->stop = base;
+			letter->place = base++;
 		}
-		if (!run_from(encoder, 0, at == size, take))
-			return false;
 		encoder->done += at - from;
+		if (!run_stages(encoder, at == size))
+			return false;
 	} while (at < size);
 	return true;
 }
@@ -124,14 +116,14 @@ tok_run_stages(Encoder *encoder, const char *text, size_t size, int32_t base,
 
 /* The word gathers the normalized text, without places. */
 static bool
-gather(Encoder *encoder, const Letters *letters, bool last)
+gather_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
 {
 	Word	   *word = &encoder->word;
 
-	if (!AlbertArenaReserve(encoder->arena, &word->text, word->size, letters->count * 4, 1, &word->room))
+	if (!AlbertArenaReserve(encoder->arena, &word->text, word->size, stage->in.count * 4, 1, &word->room))
 		return AlbertNoMemory(encoder->status);
-	for (size_t i = 0; i < letters->count; i++)
-		word->size += tok_utf8_encode(letters->items[i].code, word->text + word->size);
+	for (size_t i = 0; i < stage->in.count; i++)
+		word->size += tok_utf8_encode(stage->in.items[i].code, word->text + word->size);
 	return true;
 }
 
@@ -141,10 +133,8 @@ tok_normalize(const AlbertTokenizer *tokenizer, const char *text, size_t size, A
 {
 	Encoder		encoder = {.tokenizer = tokenizer, .header = HEADER(tokenizer), .arena = arena, .status = status};
 
-	if (!tok_make_stages(&encoder, encoder.header->normalizer_count, false) ||
-		!tok_run_stages(&encoder, text, size, 0, gather))
+	if (!tok_make_stages(&encoder, gather_stage) || !tok_run_stages(&encoder, text, size, 0))
 		return false;
-	result->data = (const char *) encoder.word.text;
-	result->size = encoder.word.size;
+	*result = (AlbertText) {(const char *) encoder.word.text, encoder.word.size};
 	return true;
 }

@@ -4,25 +4,82 @@
  */
 #include "tokenizer/encode/encoder.h"
 
+static uint32_t
+code_before(const char *text, size_t at)
+{
+	uint32_t	code;
+
+	do
+		at--;
+	while (((unsigned char) text[at] & 0xC0) == 0x80);
+	tok_utf8_decode(text + at, &code);
+	return code;
+}
+
+static uint32_t
+code_at(const char *text, size_t at)
+{
+	uint32_t	code;
+
+	tok_utf8_decode(text + at, &code);
+	return code;
+}
+
+/*
+ * The next token that is matched as written, at from or behind: *start and
+ * *stop enclose it with the white space that it takes along, of the text not
+ * before from.  NULL: there is none.
+ */
+static const AddedToken *
+next_added(const Encoder *encoder, const char *text, size_t size, size_t from, size_t *start, size_t *stop)
+{
+	const uint8_t *first = encoder->header->added_first;
+	Trie		trie = TRIE(encoder->tokenizer, SECTION_ADDED_RAW);
+	size_t		at = from;
+
+	while (at < size)
+	{
+		const AddedToken *token;
+		size_t		length = 0;
+		int32_t		index;
+
+		if (first[(unsigned char) text[at]])
+			length = tok_trie_longest(trie, trie.units, (const unsigned char *) text + at, size - at, &index);
+		if (length == 0)
+		{
+			at++;
+			continue;
+		}
+		token = TABLE(encoder->tokenizer, SECTION_ADDED, AddedToken) + index;
+		*start = at;
+		*stop = at += length;
+		if ((token->flags & ADDED_SINGLE_WORD) != 0 &&
+			((*start > 0 && tok_is(code_before(text, *start), IS_WORD)) ||
+			 (*stop < size && tok_is(code_at(text, *stop), IS_WORD))))
+			continue;
+		while ((token->flags & ADDED_LSTRIP) != 0 && *start > from && tok_is_space(code_before(text, *start)))
+			do
+				(*start)--;
+			while (((unsigned char) text[*start] & 0xC0) == 0x80);
+		while ((token->flags & ADDED_RSTRIP) != 0 && *stop < size && tok_is_space(code_at(text, *stop)))
+			*stop += tok_utf8_length((unsigned char) text[*stop]);
+		return token;
+	}
+	return NULL;
+}
+
 static bool
 encode_fragment(Encoder *encoder, const char *text, size_t size, int32_t base)
 {
-	const TokenizerHeader *header = encoder->header;
-	bool		match = header->sections[SECTION_ADDED_NORMALIZED].size > 0;
-	bool		plain;
+	bool		match = encoder->header->sections[SECTION_ADDED_NORMALIZED].size > 0;
 
 	if (size == 0)
 		return true;
-	if (!tok_plain_words(encoder, text, size, base, &plain))
+	if (tok_is_plain(encoder->header, text, size))
+		return tok_plain_words(encoder, text, size, base);
+	if (encoder->stages == NULL && !tok_make_stages(encoder, match ? tok_match_stage : tok_words_stage))
 		return false;
-	if (plain)
-	{
-		encoder->done += size;
-		return true;
-	}
-	if (encoder->stages == NULL && !tok_make_stages(encoder, SECTION_ITEMS(header, SECTION_STEPS, Step), match))
-		return false;
-	return tok_run_stages(encoder, text, size, base, tok_take_letters);
+	return tok_run_stages(encoder, text, size, base);
 }
 
 bool
@@ -35,7 +92,7 @@ tok_encode_text(Encoder *encoder, const AlbertText *text)
 	{
 		size_t		start;
 		size_t		stop;
-		const AddedToken *token = tok_next_added(encoder, text->data, text->size, fragment, &start, &stop);
+		const AddedToken *token = next_added(encoder, text->data, text->size, fragment, &start, &stop);
 		int32_t		before = base;
 
 		if (token == NULL)
@@ -46,10 +103,9 @@ tok_encode_text(Encoder *encoder, const AlbertText *text)
 			break;
 		before += (int32_t) tok_utf8_count(text->data + fragment, start - fragment);
 		base = before + (int32_t) tok_utf8_count(text->data + start, stop - start);
-		if (!tok_reserve(encoder, 1))
-			return false;
-		tok_put(encoder, token->id, before, base);
 		encoder->done += stop - start;
+		if (!tok_take_token(encoder, token->id, before, base))
+			return false;
 		fragment = stop;
 	}
 	return true;

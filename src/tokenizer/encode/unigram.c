@@ -10,28 +10,17 @@
  */
 #include "tokenizer/encode/encoder.h"
 
-#define SMALL_WORD		512		/* bytes; larger words take their memory from the arena */
-#define SMALL_RING		64
 #define POLL_BYTES		65536
-
-/* The best way to a position: where its last piece begins, -1 when there is no way yet, and that piece. */
-typedef struct Way
-{
-	int32_t		start;
-	int32_t		id;
-} Way;
 
 typedef struct Ways
 {
 	Way		   *to;				/* by position */
 	double	   *score;			/* of the way; a ring */
 	size_t		ring;			/* its size - 1, which is all ones */
-	size_t		settled;		/* a position that all ways go through */
-	double		settled_score;
 } Ways;
 
 static inline void
-offer(Ways *ways, size_t at, double score, size_t start, int32_t id)
+offer(const Ways *ways, size_t at, double score, size_t start, int32_t id)
 {
 	double	   *best = &ways->score[at & ways->ring];
 
@@ -44,15 +33,16 @@ offer(Ways *ways, size_t at, double score, size_t start, int32_t id)
 
 /* The ways from one position on; the bytes of its character are returned. */
 static inline size_t
-search(const TokenizerHeader *header, Trie trie, const double *scores, const unsigned char *text, size_t size,
-	   size_t start, Ways *ways, size_t *reached)
+search(const TokenizerHeader *header, Trie trie, const double *scores, const Word *word, size_t start,
+	   const Ways *ways)
 {
+	const unsigned char *text = word->text;
 	size_t		length = text[start] == WORD_MARK ? 1 : tok_utf8_length(text[start]);
 	double		so_far = ways->score[start & ways->ring];
 	const TrieUnit *unit = trie.units;
 	bool		single = false;
 
-	for (size_t at = start; at < size && trie.count > 0;)
+	for (size_t at = start; at < word->size;)
 	{
 		unit = tok_trie_step(trie, unit, text[at]);
 		if (unit == NULL)
@@ -62,58 +52,49 @@ search(const TokenizerHeader *header, Trie trie, const double *scores, const uns
 		{
 			offer(ways, at, scores[unit->id] + so_far, start, unit->id);
 			single |= at - start == length;
-			*reached = at > *reached ? at : *reached;
 		}
 	}
 	if (!single)
-	{
 		offer(ways, start + length, header->unk_score + so_far, start, header->model_unk_id);
-		*reached = start + length > *reached ? start + length : *reached;
-	}
 	return length;
 }
 
-/* Search the word.  Its end is settled, or, if it goes on, the last position that no piece reaches across. */
 static bool
-search_word(Encoder *encoder, const Word *word, bool last, Ways *ways)
+search_word(Encoder *encoder, const Word *word, const Ways *ways)
 {
 	Trie		trie = TRIE(encoder->tokenizer, SECTION_TRIE);
 	const double *scores = TABLE(encoder->tokenizer, SECTION_SCORES, double);
-	size_t		reach = last ? 0 : (size_t) encoder->header->longest_piece + 4;
 	size_t		poll = POLL_BYTES;
-	size_t		reached = 0;
 
 	for (size_t i = 0; i <= word->size; i++)
 		ways->to[i].start = -1;
-	ways->score[0] = word->score;
-	ways->settled = 0;
-	for (size_t at = 0; at + reach < word->size;)
+	ways->score[0] = 0;
+	for (size_t at = 0; at < word->size;)
 	{
-		if (at == reached)
-		{
-			ways->settled = at;
-			ways->settled_score = ways->score[at & ways->ring];
-		}
 		if (at >= poll && tok_interrupted(encoder))
 			return false;
 		poll = at >= poll ? at + POLL_BYTES : poll;
-		at += search(encoder->header, trie, scores, word->text, word->size, at, ways, &reached);
+		at += search(encoder->header, trie, scores, word, at, ways);
 	}
-	if (last)
-		ways->settled = word->size;
 	return true;
 }
 
-/* Follow the ways from the word's end to its start, leaving in each position's start where the next piece ends. */
+/*
+ * Follow the ways from the word's end to its start, leaving in each position's
+ * start where the next piece ends.  Where the first one does is returned, and
+ * how many tokens that makes: runs of unknown characters are one.
+ */
 static size_t
-turn_round(const Ways *ways, size_t size)
+turn_round(const Ways *ways, size_t size, int32_t unknown, size_t *count)
 {
 	size_t		next = 0;
 
+	*count = 0;
 	for (size_t at = size; at > 0;)
 	{
 		size_t		start = ways->to[at].start;
 
+		*count += at == size || ways->to[at].id != unknown || ways->to[next].id != unknown;
 		ways->to[at].start = (int32_t) next;
 		next = at;
 		at = start;
@@ -121,64 +102,44 @@ turn_round(const Ways *ways, size_t size)
 	return next;
 }
 
-/* Put the pieces up to a position; runs of unknown characters are one token. */
-static void
-put_pieces(Encoder *encoder, Word *word, const Ways *ways, size_t size)
+static bool
+put_pieces(Encoder *encoder, const Word *word, const Ways *ways)
 {
 	int32_t		unknown = encoder->header->model_unk_id;
+	size_t		count;
 	size_t		from = 0;
-	size_t		to = turn_round(ways, size);
+	size_t		to = turn_round(ways, word->size, unknown, &count);
 
-	while (from < size)
+	if (!tok_reserve(encoder, count))
+		return false;
+	while (from < word->size)
 	{
 		int32_t		id = ways->to[to].id;
 		size_t		next = ways->to[to].start;
 
-		while (id == unknown && to < size && ways->to[next].id == id)
+		while (id == unknown && to < word->size && ways->to[next].id == id)
 		{
 			to = next;
 			next = ways->to[to].start;
 		}
-		if (word->unknown && id == unknown)
-		{
-			if (encoder->out.start != NULL)
-				encoder->out.stop[encoder->out.count - 1] = word->stop[to - 1];
-		}
-		else
-			tok_put_piece(encoder, word, id, from, to);
-		word->unknown = false;
-		if (to == size)
-			word->unknown = id == unknown;
+		tok_put_piece(encoder, word, id, from, to);
 		from = to;
 		to = next;
 	}
+	return true;
 }
 
 bool
-tok_unigram(Encoder *encoder, Word *word, bool last, size_t *done)
+tok_unigram(Encoder *encoder, const Word *word)
 {
-	Way			small[SMALL_WORD + 4];
-	double		small_score[SMALL_RING];
-	Ways		ways = {small, small_score, SMALL_RING - 1, 0, 0};
-	AlbertArenaMark mark = AlbertArenaGetMark(encoder->arena);
-	size_t		ring = SMALL_RING;
-	bool		good;
+	size_t		ring = encoder->header->score_ring;
+	Ways		ways;
 
-	if (word->size > SMALL_WORD)
-		ways.to = AlbertArenaArray(encoder->arena, word->size + 4, sizeof(Way));
-	while (ring < (size_t) encoder->header->longest_piece + 8)
-		ring *= 2;
-	if (ring > SMALL_RING)
-		ways.score = AlbertArenaArray(encoder->arena, ring, sizeof(double));
-	ways.ring = ring - 1;
-	if (ways.to == NULL || ways.score == NULL)
+	if (encoder->scores == NULL)
+		encoder->scores = AlbertArenaArray(encoder->arena, ring, sizeof(double));
+	if (encoder->scores == NULL ||
+		!AlbertArenaReserve(encoder->arena, &encoder->ways, 0, word->size + 1, sizeof(Way), &encoder->way_room))
 		return AlbertNoMemory(encoder->status);
-	good = search_word(encoder, word, last, &ways);
-	if (good)
-		put_pieces(encoder, word, &ways, ways.settled);
-	word->score = ways.settled_score;
-	*done = ways.settled;
-	if (word->size > SMALL_WORD || ring > SMALL_RING)
-		AlbertArenaRewind(encoder->arena, mark);
-	return good;
+	ways = (Ways) {encoder->ways, encoder->scores, ring - 1};
+	return search_word(encoder, word, &ways) && put_pieces(encoder, word, &ways);
 }

@@ -12,9 +12,10 @@
 #include <string>
 #include <vector>
 
-struct AlbertSpiece
+struct Model : AlbertSpiece
 {
 	sentencepiece::SentencePieceProcessor processor;
+	std::vector<AlbertSpiecePiece> list;
 };
 
 static void
@@ -24,19 +25,39 @@ tell(char *problem, size_t size, const char *text)
 		std::snprintf(problem, size, "%s", text);
 }
 
+static AlbertSpieceType
+type_of(const sentencepiece::SentencePieceProcessor &processor, int id)
+{
+	return processor.IsUnknown(id) ? ALBERT_SPIECE_UNKNOWN :
+		processor.IsControl(id) ? ALBERT_SPIECE_CONTROL :
+		processor.IsByte(id) ? ALBERT_SPIECE_BYTE :
+		processor.IsUnused(id) ? ALBERT_SPIECE_UNUSED : ALBERT_SPIECE_NORMAL;
+}
+
 static AlbertSpiece *
 open_model(const void *data, size_t size, char *problem, size_t problem_size)
 {
-	AlbertSpiece *model = nullptr;
+	Model	   *model = nullptr;
 
 	try
 	{
-		model = new AlbertSpiece;
+		model = new Model;
+		const sentencepiece::SentencePieceProcessor &processor = model->processor;
 		const auto status = model->processor.LoadFromSerializedProto(
 			absl::string_view(static_cast<const char *>(data), size));
 
 		if (status.ok())
+		{
+			for (int id = 0; id < processor.GetPieceSize(); id++)
+			{
+				const std::string &text = processor.IdToPiece(id);
+
+				model->list.push_back({text.data(), text.size(), processor.GetScore(id), type_of(processor, id)});
+			}
+			model->pieces = model->list.data();
+			model->piece_count = processor.GetPieceSize();
 			return model;
+		}
 		tell(problem, problem_size, status.ToString().c_str());
 	}
 	catch (const std::exception &error)
@@ -54,46 +75,7 @@ open_model(const void *data, size_t size, char *problem, size_t problem_size)
 static void
 close_model(AlbertSpiece *model)
 {
-	delete model;
-}
-
-static int
-piece_count(const AlbertSpiece *model)
-{
-	try
-	{
-		return model->processor.GetPieceSize();
-	}
-	catch (...)
-	{
-		return 0;
-	}
-}
-
-static int
-get_piece(const AlbertSpiece *model, int id, AlbertSpiecePiece *piece)
-{
-	try
-	{
-		const sentencepiece::SentencePieceProcessor &processor = model->processor;
-
-		if (id < 0 || id >= processor.GetPieceSize())
-			return 0;
-		const std::string &text = processor.IdToPiece(id);
-
-		piece->text = text.data();
-		piece->size = text.size();
-		piece->score = processor.GetScore(id);
-		piece->type = processor.IsUnknown(id) ? ALBERT_SPIECE_UNKNOWN :
-			processor.IsControl(id) ? ALBERT_SPIECE_CONTROL :
-			processor.IsByte(id) ? ALBERT_SPIECE_BYTE :
-			processor.IsUnused(id) ? ALBERT_SPIECE_UNUSED : ALBERT_SPIECE_NORMAL;
-		return 1;
-	}
-	catch (...)
-	{
-		return 0;
-	}
+	delete static_cast<Model *>(model);
 }
 
 static int
@@ -103,7 +85,7 @@ encode(const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, i
 	{
 		std::vector<int> found;
 
-		if (!model->processor.Encode(absl::string_view(text, size), &found).ok())
+		if (!static_cast<const Model *>(model)->processor.Encode(absl::string_view(text, size), &found).ok())
 			return -1;
 		for (size_t i = 0; i < found.size() && i < static_cast<size_t>(room); i++)
 			ids[i] = found[i];
@@ -116,5 +98,5 @@ encode(const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, i
 }
 
 extern "C" __attribute__((visibility("default"))) const AlbertSpieceTable AlbertSpieceFunctions = {
-	ALBERT_SPIECE_VERSION, open_model, close_model, piece_count, get_piece, encode
+	ALBERT_SPIECE_VERSION, open_model, close_model, encode
 };

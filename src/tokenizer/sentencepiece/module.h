@@ -34,9 +34,13 @@ typedef struct AlbertSpiecePiece
 	AlbertSpieceType type;
 } AlbertSpiecePiece;
 
-typedef struct AlbertSpiece AlbertSpiece;
+typedef struct AlbertSpiece
+{
+	const AlbertSpiecePiece *pieces;	/* by id */
+	int32_t		piece_count;
+} AlbertSpiece;
 
-#define ALBERT_SPIECE_VERSION	1
+#define ALBERT_SPIECE_VERSION	2
 #define ALBERT_SPIECE_TABLE	"AlbertSpieceFunctions"
 
 typedef struct AlbertSpieceTable
@@ -46,8 +50,6 @@ typedef struct AlbertSpieceTable
 	/* A model from a file's bytes; NULL: problem tells why not. */
 	AlbertSpiece *(*open) (const void *data, size_t size, char *problem, size_t problem_size);
 	void		(*close) (AlbertSpiece *model);
-	int			(*piece_count) (const AlbertSpiece *model);
-	int			(*get_piece) (const AlbertSpiece *model, int id, AlbertSpiecePiece *piece); /* 0: no such piece */
 
 	/* The ids that a text is cut into: how many there are, of which room are told; -1: the library refused. */
 	int			(*encode) (const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, int room);

@@ -1,12 +1,14 @@
 /*
- * unicode.c
- *	  Characters as Hugging Face's tokenizers library knows them.
+ * characters.c
+ *	  Characters as Hugging Face's tokenizers library knows them, and UTF-8.
  *
  * Its answers come from crates with Unicode data of different ages (marks of
  * Unicode 9, lower case of Unicode 17), which unicode_tables.h records.  What
  * is stable for a character once it is assigned is asked of utf8proc.
  */
 #include "tokenizer/characters.h"
+
+#include <string.h>
 
 typedef struct CodePair
 {
@@ -18,8 +20,8 @@ typedef struct CodePair
 
 #define LENGTH(array)	(sizeof(array) / sizeof((array)[0]))
 
-static inline bool
-has_property(uint32_t code, uint8_t property)
+bool
+tok_is(uint32_t code, CharacterProperty property)
 {
 	return (properties[property_pages[code >> 8]][code & 0xFF] & property) != 0;
 }
@@ -36,30 +38,6 @@ tok_is_space(uint32_t code)
 }
 
 bool
-tok_is_mark(uint32_t code)
-{
-	return has_property(code, IS_MARK);
-}
-
-bool
-tok_is_nonspacing(uint32_t code)
-{
-	return has_property(code, IS_NONSPACING);
-}
-
-bool
-tok_is_control(uint32_t code)
-{
-	return has_property(code, IS_CONTROL);
-}
-
-bool
-tok_is_punctuation(uint32_t code)
-{
-	return has_property(code, IS_PUNCTUATION);
-}
-
-bool
 tok_is_ideograph(uint32_t code)
 {
 	return code >= 0x3400 &&
@@ -69,23 +47,11 @@ tok_is_ideograph(uint32_t code)
 		 (code >= 0x2F800 && code <= 0x2FA1F));
 }
 
-bool
-tok_is_digit(uint32_t code)
-{
-	return has_property(code, IS_DIGIT);
-}
-
-bool
-tok_is_word_character(uint32_t code)
-{
-	return has_property(code, IS_WORD);
-}
-
 /* Of marks that the library knows. */
 int
 tok_combining_class(uint32_t code)
 {
-	return tok_is_mark(code) ? utf8proc_get_property(code)->combining_class : 0;
+	return tok_is(code, IS_MARK) ? utf8proc_get_property(code)->combining_class : 0;
 }
 
 /* Has its grapheme no other characters, whatever is beside it, unless they ask for that? */
@@ -111,7 +77,7 @@ tok_lower(uint32_t code, uint32_t out[2])
 	size_t		high = LENGTH(lower_pairs);
 
 	out[0] = code;
-	if (!has_property(code, IS_UPPER))
+	if (!tok_is(code, IS_UPPER))
 		return 1;
 	if (code == 0x130)
 	{
@@ -139,10 +105,60 @@ tok_decompose(uint32_t code, bool compatible, uint32_t out[MOST_PARTS])
 	utf8proc_ssize_t n = 0;
 	int			boundclass = 0;
 
-	if (has_property(code, IS_DECOMPOSED))
+	if (tok_is(code, IS_DECOMPOSED))
 		n = utf8proc_decompose_char(code, (utf8proc_int32_t *) out, MOST_PARTS, options, &boundclass);
 	if (n >= 1 && n <= MOST_PARTS)
 		return (int) n;
 	out[0] = code;
 	return 1;
+}
+
+/* Bytes of the well-formed character at p, or 0. */
+static inline size_t
+character_length(const char *p, size_t room)
+{
+	unsigned char lead = (unsigned char) p[0];
+	size_t		length = tok_utf8_length(lead);
+	uint32_t	code;
+
+	if (lead < 0x80)
+		return 1;
+	if (lead < 0xC2 || lead > 0xF4 || length > room)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+		if (((unsigned char) p[i] & 0xC0) != 0x80)
+			return 0;
+	tok_utf8_decode(p, &code);
+	if (length == 2)
+		return 2;
+	if (length == 3)
+		return code >= 0x800 && (code < 0xD800 || code > 0xDFFF) ? 3 : 0;
+	return code >= 0x10000 && code <= 0x10FFFF ? 4 : 0;
+}
+
+size_t
+tok_utf8_valid(const char *text, size_t size)
+{
+	size_t		length = 1;
+	size_t		at = 0;
+
+	for (; at < size && length > 0; at += length)
+	{
+		uint64_t	word = ~UINT64_C(0);
+
+		if (size - at >= sizeof(word))
+			memcpy(&word, text + at, sizeof(word));
+		length = (word & UINT64_C(0x8080808080808080)) == 0 ? sizeof(word) : character_length(text + at, size - at);
+	}
+	return at;
+}
+
+size_t
+tok_utf8_count(const char *text, size_t size)
+{
+	size_t		count = 0;
+
+	for (size_t i = 0; i < size; i++)
+		count += ((unsigned char) text[i] & 0xC0) != 0x80;
+	return count;
 }
