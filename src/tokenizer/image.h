@@ -126,7 +126,7 @@ typedef struct TokenizerHeader
 /* SECTION_PIECE_FLAGS: 0: no piece has this id */
 #define PIECE_KNOWN			0x01	/* in the model's vocabulary, or an added token */
 #define PIECE_SPECIAL		0x02	/* skipped by decode(skip_special_tokens) */
-#define PIECE_ODD			0x04	/* while compiling: of a spiece.model, but no plain piece */
+#define PIECE_ODD			0x04	/* while compiling: not cut out of texts by its score alone */
 
 /*
  * A node of a trie.  A child's index is base ^ byte, and it is one when its

@@ -37,7 +37,7 @@ take_token(Builder *builder, SettingsTokens *added, SettingsToken token, bool li
 		known->flags = token.flags; /* the later file's */
 	*id = known->id;
 	return tok_builder_place(builder, *id, token.text, token.size,
-							 PIECE_KNOWN | (token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0));
+							 PIECE_KNOWN | PIECE_ODD | (token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0));
 }
 
 /*
