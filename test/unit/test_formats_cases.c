@@ -232,6 +232,14 @@ test_names(void)
 			  "parameters %lld", (long long) l.info.parameters);
 	end_case(&c, &l);
 
+	begin_case(&c, "extra_unknown_type");
+	add_tensor(&c, "something.else", 3, 3);
+	c.tensors[c.ntensors - 1].type = "F9";
+	accept(&c, &l);
+	end_case(&c, &l);
+	begin_case(&c, "unknown_type");
+	find_tensor(&c, LAYER "attention.key.weight")->type = "F9";
+	refuse(&c, ALBERT_UNSUPPORTED, "unsupported type");
 	begin_case(&c, "missing_bias");
 	drop_tensor(&c, LAYER "ffn_output.bias");
 	refuse(&c, ALBERT_FORMAT, "\"" LAYER "ffn_output.bias\" is missing");

@@ -356,6 +356,7 @@ test_storages(void)
 	check_storage("storage_negative", -8, 0, 400, 8, 1, "FloatStorage", ALBERT_FORMAT, "persistent id");
 	check_storage("storage_negative_offset", 8, -1, 400, 8, 1, "FloatStorage", ALBERT_FORMAT, "not described");
 	check_storage("storage_negative_stride", 8, 7, 400, 8, -1, "FloatStorage", ALBERT_FORMAT, "not described");
+	check_storage("storage_empty_beyond", 8, INT64_MAX / 2, 32, 0, 1, "FloatStorage", ALBERT_FORMAT, "beyond its storage");
 	check_storage("storage_repeated", 1, 0, 4, 8, 0, "FloatStorage", ALBERT_FORMAT, "beyond its storage");
 }
 
@@ -375,12 +376,13 @@ legacy_start(Bytes *b, int protocol, bool little)
 }
 
 static void
-check_legacy(const char *name, int protocol, bool little, const char *key, int64_t elements, size_t bytes,
+check_legacy(const char *name, int protocol, bool little, const char *keys, int64_t elements, size_t bytes,
 			 AlbertCode code, const char *message)
 {
 	Case		c;
 	static Bytes file;
 	size_t		all;
+	char		list[32];
 
 	begin_torch(&c, name);
 	all = one_storage(&c, &pickle, &storage);
@@ -388,7 +390,9 @@ check_legacy(const char *name, int protocol, bool little, const char *key, int64
 	legacy_start(&file, protocol, little);
 	put(&file, pickle.data, pickle.n);
 	PUT(&file, "\x80\x02](");
-	pickle_string(&file, key);
+	snprintf(list, sizeof(list), "%s", keys);
+	for (const char *key = strtok(list, " "); key != NULL; key = strtok(NULL, " "))
+		pickle_string(&file, key);
 	put_text(&file, "e.");
 	put_number(&file, elements < 0 ? all : (uint64_t) elements, 8);
 	put(&file, storage.data, bytes < storage.n ? bytes : storage.n);
@@ -403,6 +407,8 @@ test_legacy(void)
 	check_legacy("legacy_protocol", 1002, true, "all", -1, SIZE_MAX, ALBERT_FORMAT, "protocol");
 	check_legacy("legacy_big_endian", 1001, false, "all", -1, SIZE_MAX, ALBERT_UNSUPPORTED, "little-endian");
 	check_legacy("legacy_key", 1001, true, "some", -1, SIZE_MAX, ALBERT_FORMAT, "storage");
+	check_legacy("legacy_order", 1001, true, "some all", -1, SIZE_MAX, ALBERT_FORMAT, "in order");
+	check_legacy("legacy_twice", 1001, true, "all all", -1, SIZE_MAX, ALBERT_FORMAT, "in order");
 	check_legacy("legacy_few", 1001, true, "all", 5, SIZE_MAX, ALBERT_FORMAT, "too short");
 	check_legacy("legacy_huge", 1001, true, "all", INT64_MAX, SIZE_MAX, ALBERT_FORMAT, "ends before");
 	check_legacy("legacy_cut", 1001, true, "all", -1, 1000, ALBERT_FORMAT, "ends before");

@@ -71,7 +71,7 @@ read_storage(TorchFile *torch, const PickleList *arguments, Storage *storage)
 	type = AlbertPickleItem(id->list, 1, PICKLE_ELEMENTS);
 	key = AlbertPickleItem(id->list, 2, PICKLE_TEXT);
 	elements = AlbertPickleItem(id->list, 4, PICKLE_INT);
-	/* a sixth member that is not None is a view of a part, which PyTorch 0.4 was the last to know */
+	/* a sixth member that is not None is a view of a part, as early versions of PyTorch had them */
 	if (type == NULL || key == NULL || elements == NULL || elements->number < 0 ||
 		(id->list->n > 5 && AlbertPickleItem(id->list, 5, PICKLE_NONE) == NULL))
 		return bad_file(torch, "has a persistent id that is not that of a storage");
