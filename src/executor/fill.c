@@ -214,7 +214,8 @@ fill_table(FillRun *run)
 			count_leaf(run, lfirst_oid(cell));
 		}
 		if (done == NIL)
-			AlbertProgressBegin(&run->progress);
+			AlbertProgressBegin(&run->progress, run->fill->relation, run->fill->model, run->fill->task,
+								run->progress.rows_total);
 		foreach(cell, leaves)
 			fill_leaf(run, lfirst_oid(cell));
 		old = MemoryContextSwitchTo(run->context);
@@ -239,8 +240,6 @@ begin_run(FillRun *run, const AlbertFill *fill)
 	MemoryContextSwitchTo(old);
 	AlbertExpressionRequire(run);
 	AlbertFillBatchRequire(run);
-
-	AlbertProgressInit(&run->progress, fill->relation, fill->model, fill->task);
 }
 
 void

@@ -136,29 +136,34 @@ AlbertFillRestLook(FillRun *run, bool give_up)
 void
 AlbertFillRestReport(FillRun *run)
 {
-	const int64 *n = run->nleft;
+	/* refused ones have had a warning each */
+	static const struct
+	{
+		const char *one;
+		const char *many;
+		const char *hint;
+	}			words[LEFT_REASONS] = {
+		[LEFT_NULL] = {"its value is NULL", "their value is NULL",
+		"A trigger of the table may have set it so, or have kept the row from being updated."},
+		[LEFT_HIDDEN] = {"it may be seen but not updated", "they may be seen but not updated",
+		"Policies of the table for UPDATE decide which rows a role may update."},
+		[LEFT_HELD] = {"others have locked it", "others have locked them",
+		"Call albert_embed_table again when they are free."}
+	};
 
 	if (run->noted > 0)
 		ereport(WARNING,
 				(errmsg_plural("%lld row of table \"%s\" left out: column \"%s\" has the reason",
 							   "%lld rows of table \"%s\" left out: column \"%s\" has the reasons",
 							   run->noted, (long long) run->noted, run->leaf_name, run->fill->errors)));
-	if (n[LEFT_NULL] > 0)
-		ereport(WARNING,
-				(errmsg_plural("%lld row of table \"%s\" left out: its value is NULL",
-							   "%lld rows of table \"%s\" left out: their value is NULL",
-							   (unsigned long) n[LEFT_NULL], (long long) n[LEFT_NULL], run->leaf_name),
-				 errhint("A trigger of the table may have set it so, or have kept the row from being updated.")));
-	if (n[LEFT_HIDDEN] > 0)
-		ereport(WARNING,
-				(errmsg_plural("%lld row of table \"%s\" left out: it may be seen but not updated",
-							   "%lld rows of table \"%s\" left out: they may be seen but not updated",
-							   (unsigned long) n[LEFT_HIDDEN], (long long) n[LEFT_HIDDEN], run->leaf_name),
-				 errhint("Policies of the table for UPDATE decide which rows a role may update.")));
-	if (n[LEFT_HELD] > 0)
-		ereport(WARNING,
-				(errmsg_plural("%lld row of table \"%s\" left out: others have locked it",
-							   "%lld rows of table \"%s\" left out: others have locked them",
-							   (unsigned long) n[LEFT_HELD], (long long) n[LEFT_HELD], run->leaf_name),
-				 errhint("Call albert_embed_table again when they are free.")));
+	for (int why = 0; why < LEFT_REASONS; why++)
+	{
+		int64		n = run->nleft[why];
+
+		if (n > 0 && words[why].one != NULL)
+			ereport(WARNING,
+					(errmsg_plural("%lld row of table \"%s\" left out: %s", "%lld rows of table \"%s\" left out: %s",
+								   n, (long long) n, run->leaf_name, n == 1 ? words[why].one : words[why].many),
+					 errhint("%s", words[why].hint)));
+	}
 }

@@ -39,7 +39,7 @@ end_at_exit(int code, Datum arg)
 }
 
 void
-AlbertProgressInit(AlbertProgress *progress, Oid relation, const char *model, const char *task)
+AlbertProgressBegin(AlbertProgress *progress, Oid relation, const char *model, const char *task, int64 rows_total)
 {
 	memset(progress, 0, sizeof(*progress));
 	progress->pid = MyProcPid;
@@ -48,12 +48,8 @@ AlbertProgressInit(AlbertProgress *progress, Oid relation, const char *model, co
 	progress->relation = relation;
 	strlcpy(progress->model, model, NAMEDATALEN);
 	strlcpy(progress->task, task, NAMEDATALEN);
+	progress->rows_total = rows_total;
 	progress->started_at = progress->told_at = GetCurrentTimestamp();
-}
-
-void
-AlbertProgressBegin(const AlbertProgress *progress)
-{
 	find_jobs();
 	if (!exit_registered)
 	{

@@ -25,15 +25,13 @@ typedef struct AlbertProgress
 	TimestampTz told_at;		/* when the client was told last how far it is */
 } AlbertProgress;
 
-/* A job of this session, which begins now. */
-extern void AlbertProgressInit(AlbertProgress *progress, Oid relation, const char *model, const char *task);
-
 /*
- * Announce a job of this backend.  Where too many run at once it goes unseen,
+ * A job of this session begins.  Where too many run at once it goes unseen,
  * which stops no job.  The entry goes away with AlbertProgressEnd or with the
  * process.
  */
-extern void AlbertProgressBegin(const AlbertProgress *progress);
+extern void AlbertProgressBegin(AlbertProgress *progress, Oid relation, const char *model, const char *task,
+								int64 rows_total);
 
 /* Show how far it is. */
 extern void AlbertProgressUpdate(const AlbertProgress *progress);

@@ -93,9 +93,7 @@ AlbertLabelledRun(AlbertJob *job, const AlbertLabels *labels, bool whole, const 
 	AlbertProgress progress;
 	float	   *values;
 
-	AlbertProgressInit(&progress, InvalidOid, model, task);
-	progress.rows_total = whole ? labels->nvectors : labels->ntexts;
-	AlbertProgressBegin(&progress);
+	AlbertProgressBegin(&progress, InvalidOid, model, task, whole ? labels->nvectors : labels->ntexts);
 	PG_TRY();
 	{
 		values = run_all(job, labels, whole, progress.rows_total, &progress, width);

@@ -369,11 +369,9 @@ fit_and_report(Problem *problem, const char *name, const double *strength, Retur
 	require(AlbertFitterMake(training, &fitter, &status), &status);
 	require(AlbertFoldsMake(training, problem->group, problem->labels.ngroups, problem->nfolds, &folds, &status),
 			&status);
-	AlbertProgressInit(&progress, InvalidOid, name, "fit");
-	progress.rows_total = (strength != NULL ? 1 : STRENGTHS) * problem->nfolds + 1;
 	training->fitted = count_fit;
 	training->context = &progress;
-	AlbertProgressBegin(&progress);
+	AlbertProgressBegin(&progress, InvalidOid, name, "fit", (strength != NULL ? 1 : STRENGTHS) * problem->nfolds + 1);
 	PG_TRY();
 	{
 		fit_all(problem, fitter, strength, folds, &found, fit);
