@@ -180,7 +180,7 @@ start_task(FillRun *run, AlbertJob *job, NullableDatum *args)
 static void
 require_same_model(FillRun *run, const AlbertBinding *binding)
 {
-	if (binding->number == run->binding || !binding->has_weights)
+	if (!binding->has_weights)
 		return;
 	if (run->has_identity && memcmp(binding->identity, run->identity, ALBERT_SHA256_LEN) != 0)
 		ereport(ERROR,
@@ -191,7 +191,6 @@ require_same_model(FillRun *run, const AlbertBinding *binding)
 				 errhint("Empty the column, and call albert_embed_table again.")));
 	memcpy(run->identity, binding->identity, ALBERT_SHA256_LEN);
 	run->has_identity = true;
-	run->binding = binding->number;
 }
 
 void

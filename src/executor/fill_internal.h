@@ -87,10 +87,9 @@ typedef struct FillRun
 	double		seconds_waited; /* for its rows that others hold */
 	int64		nleft[LEFT_REASONS];	/* its rows left out, by the last look */
 
-	/* the model as it was loaded first, once that is known, and the binding that was last seen to be to it */
+	/* the model as it was loaded first, once that is known */
 	bool		has_identity;
 	uint8		identity[ALBERT_SHA256_LEN];
-	uint64		binding;
 
 	/* of this transaction */
 	AlbertSignature *signature;
