@@ -234,13 +234,6 @@ AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, i
 		wanted[i] = from + i - before;
 }
 
-static void
-want_first_rows(AlbertForward *forward)
-{
-	for (int s = 0; s < forward->nsequences; s++)
-		AlbertForwardWant(forward, &forward->sequences[s], 0, 0, 1);
-}
-
 void
 AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items, int nitems,
 					  const AlbertForwardOptions *options)
@@ -277,9 +270,9 @@ AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job, AlbertItem *items,
 			sequence->whole = &sequence->tokens;
 		if (options->rows == ALBERT_ROWS_OWN)
 			AlbertForwardWant(forward, sequence, sequence->own_from, sequence->own_from, sequence->own_to);
+		else if (options->rows == ALBERT_ROWS_FIRST)
+			AlbertForwardWant(forward, sequence, 0, 0, 1);
 	}
-	if (options->rows == ALBERT_ROWS_FIRST)
-		want_first_rows(forward);
 }
 
 void
@@ -308,6 +301,7 @@ add_pair(AlbertForward *forward, int item, int number, const AlbertText *pair, A
 		.special_tokens = true
 	};
 	AlbertItem	texts = {.text = forward->items[item].text, .pair = *pair};
+	AlbertSequence *sequence;
 	AlbertTokens tokens;
 
 	if (!AlbertTokenizeText(job, &texts, &encode, &tokens))
@@ -317,7 +311,9 @@ add_pair(AlbertForward *forward, int item, int number, const AlbertText *pair, A
 	}
 	if (tokens.ncut > 0)
 		job->counts.truncated++;
-	AlbertForwardAdd(forward, item, &tokens)->window = number;
+	sequence = AlbertForwardAdd(forward, item, &tokens);
+	sequence->window = number;
+	AlbertForwardWant(forward, sequence, 0, 0, 1);
 }
 
 void
@@ -339,7 +335,6 @@ AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
 			if (items[i / npairs].status == NULL)
 				add_pair(&forward, i / npairs, i % npairs, &pairs[i % npairs], truncation);
 		}
-		want_first_rows(&forward);
 		forward.consume = consume;
 		AlbertForwardRun(&forward);
 		AlbertArenaRewind(job->arena, mark);
