@@ -154,8 +154,8 @@ choose_template(const Encoder *encoder, Layout *layout)
 static bool
 encode_parts(Encoder *encoder, Layout *layout)
 {
-	/* prose has a token every four bytes, or less */
-	if (!tok_reserve(encoder, layout->special + encoder->total / 4))
+	/* prose has a token every four bytes, or less; there is an array in any case */
+	if (!tok_reserve(encoder, layout->special + encoder->total / 4 + 1))
 		return false;
 	encoder->token_count = layout->special;
 	for (int i = 0; i <= layout->pair; i++)
