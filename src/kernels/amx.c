@@ -89,10 +89,10 @@ release_tiles(void)
  * tile[rows][ld_tile] = sums over `units`, a multiple of TILE_UNITS, of x[rows][ld_x]
  * and w; the ld are in words.
  */
-#define MULTIPLY_TILES(name, multiply_add) \
+#define MULTIPLY_TILES(function, multiply_add) \
 INLINE void \
-name(int rows, int units, const uint32_t *x, size_t ld_x, \
-	 const uint32_t *w, uint32_t *tile, size_t ld_tile, bool more) \
+function(int rows, int units, const uint32_t *x, size_t ld_x, \
+		 const uint32_t *w, uint32_t *tile, size_t ld_tile, bool more) \
 { \
 	uint32_t   *lower_tile = tile + TILE_ROWS * ld_tile; \
 	bool		lower = rows > TILE_ROWS; \

@@ -19,8 +19,8 @@
 
 /* Row r's unit k is at x[r * x_row + k * x_step]. */
 INLINE TARGET_BF16 void
-multiply_bf16(int rows, int units, const int32_t *x, size_t x_row, size_t x_step,
-			  const float *w, float *tile, size_t ld_tile, bool more)
+multiply_bf16_pairs(int rows, int units, const int32_t *x, size_t x_row, size_t x_step,
+					const float *w, float *tile, size_t ld_tile, bool more)
 {
 	vf			sum[MR][2];
 
@@ -50,7 +50,7 @@ multiply_bf16(int rows, int units, const int32_t *x, size_t x_row, size_t x_step
 static TARGET_BF16 void \
 name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
 { \
-	multiply_bf16(rows, units, x, 1, row_stride(rows), w, tile, NR, more); \
+	multiply_bf16_pairs(rows, units, x, 1, row_stride(rows), w, tile, NR, more); \
 }
 FOR_ROWS(MICRO_BF16, micro_bf16)
 
@@ -66,7 +66,7 @@ static const MatrixKind kind_bf16 = {
 static TARGET_BF16 void \
 name##_##rows(int units, const void *x, size_t x_row, size_t x_step, const void *w, float *tile, size_t ld_tile) \
 { \
-	multiply_bf16(rows, units, x, x_row, x_step, w, tile, ld_tile, false); \
+	multiply_bf16_pairs(rows, units, x, x_row, x_step, w, tile, ld_tile, false); \
 }
 FOR_ROWS(MICRO_ATTENTION_BF16, attention_bf16)
 

@@ -23,9 +23,9 @@
  * int8, four products a lane.  i8mm multiplies unsigned by signed bytes,
  * dotprod signed ones only, so that activations are 128 lower.
  */
-#define MULTIPLY_FOURS(name, features, type, from_int, product) \
+#define MULTIPLY_FOURS(function, features, type, from_int, product) \
 INLINE __attribute__((target(features))) void \
-name(int rows, int units, const int32_t *x, const int8_t *w, int32_t *tile, bool more) \
+function(int rows, int units, const int32_t *x, const int8_t *w, int32_t *tile, bool more) \
 { \
 	vi			sum[MR][2]; \
  \
