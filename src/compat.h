@@ -96,14 +96,6 @@ extern PGDLLEXPORT void _PG_init(void);
 #define AlbertQueueSend(queue, size, data) shm_mq_send(queue, size, data, false)
 #endif
 
-/*
- * 15: shared memory is asked for in a hook of its own, because its size may
- * depend on settings that other preloaded modules change; before, in _PG_init.
- */
-#if PG_VERSION_NUM >= 150000
-#define ALBERT_HAS_SHMEM_REQUEST_HOOK
-#endif
-
 /* 15: set-returning functions that fill a tuplestore have a helper. */
 #if PG_VERSION_NUM < 150000
 static inline void

@@ -109,7 +109,16 @@ typedef struct AlbertTrainedHead
 	int			width;			/* values of an embedding, or ALBERT_PAIR_PARTS times as many */
 	const float *weights;		/* (nlabels, width) */
 	const float *bias;			/* nlabels */
+	const char *base;			/* the base model's name */
+	const char *base_sha256;	/* and its identity, in hexadecimal */
 } AlbertTrainedHead;
+
+/*
+ * The head that an opened directory holds instead of a model: its config.json
+ * has the member "base_sha256".  NULL: it is a model.  All that it points to is in the
+ * source's arena, also when the source has been closed.
+ */
+extern const AlbertTrainedHead *AlbertSourceHead(const AlbertSource *source);
 
 /* Takes the next bytes of a file; what goes wrong it raises by itself. */
 typedef void (*AlbertWriteBytes) (void *context, const void *bytes, size_t size);
@@ -122,15 +131,13 @@ extern bool AlbertHeadWrite(const AlbertTrainedHead *head, const AlbertSource *b
 							AlbertWriteBytes write, void *context, AlbertStatus *status);
 
 /*
- * The config.json of the two as one model for sequence classification, in the
- * arena: the base's, with the head's labels.  They are that model when the
- * base's embeddings are its pooler's output.  NULL: *status tells why not.
+ * The config.json of a head alone, if base is NULL; else that of the two as one
+ * model for sequence classification, the base's with the head's labels: they
+ * are that model when the base's embeddings are its pooler's output.  It is in
+ * the arena.  NULL: *status tells why not.
  */
 extern const char *AlbertHeadConfig(const AlbertTrainedHead *head, const AlbertSource *base, AlbertArena *arena,
 									AlbertStatus *status);
-
-/* transformers' name of a kind of problem; NULL: unset. */
-extern const char *AlbertProblemName(AlbertProblemType problem);
 
 /* Is a source's file of that number one of its tokenizer's? */
 extern bool AlbertSourceFileIsTokenizer(const AlbertSource *source, int number);

@@ -9,7 +9,89 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---------- model.safetensors ---------- */
+/* ---------- reading them ---------- */
+
+#define MAX_HEAD_LABELS	10000
+
+const AlbertTrainedHead *
+AlbertSourceHead(const AlbertSource *source)
+{
+	return source->head.nlabels > 0 ? &source->head : NULL;
+}
+
+static bool
+read_config(AlbertSource *source, AlbertStatus *status)
+{
+	static const AlbertJsonMember members[] = {
+		{"base", ALBERT_JSON_STRING, offsetof(AlbertTrainedHead, base), .or_null = false},
+		{"base_sha256", ALBERT_JSON_STRING, offsetof(AlbertTrainedHead, base_sha256), .or_null = false}
+	};
+	AlbertTrainedHead *head = &source->head;
+	const json_t *list = json_object_get(source->config, "labels");
+	size_t		n = json_array_size(list);
+	const char **labels = AlbertArenaArray(source->arena, n + 1, sizeof(char *));
+
+	if (!AlbertJsonRead(source->config, members, LENGTH(members), head, "config.json", status))
+		return false;
+	if (head->base == NULL || source->info.config.problem_type == ALBERT_PROBLEM_UNSET ||
+		n < 1 || n > MAX_HEAD_LABELS)
+		return AlbertFail(status, ALBERT_FORMAT,
+						  "file \"config.json\" of a trained head has no base, problem_type or labels");
+	head->problem = source->info.config.problem_type;
+	head->pairs = json_is_true(json_object_get(source->config, "pairs"));
+	head->base = AlbertNameCopy(source->arena, head->base, strlen(head->base));
+	head->base_sha256 = AlbertNameCopy(source->arena, head->base_sha256, strlen(head->base_sha256));
+	if (labels == NULL || head->base == NULL || head->base_sha256 == NULL)
+		return AlbertNoMemory(status);
+	for (size_t i = 0; i < n; i++)
+	{
+		const char *label = json_string_value(json_array_get(list, i));
+
+		if (label == NULL)
+			return AlbertFail(status, ALBERT_FORMAT, "a label in file \"config.json\" is not a string");
+		labels[i] = AlbertNameCopy(source->arena, label, strlen(label));
+		if (labels[i] == NULL)
+			return AlbertNoMemory(status);
+	}
+	head->labels = labels;
+	head->nlabels = n;
+	return true;
+}
+
+bool
+AlbertHeadFilesRead(AlbertSource *source, AlbertStatus *status)
+{
+	AlbertTrainedHead *head = &source->head;
+	const Tensor *weight = AlbertTensorFind(source, "classifier.weight");
+	const Tensor *bias = AlbertTensorFind(source, "classifier.bias");
+	AlbertArena scratch;
+	float	   *weights;
+	float	   *biases;
+	void	   *buffer;
+	bool		ok;
+
+	if (!read_config(source, status))
+		return false;
+	if (weight == NULL || bias == NULL || weight->type->kind != ELEMENT_F32 || bias->type->kind != ELEMENT_F32 ||
+		weight->ndim != 2 || weight->shape[0] != head->nlabels || weight->shape[1] < 1 ||
+		weight->shape[1] > MAX_HIDDEN_SIZE * ALBERT_PAIR_PARTS || bias->ndim != 1 || bias->shape[0] != head->nlabels)
+		return AlbertFail(status, ALBERT_FORMAT,
+						  "a trained head has not the tensors classifier.weight and classifier.bias for its labels");
+	head->width = weight->shape[1];
+	head->weights = weights = AlbertArenaArray(source->arena, (size_t) head->nlabels * head->width, sizeof(float));
+	head->bias = biases = AlbertArenaArray(source->arena, head->nlabels, sizeof(float));
+	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
+	buffer = AlbertArenaAlloc(&scratch, READ_BUFFER);
+	if (weights == NULL || biases == NULL || buffer == NULL)
+		ok = AlbertNoMemory(status);
+	else
+		ok = AlbertTensorRows(source, weight, 0, head->nlabels, weights, buffer, NULL, status) &&
+			AlbertTensorRows(source, bias, 0, 1, biases, buffer, NULL, status);
+	AlbertArenaFree(&scratch);
+	return ok;
+}
+
+/* ---------- writing model.safetensors ---------- */
 
 typedef struct HeadWriter
 {
@@ -109,7 +191,7 @@ AlbertHeadWrite(const AlbertTrainedHead *head, const AlbertSource *base, AlbertA
 	return base == NULL || AlbertMatricesRead(&reader, &writer.layout, true, status);
 }
 
-/* ---------- config.json ---------- */
+/* ---------- writing config.json ---------- */
 
 /* Members id2label, label2id, problem_type, architectures: what a head changes. */
 static bool
@@ -140,6 +222,22 @@ set_members(json_t *config, const AlbertTrainedHead *head, const AlbertSource *b
 	return ok;
 }
 
+/* What tells of a head that stands alone; NULL: no memory. */
+static json_t *
+own_config(const AlbertTrainedHead *head)
+{
+	json_t	   *labels = json_array();
+	bool		ok = true;
+
+	for (int i = 0; i < head->nlabels; i++)
+		ok = json_array_append_new(labels, json_string(head->labels[i])) == 0 && ok;
+	if (ok)
+		return json_pack("{s:s,s:s,s:s,s:b,s:o}", "problem_type", AlbertProblemName(head->problem), "base", head->base,
+						 "base_sha256", head->base_sha256, "pairs", (int) head->pairs, "labels", labels);
+	json_decref(labels);
+	return NULL;
+}
+
 const char *
 AlbertHeadConfig(const AlbertTrainedHead *head, const AlbertSource *base, AlbertArena *arena, AlbertStatus *status)
 {
@@ -147,13 +245,13 @@ AlbertHeadConfig(const AlbertTrainedHead *head, const AlbertSource *base, Albert
 	size_t		size = 0;
 	char	   *text = NULL;
 
-	if (base->config == NULL)
+	if (base != NULL && base->config == NULL)
 	{
 		AlbertFail(status, ALBERT_UNSUPPORTED, "the base model has no config.json");
 		return NULL;
 	}
-	config = json_deep_copy(base->config);
-	if (config != NULL && set_members(config, head, base))
+	config = base == NULL ? own_config(head) : json_deep_copy(base->config);
+	if (config != NULL && (base == NULL || set_members(config, head, base)))
 		size = json_dumpb(config, NULL, 0, JSON_INDENT(2));
 	if (size > 0)
 		text = AlbertArenaAlloc(arena, size + 2);

@@ -181,6 +181,11 @@ AlbertImageSize(AlbertSource *source, AlbertPart part, const AlbertKernels *kern
 	Layout		layout;
 	bool		ok;
 
+	if (AlbertSourceHead(source) != NULL)
+	{
+		AlbertFail(status, ALBERT_UNSUPPORTED, "the directory holds a trained head, which is no model by itself");
+		return AlbertHint(status, "Import it into a database that has its base, \"%.100s\".", source->head.base);
+	}
 	if (part == ALBERT_PART_TEXT)
 		return text_image(source, status).header.size;
 	mark = AlbertArenaGetMark(source->arena);

@@ -203,6 +203,9 @@ extern bool AlbertTensorFlowRead(const WeightsFile *index, AlbertStatus *status)
 extern bool AlbertConfigRead(AlbertSource *source, const char *base, const char *name, bool original,
 							 AlbertStatus *status);
 
+/* transformers' name of a kind of problem; NULL: unset. */
+extern const char *AlbertProblemName(AlbertProblemType problem);
+
 /* A member that has sentence-transformers' name of a function for scores; a missing one changes nothing. */
 extern bool AlbertScoreFunctionRead(AlbertSource *source, const json_t *object, const char *key, const char *file,
 									AlbertStatus *status);
@@ -226,6 +229,11 @@ extern bool AlbertModulesRead(AlbertSource *source, const json_t *modules, const
 /* Find the weights below a directory and append their tensors, with the prefix before each name. */
 extern bool AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix,
 							  AlbertStatus *status);
+
+/* ---- head_files.c ---- */
+
+/* The head of a source whose configuration and tensors have been read. */
+extern bool AlbertHeadFilesRead(AlbertSource *source, AlbertStatus *status);
 
 /* ---- layout.c: what lies where in an image of weights ---- */
 
@@ -351,6 +359,7 @@ struct AlbertSource
 	const char *prefix;			/* before the base model's tensor names: "albert." or "" */
 	const json_t *config;		/* config.json; NULL: it is the original release's */
 	AlbertSourceInfo info;
+	AlbertTrainedHead head;		/* without labels: the directory holds a model */
 	uint32_t	classifier;		/* the heads that a classifier makes, as the architecture says; 0: it says nothing */
 	int32_t		tie_word_embeddings;
 	double		layer_norm_eps;

@@ -99,12 +99,15 @@ read_directory(AlbertSource *source, AlbertStatus *status)
 	const json_t *modules;
 	const char *base;
 
-	return refuse_parts(source, "", status) &&
-		AlbertModulesBase(source, &modules, &base, status) &&
-		refuse_parts(source, base, status) &&
-		read_config(source, base, status) &&
-		AlbertWeightsOpen(source, base, "", status) &&
-		AlbertLayoutHeads(source, status) &&
+	if (!refuse_parts(source, "", status) ||
+		!AlbertModulesBase(source, &modules, &base, status) ||
+		!refuse_parts(source, base, status) ||
+		!read_config(source, base, status) ||
+		!AlbertWeightsOpen(source, base, "", status))
+		return false;
+	if (json_object_get(source->config, "base_sha256") != NULL)
+		return AlbertHeadFilesRead(source, status);
+	return AlbertLayoutHeads(source, status) &&
 		AlbertModulesRead(source, modules, base, status) &&
 		check_tensors(source, status) &&
 		AlbertSourceOpenTokenizer(source, base, status);

@@ -216,19 +216,6 @@ options_json(FunctionCallInfo fcinfo, int first)
 	return json.data;
 }
 
-/* An import is finished: a model of its files, or of a directory's. */
-static void
-end_import(const char *name, const char *directory, const char *options)
-{
-	if (directory != NULL || !AlbertHeadImport(name))
-		AlbertImportEnd(AlbertImportBegin(name), directory, options);
-	else if (options[0] != '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("model \"%s\" cannot have options", name),
-				 errdetail("It is a trained head, which is computed as its base is.")));
-}
-
 #define COMMENT_ARGUMENT 11
 
 /* CALL albert_create_model(model, directory, options...) */
@@ -253,51 +240,28 @@ albert_create_model(PG_FUNCTION_ARGS)
 		if (OidIsValid(AlbertObjectRelation(name)))
 			(void) own_table(name);
 	}
-	end_import(name, directory, options_json(fcinfo, 1));
+	AlbertImportEnd(AlbertImportBegin(name), directory, options_json(fcinfo, 1));
 	if (!PG_ARGISNULL(COMMENT_ARGUMENT))
-		AlbertObjectCommand("COMMENT ON TABLE %s IS %s", AlbertObjectQuoted(name),
-							quote_literal_cstr(text_argument(fcinfo, COMMENT_ARGUMENT)));
+		AlbertObjectCommand(psprintf("COMMENT ON TABLE %s IS %s", AlbertObjectQuoted(name),
+									 quote_literal_cstr(text_argument(fcinfo, COMMENT_ARGUMENT))));
 	PG_RETURN_VOID();
 }
 
 /* ---- changing ---- */
-
-/*
- * What of a model that is to go lies in shared memory goes with it.  Also a table
- * that cannot be read can be dropped.
- */
-static void
-forget_images(Oid relation)
-{
-	MemoryContext context = CurrentMemoryContext;
-	AlbertObject object;
-
-	PG_TRY();
-	{
-		if (AlbertObjectRead(relation, "", &object))
-			AlbertUnloadAtCommit(object.identity);
-	}
-	PG_CATCH();
-	{
-		int			code = geterrcode();
-
-		if (code != ERRCODE_DATA_CORRUPTED && code != ERRCODE_WRONG_OBJECT_TYPE)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		FlushErrorState();
-	}
-	PG_END_TRY();
-}
 
 Datum
 albert_drop_model(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_argument(fcinfo, 0);
 	Oid			relation = own_table(name);
+	AlbertObject object;
+	char	   *description;
 
-	forget_images(relation);
+	/* what of it lies in shared memory goes with it; also a table that cannot be read can be dropped */
+	if (AlbertObjectProblem(relation, name, &description, &object) == NULL && description != NULL)
+		AlbertUnloadAtCommit(object.identity);
 	AlbertObjectChanged(relation);
-	AlbertObjectCommand("DROP TABLE %s", AlbertObjectQuoted(name));
+	AlbertObjectCommand(psprintf("DROP TABLE %s", AlbertObjectQuoted(name)));
 	PG_RETURN_VOID();
 }
 
@@ -313,33 +277,33 @@ albert_rename_model(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("the name \"%s\" is not available for a model", new_name)));
-	AlbertObjectCommand("ALTER TABLE %s RENAME TO %s", AlbertObjectQuoted(name), quote_identifier(new_name));
+	AlbertObjectCommand(psprintf("ALTER TABLE %s RENAME TO %s", AlbertObjectQuoted(name), quote_identifier(new_name)));
 	AlbertObjectChanged(relation);
 	PG_RETURN_VOID();
 }
 
 static void
-change_grant(FunctionCallInfo fcinfo, const char *format)
+change_grant(FunctionCallInfo fcinfo, const char *change, const char *direction)
 {
 	char	   *name = text_argument(fcinfo, 0);
 	char	   *role = NameStr(*PG_GETARG_NAME(1));
 
 	(void) own_table(name);
-	AlbertObjectCommand(format, AlbertObjectQuoted(name),
-						strcmp(role, "public") == 0 ? "PUBLIC" : quote_identifier(role));
+	AlbertObjectCommand(psprintf("%s SELECT ON TABLE %s %s %s", change, AlbertObjectQuoted(name), direction,
+								 strcmp(role, "public") == 0 ? "PUBLIC" : quote_identifier(role)));
 }
 
 Datum
 albert_grant(PG_FUNCTION_ARGS)
 {
-	change_grant(fcinfo, "GRANT SELECT ON TABLE %s TO %s");
+	change_grant(fcinfo, "GRANT", "TO");
 	PG_RETURN_VOID();
 }
 
 Datum
 albert_revoke(PG_FUNCTION_ARGS)
 {
-	change_grant(fcinfo, "REVOKE SELECT ON TABLE %s FROM %s");
+	change_grant(fcinfo, "REVOKE", "FROM");
 	PG_RETURN_VOID();
 }
 
@@ -369,7 +333,7 @@ albert_export_directory(PG_FUNCTION_ARGS)
 				(errcode_for_file_access(),
 				 errmsg("could not create directory \"%s\": %m", directory)));
 	if (object.base[0] != '\0')
-		AlbertHeadExport(&object, name, directory);
+		AlbertHeadExport(name, directory);
 	else
 		AlbertObjectExport(object.relation, name, directory);
 	PG_RETURN_VOID();
@@ -409,43 +373,29 @@ tell_dependents(const char *name, const char *schema)
 	SPI_finish();
 }
 
-/* The privileges of a table for another one. */
+/* The privileges of a table for another one, whose name is quoted. */
 static void
 copy_grants(Oid from, const char *to)
 {
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(from)};
-	List	   *commands = NIL;
-	MemoryContext context = CurrentMemoryContext;
-	ListCell   *cell;
+	Oid			types[] = {OIDOID, TEXTOID};
+	Datum		values[] = {ObjectIdGetDatum(from), CStringGetTextDatum(to)};
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute_with_args("SELECT pg_catalog.format('GRANT %s ON TABLE %%s TO %s %s', privilege_type, "
+	if (SPI_execute_with_args("SELECT pg_catalog.format('GRANT %s ON TABLE %s TO %s %s', privilege_type, $2, "
 							  "CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE "
 							  "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END, "
 							  "CASE WHEN is_grantable THEN 'WITH GRANT OPTION' END) "
 							  "FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) "
 							  "WHERE c.oid = $1 AND grantee <> c.relowner",
-							  1, types, values, NULL, false, 0) == SPI_OK_SELECT)
+							  2, types, values, NULL, false, 0) == SPI_OK_SELECT)
 	{
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			MemoryContext old = MemoryContextSwitchTo(context);
+		SPITupleTable *commands = SPI_tuptable;
 
-			commands = lappend(commands, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1));
-			MemoryContextSwitchTo(old);
-		}
+		for (uint64 i = 0; i < commands->numvals; i++)
+			AlbertObjectCommand(SPI_getvalue(commands->vals[i], commands->tupdesc, 1));
 	}
 	SPI_finish();
-	foreach(cell, commands)
-	{
-		char	   *rest = strstr(lfirst(cell), "%s");
-
-		/* the only place for a name that is not quoted already */
-		*rest = '\0';
-		AlbertObjectCommand("%s%s%s", (char *) lfirst(cell), to, rest + 2);
-	}
 }
 
 /*
@@ -462,7 +412,7 @@ albert_replace_model(PG_FUNCTION_ARGS)
 	char	   *quoted = AlbertObjectQuoted(by);
 	Oid			old = own_table(name);
 	Oid			new = own_table(by);
-	char	   *description;
+	AlbertObject replaced;
 	AlbertObject object;
 
 	if (old == new)
@@ -472,18 +422,16 @@ albert_replace_model(PG_FUNCTION_ARGS)
 	/* as in AlbertImportBegin */
 	PreventCommandIfReadOnly("ALTER TABLE");
 	LockRelationOid(old, ShareRowExclusiveLock);
-	description = AlbertObjectDescription(old);
-	if (description == NULL)
+	if (!AlbertObjectRead(old, name, &replaced))
 		AlbertModelMissing(name);
 	if (!AlbertObjectRead(new, by, &object))
-		end_import(by, NULL, AlbertObjectOptions(description));
-	AlbertObjectParse(name, description, false, &object);
-	AlbertUnloadAtCommit(object.identity);
+		AlbertImportEnd(AlbertImportBegin(by), NULL, AlbertObjectOptions(&replaced));
+	AlbertUnloadAtCommit(replaced.identity);
 	copy_grants(old, quoted);
-	AlbertObjectCommand("ALTER TABLE %s OWNER TO %s", quoted,
-						quote_identifier(GetUserNameFromId(AlbertObjectOwner(old), false)));
-	AlbertObjectCommand("DROP TABLE %s", AlbertObjectQuoted(name));
-	AlbertObjectCommand("ALTER TABLE %s RENAME TO %s", quoted, quote_identifier(name));
+	AlbertObjectCommand(psprintf("ALTER TABLE %s OWNER TO %s", quoted,
+								 quote_identifier(GetUserNameFromId(AlbertObjectOwner(old), false))));
+	AlbertObjectCommand(psprintf("DROP TABLE %s", AlbertObjectQuoted(name)));
+	AlbertObjectCommand(psprintf("ALTER TABLE %s RENAME TO %s", quoted, quote_identifier(name)));
 	AlbertObjectChanged(new);
 	tell_dependents(name, schema);
 	PG_RETURN_VOID();

@@ -310,8 +310,8 @@ keep_model(FunctionCallInfo fcinfo, const char *name, const char *by, const Albe
 
 	AlbertHeadKeep(by, head, base);
 	if (strcmp(name, by) != 0)
-		AlbertObjectCommand("SELECT %s.albert_replace_model(%s, %s)", quote_identifier(schema),
-							quote_literal_cstr(name), quote_literal_cstr(by));
+		AlbertObjectCommand(psprintf("SELECT %s.albert_replace_model(%s, %s)", quote_identifier(schema),
+									 quote_literal_cstr(name), quote_literal_cstr(by)));
 }
 
 /* ---------- albert_train(model, query, base, balanced, strength, folds) ---------- */

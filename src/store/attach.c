@@ -6,7 +6,6 @@
  * has been unloaded, the binding leaves the table, but its mapping stays until
  * the transaction ends, because somebody further up may be computing with it.
  */
-#include "store/head.h"
 #include "store/registry.h"
 
 #include "access/xact.h"
@@ -14,13 +13,6 @@
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-
-typedef struct Mapping
-{
-	const void *address;		/* NULL: not mapped */
-	Size		size;
-	dsm_segment *segment;		/* NULL: in the main segment */
-} Mapping;
 
 typedef struct Binding
 {
@@ -31,20 +23,20 @@ typedef struct Binding
 	MemoryContext context;		/* of all the binding's memory, this struct too */
 	AlbertArena arena;
 	AlbertSlot *slot;
-	Mapping		mappings[ALBERT_NPARTS];
+	dsm_segment *segments[ALBERT_NPARTS];	/* NULL: not mapped */
 	bool		in_use;			/* this transaction is one of the slot's users */
 	dlist_node	node;			/* in bindings or gone_bindings */
 } Binding;
 
+char	   *albert_model = NULL;
+
 /* A list, as they are few and a callback at the end of a transaction must not fail. */
 static dlist_head bindings = DLIST_STATIC_INIT(bindings);
 static dlist_head gone_bindings = DLIST_STATIC_INIT(gone_bindings);
-static MemoryContext store_context = NULL;
 
 /* The last answer, and what it was the answer to. */
 static Binding *last_binding = NULL;
-static uint64 last_settings = 0;
-static uint64 last_objects = 0;
+static uint64 last_epoch = 0;
 static Oid	last_user = InvalidOid;
 
 /* The registry's count of changes when the table was last looked through. */
@@ -56,14 +48,6 @@ static bool
 is_current(const Binding *binding)
 {
 	return pg_atomic_read_u64(&binding->slot->generation) == binding->shown.generation;
-}
-
-static void
-unmap(Mapping *mapping)
-{
-	if (mapping->segment != NULL)
-		dsm_detach(mapping->segment);
-	memset(mapping, 0, sizeof(*mapping));
 }
 
 /*
@@ -93,11 +77,12 @@ end_use(Binding *binding)
 static void
 free_binding(Binding *binding)
 {
-	int			i;
-
 	end_use(binding);
-	for (i = 0; i < ALBERT_NPARTS; i++)
-		unmap(&binding->mappings[i]);
+	for (int i = 0; i < ALBERT_NPARTS; i++)
+	{
+		if (binding->segments[i] != NULL)
+			dsm_detach(binding->segments[i]);
+	}
 	MemoryContextDelete(binding->context);
 }
 
@@ -157,8 +142,8 @@ end_of_transaction(XactEvent event, void *arg)
 
 /*
  * Wait until the part is there, or nobody is loading it.  True with *claim
- * filled in when it is there.  False when this process is now the slot's
- * loader, and must call AlbertSlotLoad.
+ * filled in when it is there.  False when this process is now the loader of
+ * claim->slot, and must call AlbertSlotLoad.
  */
 static bool
 claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
@@ -166,7 +151,6 @@ claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
 	const AlbertKey *key = &request->key;
 	AlbertRegistry *registry = AlbertRegistryGet();
 	bool		have_files = false;
-	static uint32 wait_event = 0;
 
 	for (;;)
 	{
@@ -189,20 +173,13 @@ claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
 		if (ready)
 			AlbertSlotNoteDatabase(slot);
 		if (slot != NULL)
-		{
-			claim->slot = slot;
-			claim->generation = pg_atomic_read_u64(&slot->generation);
-			memcpy(claim->images, slot->images, sizeof(claim->images));
-			memcpy(claim->digest, slot->facts.digest, ALBERT_SHA256_LEN);
-		}
+			AlbertClaimFill(claim, slot);
 		LWLockRelease(&registry->lock);
 		AlbertUnpin(&put_out);
 
 		if (loading)
 		{
-			if (wait_event == 0)
-				wait_event = AlbertWaitEvent("AlbertModelLoad");
-			ConditionVariableSleep(&slot->changed, wait_event);
+			ConditionVariableSleep(&slot->changed, AlbertWaitEvent("AlbertModelLoad"));
 			continue;
 		}
 		ConditionVariableCancelSleep();
@@ -231,44 +208,58 @@ claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
 /* ---- binding ---- */
 
 /*
- * Map a part; false when its segment has gone meanwhile.  The mapping belongs to
- * the resource owner until it is pinned.
+ * A binding without anything, to be kept by keep_binding.  Until then an error
+ * frees it.
  */
-static bool
-map_part(const AlbertStoredImage *part, Mapping *mapping)
-{
-	mapping->size = part->size;
-	if (part->handle == DSM_HANDLE_INVALID)
-	{
-		mapping->address = part->address;
-		return true;
-	}
-	mapping->segment = dsm_find_mapping(part->handle);
-	if (mapping->segment == NULL)
-		mapping->segment = dsm_attach(part->handle);
-	if (mapping->segment == NULL)
-		return false;
-	mapping->address = dsm_segment_address(mapping->segment);
-	return true;
-}
-
 static Binding *
-new_binding(const AlbertKey *key, const AlbertClaim *claim)
+new_binding(const AlbertKey *key, AlbertSlot *slot, uint64 generation)
 {
-	MemoryContext context;
-	Binding    *binding;
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert model", ALLOCSET_SMALL_SIZES);
+	Binding    *binding = MemoryContextAllocZero(context, sizeof(Binding));
 
-	context = AllocSetContextCreate(store_context, "albert model", ALLOCSET_SMALL_SIZES);
-	binding = MemoryContextAllocZero(context, sizeof(Binding));
 	binding->context = context;
 	binding->key = *key;
 	binding->slot_key = *key;
-	binding->slot = claim->slot;
+	binding->slot = slot;
 	binding->shown.name = binding->name;
 	binding->shown.number = ++nbindings;
-	binding->shown.generation = claim->generation;
+	binding->shown.generation = generation;
 	AlbertArenaInitContext(&binding->arena, context);
 	return binding;
+}
+
+static void
+keep_binding(Binding *binding)
+{
+	MemoryContextSetParent(binding->context, TopMemoryContext);
+	dlist_push_head(&bindings, &binding->node);
+}
+
+/*
+ * Map a part that is not mapped; false when its segment has gone meanwhile.  The
+ * mapping belongs to the resource owner until it is pinned.
+ */
+static bool
+map_part(const AlbertStoredImage *image, dsm_segment **segment)
+{
+	if (*segment == NULL)
+		*segment = dsm_find_mapping(image->handle);
+	if (*segment == NULL)
+		*segment = dsm_attach(image->handle);
+	return *segment != NULL;
+}
+
+/* What of a claim has been mapped, or made, by this process and no binding has. */
+static void
+unmap_new(const AlbertClaim *claim, const Binding *existing)
+{
+	for (int i = 0; i < ALBERT_NPARTS; i++)
+	{
+		dsm_segment *segment = dsm_find_mapping(claim->images[i].handle);
+
+		if (segment != NULL && (existing == NULL || existing->segments[i] == NULL))
+			dsm_detach(segment);
+	}
 }
 
 /*
@@ -279,64 +270,35 @@ new_binding(const AlbertKey *key, const AlbertClaim *claim)
 static Binding *
 make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Binding *existing)
 {
-	Binding    *volatile binding = existing;
-	Mapping		mappings[ALBERT_NPARTS];
-	bool		complete = true;
-	int			i;
+	Binding    *binding = existing;
+	dsm_segment *text = existing == NULL ? NULL : existing->segments[ALBERT_PART_TEXT];
+	dsm_segment *weights = NULL;
+	AlbertModel model = {0};
+	AlbertTokenizer tokenizer = {0};
+	AlbertStatus status;
 
-	memset(mappings, 0, sizeof(mappings));
-	if (existing != NULL)
-		memcpy(mappings, existing->mappings, sizeof(mappings));
-	for (i = 0; i <= (int) part; i++)
+	if (!map_part(&claim->images[ALBERT_PART_TEXT], &text) ||
+		(part == ALBERT_PART_WEIGHTS && !map_part(&claim->images[ALBERT_PART_WEIGHTS], &weights)))
 	{
-		if (mappings[i].address == NULL)
-			complete &= map_part(&claim->images[i], &mappings[i]);
-	}
-	if (!complete)
-	{
-		for (i = 0; i < ALBERT_NPARTS; i++)
-		{
-			if (existing == NULL || existing->mappings[i].address == NULL)
-				unmap(&mappings[i]);
-		}
+		unmap_new(claim, existing);
 		return NULL;
 	}
-
 	if (existing == NULL)
-		binding = new_binding(key, claim);
-	PG_TRY();
-	{
-		AlbertModel model;
-		AlbertTokenizer tokenizer;
-		AlbertStatus status;
-
-		memset(&model, 0, sizeof(model));
-		memset(&tokenizer, 0, sizeof(tokenizer));
-		if (!AlbertImageBind(mappings[ALBERT_PART_TEXT].address, mappings[ALBERT_PART_TEXT].size,
-							 mappings[ALBERT_PART_WEIGHTS].address, mappings[ALBERT_PART_WEIGHTS].size,
-							 &binding->arena, &model, &tokenizer, &status))
-			AlbertReport(&status);
-		binding->shown.model = model;
-		binding->shown.tokenizer = tokenizer;
-	}
-	PG_CATCH();
-	{
-		if (existing == NULL)
-			MemoryContextDelete(binding->context);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-
-	for (i = 0; i < ALBERT_NPARTS; i++)
-	{
-		if (mappings[i].segment != NULL)
-			dsm_pin_mapping(mappings[i].segment);
-		binding->mappings[i] = mappings[i];
-	}
-	binding->shown.has_weights = mappings[ALBERT_PART_WEIGHTS].address != NULL;
+		binding = new_binding(key, claim->slot, claim->generation);
+	if (!AlbertImageBind(dsm_segment_address(text), claim->images[ALBERT_PART_TEXT].size,
+						 weights == NULL ? NULL : dsm_segment_address(weights), claim->images[ALBERT_PART_WEIGHTS].size,
+						 &binding->arena, &model, &tokenizer, &status))
+		AlbertReport(&status);
+	binding->shown.model = model;
+	binding->shown.tokenizer = tokenizer;
+	binding->shown.has_weights = weights != NULL;
 	memcpy(binding->shown.identity, key->name[0] == '\0' ? key->identity : claim->digest, ALBERT_SHA256_LEN);
+	binding->segments[ALBERT_PART_TEXT] = text;
+	binding->segments[ALBERT_PART_WEIGHTS] = weights;
+	for (int i = 0; i <= (int) part; i++)
+		dsm_pin_mapping(binding->segments[i]);
 	if (existing == NULL)
-		dlist_push_head(&bindings, &binding->node);
+		keep_binding(binding);
 	return binding;
 }
 
@@ -383,18 +345,17 @@ static Binding *
 attach_request(AlbertRequest *request, AlbertPart part)
 {
 	Binding    *binding;
-	AlbertClaim claim;
 
 	do
 	{
+		AlbertClaim claim;
+
 		CHECK_FOR_INTERRUPTS();
 		binding = find_binding(&request->key);
 		if (binding != NULL && serves(binding, part))
 			return binding;
-
 		if (!claim_slot(request, part, &claim))
 			AlbertSlotLoad(&claim, part, request);
-
 		if (binding != NULL && binding->shown.generation != claim.generation)
 		{
 			forget(binding);
@@ -431,11 +392,7 @@ attach_base(const AlbertRequest *request)
 	base = attach(request->object.base, ALBERT_PART_WEIGHTS);
 	if (base->shown.model.head_weights != NULL ||
 		memcmp(base->shown.identity, request->object.base_digest, ALBERT_SHA256_LEN) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("model \"%s\" is not the one that \"%s\" was trained on", request->object.base, request->name),
-				 errdetail("Its files or options are others."),
-				 errhint("Train it anew, or put the old model back.")));
+		AlbertHeadMisfits(request->name, request->object.base);
 	error_context_stack = callback.previous;
 	return base;
 }
@@ -446,37 +403,25 @@ attach_base(const AlbertRequest *request)
  * together.
  */
 static Binding *
-attach_head(const AlbertRequest *request)
+attach_head(AlbertRequest *request)
 {
 	Binding    *base = attach_base(request);
-	Binding    *existing = find_binding(&request->key);
-	AlbertClaim claim = {.slot = base->slot, .generation = base->shown.generation};
-	Binding    *volatile binding;
+	Binding    *binding = find_binding(&request->key);
+	AlbertTrainedHead head;
 
-	if (existing != NULL && existing->slot == base->slot && existing->shown.generation == base->shown.generation)
-		return existing;
-	if (existing != NULL)
-		forget(existing);
-	binding = new_binding(&request->key, &claim);
-	PG_TRY();
-	{
-		AlbertTrainedHead head;
-
-		AlbertHeadRead(&request->object, request->name, &binding->arena, &head);
-		binding->shown.model = base->shown.model;
-		binding->shown.tokenizer = base->shown.tokenizer;
-		AlbertHeadBind(&head, request->name, &binding->arena, &binding->shown.model);
-	}
-	PG_CATCH();
-	{
-		MemoryContextDelete(binding->context);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	if (binding != NULL && binding->slot == base->slot && binding->shown.generation == base->shown.generation)
+		return binding;
+	if (binding != NULL)
+		forget(binding);
+	binding = new_binding(&request->key, base->slot, base->shown.generation);
+	AlbertHeadRead(request, &binding->arena, &head);
+	binding->shown.model = base->shown.model;
+	binding->shown.tokenizer = base->shown.tokenizer;
+	AlbertHeadBind(&head, request->name, &binding->arena, &binding->shown.model);
 	binding->slot_key = base->slot_key;
 	binding->shown.has_weights = true;
 	memcpy(binding->shown.identity, request->key.identity, ALBERT_SHA256_LEN);
-	dlist_push_head(&bindings, &binding->node);
+	keep_binding(binding);
 	return binding;
 }
 
@@ -486,9 +431,6 @@ attach(const char *name, AlbertPart part)
 	AlbertRequest request;
 	Binding    *binding;
 
-	if (store_context == NULL)
-		store_context = AllocSetContextCreate(TopMemoryContext, "albert store",
-											  ALLOCSET_SMALL_SIZES);
 	for (;;)
 	{
 		AlbertRequestMake(name, &request);
@@ -514,42 +456,39 @@ attach(const char *name, AlbertPart part)
 const AlbertBinding *
 AlbertStoreAttach(const char *name, AlbertPart part)
 {
-	Binding    *binding;
-
 	if (name == NULL || name[0] == '\0')
 		name = albert_model;
-	if (last_binding != NULL && last_settings == albert_settings_epoch &&
-		last_objects == albert_objects_epoch && last_user == GetUserId() &&
-		strcmp(last_binding->name, name) == 0 && serves(last_binding, part))
+	if (last_binding == NULL || last_epoch != albert_names_epoch || last_user != GetUserId() ||
+		strcmp(last_binding->name, name) != 0 || !serves(last_binding, part))
 	{
-		begin_use(last_binding);
-		return &last_binding->shown;
+		last_binding = attach(name, part);
+		last_epoch = albert_names_epoch;
+		last_user = GetUserId();
 	}
+	begin_use(last_binding);
+	return &last_binding->shown;
+}
 
-	binding = attach(name, part);
-	begin_use(binding);
-	last_binding = binding;
-	last_settings = albert_settings_epoch;
-	last_objects = albert_objects_epoch;
-	last_user = GetUserId();
-	return &binding->shown;
+void
+AlbertStoreLoad(const char *name)
+{
+	/* An empty name is not the default model here. */
+	AlbertModelNameCheck(name);
+	AlbertStoreAttach(name, ALBERT_PART_WEIGHTS);
 }
 
 void
 AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts)
 {
 	const Binding *own = (const Binding *) binding;
+	const int64 *values = (const int64 *) counts;
 	AlbertSlot *slot = own->slot;
 
 	/* The slot may have gone to another model after this one was unloaded. */
 	if (memcmp(&slot->key, &own->slot_key, sizeof(AlbertKey)) != 0)
 		return;
-	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_CALLS], counts->calls);
-	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_ROWS], counts->rows);
-	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_TOKENS], counts->tokens);
-	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_TRUNCATED], counts->truncated);
-	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_BATCHES], counts->batches);
-	pg_atomic_fetch_add_u64(&slot->counters[ALBERT_COUNT_MICROSECONDS], counts->microseconds);
+	for (int i = 0; i < ALBERT_NCOUNTS; i++)
+		pg_atomic_fetch_add_u64(&slot->counts[i], values[i]);
 }
 
 void

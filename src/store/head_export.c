@@ -93,90 +93,59 @@ write_classifier(const AlbertTrainedHead *head, const AlbertSource *base, Albert
 }
 
 static void
-write_beside(const AlbertObject *object, const char *name, const AlbertSource *base, const char *directory)
+write_beside(const AlbertRequest *request, const AlbertSource *base, const char *directory)
 {
 	char	   *head = psprintf("%s/head", directory);
 
 	for (int i = 0, n = AlbertSourceFileCount(base); i < n; i++)
 		copy_file(base, i, directory, false);
 	AlbertDirectoryMake(head);
-	AlbertObjectExport(object->relation, name, head);
+	AlbertObjectExport(request->object.relation, request->name, head);
 }
 
-/* ---- the base ---- */
+/* ---- which of them ---- */
 
 static void
-open_base(const AlbertRequest *request, AlbertArena *arena, AlbertSource **source)
+export_with(const AlbertRequest *request, const AlbertTrainedHead *head, AlbertArena *arena, const char *directory)
 {
-	AlbertStatus status;
-	bool		ok;
+	AlbertRequest base;
+	AlbertSource *source;
+	const char *options = "{}";
+	uint8		identity[ALBERT_SHA256_LEN];
 
-	if (request->directory[0] != '\0' || !request->is_object)
-		ok = AlbertSourceOpen(request->directory, arena, source, &status);
+	AlbertRequestMake(request->object.base, &base);
+	AlbertRequestFiles(&base);
+	source = AlbertRequestOpen(&base, arena);
+	if (base.is_object)
+	{
+		memcpy(identity, base.object.identity, ALBERT_SHA256_LEN);
+		options = base.object.options;
+	}
 	else
-		ok = AlbertObjectOpen(request->object.relation, request->name, arena, source, &status);
-	if (!ok)
-		AlbertReportLoad(&status);
-}
-
-/* Of the base as it is now: is it what the head was trained on? */
-static void
-check_base(const AlbertObject *object, const char *name, const AlbertRequest *request, const AlbertSource *source)
-{
-	uint8		digest[ALBERT_SHA256_LEN];
-	bool		same;
-
-	AlbertDigest(source, digest);
-	same = request->is_object ? memcmp(digest, request->object.digest, ALBERT_SHA256_LEN) == 0 &&
-		memcmp(request->object.identity, object->base_digest, ALBERT_SHA256_LEN) == 0
-		: memcmp(digest, object->base_digest, ALBERT_SHA256_LEN) == 0;
-	if (!same)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("model \"%s\" is not the one that \"%s\" was trained on", object->base, name),
-				 errdetail("Its files or options are others."),
-				 errhint("Train it anew, or put the old model back.")));
-}
-
-static void
-export_with(const AlbertObject *object, const char *name, const AlbertTrainedHead *head, const AlbertRequest *request,
-			AlbertSource *source, AlbertArena *arena, const char *directory)
-{
-	const char *options = request->is_object ? request->object.options : "{}";
-
-	check_base(object, name, request, source);
+		AlbertDigest(source, identity);
+	if (memcmp(identity, request->object.base_digest, ALBERT_SHA256_LEN) != 0)
+		AlbertHeadMisfits(request->name, base.name);
 	if (strcmp(options, ONLY_POOLER) == 0 && !head->pairs)
 		write_classifier(head, source, arena, directory);
 	else if (strcmp(options, "{}") == 0)
-		write_beside(object, name, source, directory);
+		write_beside(request, source, directory);
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("model \"%s\" cannot be exported with its base \"%s\"", name, object->base),
+				 errmsg("model \"%s\" cannot be exported with its base \"%s\"", request->name, base.name),
 				 errdetail("The base has options that its files do not tell: %s.", options),
 				 errhint("albert-import --export writes the files of the head alone.")));
 }
 
 void
-AlbertHeadExport(const AlbertObject *object, const char *name, const char *directory)
+AlbertHeadExport(const char *name, const char *directory)
 {
 	AlbertTrainedHead head;
 	AlbertRequest request;
 	AlbertArena arena;
-	AlbertSource *source;
 
 	AlbertArenaInitContext(&arena, CurrentMemoryContext);
-	AlbertHeadRead(object, name, &arena, &head);
-	AlbertRequestMake(object->base, &request);
-	AlbertRequestFiles(&request);
-	open_base(&request, &arena, &source);
-	PG_TRY();
-	{
-		export_with(object, name, &head, &request, source, &arena, directory);
-	}
-	PG_FINALLY();
-	{
-		AlbertSourceClose(source);
-	}
-	PG_END_TRY();
+	AlbertRequestMake(name, &request);
+	AlbertHeadRead(&request, &arena, &head);
+	export_with(&request, &head, &arena, directory);
 }

@@ -9,27 +9,44 @@
 #include "storage/fd.h"
 #include "utils/memutils.h"
 
-/* ---- entries ---- */
+/* ---- slots ---- */
 
-static char *
-hex(const uint8 *bytes, int n)
+/* A copy of the slots; loaded: of those that hold something or are about to. */
+static int
+copy_slots(AlbertSlot *slots, bool loaded)
 {
-	char	   *text = palloc(2 * n + 1);
-	int			i;
+	AlbertRegistry *registry = AlbertRegistryGet();
+	int			n = 0;
 
-	for (i = 0; i < n; i++)
-		sprintf(text + 2 * i, "%02x", bytes[i]);
-	return text;
+	LWLockAcquire(&registry->lock, LW_SHARED);
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		const AlbertSlot *slot = &registry->slots[i];
+
+		if (slot->used && (!loaded || slot->loader != 0 || slot->images[ALBERT_PART_TEXT].ready))
+			memcpy(&slots[n++], slot, sizeof(AlbertSlot));
+	}
+	LWLockRelease(&registry->lock);
+	return n;
 }
 
-static void
-fill_facts(AlbertModelEntry *entry, const AlbertFacts *facts)
+/* That of its directory, or that it was loaded by. */
+static const char *
+slot_name(const AlbertSlot *slot)
 {
-	entry->architecture = AlbertCleanText(facts->architecture);
-	entry->heads = facts->heads;
-	entry->parameters = facts->parameters;
-	entry->layers = facts->layers;
-	entry->hidden_size = facts->hidden_size;
+	return slot->key.name[0] != '\0' ? slot->key.name : slot->facts.name;
+}
+
+/* ---- entries ---- */
+
+static void
+fill_info(AlbertModelEntry *entry, const AlbertSourceInfo *info)
+{
+	entry->architecture = AlbertCleanText(info->architecture);
+	entry->heads = info->heads;
+	entry->parameters = info->parameters;
+	entry->layers = info->config.num_hidden_layers;
+	entry->hidden_size = info->config.hidden_size;
 }
 
 static AlbertModelEntry *
@@ -43,6 +60,19 @@ new_entry(const char *name, const char *path)
 	if (path[0] != '\0' && AlbertMaySeePaths())
 		entry->path = AlbertCleanText(path);
 	return entry;
+}
+
+static AlbertModelEntry *
+find_entry(List *entries, const char *name)
+{
+	ListCell   *cell;
+
+	foreach(cell, entries)
+	{
+		if (strcmp(((AlbertModelEntry *) lfirst(cell))->name, name) == 0)
+			return lfirst(cell);
+	}
+	return NULL;
 }
 
 static void
@@ -96,7 +126,7 @@ note_verdict(uint64 fingerprint, const char *error)
 static void
 tokenizer_error(AlbertSource *source, char *error)
 {
-	uint64		fingerprint = AlbertSourceFingerprint(source);
+	uint64		fingerprint = AlbertFingerprint(source);
 	AlbertStatus status;
 
 	if (find_verdict(fingerprint, error))
@@ -111,7 +141,7 @@ tokenizer_error(AlbertSource *source, char *error)
 	note_verdict(fingerprint, error);
 }
 
-/* Facts from the files of a directory, or why there are none. */
+/* What the files of a directory say, or why they do not. */
 static void
 fill_from_directory(AlbertModelEntry *entry, const char *directory)
 {
@@ -123,22 +153,11 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 	AlbertStatus status;
 
 	AlbertArenaInitContext(&arena, context);
-	if (AlbertSourceOpen(directory, &arena, &source, &status))
+	entry->state = "available";
+	if (AlbertDirectoryOpen(directory, &arena, &source, &status))
 	{
-		AlbertFacts facts;
-
-		PG_TRY();
-		{
-			AlbertSourceFacts(source, directory, &facts);
-			tokenizer_error(source, error);
-		}
-		PG_FINALLY();
-		{
-			AlbertSourceClose(source);
-		}
-		PG_END_TRY();
-		fill_facts(entry, &facts);
-		entry->state = "available";
+		fill_info(entry, AlbertSourceGetInfo(source));
+		tokenizer_error(source, error);
 		if (error[0] != '\0')
 			fill_broken(entry, error);
 	}
@@ -154,8 +173,8 @@ fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *dire
 	const AlbertKernels *kernels = AlbertKernelsById(slot->key.kernels);
 	int			i;
 
-	if (slot->facts.architecture[0] != '\0')
-		fill_facts(entry, &slot->facts);
+	if (slot->facts.info.architecture[0] != '\0')
+		fill_info(entry, &slot->facts.info);
 	else if (directory[0] != '\0')
 		fill_from_directory(entry, directory);
 
@@ -175,8 +194,7 @@ fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *dire
 	{
 		entry->precision = AlbertPrecisionName(slot->key.precision);
 		entry->kernel = kernels != NULL ? kernels->name : NULL;
-		if (slot->facts.has_digest)
-			entry->identity = entry->digest = hex(slot->facts.digest, ALBERT_SHA256_LEN);
+		entry->identity = entry->digest = AlbertHex(slot->facts.digest);
 	}
 	entry->users = pg_atomic_read_u32((pg_atomic_uint32 *) &slot->users);
 	entry->last_used = pg_atomic_read_u64((pg_atomic_uint64 *) &slot->last_used);
@@ -185,8 +203,7 @@ fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *dire
 static AlbertModelEntry *
 entry_of_slot(const AlbertSlot *slot, const char *directory)
 {
-	AlbertModelEntry *entry = new_entry(slot->facts.name[0] != '\0' ? slot->facts.name : slot->key.name,
-										slot->facts.path[0] != '\0' ? slot->facts.path : directory);
+	AlbertModelEntry *entry = new_entry(slot_name(slot), slot->facts.path[0] != '\0' ? slot->facts.path : directory);
 
 	fill_from_slot(entry, slot, directory);
 	if (slot->key.name[0] == '\0')
@@ -215,64 +232,41 @@ fill_from_slots(AlbertModelEntry *entry, const AlbertObject *object, AlbertSlot 
 static void
 fill_from_table(AlbertModelEntry *entry, Oid relation, AlbertSlot *slots, int nslots)
 {
-	char	   *description = AlbertObjectDescription(relation);
-	List	   *files = AlbertObjectFiles(relation);
 	AlbertObject object;
+	char	   *description;
+	const char *problem = AlbertObjectProblem(relation, entry->name, &description, &object);
+	List	   *files;
 	ListCell   *cell;
 
 	entry->origin = "database";
+	entry->owner = GetUserNameFromId(AlbertObjectOwner(relation), true);
+	if (problem != NULL)
+	{
+		fill_broken(entry, problem);
+		return;
+	}
+	files = AlbertObjectFiles(relation);
 	entry->file_bytes = 0;
 	foreach(cell, files)
 		entry->file_bytes += ((const AlbertObjectFile *) lfirst(cell))->bytes;
-	entry->state = files == NIL && description == NULL ? "restoring" : "importing";
+	entry->state = files == NIL ? "restoring" : "importing";
 	if (description == NULL)
 		return;
-	AlbertObjectParse(entry->name, description, false, &object);
 	entry->state = "available";
 	if (object.directory[0] != '\0')
 		entry->origin = "pinned directory";
-	entry->digest = hex(object.digest, ALBERT_SHA256_LEN);
+	entry->digest = AlbertHex(object.digest);
 	entry->description = AlbertCleanText(description);
 	if (object.base[0] != '\0')
 	{
 		entry->base = pstrdup(object.base);
-		entry->base_identity = hex(object.base_digest, ALBERT_SHA256_LEN);
+		entry->base_identity = AlbertHex(object.base_digest);
 	}
 	fill_from_slots(entry, &object, slots, nslots);
-	entry->identity = hex(object.identity, ALBERT_SHA256_LEN);
+	entry->identity = AlbertHex(object.identity);
 }
 
 /* A name that the user may not use is listed without more, to be taken off again: no directory has it either. */
-static AlbertModelEntry *
-entry_of_table(const char *name, AlbertSlot *slots, int nslots)
-{
-	Oid			relation = AlbertObjectRelation(name);
-	AlbertModelEntry *entry = new_entry(name, "");
-	MemoryContext context = CurrentMemoryContext;
-
-	if (!OidIsValid(relation) || !AlbertObjectIsVisible(relation))
-		return entry;
-	entry->owner = GetUserNameFromId(AlbertObjectOwner(relation), true);
-	PG_TRY();
-	{
-		fill_from_table(entry, relation, slots, nslots);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
-			error->sqlerrcode != ERRCODE_DATA_CORRUPTED && error->sqlerrcode != ERRCODE_WRONG_OBJECT_TYPE)
-			PG_RE_THROW();
-		FlushErrorState();
-		fill_broken(entry, error->message);
-	}
-	PG_END_TRY();
-	return entry;
-}
-
 static List *
 list_objects(AlbertSlot *slots, int nslots)
 {
@@ -280,7 +274,14 @@ list_objects(AlbertSlot *slots, int nslots)
 	ListCell   *cell;
 
 	foreach(cell, AlbertObjectNames())
-		entries = lappend(entries, entry_of_table(lfirst(cell), slots, nslots));
+	{
+		AlbertModelEntry *entry = new_entry(lfirst(cell), "");
+		Oid			relation = AlbertObjectRelation(lfirst(cell));
+
+		if (OidIsValid(relation) && AlbertObjectIsVisible(relation))
+			fill_from_table(entry, relation, slots, nslots);
+		entries = lappend(entries, entry);
+	}
 	return entries;
 }
 
@@ -313,60 +314,16 @@ fill_heads(List *entries)
 	foreach(cell, entries)
 	{
 		AlbertModelEntry *entry = lfirst(cell);
-		const AlbertModelEntry *base = NULL;
-		ListCell   *other;
+		const AlbertModelEntry *base = entry->base == NULL ? NULL : find_entry(entries, entry->base);
 
-		if (entry->base == NULL)
-			continue;
-		foreach(other, entries)
-		{
-			if (strcmp(((AlbertModelEntry *) lfirst(other))->name, entry->base) == 0)
-			{
-				base = lfirst(other);
-				break;
-			}
-		}
 		if (base != NULL)
 			fill_from_base(entry, base);
-		else
+		else if (entry->base != NULL)
 			fill_broken(entry, psprintf("its base \"%s\" does not exist", entry->base));
 	}
 }
 
 /* ---- the list ---- */
-
-/* A copy of the slots that hold something or are about to. */
-static int
-copy_slots(AlbertSlot *slots)
-{
-	AlbertRegistry *registry = AlbertRegistryGet();
-	int			n = 0;
-	int			i;
-
-	LWLockAcquire(&registry->lock, LW_SHARED);
-	for (i = 0; i < ALBERT_NSLOTS; i++)
-	{
-		AlbertSlot *slot = &registry->slots[i];
-
-		if (slot->used && (slot->loader != 0 || slot->images[ALBERT_PART_TEXT].ready))
-			memcpy(&slots[n++], slot, sizeof(AlbertSlot));
-	}
-	LWLockRelease(&registry->lock);
-	return n;
-}
-
-static bool
-listed(List *entries, const char *name)
-{
-	ListCell   *cell;
-
-	foreach(cell, entries)
-	{
-		if (strcmp(((AlbertModelEntry *) lfirst(cell))->name, name) == 0)
-			return true;
-	}
-	return false;
-}
 
 /* A model directory has one of these, good or bad; other directories are none of our business. */
 static bool
@@ -425,7 +382,7 @@ list_directory(List *entries, const char *directory, uint64 path_hash, AlbertSlo
 		return entries;
 	while ((file = ReadDirExtended(dir, directory, DEBUG1)) != NULL)
 	{
-		if (file->d_name[0] != '.' && !listed(entries, file->d_name))
+		if (file->d_name[0] != '.' && find_entry(entries, file->d_name) == NULL)
 			found = lappend(found, pstrdup(file->d_name));
 	}
 	FreeDir(dir);
@@ -468,9 +425,9 @@ AlbertStoreList(void)
 	int			i;
 
 	AlbertStoreSweep();
-	nslots = copy_slots(slots);
+	nslots = copy_slots(slots, true);
 	entries = list_objects(slots, nslots);
-	foreach(cell, AlbertMayUseDirectories() ? AlbertModelDirectories() : NIL)
+	foreach(cell, AlbertMayUseDirectories() ? AlbertModelDirectories(albert_model_path) : NIL)
 		entries = list_directory(entries, lfirst(cell), path_hash, slots, nslots);
 
 	foreach(cell, entries)
@@ -491,7 +448,7 @@ AlbertStoreList(void)
 	return entries;
 }
 
-/* ---- counters ---- */
+/* ---- counts ---- */
 
 static AlbertCountsEntry *
 counts_by_name(List **entries, const char *name)
@@ -515,34 +472,16 @@ counts_by_name(List **entries, const char *name)
 List *
 AlbertStoreCounts(void)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
+	AlbertSlot *slots = palloc(sizeof(AlbertSlot) * ALBERT_NSLOTS);
+	int			nslots = copy_slots(slots, false);
 	List	   *entries = NIL;
-	int			i;
 
-	for (i = 0; i < ALBERT_NSLOTS; i++)
+	for (int i = 0; i < nslots; i++)
 	{
-		AlbertSlot *slot = &registry->slots[i];
-		AlbertCounts *counts;
-		int64		values[ALBERT_NCOUNTERS];
-		char		name[ALBERT_NAME_LEN];
-		bool		used;
-		int			j;
+		int64	   *counts = (int64 *) &counts_by_name(&entries, slot_name(&slots[i]))->counts;
 
-		LWLockAcquire(&registry->lock, LW_SHARED);
-		used = slot->used;
-		memcpy(name, slot->key.name[0] != '\0' ? slot->key.name : slot->facts.name, sizeof(name));
-		for (j = 0; j < ALBERT_NCOUNTERS; j++)
-			values[j] = pg_atomic_read_u64(&slot->counters[j]);
-		LWLockRelease(&registry->lock);
-		if (!used)
-			continue;
-		counts = &counts_by_name(&entries, name)->counts;
-		counts->calls += values[ALBERT_COUNT_CALLS];
-		counts->rows += values[ALBERT_COUNT_ROWS];
-		counts->tokens += values[ALBERT_COUNT_TOKENS];
-		counts->truncated += values[ALBERT_COUNT_TRUNCATED];
-		counts->batches += values[ALBERT_COUNT_BATCHES];
-		counts->microseconds += values[ALBERT_COUNT_MICROSECONDS];
+		for (int j = 0; j < ALBERT_NCOUNTS; j++)
+			counts[j] += pg_atomic_read_u64(&slots[i].counts[j]);
 	}
 	return entries;
 }
@@ -551,12 +490,10 @@ void
 AlbertStoreResetCounts(void)
 {
 	AlbertRegistry *registry = AlbertRegistryGet();
-	int			i;
-	int			j;
 
-	for (i = 0; i < ALBERT_NSLOTS; i++)
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
-		for (j = 0; j < ALBERT_NCOUNTERS; j++)
-			pg_atomic_write_u64(&registry->slots[i].counters[j], 0);
+		for (int j = 0; j < ALBERT_NCOUNTS; j++)
+			pg_atomic_write_u64(&registry->slots[i].counts[j], 0);
 	}
 }

@@ -14,6 +14,8 @@
 
 #include "storage/dsm_impl.h"
 
+int			albert_shared_memory_limit = -1;
+
 #define POSIX_DIRECTORY	"/dev/shm"
 #define MEGABYTE		UINT64CONST(1048576)
 
@@ -62,15 +64,15 @@ hint_more_memory(void)
 	switch (dynamic_shared_memory_type)
 	{
 		case DSM_IMPL_POSIX:
-			return errhint("Enlarge %s (for a Docker container: --shm-size), unload other models, or preload the "
-						   "model with albert.preload_models.",
+			return errhint("Enlarge %s (for a Docker container: --shm-size), unload other models, or set memory "
+						   "aside with min_dynamic_shared_memory.",
 						   POSIX_DIRECTORY);
 		case DSM_IMPL_SYSV:
 			return errhint("Raise the kernel's limits of System V shared memory (SHMALL, SHMMAX), unload other "
-						   "models, or preload the model with albert.preload_models.");
+						   "models, or set memory aside with min_dynamic_shared_memory.");
 		default:
-			return errhint("Make room in the data directory's file system, unload other models, or preload the model "
-						   "with albert.preload_models.");
+			return errhint("Make room in the data directory's file system, unload other models, or set memory aside "
+						   "with min_dynamic_shared_memory.");
 	}
 }
 
@@ -96,7 +98,7 @@ memory_limit(void)
 		: (uint64) albert_shared_memory_limit * MEGABYTE;
 }
 
-/* What a model takes, and what its loader will take; preloaded parts lie elsewhere. */
+/* What a model takes, and what its loader will take. */
 static uint64
 slot_bytes(const AlbertSlot *slot)
 {
@@ -105,7 +107,7 @@ slot_bytes(const AlbertSlot *slot)
 
 	for (i = 0; i < ALBERT_NPARTS; i++)
 	{
-		if (slot->images[i].ready && slot->images[i].handle != DSM_HANDLE_INVALID)
+		if (slot->images[i].ready)
 			bytes += slot->images[i].size;
 	}
 	return bytes;
@@ -133,7 +135,7 @@ put_out(AlbertHandles *handles)
 
 	if (idle == NULL)
 		return false;
-	AlbertSlotDrop(idle, ALBERT_PART_TEXT, handles);
+	AlbertSlotDrop(idle, handles);
 	return true;
 }
 
@@ -289,6 +291,6 @@ AlbertMemoryWarn(const char *name, Size bytes)
 				 errdetail("The model takes %.1f MB, and %.1f MB are left in %s.",
 						   megabytes(bytes), megabytes(available), POSIX_DIRECTORY),
 				 errhint("Parallel queries need shared memory too. Enlarge %s (for a Docker container: --shm-size), "
-						 "or preload the model with albert.preload_models.",
+						 "or set memory aside with min_dynamic_shared_memory.",
 						 POSIX_DIRECTORY)));
 }

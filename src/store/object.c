@@ -13,7 +13,6 @@
 #include "access/xact.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
-#include "common/cryptohash.h"
 #include "storage/bufmgr.h"
 #include "storage/latch.h"
 #include "storage/lmgr.h"
@@ -25,15 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-uint64		albert_objects_epoch = 1;
-
-/* What has been read of this database's descriptions, by table. */
-typedef struct KnownObject
-{
-	bool		valid;
-	AlbertObject object;
-} KnownObject;
-
+/* What has been read of this database's descriptions; of no relation: what has changed since. */
 static List *known_objects = NIL;
 
 /* ---- tables and privileges ---- */
@@ -111,24 +102,15 @@ AlbertObjectNames(void)
 /* ---- descriptions ---- */
 
 /* The identity of files that are used with options: the files' digest where there are none. */
-static bool
-make_identity(AlbertObject *object, const char *options)
+static void
+make_identity(AlbertObject *object)
 {
-	pg_cryptohash_ctx *hash;
-	bool		ok;
+	char	   *both = psprintf("%s%s", AlbertHex(object->digest), object->options);
 
 	memcpy(object->identity, object->digest, ALBERT_SHA256_LEN);
-	if (strcmp(options, "{}") == 0)
-		return true;
-	hash = pg_cryptohash_create(PG_SHA256);
-	if (hash == NULL)
-		return false;
-	ok = pg_cryptohash_init(hash) >= 0 &&
-		pg_cryptohash_update(hash, object->digest, ALBERT_SHA256_LEN) >= 0 &&
-		pg_cryptohash_update(hash, (const uint8 *) options, strlen(options)) >= 0 &&
-		pg_cryptohash_final(hash, object->identity, ALBERT_SHA256_LEN) >= 0;
-	pg_cryptohash_free(hash);
-	return ok;
+	if (strcmp(object->options, "{}") != 0)
+		AlbertSha256(both, strlen(both), object->identity);
+	pfree(both);
 }
 
 static bool
@@ -161,11 +143,11 @@ precision_by_name(const char *name)
 static const char *
 parse_members(json_t *root, AlbertObject *object)
 {
+	static const char *const ours[] = {"sha256", "directory", "precision", "base", "base_sha256"};
 	const char *directory = json_string_value(json_object_get(root, "directory"));
 	const char *precision = json_string_value(json_object_get(root, "precision"));
 	const char *base = json_string_value(json_object_get(root, "base"));
-	char	   *options;
-	bool		ok;
+	size_t		size;
 
 	if (!parse_digest(json_string_value(json_object_get(root, "sha256")), object->digest))
 		return "It has no \"sha256\".";
@@ -185,18 +167,10 @@ parse_members(json_t *root, AlbertObject *object)
 		if (object->precision < 0)
 			return "\"precision\" is none of fp32, bf16 and int8.";
 	}
-	json_object_del(root, "sha256");
-	json_object_del(root, "directory");
-	json_object_del(root, "precision");
-	options = json_dumps(root, JSON_COMPACT | JSON_SORT_KEYS);
-	ok = options != NULL && make_identity(object, options);
-	if (ok && strlcpy(object->options, options, ALBERT_OPTIONS_LEN) >= ALBERT_OPTIONS_LEN)
-	{
-		free(options);
-		return "The options are too long.";
-	}
-	free(options);
-	return ok ? NULL : "Out of memory.";
+	for (int i = 0; i < lengthof(ours); i++)
+		(void) json_object_del(root, ours[i]);
+	size = json_dumpb(root, object->options, ALBERT_OPTIONS_LEN - 1, JSON_COMPACT | JSON_SORT_KEYS);
+	return size == 0 ? "Out of memory." : size >= ALBERT_OPTIONS_LEN ? "The options are too long." : NULL;
 }
 
 void
@@ -210,7 +184,10 @@ AlbertObjectParse(const char *name, const char *description, bool fresh, AlbertO
 		error = parse_members(root, object);
 	json_decref(root);
 	if (error == NULL)
+	{
+		make_identity(object);
 		return;
+	}
 	if (fresh)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -223,37 +200,27 @@ AlbertObjectParse(const char *name, const char *description, bool fresh, AlbertO
 }
 
 char *
-AlbertObjectOptions(const char *description)
+AlbertObjectOptions(const AlbertObject *object)
 {
-	json_t	   *root = json_loads(description, 0, NULL);
-	char	   *dump;
-	char	   *options;
-
-	json_object_del(root, "sha256");
-	json_object_del(root, "directory");
-	json_object_del(root, "base");
-	json_object_del(root, "base_sha256");
-	dump = json_dumps(root, JSON_SORT_KEYS);
-	json_decref(root);
-	if (dump == NULL)
-		return pstrdup("");
 	/* without its braces */
-	dump[strlen(dump) - 1] = '\0';
-	options = MemoryContextStrdup(CurrentMemoryContext, dump + 1);
-	free(dump);
-	return options;
+	char	   *options = pnstrdup(object->options + 1, strlen(object->options) - 2);
+
+	if (object->precision < 0)
+		return options;
+	return psprintf("%s%s\"precision\": \"%s\"", options, options[0] != '\0' ? ", " : "",
+					AlbertPrecisionName(object->precision));
 }
 
-static KnownObject *
+static AlbertObject *
 find_known(Oid relation)
 {
 	ListCell   *cell;
 
 	foreach(cell, known_objects)
 	{
-		KnownObject *known = lfirst(cell);
+		AlbertObject *known = lfirst(cell);
 
-		if (known->object.relation == relation)
+		if (known->relation == relation)
 			return known;
 	}
 	return NULL;
@@ -262,30 +229,29 @@ find_known(Oid relation)
 static void
 remember(const AlbertObject *object)
 {
-	KnownObject *known = find_known(object->relation);
+	AlbertObject *known = find_known(InvalidOid);
 
 	if (known == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
 
-		known = palloc0(sizeof(KnownObject));
+		known = palloc(sizeof(AlbertObject));
 		known_objects = lappend(known_objects, known);
 		MemoryContextSwitchTo(old);
 	}
-	known->object = *object;
-	known->valid = true;
+	*known = *object;
 }
 
 bool
 AlbertObjectRead(Oid relation, const char *name, AlbertObject *object)
 {
-	const KnownObject *known = find_known(relation);
-	uint64		epoch = albert_objects_epoch;
+	const AlbertObject *known = find_known(relation);
+	uint64		epoch = albert_names_epoch;
 	char	   *description;
 
-	if (known != NULL && known->valid)
+	if (known != NULL)
 	{
-		*object = known->object;
+		*object = *known;
 		return true;
 	}
 	description = AlbertObjectDescription(relation);
@@ -295,9 +261,34 @@ AlbertObjectRead(Oid relation, const char *name, AlbertObject *object)
 	pfree(description);
 	object->relation = relation;
 	/* not what has changed while it was read */
-	if (epoch == albert_objects_epoch)
+	if (epoch == albert_names_epoch)
 		remember(object);
 	return true;
+}
+
+char *
+AlbertObjectProblem(Oid relation, const char *name, char **description, AlbertObject *object)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ErrorData  *volatile error = NULL;
+
+	PG_TRY();
+	{
+		*description = AlbertObjectDescription(relation);
+		if (*description != NULL)
+			AlbertObjectParse(name, *description, false, object);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION &&
+			error->sqlerrcode != ERRCODE_DATA_CORRUPTED && error->sqlerrcode != ERRCODE_WRONG_OBJECT_TYPE)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return error == NULL ? NULL : error->message;
 }
 
 /* ---- waiting for a restore ---- */
@@ -385,19 +376,19 @@ relation_changed(Datum arg, Oid relation)
 
 	foreach(cell, known_objects)
 	{
-		KnownObject *known = lfirst(cell);
+		AlbertObject *known = lfirst(cell);
 
-		if (OidIsValid(relation) && known->object.relation != relation)
+		if (OidIsValid(relation) && known->relation != relation)
 			continue;
-		known->valid = false;
-		albert_objects_epoch++;
+		known->relation = InvalidOid;
+		albert_names_epoch++;
 	}
 }
 
 static void
 names_changed(Datum arg, int cache, uint32 hash)
 {
-	albert_objects_epoch++;
+	albert_names_epoch++;
 }
 
 void

@@ -35,7 +35,7 @@ typedef struct AlbertObject
 	char		base[ALBERT_NAME_LEN];	/* of a head, the model that it is over (head.h); "": no head */
 	uint8		base_digest[ALBERT_SHA256_LEN];
 	int			precision;		/* AlbertPrecision; -1: that of the server */
-	char		options[ALBERT_OPTIONS_LEN];	/* the others, as JSON */
+	char		options[ALBERT_OPTIONS_LEN];	/* the others, as a JSON object */
 } AlbertObject;
 
 /* The table of that name in the schema; InvalidOid when there is none.  Whoever asks. */
@@ -55,11 +55,17 @@ extern bool AlbertObjectFind(const char *name, AlbertObject *object);
 /* Likewise by its table, without a look at privileges; false: it has no description. */
 extern bool AlbertObjectRead(Oid relation, const char *name, AlbertObject *object);
 
+/*
+ * As the table is now, with its description, NULL if it has none.  Returns what
+ * is wrong with either instead of raising that, palloc'd; NULL: nothing.
+ */
+extern char *AlbertObjectProblem(Oid relation, const char *name, char **description, AlbertObject *object);
+
 /* What a description says.  fresh: the options have just been given, so that what is wrong is the caller's error. */
 extern void AlbertObjectParse(const char *name, const char *description, bool fresh, AlbertObject *object);
 
-/* The options in a description, as members of a JSON object; without the digest and the directory.  palloc'd. */
-extern char *AlbertObjectOptions(const char *description);
+/* The options, as members of a JSON object with the precision; palloc'd. */
+extern char *AlbertObjectOptions(const AlbertObject *object);
 
 /* The owner of a model's table. */
 extern Oid	AlbertObjectOwner(Oid relation);
@@ -101,17 +107,14 @@ extern void AlbertImportAppend(Relation table, const char *path, int64 offset, c
  */
 extern void AlbertImportEnd(Relation table, const char *directory, const char *options);
 
-/* Likewise for files that have been checked already, whose digest is known. */
-extern void AlbertImportFinish(Relation table, const uint8 *digest, const char *options);
-
-/* When the transaction commits, free what has that identity, unless other databases have used it (store.c). */
+/* When the transaction commits, free what has that identity, unless other databases have used it (unload.c). */
 extern void AlbertUnloadAtCommit(const uint8 *identity);
 
 /* A name has begun to stand for another model, or for none: when the transaction commits, other sessions follow. */
 extern void AlbertObjectChanged(Oid relation);
 
 /* Run a SQL command as the current user, with nothing but pg_catalog in the search path. */
-extern void AlbertObjectCommand(const char *format,...) pg_attribute_printf(1, 2);
+extern void AlbertObjectCommand(const char *command);
 
 /* A model's table, quoted for SQL. */
 extern char *AlbertObjectQuoted(const char *name);

@@ -9,10 +9,6 @@
  */
 #include "store/registry.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "access/detoast.h"
 #include "access/genam.h"
 #include "access/htup_details.h"
@@ -21,8 +17,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
-#include "commands/tablespace.h"
-#include "common/file_utils.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -370,75 +364,4 @@ AlbertObjectExport(Oid relation, const char *name, const char *directory)
 	if (fd >= 0)
 		AlbertFileClose(fd, open);
 	end_scan(&scan);
-}
-
-/* ---- one file ---- */
-
-char *
-AlbertObjectFileRead(Oid relation, const char *path, Size limit, Size *size)
-{
-	char	   *bytes = palloc(limit + 1);
-	Size		got = 0;
-	TableScan	scan;
-
-	*size = 0;
-	begin_scan(&scan, relation, path);
-	while (next_row(&scan))
-	{
-		struct varlena *value;
-		Size		part = toast_raw_datum_size(scan.data) - VARHDRSZ;
-
-		if (scan.offset < 0 || part > limit || scan.offset > limit - part)
-		{
-			got = limit + 1;
-			break;
-		}
-		value = detoast_attr((struct varlena *) DatumGetPointer(scan.data));
-		memcpy(bytes + scan.offset, VARDATA_ANY(value), part);
-		got += part;
-		*size = Max(*size, scan.offset + part);
-		if ((Pointer) value != DatumGetPointer(scan.data))
-			pfree(value);
-	}
-	end_scan(&scan);
-	if (*size == 0 || got != *size)
-		return NULL;
-	bytes[*size] = '\0';
-	return bytes;
-}
-
-/* ---- as a source ---- */
-
-static void
-remove_directory(int code, Datum directory)
-{
-	PathNameDeleteTemporaryDir(DatumGetCString(directory));
-}
-
-/*
- * The files are copied into a temporary directory, which has gone again when
- * this returns: the source keeps its files open.  Should the process be killed
- * meanwhile, the server removes the directory with its other temporary files.
- */
-bool
-AlbertObjectOpen(Oid relation, const char *name, AlbertArena *arena,
-				 AlbertSource **source, AlbertStatus *status)
-{
-	static uint32 number = 0;
-	char		base[MAXPGPATH];
-	char	   *directory;
-	bool		ok;
-
-	PrepareTempTablespaces();
-	TempTablespacePath(base, GetNextTempTableSpace());
-	directory = psprintf("%s/%s%d.albert.%u", base, PG_TEMP_FILE_PREFIX, MyProcPid, number++);
-	PG_ENSURE_ERROR_CLEANUP(remove_directory, CStringGetDatum(directory));
-	{
-		PathNameCreateTemporaryDir(base, directory);
-		AlbertObjectExport(relation, name, directory);
-		ok = AlbertSourceOpen(directory, arena, source, status);
-	}
-	PG_END_ENSURE_ERROR_CLEANUP(remove_directory, CStringGetDatum(directory));
-	remove_directory(0, CStringGetDatum(directory));
-	return ok;
 }

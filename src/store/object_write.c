@@ -5,6 +5,7 @@
  * SQL runs as the current user, whose privileges decide; rows are inserted as
  * the table's owner, with whose triggers nobody else has then to do.
  */
+#include "store/head.h"
 #include "store/registry.h"
 
 #include "access/table.h"
@@ -15,6 +16,7 @@
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
+#include "utils/json.h"
 #include "utils/rel.h"
 
 /* ---- SQL ---- */
@@ -25,40 +27,28 @@ AlbertObjectQuoted(const char *name)
 	return psprintf("\"%s\".%s", ALBERT_SCHEMA, quote_identifier(name));
 }
 
+/* Run a command with nothing but pg_catalog in the search path. */
 static void
-set_search_path(void)
+run(const char *command, int nargs, Oid *types, Datum *values)
 {
+	int			level = NewGUCNestLevel();
+	int			result;
+
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	result = SPI_execute_with_args(command, nargs, types, values, NULL, false, 0);
+	if (result < 0)
+		elog(ERROR, "could not run \"%s\": %s", command, SPI_result_code_string(result));
+	SPI_finish();
+	AtEOXact_GUC(true, level);
 }
 
 void
-AlbertObjectCommand(const char *format,...)
+AlbertObjectCommand(const char *command)
 {
-	int			level = NewGUCNestLevel();
-	StringInfoData command;
-	va_list		args;
-	int			needed;
-	int			result;
-
-	initStringInfo(&command);
-	do
-	{
-		va_start(args, format);
-		needed = appendStringInfoVA(&command, format, args);
-		va_end(args);
-		if (needed > 0)
-			enlargeStringInfo(&command, needed);
-	} while (needed > 0);
-	set_search_path();
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	result = SPI_execute(command.data, false, 0);
-	if (result < 0)
-		elog(ERROR, "could not run \"%s\": %s", command.data, SPI_result_code_string(result));
-	SPI_finish();
-	AtEOXact_GUC(true, level);
-	pfree(command.data);
+	run(command, 0, NULL, NULL);
 }
 
 /* A row, inserted as the table's owner. */
@@ -67,31 +57,18 @@ insert_row(Relation table, const char *path, int64 offset, const char *data, Siz
 {
 	Oid			types[] = {TEXTOID, INT8OID, BYTEAOID};
 	bytea	   *bytes = palloc(VARHDRSZ + size);
-	Datum		values[3];
-	char	   *command;
+	Datum		values[] = {CStringGetTextDatum(path), Int64GetDatum(offset), PointerGetDatum(bytes)};
+	char	   *command = psprintf("INSERT INTO %s (path, \"offset\", data) VALUES ($1, $2, $3)",
+								   AlbertObjectQuoted(RelationGetRelationName(table)));
 	Oid			user;
 	int			context;
-	int			level = NewGUCNestLevel();
-	int			result;
 
 	SET_VARSIZE(bytes, VARHDRSZ + size);
 	memcpy(VARDATA(bytes), data, size);
-	values[0] = CStringGetTextDatum(path);
-	values[1] = Int64GetDatum(offset);
-	values[2] = PointerGetDatum(bytes);
-	command = psprintf("INSERT INTO %s (path, \"offset\", data) VALUES ($1, $2, $3)",
-					   AlbertObjectQuoted(RelationGetRelationName(table)));
-	set_search_path();
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(table->rd_rel->relowner, context | SECURITY_RESTRICTED_OPERATION);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	result = SPI_execute_with_args(command, 3, types, values, NULL, false, 0);
-	if (result != SPI_OK_INSERT)
-		elog(ERROR, "could not write to a model's table: %s", SPI_result_code_string(result));
-	SPI_finish();
+	run(command, 3, types, values);
 	SetUserIdAndSecContext(user, context);
-	AtEOXact_GUC(true, level);
 	pfree(bytes);
 	pfree(command);
 }
@@ -112,13 +89,12 @@ make_table(const char *name)
 				 errhint("An administrator can allow it: GRANT CREATE ON SCHEMA \"%s\" TO ...", ALBERT_SCHEMA)));
 	/* The index's name is none that a model could have. */
 	unique = DirectFunctionCall1(gen_random_uuid, (Datum) 0);
-	AlbertObjectCommand("CREATE TABLE %s (path text COLLATE \"C\" NOT NULL, "
-						"\"offset\" bigint NOT NULL CHECK (\"offset\" >= 0), "
-						"data bytea NOT NULL CHECK (octet_length(data) <= %d), "
-						"CONSTRAINT \".%s\" PRIMARY KEY (path, \"offset\")) USING heap",
-						table, ALBERT_PART_BYTES, DatumGetCString(DirectFunctionCall1(uuid_out, unique)));
-	AlbertObjectCommand("ALTER TABLE %s ALTER COLUMN data SET STORAGE EXTERNAL", table);
-	pfree(table);
+	AlbertObjectCommand(psprintf("CREATE TABLE %s (path text COLLATE \"C\" NOT NULL, "
+								 "\"offset\" bigint NOT NULL CHECK (\"offset\" >= 0), "
+								 "data bytea NOT NULL CHECK (octet_length(data) <= %d), "
+								 "CONSTRAINT \".%s\" PRIMARY KEY (path, \"offset\")) USING heap",
+								 table, ALBERT_PART_BYTES, DatumGetCString(DirectFunctionCall1(uuid_out, unique))));
+	AlbertObjectCommand(psprintf("ALTER TABLE %s ALTER COLUMN data SET STORAGE EXTERNAL", table));
 }
 
 Relation
@@ -178,52 +154,60 @@ AlbertImportAppend(Relation table, const char *path, int64 offset, const char *d
 	CommandCounterIncrement();
 }
 
-/* The SHA-256 of what the files make up, which are checked by that as far as opening a model checks them. */
-static void
-take_digest(Relation table, const char *directory, uint8 *digest)
+/*
+ * What the files say, which are checked by that as far as opening a model checks
+ * them: their SHA-256, and of a head its base as options.
+ */
+static char *
+read_files(Relation table, const char *directory, const char *options, uint8 *digest)
 {
+	const char *name = RelationGetRelationName(table);
 	MemoryContext old = CurrentMemoryContext;
 	MemoryContext context = AllocSetContextCreate(old, "albert model import", ALLOCSET_DEFAULT_SIZES);
+	const AlbertTrainedHead *head;
 	AlbertSource *source;
-	AlbertStatus status;
 	AlbertArena arena;
-	bool		ok;
+	StringInfoData all;
 
+	initStringInfo(&all);
+	appendStringInfoString(&all, options);
 	AlbertArenaInitContext(&arena, context);
 	MemoryContextSwitchTo(context);
-	if (directory != NULL)
-		ok = AlbertSourceOpen(directory, &arena, &source, &status);
-	else
-		ok = AlbertObjectOpen(RelationGetRelid(table), RelationGetRelationName(table), &arena, &source, &status);
-	if (!ok)
-		AlbertReportLoad(&status);
-	PG_TRY();
+	source = AlbertFilesOpen(directory, RelationGetRelid(table), name, &arena);
+	AlbertDigest(source, digest);
+	head = AlbertSourceHead(source);
+	if (head != NULL && options[0] != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" cannot have options", name),
+				 errdetail("It is a trained head, which is computed as its base is.")));
+	if (head != NULL)
 	{
-		AlbertDigest(source, digest);
+		appendStringInfoString(&all, "\"base\": ");
+		escape_json(&all, head->base);
+		appendStringInfoString(&all, ", \"base_sha256\": ");
+		escape_json(&all, head->base_sha256);
 	}
-	PG_FINALLY();
-	{
-		AlbertSourceClose(source);
-	}
-	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+	return all.data;
 }
 
 void
-AlbertImportFinish(Relation table, const uint8 *digest, const char *options)
+AlbertImportEnd(Relation table, const char *directory, const char *options)
 {
 	char	   *name = pstrdup(RelationGetRelationName(table));
+	char		path[ALBERT_PATH_LEN] = "";
+	uint8		digest[ALBERT_SHA256_LEN];
 	AlbertObject object;
-	StringInfoData description;
+	char	   *description;
 
-	initStringInfo(&description);
-	appendStringInfoString(&description, "{\"sha256\": \"");
-	for (int i = 0; i < ALBERT_SHA256_LEN; i++)
-		appendStringInfo(&description, "%02x", digest[i]);
-	appendStringInfo(&description, "\"%s%s}", options[0] != '\0' ? ", " : "", options);
-	AlbertObjectParse(name, description.data, true, &object);
-	insert_row(table, "", 0, description.data, description.len);
+	if (directory != NULL && !AlbertModelDirectory(directory, path))
+		AlbertModelMissing(directory);
+	options = read_files(table, path, options, digest);
+	description = psprintf("{\"sha256\": \"%s\"%s%s}", AlbertHex(digest), options[0] != '\0' ? ", " : "", options);
+	AlbertObjectParse(name, description, true, &object);
+	insert_row(table, "", 0, description, strlen(description));
 	AlbertObjectChanged(RelationGetRelid(table));
 	table_close(table, NoLock);
 
@@ -232,16 +216,32 @@ AlbertImportFinish(Relation table, const uint8 *digest, const char *options)
 	pfree(name);
 }
 
-void
-AlbertImportEnd(Relation table, const char *directory, const char *options)
+static void
+append_bytes(void *context, const void *bytes, size_t size)
 {
-	char		path[ALBERT_PATH_LEN];
-	uint8		digest[ALBERT_SHA256_LEN];
+	appendBinaryStringInfo(context, bytes, size);
+}
 
-	if (directory != NULL && !AlbertModelDirectory(directory, path))
-		AlbertModelMissing(directory);
-	take_digest(table, directory != NULL ? path : NULL, digest);
-	AlbertImportFinish(table, digest, options);
+void
+AlbertHeadKeep(const char *name, const AlbertTrainedHead *head, const AlbertBinding *base)
+{
+	Relation	table = AlbertImportBegin(name);
+	AlbertTrainedHead whole = *head;
+	StringInfoData weights;
+	const char *config;
+	AlbertArena arena;
+	AlbertStatus status;
+
+	whole.base = base->name;
+	whole.base_sha256 = AlbertHex(base->identity);
+	initStringInfo(&weights);
+	AlbertArenaInitContext(&arena, CurrentMemoryContext);
+	config = AlbertHeadConfig(&whole, NULL, &arena, &status);
+	if (config == NULL || !AlbertHeadWrite(&whole, NULL, &arena, append_bytes, &weights, &status))
+		AlbertReport(&status);
+	AlbertImportAppend(table, "config.json", 0, config, strlen(config));
+	AlbertImportAppend(table, "model.safetensors", 0, weights.data, weights.len);
+	AlbertImportEnd(table, NULL, "");
 }
 
 void

@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "common/hashfn.h"
 #include "storage/dsm_impl.h"
 #include "storage/fd.h"
 #include "storage/proc.h"
@@ -17,12 +16,12 @@
 static AlbertRegistry *registry = NULL;
 
 /*
- * Without preloading the registry lies in a pinned segment of dynamic shared
- * memory, which needs nothing of the main segment: what is spare there, any
- * user can use up.  Sessions find it by a note in the data directory, which is
- * where the server's other shared memory is kept on some systems too.  The
- * note may be of an earlier life of the server, or anything: it counts only
- * when the segment that it names holds the same random number.
+ * The registry lies in a pinned segment of dynamic shared memory, which needs
+ * nothing of the main segment: what is spare there, any user can use up.
+ * Sessions find it by a note in the data directory, which is where the server's
+ * other shared memory is kept on some systems too.  The note may be of an
+ * earlier life of the server, or anything: it counts only when the segment that
+ * it names holds the same random number.
  */
 #define NOTE_FILE	PG_DYNSHMEM_DIR "/albert.registry"
 
@@ -36,12 +35,9 @@ typedef struct Note
 static void
 init_registry(AlbertRegistry *fresh)
 {
-	int			i;
-	int			j;
-
 	memset(fresh, 0, sizeof(AlbertRegistry));
 	pg_atomic_init_u64(&fresh->changes, 0);
-	for (i = 0; i < ALBERT_NSLOTS; i++)
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
 		AlbertSlot *slot = &fresh->slots[i];
 
@@ -49,8 +45,8 @@ init_registry(AlbertRegistry *fresh)
 		pg_atomic_init_u64(&slot->last_used, 0);
 		pg_atomic_init_u32(&slot->users, 0);
 		ConditionVariableInit(&slot->changed);
-		for (j = 0; j < ALBERT_NCOUNTERS; j++)
-			pg_atomic_init_u64(&slot->counters[j], 0);
+		for (int j = 0; j < ALBERT_NCOUNTS; j++)
+			pg_atomic_init_u64(&slot->counts[j], 0);
 	}
 }
 
@@ -62,8 +58,6 @@ init_locks(AlbertRegistry *fresh)
 	LWLockInitialize(&fresh->lock, fresh->tranche);
 	LWLockInitialize(&fresh->room_lock, fresh->tranche);
 }
-
-/* ---- without preloading ---- */
 
 static bool
 read_note(Note *note)
@@ -89,25 +83,10 @@ static void
 write_note(const Note *note)
 {
 	const char *temporary = NOTE_FILE ".tmp";
-	int			fd = OpenTransientFile(temporary, O_WRONLY | O_CREAT | O_TRUNC | PG_BINARY);
-	bool		written;
+	int			fd = AlbertFileCreate(temporary, O_TRUNC);
 
-	if (fd < 0)
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create file \"%s\": %m", temporary)));
-	errno = 0;
-	written = write(fd, note, sizeof(Note)) == sizeof(Note);
-	if (!written)
-	{
-		/* as everywhere: a short write without an error means a full disk */
-		if (errno == 0)
-			errno = ENOSPC;
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not write file \"%s\": %m", temporary)));
-	}
-	CloseTransientFile(fd);
+	AlbertFileWrite(fd, temporary, note, sizeof(Note), 0);
+	AlbertFileClose(fd, temporary);
 	if (rename(temporary, NOTE_FILE) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
@@ -176,19 +155,15 @@ create_registry(void)
 	return fresh;
 }
 
-static AlbertRegistry *
-found_registry(AlbertRegistry *found)
-{
-	if (found != NULL)
-		AlbertNameTranche(found->tranche, "albert");
-	return registry = found;
-}
-
 AlbertRegistry *
 AlbertRegistryFind(void)
 {
 	if (registry == NULL)
-		found_registry(attach_registry());
+	{
+		registry = attach_registry();
+		if (registry != NULL)
+			AlbertNameTranche(registry->tranche, "albert");
+	}
 	return registry;
 }
 
@@ -197,12 +172,10 @@ AlbertRegistryGet(void)
 {
 	if (AlbertRegistryFind() == NULL)
 	{
-		AlbertRegistry *fresh;
-
 		LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-		fresh = create_registry();
+		registry = create_registry();
 		LWLockRelease(AddinShmemInitLock);
-		found_registry(fresh);
+		AlbertNameTranche(registry->tranche, "albert");
 	}
 	return registry;
 }
@@ -224,25 +197,6 @@ AlbertSharedRoom(Size size, LWLock **lock)
 	return shared->room;
 }
 
-/* ---- with preloading ---- */
-
-void
-AlbertRegistryPreload(void)
-{
-	AlbertRegistry *place;
-	bool		found;
-
-	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
-	place = ShmemInitStruct("albert models", sizeof(AlbertRegistry), &found);
-	if (!found)
-	{
-		init_registry(place);
-		init_locks(place);
-	}
-	LWLockRelease(AddinShmemInitLock);
-	found_registry(place);
-}
-
 /* ---- slots ---- */
 
 AlbertSlot *
@@ -261,12 +215,15 @@ AlbertSlotFind(const AlbertKey *key)
 }
 
 bool
+AlbertSlotIsLoaded(const AlbertSlot *slot)
+{
+	return slot->used && slot->loader == 0 && slot->images[ALBERT_PART_TEXT].ready;
+}
+
+bool
 AlbertSlotIsIdle(const AlbertSlot *slot)
 {
-	const AlbertStoredImage *text = &slot->images[ALBERT_PART_TEXT];
-
-	return slot->used && slot->loader == 0 && text->ready && text->handle != DSM_HANDLE_INVALID &&
-		pg_atomic_read_u32((pg_atomic_uint32 *) &slot->users) == 0;
+	return AlbertSlotIsLoaded(slot) && pg_atomic_read_u32((pg_atomic_uint32 *) &slot->users) == 0;
 }
 
 static bool
@@ -312,15 +269,6 @@ empty_slot(void)
 	return best;
 }
 
-/* The bit of a model's name in registry->forgotten; others may share it, which costs little. */
-static uint32
-name_bit(const AlbertKey *key)
-{
-	uint64		hash = hash_bytes_extended((const unsigned char *) key->name, strlen(key->name), key->path);
-
-	return hash % (8 * sizeof(registry->forgotten));
-}
-
 /*
  * The lock is held exclusively.  Who sees the count of changes move must see the
  * slot's generation as well, so that comes first.
@@ -336,20 +284,13 @@ AlbertSlot *
 AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles)
 {
 	AlbertSlot *slot = empty_slot();
-	int			i;
 
 	if (slot == NULL)
 	{
 		slot = AlbertSlotIdle();
 		if (slot == NULL)
 			return NULL;
-		AlbertSlotDrop(slot, ALBERT_PART_TEXT, handles);
-	}
-	if (slot->fingerprint != 0)
-	{
-		uint32		bit = name_bit(&slot->key);
-
-		registry->forgotten[bit / 32] |= (uint32) 1 << (bit % 32);
+		AlbertSlotDrop(slot, handles);
 	}
 	slot->used = true;
 	slot->loader = 0;
@@ -358,77 +299,47 @@ AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles)
 	memset(&slot->facts, 0, sizeof(slot->facts));
 	slot->fingerprint = 0;
 	slot->reserved = 0;
-	slot->ndatabases = 0;
+	memset(slot->databases, 0, sizeof(slot->databases));
 	slot->loaded_at = 0;
 	pg_atomic_write_u64(&slot->last_used, 0);
 	new_generation(slot);
-	for (i = 0; i < ALBERT_NCOUNTERS; i++)
-		pg_atomic_write_u64(&slot->counters[i], 0);
+	for (int i = 0; i < ALBERT_NCOUNTS; i++)
+		pg_atomic_write_u64(&slot->counts[i], 0);
 	return slot;
 }
 
-bool
-AlbertSlotIsNews(const AlbertSlot *slot, uint64 fingerprint)
-{
-	bool		known = slot->fingerprint != 0;
-	uint32		bit = name_bit(&slot->key);
-	int			i;
-
-	if (known && slot->fingerprint != fingerprint)
-		return true;
-	for (i = 0; i < ALBERT_NSLOTS; i++)
-	{
-		const AlbertSlot *other = &registry->slots[i];
-
-		if (other != slot && other->used && other->fingerprint != 0 &&
-			other->key.path == slot->key.path && strcmp(other->key.name, slot->key.name) == 0)
-			return !known;
-	}
-	return !known && (registry->forgotten[bit / 32] & ((uint32) 1 << (bit % 32))) != 0;
-}
-
 void
-AlbertSlotDrop(AlbertSlot *slot, AlbertPart part, AlbertHandles *handles)
+AlbertSlotDrop(AlbertSlot *slot, AlbertHandles *handles)
 {
-	int			i;
-
-	for (i = part; i < ALBERT_NPARTS; i++)
+	for (int i = 0; i < ALBERT_NPARTS; i++)
 	{
-		AlbertStoredImage *gone = &slot->images[i];
-
-		if (!gone->ready)
-			continue;
-		if (gone->handle != DSM_HANDLE_INVALID)
-			handles->handle[handles->n++] = gone->handle;
-		memset(gone, 0, sizeof(*gone));
+		if (slot->images[i].ready)
+			handles->handle[handles->n++] = slot->images[i].handle;
 	}
-	slot->facts.has_digest = false;
-	if (part == ALBERT_PART_TEXT)
-		slot->ndatabases = 0;
+	memset(slot->images, 0, sizeof(slot->images));
+	memset(slot->databases, 0, sizeof(slot->databases));
 	new_generation(slot);
 }
 
 void
 AlbertSlotNoteDatabase(AlbertSlot *slot)
 {
-	int			i;
+	Oid			database = OidIsValid(MyDatabaseId) ? MyDatabaseId : ALBERT_SOME_DATABASE;
 
-	for (i = 0; i < Min(slot->ndatabases, ALBERT_NDATABASES); i++)
+	for (int i = 0; i < ALBERT_NDATABASES; i++)
 	{
-		if (slot->databases[i] == MyDatabaseId)
+		if (!OidIsValid(slot->databases[i]))
+			slot->databases[i] = database;
+		if (slot->databases[i] == database)
 			return;
 	}
-	if (slot->ndatabases < ALBERT_NDATABASES)
-		slot->databases[slot->ndatabases] = MyDatabaseId;
-	if (slot->ndatabases <= ALBERT_NDATABASES)
-		slot->ndatabases++;
+	slot->databases[0] = ALBERT_SOME_DATABASE;
 }
 
 bool
-AlbertSlotIsOnlyOf(const AlbertSlot *slot, Oid database)
+AlbertSlotIsOnlyOurs(const AlbertSlot *slot)
 {
-	return slot->ndatabases == 0 ||
-		(slot->ndatabases == 1 && slot->databases[0] == database);
+	return slot->databases[0] == MyDatabaseId && !OidIsValid(slot->databases[1]);
 }
 
 /*

@@ -6,17 +6,16 @@
  * A slot is a model, packed for one kernel set in one precision: a name, found
  * through one value of albert.model_path, or, of a model of a database, what its
  * files and options are, so that databases share it.  Its images lie in pinned
- * dynamic shared memory segments, or in the main segment when they were
- * preloaded.  Everything in a slot but the atomics is guarded by the
- * registry's lock, which is held for a few instructions only: never while a
- * file is read, never while an error can be raised.
+ * dynamic shared memory segments.  Everything in a slot but the atomics is
+ * guarded by the registry's lock, which is held for a few instructions only:
+ * never while a file is read, never while an error can be raised.
  *
  * A model has two identities: what was asked for (AlbertKey), and the SHA-256
  * of what was loaded (AlbertFacts.digest), which is known once the weights have
  * been read.  Two numbers stand in where neither will do.  A slot's generation
  * tells, at the cost of reading an atomic, that what was loaded is there no
- * more: it is a number that no slot has had before, drawn whenever a part goes
- * away or the slot gets another key.  A fingerprint tells whether files may
+ * more: it is a number that no slot has had before, drawn whenever its images
+ * go away or the slot gets another key.  A fingerprint tells whether files may
  * have changed, without reading them.
  *
  * One process loads a slot at a time: the one that has set slot->loader.  Only
@@ -41,6 +40,7 @@
 #define ALBERT_DIR_LEN		320 /* a directory of albert.model_path with its NUL */
 #define ALBERT_PATH_LEN		(ALBERT_DIR_LEN + ALBERT_NAME_LEN)
 #define ALBERT_NDATABASES	6
+#define ALBERT_SOME_DATABASE 1	/* template1, which is not dropped: for the server, and those that find no place */
 #define ALBERT_NONCE_LEN	16
 #define ALBERT_NVERDICTS	128
 
@@ -68,34 +68,20 @@ typedef struct AlbertRequest
 typedef struct AlbertStoredImage
 {
 	bool		ready;
-	dsm_handle	handle;			/* DSM_HANDLE_INVALID: preloaded, at address */
-	const void *address;		/* in the main segment: the same in every process */
+	dsm_handle	handle;
 	Size		size;
 } AlbertStoredImage;
 
-typedef enum AlbertCounter
-{
-	ALBERT_COUNT_CALLS,
-	ALBERT_COUNT_ROWS,
-	ALBERT_COUNT_TOKENS,
-	ALBERT_COUNT_TRUNCATED,
-	ALBERT_COUNT_BATCHES,
-	ALBERT_COUNT_MICROSECONDS,
-	ALBERT_NCOUNTERS
-} AlbertCounter;
+/* AlbertCounts is an array of so many int64. */
+#define ALBERT_NCOUNTS	(sizeof(AlbertCounts) / sizeof(int64))
 
 /* What the view tells, without attaching. */
 typedef struct AlbertFacts
 {
 	char		name[ALBERT_NAME_LEN];	/* that it was loaded by */
-	char		architecture[64];
-	uint32		heads;
-	int32		layers;
-	int32		hidden_size;
-	int64		parameters;
 	char		path[ALBERT_PATH_LEN];	/* the model's directory; "": it is in a database */
-	bool		has_digest;
-	uint8		digest[ALBERT_SHA256_LEN];
+	AlbertSourceInfo info;
+	uint8		digest[ALBERT_SHA256_LEN];	/* known with the weights */
 } AlbertFacts;
 
 typedef struct AlbertSlot
@@ -105,9 +91,8 @@ typedef struct AlbertSlot
 	Size		reserved;		/* bytes that the loader has still to take */
 	AlbertKey	key;
 	AlbertStoredImage images[ALBERT_NPARTS];	/* weights are ready only when the text is */
-	uint64		fingerprint;	/* of the files the text part was made from last; 0: of none yet */
-	int			ndatabases;		/* > ALBERT_NDATABASES: more than are noted */
-	Oid			databases[ALBERT_NDATABASES];	/* whose sessions have attached it since it was loaded */
+	uint64		fingerprint;	/* of the directory's files it was made from last; 0: of none yet */
+	Oid			databases[ALBERT_NDATABASES];	/* whose sessions have attached it; InvalidOid: no more */
 	AlbertFacts facts;
 	TimestampTz loaded_at;		/* 0: never */
 
@@ -115,7 +100,7 @@ typedef struct AlbertSlot
 	pg_atomic_uint32 users;		/* transactions that have computed with it and go on */
 	pg_atomic_uint64 last_used; /* TimestampTz: when the last of them ended */
 	ConditionVariable changed;	/* broadcast when loader is done */
-	pg_atomic_uint64 counters[ALBERT_NCOUNTERS];
+	pg_atomic_uint64 counts[ALBERT_NCOUNTS];
 } AlbertSlot;
 
 /* Whether the tokenizer of a directory can be compiled, which takes longer than looking at the rest. */
@@ -130,7 +115,6 @@ typedef struct AlbertRegistry
 	uint8		nonce[ALBERT_NONCE_LEN];
 	LWLock		lock;
 	int			tranche;
-	uint32		forgotten[32];	/* bits by name_bit: names whose slots have gone to others since they were loaded */
 	pg_atomic_uint64 changes;	/* the generation that was drawn last */
 	AlbertSlot	slots[ALBERT_NSLOTS];
 	int			next_verdict;	/* the one to be replaced next */
@@ -148,8 +132,8 @@ typedef struct AlbertRegistry
 /* ---- registry.c ---- */
 
 /*
- * The registry, made at first use when it was not preloaded.  Raises an error
- * when there is no memory for it; the next call tries again.
+ * The registry, made at first use.  Raises an error when there is no memory for
+ * it; the next call tries again.
  */
 extern AlbertRegistry *AlbertRegistryGet(void);
 
@@ -158,9 +142,6 @@ extern AlbertRegistry *AlbertRegistryFind(void);
 
 /* NULL when this process has not used it so far.  Raises no error, so it is what callbacks ask. */
 extern AlbertRegistry *AlbertRegistryKnown(void);
-
-/* In the postmaster: make it in the main shared memory segment. */
-extern void AlbertRegistryPreload(void);
 
 /* The slot of a key, or NULL.  The lock must be held. */
 extern AlbertSlot *AlbertSlotFind(const AlbertKey *key);
@@ -172,7 +153,8 @@ typedef struct AlbertHandles
 	dsm_handle	handle[ALBERT_NPARTS * ALBERT_NSLOTS];
 } AlbertHandles;
 
-/* Is it loaded, computed with by nobody, and its memory to be had back? */
+/* Does it hold something that may be dropped: is nobody loading it?  And is nobody computing with it? */
+extern bool AlbertSlotIsLoaded(const AlbertSlot *slot);
 extern bool AlbertSlotIsIdle(const AlbertSlot *slot);
 
 /* Of the models that nobody computes with, the one used least recently; NULL when there is none. */
@@ -185,41 +167,51 @@ extern AlbertSlot *AlbertSlotIdle(void);
 extern AlbertSlot *AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles);
 
 /*
- * A model that has just been made from files with that fingerprint: may some
- * session have seen another one under its name?
+ * Take its images away.  Moves the generation.  The lock must be held
+ * exclusively.
  */
-extern bool AlbertSlotIsNews(const AlbertSlot *slot, uint64 fingerprint);
-
-/*
- * Take a part away (and the weights with the text).  Moves the generation.
- * The lock must be held exclusively.
- */
-extern void AlbertSlotDrop(AlbertSlot *slot, AlbertPart part, AlbertHandles *handles);
+extern void AlbertSlotDrop(AlbertSlot *slot, AlbertHandles *handles);
 
 /* Also has idle sessions let go of what they have mapped.  Raises no error. */
 extern void AlbertUnpin(const AlbertHandles *handles);
 
-/* This database uses the slot; and does no other than that one?  The lock must be held exclusively. */
+/* This database uses the slot; and does no other one?  The lock must be held exclusively. */
 extern void AlbertSlotNoteDatabase(AlbertSlot *slot);
-extern bool AlbertSlotIsOnlyOf(const AlbertSlot *slot, Oid database);
+extern bool AlbertSlotIsOnlyOurs(const AlbertSlot *slot);
 
-/* ---- settings.c ---- */
+/* ---- names.c ---- */
 
 /*
- * What a name stands for under this session's settings: a model of the database
- * that the current user may use, or else a directory, which need not exist.
- * Raises for a bad name or settings that do not go together.
+ * Moves when a name may stand for another model in this session: with settings,
+ * tables of models, privileges.
  */
-extern void AlbertRequestMake(const char *name, AlbertRequest *request);
+extern uint64 albert_names_epoch;
 
-/* Find the request's directory, if its files are in one; raises when it is not there. */
-extern void AlbertRequestFiles(AlbertRequest *request);
+extern bool AlbertModelNameIsValid(const char *name);
+extern const char *AlbertModelNameRule(void);
 
-/* Moves whenever a setting changes that AlbertRequestMake looks at. */
-extern uint64 albert_settings_epoch;
+/* The directories of a path such as albert.model_path, $sharedir replaced: a list of palloc'd strings. */
+extern List *AlbertModelDirectories(const char *path);
 
-/* Moves when names may stand for other models of the database, or privileges may have changed (object.c). */
-extern uint64 albert_objects_epoch;
+/* The directory of a model in directory[ALBERT_PATH_LEN]; false when there is none. */
+extern bool AlbertModelDirectory(const char *name, char *directory);
+
+/* What AlbertKey.path is under this session's albert.model_path. */
+extern uint64 AlbertPathHash(void);
+
+/* May this user use models in directories?  See AlbertRequireDirectories. */
+extern bool AlbertMayUseDirectories(void);
+
+/* May this user see directories of the server? */
+extern bool AlbertMaySeePaths(void);
+
+/* ---- share_path.c ---- */
+
+/* The share directory that albert was installed into. */
+extern const char *AlbertSharePath(void);
+
+/* ---- object.c, object_files.c ---- */
+
 extern void AlbertObjectsInit(void);
 
 /* A relative path that stays below where it begins? */
@@ -239,44 +231,42 @@ extern List *AlbertObjectFiles(Oid relation);
 /* Has a table no rows? */
 extern bool AlbertObjectIsEmpty(Oid relation);
 
-/* Open the files of a model table as a source. */
-extern bool AlbertObjectOpen(Oid relation, const char *name, AlbertArena *arena,
-							 AlbertSource **source, AlbertStatus *status);
-
-/* A file's bytes, palloc'd with a NUL behind them; NULL: it is not there, or not whole, or larger than the limit. */
-extern char *AlbertObjectFileRead(Oid relation, const char *path, Size limit, Size *size);
-
-extern void AlbertSettingsInit(void);
-
-/* What AlbertKey.path is under this session's albert.model_path. */
-extern uint64 AlbertPathHash(void);
-
-/* share_path.c: the share directory that albert was installed into. */
-extern const char *AlbertSharePath(void);
-
-/* The directories of albert.model_path, $sharedir replaced: a list of palloc'd strings. */
-extern List *AlbertModelDirectories(void);
-
-extern bool AlbertModelNameIsValid(const char *name);
-extern const char *AlbertModelNameRule(void);
-
-/* The directory of a model in directory[ALBERT_PATH_LEN]; false when there is none. */
-extern bool AlbertModelDirectory(const char *name, char *directory);
-
-/* May this user use models in directories?  See AlbertRequireDirectories. */
-extern bool AlbertMayUseDirectories(void);
-
-/* May this user see directories of the server? */
-extern bool AlbertMaySeePaths(void);
-
-/* ---- store.c ---- */
+/* ---- request.c ---- */
 
 /*
- * Free the models that only databases have used which have been dropped since.
- * Whoever drops a database need not have this library, so it is done when
- * memory is wanted or looked at.  Reads a catalog.
+ * What a name stands for under this session's settings: a model of the database
+ * that the current user may use, or else a directory, which need not exist.
+ * Raises for a bad name or settings that do not go together.
  */
-extern void AlbertStoreSweep(void);
+extern void AlbertRequestMake(const char *name, AlbertRequest *request);
+
+/* Find the request's directory, if its files are in one; raises when it is not there. */
+extern void AlbertRequestFiles(AlbertRequest *request);
+
+/* ---- source.c: each raises errors ---- */
+
+/* Open a directory as a source, which is closed with the arena's memory context.  false: *status tells why not. */
+extern bool AlbertDirectoryOpen(const char *directory, AlbertArena *arena, AlbertSource **source, AlbertStatus *status);
+
+/* The same for a directory or, where that is "", the files of a model's table. */
+extern AlbertSource *AlbertFilesOpen(const char *directory, Oid relation, const char *name, AlbertArena *arena);
+
+/* The files that AlbertRequestFiles has found; those of a model of the database are checked to be what it says. */
+extern AlbertSource *AlbertRequestOpen(const AlbertRequest *request, AlbertArena *arena);
+
+extern void AlbertSha256(const void *data, Size size, uint8 *digest);
+
+/* A SHA-256 in hexadecimal, palloc'd. */
+extern char *AlbertHex(const uint8 *digest);
+
+/*
+ * SHA-256 of what "sha256sum FILE..." prints for the model's files in the
+ * order of their names, so that anybody can check it.  Interruptible.
+ */
+extern void AlbertDigest(const AlbertSource *source, uint8 *digest);
+
+/* A hash of which files they are, how large, and when they were changed last. */
+extern uint64 AlbertFingerprint(const AlbertSource *source);
 
 /* ---- load.c ---- */
 
@@ -289,6 +279,9 @@ typedef struct AlbertClaim
 	uint8		digest[ALBERT_SHA256_LEN];	/* of the files, once the weights are there */
 } AlbertClaim;
 
+/* The lock must be held. */
+extern void AlbertClaimFill(AlbertClaim *claim, AlbertSlot *slot);
+
 /*
  * Load a part (weights: and the text) of claim->slot, whose loader is this
  * process; then nobody is its loader.  The claim becomes what was published
@@ -297,11 +290,27 @@ typedef struct AlbertClaim
  */
 extern void AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertRequest *request);
 
-/* A hash of which files they are, how large, and when they were changed last. */
-extern uint64 AlbertSourceFingerprint(const AlbertSource *source);
+/* ---- head.c ---- */
 
-/* What the view tells of a model. */
-extern void AlbertSourceFacts(const AlbertSource *source, const char *directory, AlbertFacts *facts);
+/* Read a head; raises for what is not well-formed or not what the description says. */
+extern void AlbertHeadRead(AlbertRequest *request, AlbertArena *arena, AlbertTrainedHead *head);
+
+/* Make it the classifier of a copy of its base's model; raises when it is for embeddings of another size. */
+extern void AlbertHeadBind(const AlbertTrainedHead *head, const char *name, AlbertArena *arena, AlbertModel *model);
+
+/* Raise that the model called base is not what the head called name was trained on. */
+extern void AlbertHeadMisfits(const char *name, const char *base) pg_attribute_noreturn();
+
+/* ---- unload.c ---- */
+
+/*
+ * Free the models that only databases have used which have been dropped since.
+ * Whoever drops a database need not have this library, so it is done when
+ * memory is wanted or looked at.  Reads a catalog.
+ */
+extern void AlbertStoreSweep(void);
+
+extern void AlbertUnloadInit(void);
 
 /* ---- memory.c ---- */
 
@@ -338,7 +347,7 @@ extern void AlbertForgetPlansAtCommit(void);
 
 #define ALBERT_FILE_CHUNK	(256 * 1024)
 
-/* A transient file to write into; flags: O_EXCL or 0. */
+/* A transient file to write into; flags: O_EXCL, O_TRUNC or 0. */
 extern int	AlbertFileCreate(const char *path, int flags);
 extern void AlbertFileWrite(int fd, const char *name, const void *bytes, Size size, int64 offset);
 extern void AlbertFileClose(int fd, const char *name);
@@ -350,26 +359,9 @@ extern void AlbertDirectoryMake(const char *path);
 extern void AlbertFileEach(int fd, const char *name, int64 size,
 						   void (*take) (void *context, const void *bytes, size_t n), void *context);
 
-/* ---- digest.c ---- */
+/* ---- settings.c, attach.c ---- */
 
-/*
- * SHA-256 of what "sha256sum FILE..." prints for the model's files in the
- * order of their names, so that anybody can check it.  Raises errors;
- * interruptible.
- */
-extern void AlbertDigest(const AlbertSource *source, uint8 digest[ALBERT_SHA256_LEN]);
-
-/* ---- preload.c ---- */
-
-extern void AlbertPreloadInit(void);
-
-/* ---- attach.c ---- */
-
+extern void AlbertSettingsInit(void);
 extern void AlbertBindingsInit(void);
-
-/* ---- report.c ---- */
-
-/* As AlbertReport, for what was wrong with a model's files. */
-extern void AlbertReportLoad(const AlbertStatus *status) pg_attribute_noreturn();
 
 #endif							/* ALBERT_STORE_REGISTRY_H */

@@ -88,7 +88,7 @@ AlbertStatusSqlState(const AlbertStatus *status)
 	switch (status->code)
 	{
 		case ALBERT_NOT_FOUND:
-			return ERRCODE_UNDEFINED_OBJECT;
+			return ERRCODE_UNDEFINED_FILE;
 		case ALBERT_IO:
 			return ERRCODE_IO_ERROR;
 		case ALBERT_FORMAT:
@@ -110,34 +110,18 @@ AlbertStatusSqlState(const AlbertStatus *status)
 	return ERRCODE_INTERNAL_ERROR;
 }
 
-static void
-report(const AlbertStatus *status, int sqlstate)
+void
+AlbertReport(const AlbertStatus *status)
 {
 	/* The interrupt that stopped the work has words of its own. */
 	if (status->code == ALBERT_CANCELLED)
 		CHECK_FOR_INTERRUPTS();
 
 	ereport(ERROR,
-			(errcode(sqlstate),
+			(errcode(AlbertStatusSqlState(status)),
 			 errmsg_internal("%s", AlbertCleanText(status->message)),
 			 status->detail[0] != '\0' ?
 			 errdetail_internal("%s", AlbertCleanText(status->detail)) : 0,
 			 status->hint[0] != '\0' ?
 			 errhint("%s", AlbertCleanText(status->hint)) : 0));
-}
-
-void
-AlbertReport(const AlbertStatus *status)
-{
-	report(status, AlbertStatusSqlState(status));
-	pg_unreachable();
-}
-
-void
-AlbertReportLoad(const AlbertStatus *status)
-{
-	/* What is not found in a model's directory is a file. */
-	report(status, status->code == ALBERT_NOT_FOUND ?
-		   ERRCODE_UNDEFINED_FILE : AlbertStatusSqlState(status));
-	pg_unreachable();
 }

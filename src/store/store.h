@@ -51,7 +51,7 @@ typedef struct AlbertBinding
  */
 extern const AlbertBinding *AlbertStoreAttach(const char *name, AlbertPart part);
 
-/* One run's work, added to what albert_stats shows of the model. */
+/* One run's work, added to what albert_stats shows of the model: int64 only, which the store adds up as an array. */
 typedef struct AlbertCounts
 {
 	int64		calls;			/* runs of the encoder or the tokenizer */
@@ -155,7 +155,7 @@ extern void AlbertModelMissing(const char *name) pg_attribute_noreturn();
 /* Raise that the model is missing if this user may not use models in directories. */
 extern void AlbertRequireDirectories(const char *name);
 
-/* Called once by _PG_init: hooks for shared memory, settings that belong to the store. */
+/* Called once by _PG_init: settings and callbacks of the store, the worker that preloads. */
 extern void AlbertStoreInit(void);
 
 /* settings */

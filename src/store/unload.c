@@ -1,7 +1,7 @@
 /*
- * store.c
- *	  Loading and unloading on request, and what is set up when the library
- *	  is loaded.
+ * unload.c
+ *	  Models leave shared memory: when somebody asks for it, and when what used
+ *	  them has been dropped.
  */
 #include "store/registry.h"
 
@@ -24,21 +24,11 @@ static struct
 	uint8		models[MAX_DROPPED][ALBERT_SHA256_LEN];	/* identities */
 }			dropped;
 
-void
-AlbertStoreLoad(const char *name)
-{
-	/* An empty name is not the default model here. */
-	AlbertModelNameCheck(name);
-	AlbertStoreAttach(name, ALBERT_PART_WEIGHTS);
-}
-
 /* A slot of that model, in any precision and for any kernel set, that is loaded or being loaded. */
 static AlbertSlot *
 find_loaded(AlbertRegistry *registry, const AlbertKey *key)
 {
-	int			i;
-
-	for (i = 0; i < ALBERT_NSLOTS; i++)
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
 		AlbertSlot *slot = &registry->slots[i];
 
@@ -64,24 +54,19 @@ AlbertStoreUnload(const char *name)
 		AlbertHandles handles = {0};
 		AlbertSlot *slot;
 		bool		loading;
-		bool		reserved = false;
 
 		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 		slot = find_loaded(registry, &request.key);
 		loading = slot != NULL && slot->loader != 0;
 		if (slot != NULL && !loading)
 		{
-			reserved = slot->images[ALBERT_PART_TEXT].handle == DSM_HANDLE_INVALID;
-			AlbertSlotDrop(slot, ALBERT_PART_TEXT, &handles);
+			AlbertSlotDrop(slot, &handles);
 			any = true;
 		}
 		LWLockRelease(&registry->lock);
 		AlbertUnpin(&handles);
 		if (slot == NULL)
 			break;
-		if (reserved)
-			ereport(NOTICE,
-					(errmsg("model \"%s\" was loaded at server start and its memory stays reserved", name)));
 		if (loading)
 			ConditionVariableSleep(&slot->changed, AlbertWaitEvent("AlbertModelLoad"));
 	}
@@ -93,41 +78,17 @@ AlbertStoreUnload(const char *name)
 	return any;
 }
 
-static bool
-can_be_freed(const AlbertSlot *slot)
-{
-	return slot->used && slot->loader == 0 && slot->images[ALBERT_PART_TEXT].ready &&
-		slot->images[ALBERT_PART_TEXT].handle != DSM_HANDLE_INVALID;
-}
-
 /* ---- what dropped databases have left ---- */
 
-typedef struct Databases
-{
-	int			n;
-	Oid			oids[ALBERT_NSLOTS * ALBERT_NDATABASES];
-} Databases;
-
 static bool
-has_database(const Databases *databases, Oid database)
+have_gone(const Oid *databases)
 {
-	for (int i = 0; i < databases->n; i++)
+	for (int i = 0; i < ALBERT_NDATABASES && OidIsValid(databases[i]); i++)
 	{
-		if (databases->oids[i] == database)
-			return true;
-	}
-	return false;
-}
-
-static bool
-only_of(const AlbertSlot *slot, const Databases *databases)
-{
-	for (int i = 0; i < Min(slot->ndatabases, ALBERT_NDATABASES); i++)
-	{
-		if (!has_database(databases, slot->databases[i]))
+		if (SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(databases[i])))
 			return false;
 	}
-	return slot->ndatabases > 0 && slot->ndatabases <= ALBERT_NDATABASES;
+	return OidIsValid(databases[0]);
 }
 
 void
@@ -135,36 +96,27 @@ AlbertStoreSweep(void)
 {
 	AlbertRegistry *registry = AlbertRegistryGet();
 	AlbertHandles handles = {0};
-	Databases	all = {0};
-	Databases	gone = {0};
+	Oid			databases[ALBERT_NSLOTS][ALBERT_NDATABASES];
 
+	/* without a database there are no catalogs either */
+	if (!OidIsValid(MyDatabaseId))
+		return;
 	LWLockAcquire(&registry->lock, LW_SHARED);
 	for (int i = 0; i < ALBERT_NSLOTS; i++)
-	{
-		const AlbertSlot *slot = &registry->slots[i];
-
-		for (int j = 0; can_be_freed(slot) && j < Min(slot->ndatabases, ALBERT_NDATABASES); j++)
-		{
-			if (!has_database(&all, slot->databases[j]))
-				all.oids[all.n++] = slot->databases[j];
-		}
-	}
+		memcpy(databases[i], registry->slots[i].databases, sizeof(databases[i]));
 	LWLockRelease(&registry->lock);
 
-	for (int i = 0; i < all.n; i++)
-	{
-		if (!SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(all.oids[i])))
-			gone.oids[gone.n++] = all.oids[i];
-	}
-	if (gone.n == 0)
-		return;
-	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
-		if (can_be_freed(&registry->slots[i]) && only_of(&registry->slots[i], &gone))
-			AlbertSlotDrop(&registry->slots[i], ALBERT_PART_TEXT, &handles);
+		AlbertSlot *slot = &registry->slots[i];
+
+		if (!have_gone(databases[i]))
+			continue;
+		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+		if (AlbertSlotIsLoaded(slot) && memcmp(slot->databases, databases[i], sizeof(databases[i])) == 0)
+			AlbertSlotDrop(slot, &handles);
+		LWLockRelease(&registry->lock);
 	}
-	LWLockRelease(&registry->lock);
 	AlbertUnpin(&handles);
 }
 
@@ -180,7 +132,7 @@ AlbertStoreSweep(void)
 static bool
 is_dropped(const AlbertSlot *slot)
 {
-	if (!can_be_freed(slot) || !AlbertSlotIsOnlyOf(slot, MyDatabaseId))
+	if (!AlbertSlotIsLoaded(slot) || !AlbertSlotIsOnlyOurs(slot))
 		return false;
 	if (dropped.extension)
 		return true;
@@ -196,13 +148,12 @@ static void
 unload_dropped(AlbertRegistry *registry)
 {
 	AlbertHandles handles = {0};
-	int			i;
 
 	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-	for (i = 0; i < ALBERT_NSLOTS; i++)
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
 		if (is_dropped(&registry->slots[i]))
-			AlbertSlotDrop(&registry->slots[i], ALBERT_PART_TEXT, &handles);
+			AlbertSlotDrop(&registry->slots[i], &handles);
 	}
 	LWLockRelease(&registry->lock);
 	AlbertUnpin(&handles);
@@ -252,12 +203,8 @@ end_of_transaction(XactEvent event, void *arg)
 }
 
 void
-AlbertStoreInit(void)
+AlbertUnloadInit(void)
 {
-	AlbertSettingsInit();
-	AlbertPreloadInit();
-	AlbertBindingsInit();
-	AlbertObjectsInit();
 	next_object_access_hook = object_access_hook;
 	object_access_hook = watch_drop;
 	RegisterXactCallback(end_of_transaction, NULL);

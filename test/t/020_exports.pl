@@ -17,8 +17,8 @@ my ($symbols, $errors);
 IPC::Run::run([ 'nm', '-D', '--defined-only', "$library/albert.so" ], '>', \$symbols, '2>', \$errors)
   or die "nm failed: $errors";
 my %exported = map { (split)[-1] => 1 } split /\n/, $symbols;
-# a parallel worker begins with a function that it finds by its name
-my @wanted = (qw(Pg_magic_func _PG_init AlbertPairsWorker), map { ($_, "pg_finfo_$_") } keys %functions);
+# workers begin with a function that they find by its name
+my @wanted = (qw(Pg_magic_func _PG_init AlbertPairsWorker AlbertPreloadWorker), map { ($_, "pg_finfo_$_") } keys %functions);
 
 cmp_ok(scalar keys %functions, '>', 30, 'the functions of the SQL file are found');
 is_deeply([ sort keys %exported ], [ sort @wanted ], 'exported is what PostgreSQL calls');

@@ -73,7 +73,7 @@ CONF
 	image("$root/mounted/lib", "$root/mounted/share", 'mini-second');
 	$node->append_conf('postgresql.conf', "shared_preload_libraries = 'albert'\nalbert.preload_models = 'mini-mounted'\n");
 	$node->restart;
-	is($node->safe_psql('postgres', q{SELECT state FROM albert_models WHERE name = 'mini-mounted'}), 'loaded', 'a mounted model is preloaded');
+	ok($node->poll_query_until('postgres', q{SELECT state = 'loaded' FROM albert_models WHERE name = 'mini-mounted'}), 'a mounted model is preloaded');
 }
 
 $node->stop;
