@@ -146,13 +146,6 @@ typedef struct Tensor
 	int64_t		offset;			/* of the first element, in bytes from the file's start */
 } Tensor;
 
-typedef struct TensorList
-{
-	Tensor	   *items;
-	int			n;
-	size_t		room;
-} TensorList;
-
 /* Set the strides of a row-major tensor, and tell its size; false when that is too large for a number. */
 extern bool AlbertTensorContiguous(Tensor *tensor, int64_t *bytes);
 
@@ -354,7 +347,9 @@ struct AlbertSource
 	int			nfiles;
 	SourceFile	files[MAX_FILES];
 	json_t	   *documents;		/* all JSON that was parsed: strings of it are used as they are */
-	TensorList	tensors;
+	Tensor	   *tensors;		/* of all files of weights */
+	int			ntensors;
+	size_t		tensors_room;
 	Naming		naming;			/* of the tensors */
 	const char *prefix;			/* before the base model's tensor names: "albert." or "" */
 	const json_t *config;		/* config.json; NULL: it is the original release's */

@@ -52,28 +52,29 @@ bool
 AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *status)
 {
 	AlbertSource *source = weights->source;
-	TensorList *list = &source->tensors;
+	Tensor	   *added;
 	const char *name;
 
 	if (weights->weight_map != NULL &&
 		!placed_in(weights->weight_map, tensor->name, source->files[weights->number].name))
 		return true;
-	if (list->n >= MAX_TENSORS)
+	if (source->ntensors >= MAX_TENSORS)
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "model has more than %d tensors", MAX_TENSORS);
 	name = AlbertNameJoin(source->arena, weights->prefix, "", tensor->name);
-	if (name == NULL || !AlbertArenaReserve(source->arena, &list->items, list->n, 1, sizeof(Tensor), &list->room))
+	if (name == NULL ||
+		!AlbertArenaReserve(source->arena, &source->tensors, source->ntensors, 1, sizeof(Tensor), &source->tensors_room))
 		return AlbertNoMemory(status);
-	list->items[list->n] = *tensor;
-	list->items[list->n].name = name;
-	list->items[list->n].file = weights->number;
-	list->n++;
+	added = &source->tensors[source->ntensors++];
+	*added = *tensor;
+	added->name = name;
+	added->file = weights->number;
 	return true;
 }
 
 bool
 AlbertTensorSort(AlbertSource *source, AlbertStatus *status)
 {
-	const char *twice = AlbertNamesSort(source->tensors.items, source->tensors.n, sizeof(Tensor));
+	const char *twice = AlbertNamesSort(source->tensors, source->ntensors, sizeof(Tensor));
 
 	return twice == NULL || AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" is stored twice", twice);
 }
@@ -81,7 +82,7 @@ AlbertTensorSort(AlbertSource *source, AlbertStatus *status)
 const Tensor *
 AlbertTensorFind(const AlbertSource *source, const char *name)
 {
-	return AlbertNamesFind(source->tensors.items, source->tensors.n, sizeof(Tensor), name);
+	return AlbertNamesFind(source->tensors, source->ntensors, sizeof(Tensor), name);
 }
 
 void

@@ -65,19 +65,10 @@ find_directory(ZipArchive *zip, uint64_t *size)
 
 /* ---- the directory ---- */
 
-/* The numbers of an entry that zip64 has in an extra field, in its order, where they are 0xffffffff. */
-typedef struct Sizes
-{
-	uint64_t	full;
-	uint64_t	stored;
-	uint64_t	header;
-} Sizes;
-
+/* Numbers of 0xffffffff are in the extra field of zip64, in the order that they have here. */
 static bool
-read_extra(const ZipArchive *zip, AlbertSpan extra, Sizes *sizes)
+read_extra(const ZipArchive *zip, AlbertSpan extra, uint64_t *numbers, int n)
 {
-	uint64_t   *const places[] = {&sizes->full, &sizes->stored, &sizes->header};
-
 	while (AlbertSpanSize(extra) >= 4)
 	{
 		const unsigned char *at = extra.at + 4;
@@ -87,13 +78,13 @@ read_extra(const ZipArchive *zip, AlbertSpan extra, Sizes *sizes)
 		if (length > AlbertSpanSize(extra) - 4)
 			return bad_zip(zip, "an extra field is too long");
 		extra.at = at + length;
-		for (size_t i = 0; is_zip64 && i < LENGTH(places); i++)
+		for (int i = 0; is_zip64 && i < n; i++)
 		{
-			if (*places[i] != 0xffffffff)
+			if (numbers[i] != 0xffffffff)
 				continue;
 			if (extra.at - at < 8)
 				return bad_zip(zip, "a zip64 field is too short");
-			*places[i] = AlbertLittleEndian(at, 8);
+			numbers[i] = AlbertLittleEndian(at, 8);
 			at += 8;
 		}
 	}
@@ -110,7 +101,7 @@ read_entry(ZipArchive *zip, AlbertSpan *directory)
 	size_t		extra_size;
 	size_t		used;
 	AlbertSpan	extra;
-	Sizes		sizes;
+	uint64_t	numbers[3];		/* full size, stored size, header */
 
 	if (left < ENTRY_SIZE || memcmp(record, "PK\1\2", 4) != 0)
 		return bad_zip(zip, "its directory ends too early");
@@ -122,21 +113,21 @@ read_entry(ZipArchive *zip, AlbertSpan *directory)
 	directory->at += used;
 	extra.at = record + ENTRY_SIZE + name_size;
 	extra.end = extra.at + extra_size;
-	sizes.stored = AlbertLittleEndian(record + 20, 4);
-	sizes.full = AlbertLittleEndian(record + 24, 4);
-	sizes.header = AlbertLittleEndian(record + 42, 4);
-	if (!read_extra(zip, extra, &sizes))
+	numbers[0] = AlbertLittleEndian(record + 24, 4);
+	numbers[1] = AlbertLittleEndian(record + 20, 4);
+	numbers[2] = AlbertLittleEndian(record + 42, 4);
+	if (!read_extra(zip, extra, numbers, LENGTH(numbers)))
 		return false;
-	if (sizes.header > zip->end || sizes.stored > zip->end - sizes.header)
+	entry->size = numbers[1];
+	entry->header = numbers[2];
+	if (entry->header > zip->end || entry->size > zip->end - entry->header)
 		return bad_zip(zip, "an entry lies outside the file");
 	if (memchr(record + ENTRY_SIZE, '\0', name_size) != NULL)
 		return bad_zip(zip, "a name contains a zero byte");
 	entry->name = AlbertNameCopy(zip->arena, (const char *) record + ENTRY_SIZE, name_size);
-	entry->header = sizes.header;
-	entry->size = sizes.stored;
 	/* the flag for encryption, and the method of compression */
 	entry->plain = (AlbertLittleEndian(record + 8, 2) & 1) == 0 && AlbertLittleEndian(record + 10, 2) == 0 &&
-		sizes.stored == sizes.full;
+		numbers[0] == numbers[1];
 	return entry->name != NULL || AlbertNoMemory(zip->status);
 }
 
