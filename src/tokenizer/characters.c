@@ -129,11 +129,9 @@ character_length(const char *p, size_t room)
 		if (((unsigned char) p[i] & 0xC0) != 0x80)
 			return 0;
 	tok_utf8_decode(p, &code);
-	if (length == 2)
-		return 2;
-	if (length == 3)
-		return code >= 0x800 && (code < 0xD800 || code > 0xDFFF) ? 3 : 0;
-	return code >= 0x10000 && code <= 0x10FFFF ? 4 : 0;
+	if (length == 3 && (code < 0x800 || (code >= 0xD800 && code <= 0xDFFF)))
+		return 0;
+	return length == 4 && (code < 0x10000 || code > 0x10FFFF) ? 0 : length;
 }
 
 size_t

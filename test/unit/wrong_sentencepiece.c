@@ -23,7 +23,7 @@ open_model(const void *data, size_t size, char *problem, size_t problem_size)
 			.text = texts[id],
 			.size = strlen(texts[id]),
 			.score = id == 6 ? -1 : -5,
-			.type = id == 1 ? ALBERT_SPIECE_UNKNOWN : id < 5 ? ALBERT_SPIECE_CONTROL : ALBERT_SPIECE_NORMAL,
+			.type = id == 1 ? ALBERT_SPIECE_UNKNOWN : id < 5 ? ALBERT_SPIECE_OTHER : ALBERT_SPIECE_NORMAL,
 		};
 	return &model;
 }

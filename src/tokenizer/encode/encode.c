@@ -6,32 +6,6 @@
 
 #include <string.h>
 
-bool
-tok_interrupted(const Encoder *encoder)
-{
-	if (encoder->interrupt == NULL || !*encoder->interrupt)
-		return false;
-	AlbertFail(encoder->status, ALBERT_CANCELLED, "tokenizing was interrupted");
-	return true;
-}
-
-size_t
-tok_expected(const Encoder *encoder, size_t count)
-{
-	return encoder->done == 0 ? 0 : (size_t) (1.06 * count / encoder->done * encoder->total);
-}
-
-bool
-tok_grow_tokens(Encoder *encoder, size_t more)
-{
-	size_t		expected = tok_expected(encoder, encoder->token_count);
-
-	if (encoder->token_count + more < expected)
-		more = expected - encoder->token_count;
-	return AlbertArenaReserve(encoder->arena, &encoder->tokens, encoder->token_count, more, sizeof(AlbertToken),
-							  &encoder->token_room) || AlbertNoMemory(encoder->status);
-}
-
 static bool
 check_text(const AlbertText *text, AlbertStatus *status)
 {

@@ -99,14 +99,10 @@ typedef struct Encoder
 	size_t		done;			/* bytes of them that were read */
 } Encoder;
 
-/* encode.c */
+/* memory.c; expected: how many there will be at the texts' end of what there are count now, if it goes on like that */
 extern bool tok_interrupted(const Encoder *encoder);
-extern bool tok_grow_tokens(Encoder *encoder, size_t more);
-
-/* How many of what there are so many now at the texts' end, if it goes on like that; too few while little is known. */
 extern size_t tok_expected(const Encoder *encoder, size_t count);
-
-/* stages.c */
+extern bool tok_grow_tokens(Encoder *encoder, size_t more);
 extern bool tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more);
 extern bool tok_letters_append(Encoder *encoder, Letters *letters, const Letter *more, size_t count);
 
@@ -161,11 +157,11 @@ extern bool tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, boo
 /* match.c: a last stage that finds added tokens in normal text */
 extern bool tok_match_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed);
 
-/* words.c: letters to words, likewise where there are no such tokens; a token between words; a plain text's words, straight from its bytes */
+/* words.c: words of letters, with tokens between them; a last stage that does no more; a plain text's, from its bytes */
 extern bool tok_take_letter(Encoder *encoder, Letter letter);
 extern bool tok_finish_word(Encoder *encoder);
-extern bool tok_words_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed);
 extern bool tok_take_token(Encoder *encoder, int32_t id, int32_t start, int32_t stop);
+extern bool tok_words_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed);
 extern bool tok_is_plain(const TokenizerHeader *header, const char *text, size_t size);
 extern bool tok_plain_words(Encoder *encoder, const char *text, size_t size, int32_t base);
 

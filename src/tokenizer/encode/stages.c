@@ -1,32 +1,12 @@
 /*
  * stages.c
- *	  Letters, and running a text's through the steps of an image, block by block.
+ *	  Running a text's letters through the steps of an image, block by block.
  */
 #include "tokenizer/encode/encoder.h"
 
 #include <string.h>
 
 #define BLOCK		256			/* letters read at once */
-
-bool
-tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
-{
-	if (letters->room - letters->count >= more)
-		return true;
-	return AlbertArenaReserve(encoder->arena, &letters->items, letters->count, more, sizeof(Letter), &letters->room) ||
-		AlbertNoMemory(encoder->status);
-}
-
-bool
-tok_letters_append(Encoder *encoder, Letters *letters, const Letter *more, size_t count)
-{
-	if (!tok_letters_reserve(encoder, letters, count))
-		return false;
-	if (count > 0)
-		memcpy(letters->items + letters->count, more, count * sizeof(Letter));
-	letters->count += count;
-	return true;
-}
 
 bool
 tok_make_stages(Encoder *encoder, StageFunction sink)

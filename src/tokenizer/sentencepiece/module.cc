@@ -29,9 +29,8 @@ static AlbertSpieceType
 type_of(const sentencepiece::SentencePieceProcessor &processor, int id)
 {
 	return processor.IsUnknown(id) ? ALBERT_SPIECE_UNKNOWN :
-		processor.IsControl(id) ? ALBERT_SPIECE_CONTROL :
 		processor.IsByte(id) ? ALBERT_SPIECE_BYTE :
-		processor.IsUnused(id) ? ALBERT_SPIECE_UNUSED : ALBERT_SPIECE_NORMAL;
+		processor.IsControl(id) || processor.IsUnused(id) ? ALBERT_SPIECE_OTHER : ALBERT_SPIECE_NORMAL;
 }
 
 static AlbertSpiece *

@@ -21,9 +21,8 @@ typedef enum AlbertSpieceType
 {
 	ALBERT_SPIECE_NORMAL = 1,	/* or user-defined, which the library does not tell */
 	ALBERT_SPIECE_UNKNOWN,
-	ALBERT_SPIECE_CONTROL,
-	ALBERT_SPIECE_UNUSED,
-	ALBERT_SPIECE_BYTE
+	ALBERT_SPIECE_BYTE,
+	ALBERT_SPIECE_OTHER			/* a control symbol, or unused */
 } AlbertSpieceType;
 
 typedef struct AlbertSpiecePiece
