@@ -180,7 +180,7 @@ COMMENT ON FUNCTION albert_revoke(text, name) IS 'take back what albert_grant ha
 -- ---------------------------------------------------------------------
 
 -- ---------------------------------------------------------------------
--- What the planner asks of the functions below (src/functions/support.c)
+-- What the planner asks of the functions below (src/functions/tasks.c)
 -- ---------------------------------------------------------------------
 CREATE FUNCTION albert_support(internal)
 RETURNS internal
@@ -252,7 +252,7 @@ COMMENT ON FUNCTION albert_token_count(text, text, text) IS
 
 CREATE FUNCTION albert_tokens(content text, special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
-AS 'MODULE_PATHNAME', 'albert_tokens'
+AS 'MODULE_PATHNAME', 'albert_encode'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 50 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_tokens(text, boolean, text) IS
 'tokens, with their places in the text, of a text, or of a pair of texts (by the default model)';
@@ -260,14 +260,14 @@ COMMENT ON FUNCTION albert_tokens(text, boolean, text) IS
 CREATE FUNCTION albert_tokens(content text, model text,
 	special_tokens boolean DEFAULT true, pair text DEFAULT '')
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
-AS 'MODULE_PATHNAME', 'albert_tokens'
+AS 'MODULE_PATHNAME', 'albert_encode'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_tokens(text, text, boolean, text) IS
 'tokens, with their places in the text, of a text, or of a pair of texts';
 
 CREATE FUNCTION albert_tokens(content text, second text, model text)
 RETURNS TABLE ("position" integer, piece text, token_id integer, start integer, stop integer, segment integer, special boolean)
-AS 'MODULE_PATHNAME', 'albert_tokens'
+AS 'MODULE_PATHNAME', 'albert_encode'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 50 ROWS 30 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_tokens(text, text, text) IS
 'tokens, with their places in the text, of a pair of texts';
@@ -324,7 +324,7 @@ COMMENT ON FUNCTION albert_fill_mask(text, text, text) IS
 
 CREATE FUNCTION albert_fill_mask_candidates(content text, top_k integer DEFAULT 5, targets text[] DEFAULT '{}')
 RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
-AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
+AS 'MODULE_PATHNAME', 'albert_fill_mask'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_fill_mask_candidates(text, integer, text[]) IS
 'ranked candidates for each mask of a text (by the default model)';
@@ -332,7 +332,7 @@ COMMENT ON FUNCTION albert_fill_mask_candidates(text, integer, text[]) IS
 CREATE FUNCTION albert_fill_mask_candidates(content text, model text,
 	top_k integer DEFAULT 5, targets text[] DEFAULT '{}', overflow text DEFAULT '')
 RETURNS TABLE (mask integer, rank integer, token text, token_id integer, score real, sequence text)
-AS 'MODULE_PATHNAME', 'albert_fill_mask_candidates'
+AS 'MODULE_PATHNAME', 'albert_fill_mask'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 5 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_fill_mask_candidates(text, text, integer, text[], text) IS
 'ranked candidates for each mask of a text';
@@ -420,8 +420,7 @@ COMMENT ON FUNCTION albert_similarity(real[], real[]) IS
 
 -- ---------------------------------------------------------------------
 -- Sentence order, classification, choice
--- (src/functions/sentence_order.c, classify.c, score.c, probability.c,
--- zero_shot.c, choose.c)
+-- (src/functions/score.c, classify.c, probability.c, zero_shot.c, choose.c)
 -- ---------------------------------------------------------------------
 CREATE FUNCTION albert_sentence_order(a text, b text)
 RETURNS real
@@ -461,7 +460,7 @@ COMMENT ON FUNCTION albert_classify(text, text, text, text) IS
 
 CREATE FUNCTION albert_classify_scores(content text, top_k integer DEFAULT 0, pair text DEFAULT '')
 RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_classify_scores'
+AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, integer, text) IS
 'labels with their scores, best first, of a text, or of a pair of texts (by the default model)';
@@ -469,14 +468,14 @@ COMMENT ON FUNCTION albert_classify_scores(text, integer, text) IS
 CREATE FUNCTION albert_classify_scores(content text, model text,
 	top_k integer DEFAULT 0, pair text DEFAULT '', overflow text DEFAULT '')
 RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_classify_scores'
+AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, text, integer, text, text) IS
 'labels with their scores, best first, of a text, or of a pair of texts';
 
 CREATE FUNCTION albert_classify_scores(content text, second text, model text, overflow text DEFAULT '')
 RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_classify_scores'
+AS 'MODULE_PATHNAME', 'albert_classify'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_classify_scores(text, text, text, text) IS
 'labels with their scores, best first, of a pair of texts';
@@ -565,7 +564,7 @@ COMMENT ON FUNCTION albert_zero_shot(text, text[], text, boolean, text, text) IS
 CREATE FUNCTION albert_zero_shot_scores(content text, labels text[],
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.')
 RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_zero_shot_scores'
+AS 'MODULE_PATHNAME', 'albert_zero_shot'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 15000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_zero_shot_scores(text, text[], boolean, text) IS
 'the labels given with how much a text entails each, best first (by the default model)';
@@ -573,7 +572,7 @@ COMMENT ON FUNCTION albert_zero_shot_scores(text, text[], boolean, text) IS
 CREATE FUNCTION albert_zero_shot_scores(content text, labels text[], model text,
 	multi_label boolean DEFAULT false, template text DEFAULT 'This example is {}.', overflow text DEFAULT '')
 RETURNS TABLE (label text, score real)
-AS 'MODULE_PATHNAME', 'albert_zero_shot_scores'
+AS 'MODULE_PATHNAME', 'albert_zero_shot'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 15000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_zero_shot_scores(text, text[], text, boolean, text, text) IS
 'the labels given with how much a text entails each, best first';
@@ -594,14 +593,14 @@ COMMENT ON FUNCTION albert_choose(text, text[], text, text) IS
 
 CREATE FUNCTION albert_choose_scores(context text, choices text[])
 RETURNS TABLE (choice integer, score real)
-AS 'MODULE_PATHNAME', 'albert_choose_scores'
+AS 'MODULE_PATHNAME', 'albert_choose'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 4 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose_scores(text, text[]) IS
 'every choice with its probability (by the default model)';
 
 CREATE FUNCTION albert_choose_scores(context text, choices text[], model text, overflow text DEFAULT '')
 RETURNS TABLE (choice integer, score real)
-AS 'MODULE_PATHNAME', 'albert_choose_scores'
+AS 'MODULE_PATHNAME', 'albert_choose'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 4 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_choose_scores(text, text[], text, text) IS
 'every choice with its probability';
@@ -630,7 +629,7 @@ COMMENT ON FUNCTION albert_answer(text, text, text, boolean, integer, integer, i
 CREATE FUNCTION albert_answers(question text, context text,
 	top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
-AS 'MODULE_PATHNAME', 'albert_answers'
+AS 'MODULE_PATHNAME', 'albert_answer'
 LANGUAGE C STABLE STRICT PARALLEL SAFE COST 20000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_answers(text, text, integer, boolean, integer, integer, integer, boolean) IS
 'ranked answers to a question out of a context (by the default model)';
@@ -638,7 +637,7 @@ COMMENT ON FUNCTION albert_answers(text, text, integer, boolean, integer, intege
 CREATE FUNCTION albert_answers(question text, context text, model text,
 	top_k integer DEFAULT 1, handle_impossible boolean DEFAULT false, max_answer_len integer DEFAULT 15, max_seq_len integer DEFAULT 384, doc_stride integer DEFAULT -1, align_to_words boolean DEFAULT true)
 RETURNS TABLE (rank integer, answer text, score real, start integer, stop integer)
-AS 'MODULE_PATHNAME', 'albert_answers'
+AS 'MODULE_PATHNAME', 'albert_answer'
 LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20000 ROWS 3 SUPPORT albert_support;
 COMMENT ON FUNCTION albert_answers(text, text, text, integer, boolean, integer, integer, integer, boolean) IS
 'ranked answers to a question out of a context';

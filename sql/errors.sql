@@ -3,7 +3,7 @@
 -- a comment, volatility, strictness, parallel safety
 CREATE TEMP VIEW ours AS
 SELECT p.*, p.oid::regprocedure::text AS signature, 'model' = ANY (p.proargnames[1:p.pronargs]) AS named,
-       p.prosrc IN ('albert_encode', 'albert_token_count', 'albert_tokens', 'albert_tokenize', 'albert_decode', 'albert_chunks', 'albert_answer', 'albert_answers') AS never_too_long
+       p.prosrc IN ('albert_encode', 'albert_token_count', 'albert_tokenize', 'albert_decode', 'albert_chunks', 'albert_answer') AS never_too_long
 FROM pg_proc p JOIN pg_depend d ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
 JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'albert'
 JOIN pg_language l ON l.oid = p.prolang AND l.lanname = 'c';

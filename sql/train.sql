@@ -47,6 +47,19 @@ SELECT metric, class, predicted, value FROM albert_evaluate('queue',
   $$VALUES ('The price on the invoice is wrong.', 'billing'), ('Water the trees and the grass.', 'garden'), ('The cable is broken, no signal.', 'travel'), (NULL, 'garden')$$)
 WHERE metric IN ('rows', 'skipped', 'accuracy', 'confusion') ORDER BY metric, class, predicted, value;
 
+-- the metrics of each class are those of the confusion, also where nothing is of a class, or predicted to be
+CREATE TABLE judged AS SELECT * FROM albert_evaluate('queue',
+  $$VALUES ('The price on the invoice is wrong.', 'billing'), ('Water the trees and the grass.', 'garden'), ('The cable is broken, no signal.', 'travel'), ('Water the flowers.', 'billing')$$);
+SELECT m.metric, count(*), bool_and(m.value IS NOT DISTINCT FROM
+         CASE m.metric WHEN 'rows' THEN c.rows WHEN 'precision' THEN c.hits / nullif(c.predicted, 0) WHEN 'recall' THEN c.hits / nullif(c.rows, 0)
+                       ELSE coalesce(2 * c.hits / nullif(c.rows + c.predicted, 0), 0) END) AS as_counted
+FROM judged m, LATERAL (SELECT coalesce(sum(value) FILTER (WHERE j.class = m.class AND j.predicted = m.class), 0) AS hits,
+                               coalesce(sum(value) FILTER (WHERE j.class = m.class), 0) AS rows,
+                               coalesce(sum(value) FILTER (WHERE j.predicted = m.class), 0) AS predicted
+                        FROM judged j WHERE j.metric = 'confusion') c
+WHERE m.metric IN ('precision', 'recall', 'f1', 'rows') AND m.class IS NOT NULL GROUP BY m.metric ORDER BY m.metric;
+DROP TABLE judged;
+
 -- another set of rows under the same name; who keeps results of the old one is told
 SELECT count(*) > 10 AS trained FROM albert_train('queue', $$SELECT body, CASE queue WHEN 'garden' THEN 'outside' ELSE 'inside' END FROM tickets$$, base => 'albert-mini');
 SELECT albert_classify('The flowers in the garden need water.', 'queue');

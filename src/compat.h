@@ -89,13 +89,6 @@ extern PGDLLEXPORT void _PG_init(void);
 #define MarkGUCPrefixReserved(prefix) EmitWarningsOnPlaceholders(prefix)
 #endif
 
-/* 15: a message can be sent at once, without waiting for more. */
-#if PG_VERSION_NUM >= 150000
-#define AlbertQueueSend(queue, size, data) shm_mq_send(queue, size, data, false, true)
-#else
-#define AlbertQueueSend(queue, size, data) shm_mq_send(queue, size, data, false)
-#endif
-
 /* 15: set-returning functions that fill a tuplestore have a helper. */
 #if PG_VERSION_NUM < 150000
 static inline void

@@ -27,7 +27,7 @@ AlbertCallSignature(FunctionCallInfo fcinfo, const AlbertTask *task)
 }
 
 Datum
-AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task)
+AlbertTaskCall(FunctionCallInfo fcinfo, const AlbertTask *task)
 {
 	const AlbertSignature *signature = AlbertCallSignature(fcinfo, task);
 	AlbertItem	item;
@@ -35,32 +35,22 @@ AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task)
 	AlbertRecall recall;
 	AlbertAsked asked;
 
+	if (signature->returns_set)
+		InitMaterializedSRF(fcinfo, 0);
 	if (!AlbertItemFill(&item, signature, fcinfo->args))
 		PG_RETURN_NULL();
 	AlbertJobStart(&job, signature, fcinfo->args);
 	job.raises = true;
+	if (signature->returns_set)
+	{
+		item.rows = (ReturnSetInfo *) fcinfo->resultinfo;
+		AlbertTaskRun(&job, &item, 1);
+		PG_RETURN_NULL();
+	}
 	AlbertRecallBegin(&recall, &job, signature, fcinfo->args);
 	asked = AlbertRecallAsk(&recall, &item);
 	AlbertRecallRun(&recall);
 	AlbertRecallResult(&recall, asked, &item);
 	fcinfo->isnull = item.isnull;
 	return item.result;
-}
-
-Datum
-AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task)
-{
-	const AlbertSignature *signature;
-	AlbertItem	item;
-	AlbertJob	job;
-
-	InitMaterializedSRF(fcinfo, 0);
-	signature = AlbertCallSignature(fcinfo, task);
-	if (!AlbertItemFill(&item, signature, fcinfo->args))
-		return (Datum) 0;
-	AlbertJobStart(&job, signature, fcinfo->args);
-	job.raises = true;
-	item.rows = (ReturnSetInfo *) fcinfo->resultinfo;
-	AlbertTaskRun(&job, &item, 1);
-	return (Datum) 0;
 }

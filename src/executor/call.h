@@ -10,10 +10,7 @@
 /* The signature of a call site for a task, kept as long as its FmgrInfo. */
 extern const AlbertSignature *AlbertCallSignature(FunctionCallInfo fcinfo, const AlbertTask *task);
 
-/* A value; remembered for the rest of the statement. */
-extern Datum AlbertCallScalar(FunctionCallInfo fcinfo, const AlbertTask *task);
-
-/* Rows, put into the result's tuplestore. */
-extern Datum AlbertCallRows(FunctionCallInfo fcinfo, const AlbertTask *task);
+/* A value, remembered for the rest of the statement; or rows, put into the result's tuplestore. */
+extern Datum AlbertTaskCall(FunctionCallInfo fcinfo, const AlbertTask *task);
 
 #endif							/* ALBERT_CALL_H */

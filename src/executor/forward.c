@@ -64,7 +64,7 @@ check_embeddings(const AlbertJob *job, AlbertItem *item, const AlbertTokens *tok
 	int			vocab_size = job->binding->model.config->vocab_size;
 	AlbertStatus status;
 
-	if (job->binding->tokenizer.vocab_size <= vocab_size || job->task->part != ALBERT_PART_WEIGHTS)
+	if (job->binding->tokenizer.vocab_size <= vocab_size || job->task->text_only)
 		return true;
 	for (int i = 0; i < tokens->n; i++)
 	{

@@ -27,18 +27,17 @@
 int			albert_batch_tokens = 512;
 int			albert_overflow = ALBERT_OVERFLOW_TRUNCATE;
 
-static List *tasks = NIL;
+static const AlbertTaskName *task_names;
+static int	ntasks;
 
 static MemoryContext workspace_context = NULL;
 static AlbertArena workspace;
 
 void
-AlbertTaskRegister(const AlbertTask *task)
+AlbertTasksRegister(const AlbertTaskName *names, int n)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-	tasks = lappend(tasks, (void *) task);
-	MemoryContextSwitchTo(old);
+	task_names = names;
+	ntasks = n;
 }
 
 /* ---------- signatures ---------- */
@@ -51,17 +50,14 @@ task_of_function(HeapTuple tuple)
 	bool		isnull;
 	Datum		source = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
 	char	   *symbol;
-	ListCell   *cell;
 
 	if (form->prolang != ClanguageId || isnull)
 		return NULL;
 	symbol = TextDatumGetCString(source);
-	foreach(cell, tasks)
+	for (int i = 0; i < ntasks; i++)
 	{
-		const AlbertTask *task = lfirst(cell);
-
-		if (strcmp(task->symbol, symbol) == 0)
-			return task;
+		if (strcmp(task_names[i].symbol, symbol) == 0)
+			return task_names[i].task;
 	}
 	return NULL;
 }
@@ -71,7 +67,7 @@ static bool
 is_pair_argument(const AlbertTask *task, const char *name)
 {
 	return task->pair_arg != NULL &&
-		(strcmp(name, task->pair_arg) == 0 || (task->pair_optional && strcmp(name, "second") == 0));
+		(strcmp(name, task->pair_arg) == 0 || (!task->pair_needed && strcmp(name, "second") == 0));
 }
 
 static void
@@ -82,6 +78,7 @@ fill_signature(AlbertSignature *signature, HeapTuple tuple)
 	char	  **names;
 	char	   *modes;
 
+	signature->function = form->oid;
 	if (signature->task->combine != NULL)
 		signature->result_len = -1;
 	else
@@ -201,7 +198,7 @@ choose(const AlbertOption *option, Datum value)
 
 /* What a call with a named model wants done with a long text. */
 static int
-overflow_option(const AlbertJob *job, Datum value)
+overflow_option(const AlbertJob *job, const AlbertSignature *signature, Datum value)
 {
 	static const char *const names[] = {
 		[ALBERT_OVERFLOW_TRUNCATE] = "truncate",
@@ -224,7 +221,7 @@ overflow_option(const AlbertJob *job, Datum value)
 	if (overflow == ALBERT_OVERFLOW_WINDOW && !task->windows)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s cannot see a long text in windows", task->symbol),
+				 errmsg("%s cannot see a long text in windows", get_func_name(signature->function)),
 				 errhint("%s", option.hint)));
 	return overflow;
 }
@@ -267,7 +264,7 @@ AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
 {
 	memset(job, 0, sizeof(*job));
 	job->task = task;
-	job->binding = AlbertStoreAttach(model, task->part);
+	job->binding = AlbertStoreAttach(model, task->text_only ? ALBERT_PART_TEXT : ALBERT_PART_WEIGHTS);
 	job->overflow = model == NULL ? albert_overflow : job->binding->model.overflow;
 	check_heads(job);
 	if (task->init != NULL)
@@ -301,9 +298,9 @@ AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableD
 		if (!AlbertIsOption(signature, i) || args[i].isnull)
 			continue;
 		if (strcmp(signature->names[i], "overflow") == 0)
-			job->overflow = overflow_option(job, args[i].value);
+			job->overflow = overflow_option(job, signature, args[i].value);
 		else if (!take_option(job, signature->names[i], args[i].value))
-			elog(ERROR, "task \"%s\" has no option \"%s\"", task->symbol, signature->names[i]);
+			elog(ERROR, "%s has no option \"%s\"", get_func_name(signature->function), signature->names[i]);
 	}
 	if (task->check != NULL)
 		task->check(job);
@@ -321,7 +318,7 @@ AlbertItemFill(AlbertItem *item, const AlbertSignature *signature, const Nullabl
 	item->text = AlbertTextFromDatum(args[signature->text].value);
 	if (signature->pair >= 0)
 		item->pair = AlbertTextFromDatum(args[signature->pair].value);
-	if (item->pair.size == 0 && signature->task->pair_optional)
+	if (item->pair.size == 0 && !signature->task->pair_needed)
 		item->pair.data = NULL;
 	return true;
 }
@@ -370,10 +367,12 @@ make_results(AlbertJob *job, AlbertItem *items, int n)
 	for (int i = 0; i < n; i++)
 	{
 		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+		void		(*make) (AlbertJob *job, AlbertItem *item, int number) =
+			items[i].rows != NULL ? job->task->rows : job->task->result;
 
-		if (items[i].status != NULL)
+		if (items[i].status != NULL || make == NULL)
 			continue;
-		job->task->result(job, &items[i], i);
+		make(job, &items[i], i);
 		AlbertArenaRewind(job->arena, mark);
 	}
 }
@@ -391,8 +390,7 @@ AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n)
 	job->arena = AlbertWorkspace();
 	if (job->task->run != NULL)
 		job->task->run(job, items, n);
-	if (job->task->result != NULL)
-		make_results(job, items, n);
+	make_results(job, items, n);
 	AlbertWorkspace();
 	INSTR_TIME_SET_CURRENT(stop);
 	INSTR_TIME_SUBTRACT(stop, start);

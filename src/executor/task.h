@@ -2,11 +2,12 @@
  * task.h
  *	  What an albert SQL function computes, told apart from how it is called.
  *
- * Each SQL function over a text is a task: a C symbol (pg_proc.prosrc), the
+ * A SQL function over a text runs a task: a C symbol (pg_proc.prosrc), the
  * names of its text arguments, its options, and one function that computes
  * any number of rows.  A scalar call runs one row; the batching node and long
- * jobs run many.  All overloads of a SQL function share the symbol: which
- * argument is what is told by the arguments' names.
+ * jobs run many.  All overloads of a SQL function share the symbol, and so does
+ * the function that gives all as rows of what the other gives the best of:
+ * which argument is what is told by the arguments' names.
  */
 #ifndef ALBERT_TASK_H
 #define ALBERT_TASK_H
@@ -37,17 +38,20 @@ typedef struct AlbertJob
 	{
 		double		align;
 		char		bytes[ALBERT_MAX_OPTIONS];
-	}			options;		/* the task's own struct */
+	}			options;		/* the task's own struct: AlbertOptionsOf */
 	void	   *state;			/* of a run, the task's own: what run leaves to result */
 } AlbertJob;
+
+#define AlbertOptionsOf(job, type) \
+	(StaticAssertExpr(sizeof(type) <= ALBERT_MAX_OPTIONS, "options too large"), (type *) (job)->options.bytes)
 
 /* One row: its texts in UTF-8, and what comes out: a status or a result. */
 typedef struct AlbertItem
 {
 	AlbertText	text;
 	AlbertText	pair;			/* data NULL: none */
-	ReturnSetInfo *rows;		/* set-returning tasks put their rows here */
-	Datum		result;			/* scalar tasks: in the memory context current at the run */
+	ReturnSetInfo *rows;		/* NULL, or where rows are to be put instead of a result */
+	Datum		result;			/* in the memory context current at the run */
 	bool		isnull;
 	AlbertStatus *status;		/* NULL, or why the texts have no result; with one before the run they are left alone */
 } AlbertItem;
@@ -85,15 +89,14 @@ typedef struct AlbertOption
 
 struct AlbertTask
 {
-	const char *symbol;			/* the C function: pg_proc.prosrc */
 	const char *text_arg;		/* SQL argument names of the texts */
 	const char *pair_arg;		/* NULL: takes none */
-	bool		pair_optional;	/* an empty pair is no pair, as in the reference's tokenizers */
+	bool		pair_needed;	/* else an empty pair is no pair, as in the reference's tokenizers */
 	bool		windows;		/* can see a long text in windows */
-	AlbertPart	part;			/* what of the model it needs */
+	bool		text_only;		/* needs the model's tokenizer and not its weights */
 	uint32		heads;			/* AlbertHead bits it needs, 0: none */
 
-	/* defaults into job->options; may be NULL */
+	/* defaults into job->options, of those that not every one of its SQL functions has; may be NULL */
 	void		(*init) (AlbertJob *job);
 
 	/* what it can be told, up to ALBERT_NO_OPTION; NULL: nothing */
@@ -117,19 +120,27 @@ struct AlbertTask
 
 	/*
 	 * Then, for each row without a status, the first being number 0: make its
-	 * result, or give it a status.  The arena is rewound after each.  NULL: run
-	 * has done it.
+	 * result, or give it a status: a value or, for the SQL function that returns
+	 * a set, rows.  The arena is rewound after each.  NULL: run has done it.
 	 */
 	void		(*result) (AlbertJob *job, AlbertItem *item, int number);
+	void		(*rows) (AlbertJob *job, AlbertItem *item, int number);
 };
 
-/* Make a task known; from _PG_init. */
-extern void AlbertTaskRegister(const AlbertTask *task);
+/* The tasks by their C functions: pg_proc.prosrc; from _PG_init, and kept. */
+typedef struct AlbertTaskName
+{
+	const char *symbol;
+	const AlbertTask *task;
+} AlbertTaskName;
+
+extern void AlbertTasksRegister(const AlbertTaskName *names, int n);
 
 /* Which argument of a SQL function is what. */
 typedef struct AlbertSignature
 {
 	const AlbertTask *task;
+	Oid			function;
 	int			nargs;
 	int			text;			/* argument numbers, -1: none */
 	int			pair;
@@ -192,7 +203,7 @@ extern bool AlbertItemFill(AlbertItem *item, const AlbertSignature *signature,
  */
 extern void AlbertTaskRun(AlbertJob *job, AlbertItem *items, int n);
 
-/* Set a scalar task's result, which else is NULL. */
+/* Set an item's result, which else is NULL. */
 static inline void
 AlbertItemSet(AlbertItem *item, Datum result)
 {

@@ -9,13 +9,12 @@
 #include <math.h>
 #include <utf8proc.h>
 
-#include "common/hashfn.h"
 #include "miscadmin.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
+#include "functions/distinct.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
 
 typedef struct AnswerOptions
 {
@@ -27,18 +26,10 @@ typedef struct AnswerOptions
 	bool		align_to_words;
 } AnswerOptions;
 
-StaticAssertDecl(sizeof(AnswerOptions) <= ALBERT_MAX_OPTIONS, "options too large");
-
 static void
 init_answer(AlbertJob *job)
 {
-	AnswerOptions *options = (AnswerOptions *) &job->options;
-
-	options->top_k = 1;
-	options->max_answer_len = 15;
-	options->max_seq_len = 384;
-	options->doc_stride = -1;
-	options->align_to_words = true;
+	AlbertOptionsOf(job, AnswerOptions)->top_k = 1;
 }
 
 static const AlbertOption answer_options[] = {
@@ -62,7 +53,6 @@ typedef struct Answer
 	AlbertRanked rank;			/* of equal scores the one that came first */
 	int			start;			/* code points of the context */
 	int			stop;
-	uint32		hash;			/* of its text in lower case */
 } Answer;
 
 /* What is known of one item. */
@@ -74,19 +64,16 @@ typedef struct Answers
 	int			n;
 	int			max;			/* room at answers */
 	Answer	   *answers;
-	uint32		table_size;		/* a power of two, more than n */
-	int		   *table;			/* open addressing: answer number + 1 */
+	distinct_hash *distinct;	/* their texts in lower case */
 	double		null_score;		/* the least over the windows of the score of no answer */
 } Answers;
 
 static AlbertText
 answer_text(const AlbertItem *item, const Answers *answers, int start, int stop)
 {
-	AlbertText	text;
+	int			at = answers->bytes[start];
 
-	text.data = item->pair.data + answers->bytes[start];
-	text.size = stop <= start ? 0 : answers->bytes[stop] - answers->bytes[start];
-	return text;
+	return (AlbertText) {.data = item->pair.data + at, .size = stop <= start ? 0 : answers->bytes[stop] - at};
 }
 
 /* Lower case character by character, so that a part's is a part of the whole's. */
@@ -94,10 +81,8 @@ static void
 fold_context(Answers *answers, const AlbertText *text)
 {
 	char	   *folded = palloc_extended(text->size * 2 + 5, MCXT_ALLOC_HUGE);
-	int		   *bytes = palloc_extended((text->size + 1) * sizeof(int), MCXT_ALLOC_HUGE);
 	size_t		in = 0;
-	int			out = 0;
-	int			n = 0;
+	size_t		out = 0;
 
 	while (in < text->size)
 	{
@@ -108,101 +93,41 @@ fold_context(Answers *answers, const AlbertText *text)
 		if (size <= 0)
 			break;
 		in += size;
-		bytes[n++] = out;
 		out += utf8proc_encode_char(utf8proc_tolower(c), (utf8proc_uint8_t *) folded + out);
 	}
-	bytes[n] = out;
 	answers->folded = folded;
-	answers->folded_bytes = bytes;
+	answers->folded_bytes = AlbertCodePointBytes(&(AlbertText) {.data = folded, .size = out});
 }
 
-static Answer *
-new_answer(Answers *answers)
+static void
+new_answer(Answers *answers, int number, double score, int start, int stop)
 {
-	Answer	   *answer;
-
-	if (answers->n == MAX_ANSWERS)
+	if (number == MAX_ANSWERS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("context has more than %d possible answers", MAX_ANSWERS),
 				 errhint("Ask for fewer with top_k, or for shorter ones with max_answer_len.")));
-	if (answers->n == answers->max)
+	if (number == answers->max)
 	{
-		answers->max = Max(answers->max * 2, 16);
-		answers->answers = answers->answers == NULL
-			? palloc(answers->max * sizeof(Answer))
-			: repalloc(answers->answers, answers->max * sizeof(Answer));
+		answers->max *= 2;
+		answers->answers = repalloc(answers->answers, answers->max * sizeof(Answer));
 	}
-	answer = &answers->answers[answers->n];
-	answer->rank.first = answers->n++;
-	answer->rank.second = 0;
-	return answer;
-}
-
-/* Where in the table the text of a hash is, or is to be. */
-static int *
-table_place(const Answers *answers, uint32 hash, const char *folded, int size)
-{
-	uint32		place = hash & (answers->table_size - 1);
-
-	for (; answers->table[place] != 0; place = (place + 1) & (answers->table_size - 1))
-	{
-		const Answer *answer = &answers->answers[answers->table[place] - 1];
-		int			at = answers->folded_bytes[answer->start];
-
-		if (folded != NULL && answer->hash == hash &&
-			answers->folded_bytes[answer->stop] - at == size &&
-			memcmp(answers->folded + at, folded, size) == 0)
-			break;
-	}
-	return &answers->table[place];
-}
-
-static void
-grow_table(Answers *answers)
-{
-	answers->table_size = Max(answers->table_size * 2, 64);
-	if (answers->table != NULL)
-		pfree(answers->table);
-	answers->table = palloc0(answers->table_size * sizeof(int));
-	for (int i = 0; i < answers->n; i++)
-		*table_place(answers, answers->answers[i].hash, NULL, 0) = i + 1;
+	answers->answers[number] = (Answer) {.rank = {.score = score, .first = number}, .start = start, .stop = stop};
 }
 
 /* Equal texts, but for case, are one answer with the sum of their scores. */
 static void
 add_answer(Answers *answers, double score, int start, int stop)
 {
-	const char *folded = answers->folded + answers->folded_bytes[start];
-	int			size = answers->folded_bytes[stop] - answers->folded_bytes[start];
-	uint32		hash = hash_bytes((const unsigned char *) folded, size);
-	int		   *place;
-	Answer	   *answer;
+	int			at = answers->folded_bytes[start];
+	AlbertText	text = {.data = answers->folded + at, .size = answers->folded_bytes[stop] - at};
+	bool		found;
+	int			number = AlbertDistinctPut(answers->distinct, text, &answers->n, &found)->number;
 
-	if ((uint32) answers->n * 2 >= answers->table_size)
-		grow_table(answers);
-	place = table_place(answers, hash, folded, size);
-	if (*place != 0)
-	{
-		answers->answers[*place - 1].rank.score += score;
-		return;
-	}
-	answer = new_answer(answers);
-	answer->rank.score = score;
-	answer->start = start;
-	answer->stop = stop;
-	answer->hash = hash;
-	*place = answers->n;
-}
-
-/* That there is no answer: an empty one at 0. */
-static void
-add_null_answer(Answers *answers)
-{
-	Answer	   *answer = new_answer(answers);
-
-	answer->rank.score = answers->null_score;
-	answer->start = answer->stop = 0;
+	if (found)
+		answers->answers[number].rank.score += score;
+	else
+		new_answer(answers, number, score, start, stop);
 }
 
 /* ---------- spans of a window: a score, and the first and the last token ---------- */
@@ -266,7 +191,7 @@ consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n,
 			  const AlbertBatch *batch, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
-	const AnswerOptions *options = (const AnswerOptions *) &job->options;
+	const AnswerOptions *options = AlbertOptionsOf(job, AnswerOptions);
 	Answers    *all = job->state;
 	AlbertRows	logits = AlbertRunHead(job, AlbertHeadQuestionAnswering, hidden);
 	int			k = options->align_to_words ? options->top_k * 2 + 10 : options->top_k;
@@ -299,62 +224,46 @@ consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n,
 
 /* ---------- windows ---------- */
 
-typedef struct Lengths
-{
-	int			max_seq_len;
-	int			doc_stride;
-} Lengths;
-
-/* False when the question leaves no room; the item has a status then. */
+/*
+ * Windows over the context as the reference's tokenizer makes them with
+ * truncation only_second and a stride: how many tokens of it each has, and how
+ * many of them are not in the one before.  False when the question leaves no
+ * room; the item has a status then.
+ */
 static bool
-window_lengths(const AlbertJob *job, AlbertItem *item, int question, Lengths *lengths)
+window_sizes(const AlbertJob *job, AlbertItem *item, int question, int context, int *capacity, int *step)
 {
-	const AnswerOptions *options = (const AnswerOptions *) &job->options;
-	int			max_length = job->binding->tokenizer.max_length;
-	int			capacity;
+	const AnswerOptions *options = AlbertOptionsOf(job, AnswerOptions);
+	int			length = Min(options->max_seq_len, job->binding->tokenizer.max_length);
+	int			stride = options->doc_stride >= 0 ? options->doc_stride : Min(length / 2, 128);
+	int64		windows;
 	AlbertStatus status;
 
-	lengths->max_seq_len = Min(options->max_seq_len, max_length);
-	lengths->doc_stride = options->doc_stride >= 0 ? options->doc_stride
-		: Min(lengths->max_seq_len / 2, 128);
-	capacity = lengths->max_seq_len - question - 3;
-	if (capacity < 1)
+	*capacity = length - question - 3;
+	if (*capacity < 1)
 	{
 		AlbertFail(&status, ALBERT_INPUT, "question has %d tokens, which leaves no room for the context in %d",
-				   question, lengths->max_seq_len);
+				   question, length);
 		return AlbertItemFail(job, item, &status);
 	}
-	if (lengths->doc_stride >= capacity)
+	if (stride >= *capacity && options->doc_stride >= 0)
 	{
-		if (options->doc_stride >= 0)
-		{
-			AlbertFail(&status, ALBERT_INPUT,
-					   "doc_stride must be less than the %d tokens of context in a window, not %d",
-					   capacity, lengths->doc_stride);
-			return AlbertItemFail(job, item, &status);
-		}
-		lengths->doc_stride = capacity / 2;
+		AlbertFail(&status, ALBERT_INPUT, "doc_stride must be less than the %d tokens of context in a window, not %d",
+				   *capacity, stride);
+		return AlbertItemFail(job, item, &status);
 	}
+	*step = *capacity - (stride >= *capacity ? *capacity / 2 : stride);
+	/* windows that share much are many */
+	windows = 1 + Max((int64) context - *capacity + *step - 1, 0) / *step;
+	if (windows * length > MAX_WINDOW_TOKENS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("context of %d tokens needs %lld windows of %d tokens", context, (long long) windows, length),
+				 errdetail("The limit is %d tokens in all.", MAX_WINDOW_TOKENS),
+				 errhint("Lower doc_stride, so that windows share less, or cut the context with albert_chunks.")));
 	return true;
 }
 
-/* Windows that share much are many: their number is bounded. */
-static void
-check_windows(int context, int capacity, const Lengths *lengths)
-{
-	int64		step = capacity - lengths->doc_stride;
-	int64		windows = 1 + Max((int64) context - capacity + step - 1, 0) / step;
-
-	if (windows * lengths->max_seq_len > MAX_WINDOW_TOKENS)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("context of %d tokens needs %lld windows of %d tokens",
-						context, (long long) windows, lengths->max_seq_len),
-				 errdetail("The limit is %d tokens in all.", MAX_WINDOW_TOKENS),
-				 errhint("Lower doc_stride, so that windows share less, or cut the context with albert_chunks.")));
-}
-
-/* Windows over the context as the reference's tokenizer makes them with truncation only_second and a stride. */
 static void
 add_item(AlbertForward *forward, int i)
 {
@@ -364,23 +273,19 @@ add_item(AlbertForward *forward, int i)
 		.special_tokens = true
 	};
 	AlbertTokens whole;
-	Lengths		lengths;
 	int			question = 0;
 	int			context;
 	int			capacity;
+	int			step;
 
 	if (!AlbertTokenizeText(job, &forward->items[i], &encode, &whole))
 		return;
 	while (!whole.items[1 + question].special)
 		question++;
 	context = whole.n - question - 3;
-	if (context == 0)
+	if (context == 0 || !window_sizes(job, &forward->items[i], question, context, &capacity, &step))
 		return;
-	if (!window_lengths(job, &forward->items[i], question, &lengths))
-		return;
-	capacity = lengths.max_seq_len - question - 3;
-	check_windows(context, capacity, &lengths);
-	for (int from = 0;; from += capacity - lengths.doc_stride)
+	for (int from = 0;; from += step)
 	{
 		int			to = Min(from + capacity, context);
 		AlbertTokens window = AlbertCutTokens(job, &whole, question + 2, question + 2 + from, question + 2 + to);
@@ -403,6 +308,9 @@ run_answer(AlbertJob *job, AlbertItem *items, int n)
 	{
 		all[i].bytes = AlbertCodePointBytes(&items[i].pair);
 		fold_context(&all[i], &items[i].pair);
+		all[i].max = 16;
+		all[i].answers = palloc(all[i].max * sizeof(Answer));
+		all[i].distinct = distinct_create(CurrentMemoryContext, all[i].max, NULL);
 		all[i].null_score = 1000000;
 		add_item(&forward, i);
 	}
@@ -414,20 +322,19 @@ run_answer(AlbertJob *job, AlbertItem *items, int n)
 static Answers *
 best_answers(AlbertJob *job, int number)
 {
-	const AnswerOptions *options = (const AnswerOptions *) &job->options;
+	const AnswerOptions *options = AlbertOptionsOf(job, AnswerOptions);
 	Answers    *answers = (Answers *) job->state + number;
 
+	/* that there is none: an empty one at 0 */
 	if (options->handle_impossible && answers->null_score < 1000000)
-		add_null_answer(answers);
+		new_answer(answers, answers->n++, answers->null_score, 0, 0);
 	if (answers->n > 1)
 		qsort(answers->answers, answers->n, sizeof(Answer), AlbertCompareRanked);
 	answers->n = Min(answers->n, options->top_k);
 	return answers;
 }
 
-/* ---------- albert_answer(question, context) text ---------- */
-
-/* NULL: no answer (only with handle_impossible, or for an empty context). */
+/* albert_answer(question, context) text; NULL: no answer (only with handle_impossible, or for an empty context). */
 static void
 set_answer(AlbertJob *job, AlbertItem *item, int number)
 {
@@ -441,20 +348,7 @@ set_answer(AlbertJob *job, AlbertItem *item, int number)
 	AlbertItemSet(item, AlbertTextToDatum(text.data, text.size));
 }
 
-const AlbertTask albert_answer_task = {
-	.symbol = "albert_answer",
-	.text_arg = "question",
-	.pair_arg = "context",
-	.part = ALBERT_PART_WEIGHTS,
-	.heads = ALBERT_HEAD_QUESTION_ANSWERING,
-	.init = init_answer,
-	.options = answer_options,
-	.run = run_answer,
-	.result = set_answer
-};
-
-/* ---------- albert_answers(question, context) rows ---------- */
-
+/* albert_answers(question, context) rows */
 static void
 put_answers(AlbertJob *job, AlbertItem *item, int number)
 {
@@ -464,25 +358,22 @@ put_answers(AlbertJob *job, AlbertItem *item, int number)
 	{
 		const Answer *found = &answers->answers[a];
 		AlbertText	text = answer_text(item, answers, found->start, found->stop);
-		Datum		values[5];
 
-		values[0] = Int32GetDatum(a + 1);
-		values[1] = AlbertTextToDatum(text.data, text.size);
-		values[2] = Float4GetDatum((float) found->rank.score);
-		values[3] = Int32GetDatum(found->start);
-		values[4] = Int32GetDatum(found->stop);
-		AlbertPutRow(item, values, NULL);
+		AlbertPutRow(item->rows, (Datum[]) {
+			Int32GetDatum(a + 1), AlbertTextToDatum(text.data, text.size), Float4GetDatum((float) found->rank.score),
+			Int32GetDatum(found->start), Int32GetDatum(found->stop)
+		}, NULL);
 	}
 }
 
-const AlbertTask albert_answers_task = {
-	.symbol = "albert_answers",
+const AlbertTask albert_answer_task = {
 	.text_arg = "question",
 	.pair_arg = "context",
-	.part = ALBERT_PART_WEIGHTS,
+	.pair_needed = true,
 	.heads = ALBERT_HEAD_QUESTION_ANSWERING,
 	.init = init_answer,
 	.options = answer_options,
 	.run = run_answer,
-	.result = put_answers
+	.result = set_answer,
+	.rows = put_answers
 };

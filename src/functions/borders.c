@@ -77,46 +77,37 @@ is_wide_stop(utf8proc_int32_t c)
 
 /* ---------- cuts ---------- */
 
+/*
+ * What stands between two tokens without being part of either, such as an
+ * accent that the tokenizer drops, belongs to the first as far as no blank is
+ * between, else to the second.  Where tokens overlap the end is behind the
+ * beginning.
+ */
 static void
 find_cuts(CutText *source, AlbertJob *job)
 {
 	const AlbertTokens *tokens = &source->tokens;
 	int			n = tokens->n;
+	int		   *end = source->end = AlbertJobAlloc(job, n + 1, sizeof(int));
+	int		   *begin = source->begin = AlbertJobAlloc(job, n + 1, sizeof(int));
 
-	source->stop_before = AlbertJobAlloc(job, n + 1, sizeof(int));
-	source->start_after = AlbertJobAlloc(job, n + 1, sizeof(int));
-	source->stop_before[0] = 0;
+	end[0] = 0;
 	for (int t = 0; t < n; t++)
-		source->stop_before[t + 1] = Max(source->stop_before[t], tokens->items[t].stop);
-	source->start_after[n] = source->length;
+		end[t + 1] = Max(end[t], tokens->items[t].stop);
+	begin[n] = source->length;
 	for (int t = n - 1; t >= 0; t--)
-		source->start_after[t] = Min(source->start_after[t + 1], tokens->items[t].start);
-}
-
-/*
- * What stands between two tokens without being part of either, such as an
- * accent that the tokenizer drops, belongs to the first as far as no blank is
- * between, else to the second.
- */
-int
-AlbertCutEnd(const CutText *source, int at)
-{
-	int			place = source->stop_before[at];
-
-	while (place < source->start_after[at] && !is_blank(source, place))
-		place++;
-	return place;
-}
-
-int
-AlbertCutBegin(const CutText *source, int at)
-{
-	int			place = at == 0 ? 0 : AlbertCutEnd(source, at);
-
-	/* also those that a token has at its front, as [MASK] does */
-	while (place < source->length && is_blank(source, place))
-		place++;
-	return place;
+		begin[t] = Min(begin[t + 1], tokens->items[t].start);
+	for (int at = 0; at <= n; at++)
+	{
+		if (end[at] > begin[at])
+			continue;
+		while (at > 0 && end[at] < begin[at] && !is_blank(source, end[at]))
+			end[at]++;
+		/* also blanks that a token has at its front, as [MASK] does */
+		begin[at] = end[at];
+		while (begin[at] < source->length && is_blank(source, begin[at]))
+			begin[at]++;
+	}
 }
 
 /* ---------- sentences ---------- */
@@ -335,7 +326,7 @@ find_borders(CutText *source, AlbertJob *job)
 {
 	int			n = source->tokens.n;
 	bool		is_markdown = source->best == BORDER_SECTION;
-	int			reached = AlbertCutBegin(source, 0);
+	int			reached = source->begin[0];
 	Markdown	markdown = {0};
 
 	source->borders = AlbertJobAlloc(job, n + 1, sizeof(uint8));
@@ -347,16 +338,12 @@ find_borders(CutText *source, AlbertJob *job)
 	}
 	for (int at = 1; at < n; at++)
 	{
-		int			end;
-		int			begin;
+		int			end = source->end[at];
+		int			begin = source->begin[at];
 
 		source->borders[at] = BORDER_NONE;
-		if (source->stop_before[at] > source->start_after[at])
-			continue;
-		end = AlbertCutEnd(source, at);
-		begin = AlbertCutBegin(source, at);
 		/* offsets behind characters that the tokenizer drops can be too small: nothing would be between two cuts */
-		if (end <= reached || begin >= source->length)
+		if (end > begin || end <= reached || begin >= source->length)
 			continue;
 		reached = begin;
 		source->borders[at] = is_markdown ? markdown_border(source, &markdown, end, begin)

@@ -26,8 +26,8 @@ typedef struct CutText
 	AlbertTokens tokens;		/* no special tokens */
 	int		   *bytes;			/* code point -> byte, one more at the end */
 	int			length;			/* code points, blanks at the end left out */
-	int		   *stop_before;	/* by cut: where the last token before it stops */
-	int		   *start_after;	/* by cut: where the first token after it starts */
+	int		   *end;			/* by cut, in code points: where the text before it ends */
+	int		   *begin;			/* and where the text after it begins */
 	Border		best;			/* that was asked for */
 	uint8	   *borders;		/* Border by cut */
 } CutText;
@@ -38,9 +38,5 @@ typedef struct CutText
  * sentences, are looked for where sections are asked for: the text is Markdown.
  */
 extern void AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, Border best);
-
-/* Where the text before a cut ends, and where the text after it begins, in code points. */
-extern int	AlbertCutEnd(const CutText *source, int at);
-extern int	AlbertCutBegin(const CutText *source, int at);
 
 #endif							/* ALBERT_BORDERS_H */

@@ -7,7 +7,6 @@
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
 
 typedef struct ChooseOptions
 {
@@ -15,12 +14,10 @@ typedef struct ChooseOptions
 	AlbertText *choices;
 } ChooseOptions;
 
-StaticAssertDecl(sizeof(ChooseOptions) <= ALBERT_MAX_OPTIONS, "options too large");
-
 static void
 take_choices(AlbertJob *job, Datum value)
 {
-	ChooseOptions *options = (ChooseOptions *) &job->options;
+	ChooseOptions *options = AlbertOptionsOf(job, ChooseOptions);
 	Datum	   *values = AlbertTextsOption("choices", value, &options->nchoices);
 
 	if (options->nchoices == 0)
@@ -50,7 +47,7 @@ consume_choices(AlbertForward *forward, const AlbertSequence *sequences, int n,
 static void
 run_choose(AlbertJob *job, AlbertItem *items, int n)
 {
-	const ChooseOptions *options = (const ChooseOptions *) &job->options;
+	const ChooseOptions *options = AlbertOptionsOf(job, ChooseOptions);
 
 	AlbertScoresBegin(job, n, options->nchoices);
 	AlbertForwardPairs(job, items, n, options->choices, options->nchoices, ALBERT_TRUNCATE_LONGEST, consume_choices);
@@ -61,53 +58,34 @@ probabilities(AlbertJob *job, int number)
 {
 	double	   *scores = AlbertScoresRow(job, number);
 
-	AlbertSoftmax(scores, ((const ChooseOptions *) &job->options)->nchoices);
+	AlbertSoftmax(scores, AlbertOptionsOf(job, ChooseOptions)->nchoices);
 	return scores;
 }
 
-/* ---------- albert_choose(context, choices) int: the number of the best choice, from 1 ---------- */
-
+/* albert_choose(context, choices) int: the number of the best choice, from 1 */
 static void
 best_choice(AlbertJob *job, AlbertItem *item, int number)
 {
-	int			nchoices = ((const ChooseOptions *) &job->options)->nchoices;
+	int			nchoices = AlbertOptionsOf(job, ChooseOptions)->nchoices;
 
 	AlbertItemSet(item, Int32GetDatum(1 + AlbertArgMax(probabilities(job, number), nchoices)));
 }
 
-const AlbertTask albert_choose_task = {
-	.symbol = "albert_choose",
-	.text_arg = "context",
-	.part = ALBERT_PART_WEIGHTS,
-	.heads = ALBERT_HEAD_CHOICE,
-	.options = choose_options,
-	.run = run_choose,
-	.result = best_choice
-};
-
-/* ---------- albert_choose_scores(context, choices) rows, in the order of the choices ---------- */
-
+/* albert_choose_scores(context, choices) rows: in the order of the choices */
 static void
 put_choices(AlbertJob *job, AlbertItem *item, int number)
 {
 	const double *scores = probabilities(job, number);
 
-	for (int c = 0; c < ((const ChooseOptions *) &job->options)->nchoices; c++)
-	{
-		Datum		values[2];
-
-		values[0] = Int32GetDatum(c + 1);
-		values[1] = Float4GetDatum((float) scores[c]);
-		AlbertPutRow(item, values, NULL);
-	}
+	for (int c = 0; c < AlbertOptionsOf(job, ChooseOptions)->nchoices; c++)
+		AlbertPutRow(item->rows, (Datum[]) {Int32GetDatum(c + 1), Float4GetDatum((float) scores[c])}, NULL);
 }
 
-const AlbertTask albert_choose_scores_task = {
-	.symbol = "albert_choose_scores",
+const AlbertTask albert_choose_task = {
 	.text_arg = "context",
-	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CHOICE,
 	.options = choose_options,
 	.run = run_choose,
-	.result = put_choices
+	.result = best_choice,
+	.rows = put_choices
 };

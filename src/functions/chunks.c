@@ -8,7 +8,6 @@
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/borders.h"
-#include "functions/embedding.h"
 #include "functions/functions.h"
 
 /* A chunk by itself differs by less than so many tokens from what it was in the text. */
@@ -22,21 +21,19 @@ typedef struct ChunkOptions
 	AlbertText	prefix;			/* what will be put before each chunk */
 } ChunkOptions;
 
-StaticAssertDecl(sizeof(ChunkOptions) <= ALBERT_MAX_OPTIONS, "options too large");
-
 static const char *const splits[] = {"token", "sentence", "paragraph", "markdown", NULL};
 
 static void
 take_max_tokens(AlbertJob *job, Datum value)
 {
 	if (DatumGetInt32(value) != 0)
-		((ChunkOptions *) &job->options)->max_tokens = AlbertIntOption("max_tokens", value, 3, INT_MAX);
+		AlbertOptionsOf(job, ChunkOptions)->max_tokens = AlbertIntOption("max_tokens", value, 3, INT_MAX);
 }
 
 static void
 take_prefix(AlbertJob *job, Datum value)
 {
-	((ChunkOptions *) &job->options)->prefix = AlbertTextFromDatum(value);
+	AlbertOptionsOf(job, ChunkOptions)->prefix = AlbertTextFromDatum(value);
 }
 
 static const AlbertOption chunk_options[] = {
@@ -75,8 +72,8 @@ make_chunk(const Chunking *chunking, int from, int to)
 	return (Chunk) {
 		.from = from,
 		.to = to,
-		.start = AlbertCutBegin(&chunking->cut, from),
-		.stop = to == chunking->cut.tokens.n ? chunking->cut.length : AlbertCutEnd(&chunking->cut, to)
+		.start = chunking->cut.begin[from],
+		.stop = to == chunking->cut.tokens.n ? chunking->cut.length : chunking->cut.end[to]
 	};
 }
 
@@ -240,16 +237,15 @@ static void
 put_chunk(AlbertItem *item, const Chunking *chunking, int number, const Chunk *chunk)
 {
 	AlbertText	text = chunk_text(chunking, chunk);
-	Datum		values[4];
+	Datum		value = AlbertTextToDatum(text.data, text.size);
 
-	values[0] = Int32GetDatum(number);
-	values[1] = AlbertTextToDatum(text.data, text.size);
-	values[2] = Int32GetDatum(chunk->start);
-	values[3] = Int32GetDatum(chunk->stop);
-	AlbertPutRow(item, values, NULL);
-	pfree(DatumGetPointer(values[1]));
+	AlbertPutRow(item->rows, (Datum[]) {
+		Int32GetDatum(number), value, Int32GetDatum(chunk->start), Int32GetDatum(chunk->stop)
+	}, NULL);
+	pfree(DatumGetPointer(value));
 }
 
+/* Chunks can only be made where there is room for text in them. */
 static void
 check_room(const Chunking *chunking, int overlap)
 {
@@ -268,57 +264,38 @@ check_room(const Chunking *chunking, int overlap)
 }
 
 static void
-begin_source(Chunking *chunking, AlbertJob *job)
+put_chunks(AlbertJob *job, AlbertItem *item, int number)
 {
-	const ChunkOptions *options = (const ChunkOptions *) &job->options;
-
-	memset(chunking, 0, sizeof(*chunking));
-	chunking->job = job;
-	chunking->prefix = options->prefix;
-	chunking->split_by = BORDER_WORD + options->split_by;
-	chunking->max_tokens = options->max_tokens > 0 ? options->max_tokens : job->binding->tokenizer.max_length;
-	chunking->room = chunking->max_tokens - length_with_prefix(chunking, no_text);
-	check_room(chunking, options->overlap);
-}
-
-static void
-cut_text(AlbertItem *item, Chunking *chunking, int overlap)
-{
+	const ChunkOptions *options = AlbertOptionsOf(job, ChunkOptions);
+	Chunking	chunking = {
+		.job = job,
+		.prefix = options->prefix,
+		.split_by = BORDER_WORD + options->split_by,
+		.max_tokens = options->max_tokens > 0 ? options->max_tokens : job->binding->tokenizer.max_length
+	};
 	int			from = 0;
 	int			reached = 0;
 
-	AlbertCutText(&chunking->cut, chunking->job, item, chunking->split_by);
-	chunking->job->counts.tokens += chunking->cut.tokens.n;
-	for (int number = 1; from < chunking->cut.tokens.n; number++)
+	chunking.room = chunking.max_tokens - length_with_prefix(&chunking, no_text);
+	check_room(&chunking, options->overlap);
+	AlbertCutText(&chunking.cut, job, item, chunking.split_by);
+	job->counts.tokens += chunking.cut.tokens.n;
+	for (int n = 1; reached < chunking.cut.tokens.n; n++)
 	{
-		Chunk		chunk = next_chunk(chunking, from);
+		Chunk		chunk = next_chunk(&chunking, from);
 
 		/* an overlap that keeps the chunk from going on is none */
 		if (chunk.to <= reached)
-			chunk = next_chunk(chunking, reached);
-		put_chunk(item, chunking, number, &chunk);
+			chunk = next_chunk(&chunking, reached);
+		put_chunk(item, &chunking, n, &chunk);
 		reached = chunk.to;
-		if (reached == chunking->cut.tokens.n)
-			break;
-		from = overlapping_cut(chunking, &chunk, overlap);
+		from = overlapping_cut(&chunking, &chunk, options->overlap);
 	}
 }
 
-static void
-run_chunks(AlbertJob *job, AlbertItem *items, int n)
-{
-	const ChunkOptions *options = (const ChunkOptions *) &job->options;
-	Chunking	chunking;
-
-	begin_source(&chunking, job);
-	for (int i = 0; i < n; i++)
-		cut_text(&items[i], &chunking, options->overlap);
-}
-
 const AlbertTask albert_chunks_task = {
-	.symbol = "albert_chunks",
 	.text_arg = "content",
-	.part = ALBERT_PART_TEXT,
+	.text_only = true,
 	.options = chunk_options,
-	.run = run_chunks
+	.rows = put_chunks
 };

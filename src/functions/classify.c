@@ -9,32 +9,7 @@
 #include "utils/float.h"
 
 #include "executor/forward.h"
-#include "functions/classify.h"
-#include "functions/embedding.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
-
-typedef enum ScoreFunction
-{
-	SCORE_SOFTMAX,
-	SCORE_SIGMOID,
-	SCORE_IDENTITY
-} ScoreFunction;
-
-/* As TextClassificationPipeline.postprocess chooses it. */
-static ScoreFunction
-score_function(const AlbertConfig *config)
-{
-	switch (config->problem_type)
-	{
-		case ALBERT_PROBLEM_REGRESSION:
-			return SCORE_IDENTITY;
-		case ALBERT_PROBLEM_MULTI_LABEL:
-			return SCORE_SIGMOID;
-		default:
-			return config->num_labels == 1 ? SCORE_SIGMOID : SCORE_SOFTMAX;
-	}
-}
 
 /* ---------- logits ---------- */
 
@@ -189,22 +164,19 @@ AlbertClassScores(AlbertJob *job, int number)
 	const AlbertConfig *config = job->binding->model.config;
 	double	   *scores = AlbertScoresRow(job, number);
 
-	switch (score_function(config))
+	if (config->problem_type == ALBERT_PROBLEM_REGRESSION)
+		return scores;
+	if (config->problem_type == ALBERT_PROBLEM_MULTI_LABEL || config->num_labels == 1)
 	{
-		case SCORE_SOFTMAX:
-			AlbertSoftmax(scores, config->num_labels);
-			break;
-		case SCORE_SIGMOID:
-			for (int i = 0; i < config->num_labels; i++)
-				scores[i] = AlbertSigmoid(scores[i]);
-			break;
-		case SCORE_IDENTITY:
-			break;
+		for (int i = 0; i < config->num_labels; i++)
+			scores[i] = AlbertSigmoid(scores[i]);
 	}
+	else
+		AlbertSoftmax(scores, config->num_labels);
 	return scores;
 }
 
-/* ---------- albert_classify(content [, pair]) text ---------- */
+/* ---------- the best label, or all ---------- */
 
 typedef struct ClassifyOptions
 {
@@ -221,13 +193,14 @@ static const AlbertOption classify_options[] = {
 static void
 init_classify(AlbertJob *job)
 {
-	((ClassifyOptions *) &job->options)->min_score = -get_float4_infinity();
+	AlbertOptionsOf(job, ClassifyOptions)->min_score = -get_float4_infinity();
 }
 
+/* albert_classify(content [, pair]) text */
 static void
 best_label(AlbertJob *job, AlbertItem *item, int number)
 {
-	const ClassifyOptions *options = (const ClassifyOptions *) &job->options;
+	const ClassifyOptions *options = AlbertOptionsOf(job, ClassifyOptions);
 	const double *scores = AlbertClassScores(job, number);
 	int			best = AlbertArgMax(scores, job->binding->model.config->num_labels);
 
@@ -235,39 +208,22 @@ best_label(AlbertJob *job, AlbertItem *item, int number)
 		AlbertItemSet(item, AlbertLabelToDatum(job, best));
 }
 
-const AlbertTask albert_classify_task = {
-	.symbol = "albert_classify",
-	.text_arg = "content",
-	.pair_arg = "pair",
-	.pair_optional = true,
-	.part = ALBERT_PART_WEIGHTS,
-	.heads = ALBERT_HEAD_CLASSIFIER,
-	.windows = true,
-	.init = init_classify,
-	.options = classify_options,
-	.run = AlbertRunClassifier,
-	.result = best_label
-};
-
-/* ---------- albert_classify_scores(content [, pair]) rows ---------- */
-
+/* albert_classify_scores(content [, pair]) rows */
 static void
 put_labels(AlbertJob *job, AlbertItem *item, int number)
 {
 	AlbertPutScores(job, item, AlbertClassScores(job, number), job->binding->model.config->num_labels,
-					((const ClassifyOptions *) &job->options)->top_k, AlbertLabelToDatum);
+					AlbertOptionsOf(job, ClassifyOptions)->top_k, AlbertLabelToDatum);
 }
 
-const AlbertTask albert_classify_scores_task = {
-	.symbol = "albert_classify_scores",
+const AlbertTask albert_classify_task = {
 	.text_arg = "content",
 	.pair_arg = "pair",
-	.pair_optional = true,
-	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.windows = true,
 	.init = init_classify,
 	.options = classify_options,
 	.run = AlbertRunClassifier,
-	.result = put_labels
+	.result = best_label,
+	.rows = put_labels
 };

@@ -101,22 +101,14 @@ lasting_string(FunctionCallInfo fcinfo, int argument, bool is_name)
 
 /* A value of the options' object as what its argument's type is read from. */
 static char *
-option_string(const char *name, const JsonbValue *value)
+option_string(Jsonb *options, const char *name, const JsonbValue *value)
 {
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		default:
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("option \"%s\" must be a string, a number or a boolean", name)));
-	}
-	return NULL;
+	if (value->type != jbvString && value->type != jbvNumeric && value->type != jbvBool)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"%s\" must be a string, a number or a boolean", name)));
+	return AlbertCString(DirectFunctionCall2(jsonb_object_field_text, JsonbPGetDatum(options),
+											 CStringGetTextDatum(name)));
 }
 
 /* The options as a list of DefElem that outlives the batches' transactions. */
@@ -140,7 +132,7 @@ lasting_options(Jsonb *options)
 		if (token == WJB_KEY)
 			name = pnstrdup(value.val.string.val, value.val.string.len);
 		else if (token == WJB_VALUE)
-			list = lappend(list, makeDefElem(name, (Node *) makeString(option_string(name, &value)), -1));
+			list = lappend(list, makeDefElem(name, (Node *) makeString(option_string(options, name, &value)), -1));
 	}
 	MemoryContextSwitchTo(old);
 	return list;
@@ -186,36 +178,32 @@ albert_embed_table(PG_FUNCTION_ARGS)
 static void
 put_progress(ReturnSetInfo *rsinfo, const AlbertProgress *progress)
 {
-	Datum		values[12];
-	bool		nulls[12] = {false};
 	int64		done = progress->rows_done + progress->rows_failed;
 	double		seconds = (GetCurrentTimestamp() - progress->started_at) / 1e6;
 	double		rate = seconds > 0 ? done / seconds : 0;
 	char	   *database = get_database_name(progress->database);
 	bool		may_see = has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) ||
 		has_privs_of_role(GetUserId(), progress->role);
+	Datum		values[] = {
+		Int32GetDatum(progress->pid),
+		database == NULL ? (Datum) 0 : CStringGetTextDatum(database),
+		ObjectIdGetDatum(progress->relation),	/* another database's table is a number here */
+		CStringGetTextDatum(progress->task),
+		CStringGetTextDatum(progress->model),
+		Int64GetDatum(progress->rows_total),
+		Int64GetDatum(progress->rows_done),
+		Int64GetDatum(progress->rows_failed),
+		Int64GetDatum(progress->tokens),
+		Float4GetDatum((float) rate),
+		TimestampTzGetDatum(progress->started_at),
+		Float8GetDatum(Max(progress->rows_total - done, 0) / rate)
+	};
+	bool		nulls[lengthof(values)] = {[2] = !OidIsValid(progress->relation), [11] = rate <= 0};
 
-	values[0] = Int32GetDatum(progress->pid);
-	nulls[1] = database == NULL;
-	values[1] = nulls[1] ? (Datum) 0 : CStringGetTextDatum(database);
-	/* another database's table is a number here */
-	nulls[2] = !OidIsValid(progress->relation);
-	values[2] = ObjectIdGetDatum(progress->relation);
-	values[3] = CStringGetTextDatum(progress->task);
-	values[4] = CStringGetTextDatum(progress->model);
-	values[5] = Int64GetDatum(progress->rows_total);
-	values[6] = Int64GetDatum(progress->rows_done);
-	values[7] = Int64GetDatum(progress->rows_failed);
-	values[8] = Int64GetDatum(progress->tokens);
-	values[9] = Float4GetDatum((float) rate);
-	values[10] = TimestampTzGetDatum(progress->started_at);
-	nulls[11] = rate <= 0;
-	values[11] = Float8GetDatum(rate <= 0 ? 0
-								: Max(progress->rows_total - done, 0) / rate);
 	/* as in the server's own views of progress, which tell everybody that there is something */
-	for (int i = 2; !may_see && i < 12; i++)
+	for (int i = 2; !may_see && i < lengthof(values); i++)
 		nulls[i] = true;
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	AlbertPutRow(rsinfo, values, nulls);
 }
 
 PG_FUNCTION_INFO_V1(albert_progress_rows);

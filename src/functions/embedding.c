@@ -12,7 +12,6 @@
 
 #include "executor/forward.h"
 #include "executor/text.h"
-#include "functions/embedding.h"
 #include "functions/functions.h"
 
 typedef struct EmbeddingOptions
@@ -26,14 +25,12 @@ typedef struct EmbeddingOptions
 	AlbertText	prompt;			/* put before each text; data NULL: none */
 } EmbeddingOptions;
 
-StaticAssertDecl(sizeof(EmbeddingOptions) <= ALBERT_MAX_OPTIONS, "options too large");
-
 /* ---------- options ---------- */
 
 static void
 take_pooling(AlbertJob *job, Datum value)
 {
-	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
+	EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	const char *name = AlbertCString(value);
 
 	if (*name == '\0')
@@ -72,7 +69,7 @@ AlbertFindPrompt(const AlbertModel *model, const char *name, AlbertText *prompt)
 static void
 init_embedding(AlbertJob *job)
 {
-	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
+	EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	const AlbertModel *model = &job->binding->model;
 
 	options->pooling = model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN;
@@ -88,7 +85,7 @@ take_prompt(AlbertJob *job, Datum value)
 	const AlbertModel *model = &job->binding->model;
 	const char *name = AlbertCString(value);
 
-	if (*name == '\0' || AlbertFindPrompt(model, name, &((EmbeddingOptions *) &job->options)->prompt))
+	if (*name == '\0' || AlbertFindPrompt(model, name, &AlbertOptionsOf(job, EmbeddingOptions)->prompt))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -109,7 +106,7 @@ static const AlbertOption embedding_options[] = {
 static void
 check_embedding(AlbertJob *job)
 {
-	EmbeddingOptions *options = (EmbeddingOptions *) &job->options;
+	EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	AlbertStatus status;
 	int			width = AlbertPoolWidth(&job->binding->model, options->pooling, options->with_dense, &status);
 
@@ -175,7 +172,7 @@ static bool
 pool_batch(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, const AlbertRows *hidden,
 		   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status)
 {
-	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
+	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	const AlbertModel *model = &job->binding->model;
 
 	/* as a whole, whatever the windows: else what does not fit is found after the first only */
@@ -187,7 +184,7 @@ pool_batch(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, const A
 static int
 join_windows(AlbertForward *forward, const AlbertSequence *sequences, int n, AlbertRows *vectors)
 {
-	uint32		pooling = ((const EmbeddingOptions *) &forward->job->options)->pooling;
+	uint32		pooling = AlbertOptionsOf(forward->job, EmbeddingOptions)->pooling;
 	int			hidden_size = forward->job->binding->model.config->hidden_size;
 	PoolState  *state = forward->job->state;
 	int			done = 0;
@@ -235,7 +232,7 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
 		AlbertArenaRewind(job->arena, mark);
 	}
 	vectors.n = join_windows(forward, sequences, n, &vectors);
-	if (((const EmbeddingOptions *) &job->options)->with_dense && vectors.n > 0)
+	if (AlbertOptionsOf(job, EmbeddingOptions)->with_dense && vectors.n > 0)
 		vectors = AlbertRunHead(job, AlbertPoolDense, &vectors);
 	for (int s = 0; s < n; s++)
 	{
@@ -243,14 +240,14 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
 
 		if (!sequences[s].last)
 			continue;
-		AlbertItemSet(item, AlbertFloatArray(vectors.data + (size_t) text++ * vectors.ld, vectors.width));
+		AlbertItemSet(item, AlbertArrayOf(FLOAT4OID, vectors.data + (size_t) text++ * vectors.ld, vectors.width));
 	}
 }
 
 static void
 finish_vector(AlbertJob *job, AlbertItem *item, int number)
 {
-	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
+	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	int			n;
 	float	   *vector = AlbertFloatsOf(item->result, &n);
 
@@ -258,7 +255,7 @@ finish_vector(AlbertJob *job, AlbertItem *item, int number)
 		AlbertNormalizeRow(vector, n);
 	if (options->dimensions > 0 && options->dimensions < n)
 	{
-		item->result = AlbertFloatArray(vector, options->dimensions);
+		item->result = AlbertArrayOf(FLOAT4OID, vector, options->dimensions);
 		vector = AlbertFloatsOf(item->result, &n);
 	}
 	if (options->normalize_last)
@@ -309,7 +306,7 @@ want_rows(AlbertForward *forward, uint32 pooling, int prompt_tokens)
 static void
 run_embedding(AlbertJob *job, AlbertItem *items, int n)
 {
-	const EmbeddingOptions *options = (const EmbeddingOptions *) &job->options;
+	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	AlbertForwardOptions forward_options = {
 		.max_length = job->binding->model.pooling != 0 ? job->binding->model.max_seq_length : 0
 	};
@@ -348,10 +345,8 @@ AlbertEmbedPlainly(AlbertJob *job, AlbertItem *items, int n)
 /* ---------- albert_embedding(content) real[] ---------- */
 
 const AlbertTask albert_embedding_task = {
-	.symbol = "albert_embedding",
 	.windows = true,
 	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
 	.init = init_embedding,
 	.options = embedding_options,
 	.check = check_embedding,
@@ -365,43 +360,18 @@ const AlbertTask albert_embedding_task = {
 static Datum
 matrix_of(const AlbertItem *items, int n)
 {
-	int			width;
-	int			dims[2];
-	int			lbounds[2] = {1, 1};
-	float	   *row = AlbertFloatsOf(items[0].result, &width);
-	Size		size = ARR_OVERHEAD_NONULLS(2) + (Size) n * width * sizeof(float);
+	int			dims[2] = {n};
 	ArrayType  *array;
 
-	if (!AllocSizeIsValid(size))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("array of %d embeddings of %d dimensions exceeds the maximum size of a value",
-						n, width)));
-	array = palloc0(size);
-	SET_VARSIZE(array, size);
-	array->ndim = 2;
-	array->elemtype = FLOAT4OID;
-	dims[0] = n;
-	dims[1] = width;
-	memcpy(ARR_DIMS(array), dims, sizeof(dims));
-	memcpy(ARR_LBOUND(array), lbounds, sizeof(lbounds));
+	(void) AlbertFloatsOf(items[0].result, &dims[1]);
+	array = AlbertMakeArray(FLOAT4OID, 2, dims);
 	for (int i = 0; i < n; i++)
 	{
-		row = AlbertFloatsOf(items[i].result, &width);
-		memcpy((float *) ARR_DATA_PTR(array) + (size_t) i * width, row, width * sizeof(float));
+		const float *row = AlbertFloatsOf(items[i].result, &dims[1]);
+
+		memcpy((float *) ARR_DATA_PTR(array) + (size_t) i * dims[1], row, dims[1] * sizeof(float));
 	}
 	return PointerGetDatum(array);
-}
-
-static AlbertItem *
-items_of_array(Datum array, int *n)
-{
-	Datum	   *values = AlbertTextsOption("content", array, n);
-	AlbertItem *items = palloc0(Max(*n, 1) * sizeof(AlbertItem));
-
-	for (int i = 0; i < *n; i++)
-		items[i].text = AlbertTextFromDatum(values[i]);
-	return items;
 }
 
 PG_FUNCTION_INFO_V1(albert_embeddings);
@@ -410,16 +380,20 @@ albert_embeddings(PG_FUNCTION_ARGS)
 {
 	const AlbertSignature *signature = AlbertCallSignature(fcinfo, &albert_embedding_task);
 	AlbertItem *items;
+	Datum	   *texts;
 	AlbertJob	job;
 	int			n;
 
 	if (PG_ARGISNULL(signature->text) ||
 		(signature->model >= 0 && PG_ARGISNULL(signature->model)))
 		PG_RETURN_NULL();
-	items = items_of_array(PG_GETARG_DATUM(signature->text), &n);
+	texts = AlbertTextsOption("content", PG_GETARG_DATUM(signature->text), &n);
 	AlbertJobStart(&job, signature, fcinfo->args);
 	if (n == 0)
 		PG_RETURN_DATUM(PointerGetDatum(construct_empty_array(FLOAT4OID)));
+	items = palloc_extended(n * sizeof(AlbertItem), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	for (int i = 0; i < n; i++)
+		items[i].text = AlbertTextFromDatum(texts[i]);
 	job.raises = true;
 	AlbertTaskRun(&job, items, n);
 	PG_RETURN_DATUM(matrix_of(items, n));
@@ -454,11 +428,10 @@ similarity_of(Datum a, Datum b)
 }
 
 const AlbertTask albert_similarity_task = {
-	.symbol = "albert_similarity",
 	.windows = true,
 	.text_arg = "a",
 	.pair_arg = "b",
-	.part = ALBERT_PART_WEIGHTS,
+	.pair_needed = true,
 	.init = init_embedding,
 	.combine = similarity_of,
 	.run = run_embedding,
@@ -467,29 +440,14 @@ const AlbertTask albert_similarity_task = {
 
 /* ---------- albert_similarity(a real[], b real[]) real ---------- */
 
-static const float *
-vector_of_array(ArrayType *array, int *n)
-{
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("embeddings must be one-dimensional arrays")));
-	if (array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("embeddings must not contain nulls")));
-	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	return (const float *) ARR_DATA_PTR(array);
-}
-
 PG_FUNCTION_INFO_V1(albert_similarity_vectors);
 Datum
 albert_similarity_vectors(PG_FUNCTION_ARGS)
 {
 	int			na;
 	int			nb;
-	const float *a = vector_of_array(PG_GETARG_ARRAYTYPE_P(0), &na);
-	const float *b = vector_of_array(PG_GETARG_ARRAYTYPE_P(1), &nb);
+	const float *a = AlbertNumbersOption("a", PG_GETARG_DATUM(0), &na);
+	const float *b = AlbertNumbersOption("b", PG_GETARG_DATUM(1), &nb);
 
 	if (na != nb)
 		ereport(ERROR,
@@ -514,7 +472,7 @@ static const AlbertOption token_embedding_options[] = {
 static void
 init_token_embeddings(AlbertJob *job)
 {
-	((TokenEmbeddingOptions *) &job->options)->special_tokens = true;
+	AlbertOptionsOf(job, TokenEmbeddingOptions)->special_tokens = true;
 }
 
 static void
@@ -522,23 +480,23 @@ put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, const Alb
 {
 	const AlbertTokenizer *tokenizer = &forward->job->binding->tokenizer;
 	const AlbertTokens *tokens = &sequence->tokens;
-	bool		special = ((const TokenEmbeddingOptions *) &forward->job->options)->special_tokens;
+	bool		special = AlbertOptionsOf(forward->job, TokenEmbeddingOptions)->special_tokens;
 
 	for (int t = sequence->own_from; t < sequence->own_to; t++)
 	{
-		Datum		values[4];
+		const float *row = hidden->data + (size_t) (sequence->row + t - sequence->own_from) * hidden->ld;
+		Datum		piece;
+		Datum		vector;
 
 		if (tokens->items[t].special && !special)
 			continue;
-		values[0] = Int32GetDatum(sequence->first + t - 1);
-		values[1] = AlbertPieceToDatum(tokenizer, tokens->items[t].id);
-		values[2] = Int32GetDatum(tokens->items[t].id);
-		values[3] = AlbertFloatArray(hidden->data +
-									 (size_t) (sequence->row + t - sequence->own_from) * hidden->ld,
-									 hidden->width);
-		AlbertPutRow(&forward->items[sequence->item], values, NULL);
-		pfree(DatumGetPointer(values[1]));
-		pfree(DatumGetPointer(values[3]));
+		piece = AlbertPieceToDatum(tokenizer, tokens->items[t].id);
+		vector = AlbertArrayOf(FLOAT4OID, row, hidden->width);
+		AlbertPutRow(forward->items[sequence->item].rows, (Datum[]) {
+			Int32GetDatum(sequence->first + t - 1), piece, Int32GetDatum(tokens->items[t].id), vector
+		}, NULL);
+		pfree(DatumGetPointer(piece));
+		pfree(DatumGetPointer(vector));
 	}
 }
 
@@ -559,12 +517,9 @@ run_token_embeddings(AlbertJob *job, AlbertItem *items, int n)
 }
 
 const AlbertTask albert_token_embeddings_task = {
-	.symbol = "albert_token_embeddings",
 	.windows = true,
 	.text_arg = "content",
 	.pair_arg = "pair",
-	.pair_optional = true,
-	.part = ALBERT_PART_WEIGHTS,
 	.init = init_token_embeddings,
 	.options = token_embedding_options,
 	.run = run_token_embeddings

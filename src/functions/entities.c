@@ -10,7 +10,6 @@
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
 
 typedef enum Aggregation
 {
@@ -28,12 +27,6 @@ typedef struct EntityOptions
 	int			aggregation;
 	float		min_score;		/* entities that score less are left out */
 } EntityOptions;
-
-static void
-init_entities(AlbertJob *job)
-{
-	((EntityOptions *) &job->options)->aggregation = AGGREGATE_SIMPLE;
-}
 
 static const AlbertOption entity_options[] = {
 	ALBERT_CHOICE_OPTION("aggregation", EntityOptions, aggregation, aggregations,
@@ -59,6 +52,7 @@ typedef struct Tagged
 	const AlbertTokens *tokens;
 	const int  *bytes;			/* code point -> byte of the item's text */
 	int			num_labels;
+	const char *const *labels;
 	const double *probs;		/* (tokens, num_labels) */
 } Tagged;
 
@@ -138,37 +132,23 @@ label_words(const Tagged *tagged, int aggregation, Entity *entities)
 {
 	const AlbertTokens *tokens = tagged->tokens;
 	int			n = 0;
-	int			t = 0;
 
-	while (t < tokens->n)
+	for (int t = 0; t < tokens->n; t++)
 	{
-		int			last = t;
+		int			first = t;
 
 		CHECK_FOR_INTERRUPTS();
 		if (tokens->items[t].special)
-		{
-			t++;
 			continue;
-		}
-		if (aggregation >= AGGREGATE_FIRST)
-		{
-			while (last + 1 < tokens->n && !tokens->items[last + 1].special &&
-				   is_subword(tagged, last + 1))
-				last++;
-		}
-		entities[n++] = word_entity(tagged, t, last, aggregation);
-		t = last + 1;
+		while (aggregation >= AGGREGATE_FIRST && t + 1 < tokens->n && !tokens->items[t + 1].special &&
+			   is_subword(tagged, t + 1))
+			t++;
+		entities[n++] = word_entity(tagged, first, t, aggregation);
 	}
 	return n;
 }
 
 /* ---------- groups ---------- */
-
-static const char *
-label_name(const Tagged *tagged, int label)
-{
-	return tagged->job->binding->model.labels[label];
-}
 
 /* The label without B- or I-. */
 static const char *
@@ -179,12 +159,12 @@ label_tag(const char *label)
 
 /* Does the entity go on with the group that the one before it is in? */
 static bool
-continues_group(const Tagged *tagged, const Entity *previous, const Entity *entity)
+continues_group(const Tagged *tagged, const Entity *previous, const Entity *entity, int aggregation)
 {
-	const char *label = label_name(tagged, entity->label);
+	const char *label = tagged->labels[entity->label];
 
-	return strncmp(label, "B-", 2) != 0 &&
-		strcmp(label_tag(label), label_tag(label_name(tagged, previous->label))) == 0;
+	return aggregation != AGGREGATE_NONE && strncmp(label, "B-", 2) != 0 &&
+		strcmp(label_tag(label), label_tag(tagged->labels[previous->label])) == 0;
 }
 
 /* The pieces of a token or word, unknown ones as they were written. */
@@ -235,24 +215,22 @@ static void
 put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity,
 		   const Entity *members, int n)
 {
-	const EntityOptions *options = (const EntityOptions *) &tagged->job->options;
-	const char *label = label_name(tagged, entity->label);
+	const EntityOptions *options = AlbertOptionsOf(tagged->job, EntityOptions);
+	const char *label = tagged->labels[entity->label];
 	const char *dash = options->aggregation != AGGREGATE_NONE ? strchr(label, '-') : NULL;
 	const char *name = dash == NULL ? label : dash + 1;
-	Datum		values[5];
 
 	if (strcmp(name, "O") == 0 || entity->score < options->min_score)
 		return;
-	values[0] = AlbertOutputToDatum(name, strlen(name));
-	values[1] = Float4GetDatum((float) entity->score);
-	values[2] = entity_word(tagged, members, n, options->aggregation);
-	values[3] = Int32GetDatum(tagged->tokens->items[entity->first].start);
-	values[4] = Int32GetDatum(tagged->tokens->items[entity->last].stop);
-	AlbertPutRow(item, values, NULL);
+	AlbertPutRow(item->rows, (Datum[]) {
+		AlbertOutputToDatum(name, strlen(name)), Float4GetDatum((float) entity->score),
+		entity_word(tagged, members, n, options->aggregation),
+		Int32GetDatum(tagged->tokens->items[entity->first].start), Int32GetDatum(tagged->tokens->items[entity->last].stop)
+	}, NULL);
 }
 
 static void
-put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n)
+put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n, int aggregation)
 {
 	int			i = 0;
 
@@ -262,7 +240,7 @@ put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n
 		int			members = 1;
 
 		while (i + members < n &&
-			   continues_group(tagged, &entities[i + members - 1], &entities[i + members]))
+			   continues_group(tagged, &entities[i + members - 1], &entities[i + members], aggregation))
 		{
 			group.score += entities[i + members].score;
 			group.last = entities[i + members].last;
@@ -276,27 +254,18 @@ put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n
 
 /* ---------- albert_entities(content) rows ---------- */
 
-/* The run: each text's code points and, text by text, its tokens' probabilities. */
-typedef struct EntityState
-{
-	int		  **bytes;			/* by item: code point -> byte */
-	double	   *probs;			/* (tokens, num_labels), of the item whose windows are coming in */
-} EntityState;
-
-/* The probabilities of the tokens that are a window's own. */
+/* The probabilities of the tokens that are a window's own, to the whole text's. */
 static void
-take_window(EntityState *state, const AlbertSequence *sequence, const AlbertRows *logits)
+take_window(AlbertJob *job, const AlbertSequence *sequence, const AlbertRows *logits)
 {
 	int			num_labels = logits->width;
 
 	if (sequence->window == 0)
-		state->probs = palloc_extended((Size) sequence->whole->n * num_labels * sizeof(double),
-									   MCXT_ALLOC_HUGE);
+		job->state = palloc_extended((Size) sequence->whole->n * num_labels * sizeof(double), MCXT_ALLOC_HUGE);
 	for (int t = sequence->own_from; t < sequence->own_to; t++)
 	{
-		double	   *probs = state->probs + (size_t) (sequence->first - 1 + t) * num_labels;
-		const float *row = logits->data +
-			(size_t) (sequence->row + t - sequence->own_from) * logits->ld;
+		double	   *probs = (double *) job->state + (size_t) (sequence->first - 1 + t) * num_labels;
+		const float *row = logits->data + (size_t) (sequence->row + t - sequence->own_from) * logits->ld;
 
 		for (int i = 0; i < num_labels; i++)
 			probs[i] = row[i];
@@ -309,26 +278,20 @@ static void
 put_entities(AlbertForward *forward, const AlbertSequence *sequence, int num_labels)
 {
 	AlbertJob  *job = forward->job;
-	EntityState *state = job->state;
-	int			aggregation = ((const EntityOptions *) &job->options)->aggregation;
+	int			aggregation = AlbertOptionsOf(job, EntityOptions)->aggregation;
 	AlbertItem *item = &forward->items[sequence->item];
 	Entity	   *entities = palloc_extended((Size) sequence->whole->n * sizeof(Entity), MCXT_ALLOC_HUGE);
+	int		   *bytes = AlbertCodePointBytes(&item->text);
 	Tagged		tagged = {
-		.job = job, .item = item, .tokens = sequence->whole,
-		.bytes = state->bytes[sequence->item],
-		.num_labels = num_labels, .probs = state->probs
+		.job = job, .item = item, .tokens = sequence->whole, .bytes = bytes,
+		.num_labels = num_labels, .labels = job->binding->model.labels, .probs = job->state
 	};
 	int			n = label_words(&tagged, aggregation, entities);
 
-	if (aggregation != AGGREGATE_NONE)
-		put_groups(&tagged, item, entities, n);
-	else
-	{
-		for (int i = 0; i < n; i++)
-			put_entity(&tagged, item, &entities[i], &entities[i], 1);
-	}
+	put_groups(&tagged, item, entities, n, aggregation);
+	pfree(bytes);
 	pfree(entities);
-	pfree(state->probs);
+	pfree(job->state);
 }
 
 static void
@@ -339,7 +302,7 @@ consume_entities(AlbertForward *forward, const AlbertSequence *sequences, int n,
 
 	for (int s = 0; s < n; s++)
 	{
-		take_window(forward->job->state, &sequences[s], &logits);
+		take_window(forward->job, &sequences[s], &logits);
 		if (sequences[s].last)
 			put_entities(forward, &sequences[s], logits.width);
 	}
@@ -349,21 +312,14 @@ static void
 run_entities(AlbertJob *job, AlbertItem *items, int n)
 {
 	AlbertForwardOptions options = {.rows = ALBERT_ROWS_OWN};
-	EntityState state = {.bytes = palloc(n * sizeof(int *))};
 
-	for (int i = 0; i < n; i++)
-		state.bytes[i] = AlbertCodePointBytes(&items[i].text);
-	job->state = &state;
 	AlbertForwardTexts(job, items, n, &options, consume_entities);
 }
 
 const AlbertTask albert_entities_task = {
-	.symbol = "albert_entities",
 	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_TOKEN_CLASSIFIER,
 	.windows = true,
-	.init = init_entities,
 	.options = entity_options,
 	.run = run_entities
 };

@@ -1,16 +1,273 @@
 /*
  * evaluate.c
- *	  albert_evaluate: how well a model does on a user's rows.
+ *	  How well predictions of labelled texts do, as rows of metrics: of
+ *	  albert_train, and of albert_evaluate, which is here.
  */
 #include "postgres.h"
 
+#include <float.h>
+#include <math.h>
+
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "compat.h"
 #include "executor/text.h"
-#include "functions/classify.h"
 #include "functions/functions.h"
 #include "functions/labelled.h"
+#include "training/training.h"
+
+typedef struct ClassCounts
+{
+	int64		rows;			/* of the class */
+	int64		predicted;		/* to be of the class */
+	int64		right;			/* both */
+} ClassCounts;
+
+typedef struct Report
+{
+	const AlbertLabels *labels;
+	const double *scores;
+	const int32_t *folds;
+	int			fold;			/* the one reported on; -1: all, or the tested rows if there are any */
+	ReturnSetInfo *result;
+} Report;
+
+static Datum
+name_of_class(const char *class)
+{
+	return class == NULL ? (Datum) 0 : AlbertOutputToDatum(class, strlen(class));
+}
+
+void
+AlbertPutMetric(ReturnSetInfo *result, int fold, const char *metric, const char *class,
+				const char *predicted, double value, double low, double high)
+{
+	Datum		values[] = {
+		Int32GetDatum(fold + 1), CStringGetTextDatum(metric), name_of_class(class), name_of_class(predicted),
+		Float8GetDatum(value), Float8GetDatum(low), Float8GetDatum(high)
+	};
+	bool		nulls[] = {fold < 0, false, class == NULL, predicted == NULL, isnan(value), isnan(low), isnan(high)};
+
+	AlbertPutRow(result, values, nulls);
+}
+
+static bool
+takes_part(const Report *report, int row)
+{
+	if (report->fold < 0)
+		return report->labels->ntested == 0 || report->labels->rows[row].tested;
+	return report->folds[row] == report->fold;
+}
+
+static void
+put_share(const Report *report, const char *metric, const char *class, double right, double n)
+{
+	double		low = NAN;
+	double		high = NAN;
+
+	if (n > 0)
+		AlbertShareInterval(right / n, n, &low, &high);
+	AlbertPutMetric(report->result, report->fold, metric, class, NULL, n > 0 ? right / n : NAN, low, high);
+}
+
+/* The mean of n values from their sums. */
+static void
+put_mean(const Report *report, const char *metric, double sum, double squares, int64 n)
+{
+	double		mean = n > 0 ? sum / n : NAN;
+	double		error = n > 1 ? sqrt(fmax(squares / n - mean * mean, 0) / (n - 1)) : NAN;
+
+	AlbertPutMetric(report->result, report->fold, metric, NULL, NULL, mean,
+					mean - ALBERT_CONFIDENT * error, mean + ALBERT_CONFIDENT * error);
+}
+
+/* As scikit-learn's: a probability is at least the least that its type can tell from 0. */
+static double
+log_loss(double probability)
+{
+	return -log(fmin(fmax(probability, DBL_EPSILON), 1));
+}
+
+static double
+row_log_loss(const AlbertLabels *labels, int row, const double *scores)
+{
+	double		loss = 0;
+
+	if (labels->kind == ALBERT_LABEL_CLASS)
+		return log_loss(scores[AlbertLabelClass(&labels->rows[row])]);
+	for (int c = 0; c < labels->nclasses; c++)
+		loss += log_loss(bms_is_member(c, labels->rows[row].classes) ? scores[c] : 1 - scores[c]);
+	return loss / Max(labels->nclasses, 1);
+}
+
+static double
+f1_of(const ClassCounts *counts)
+{
+	return counts->right > 0 ? 2.0 * counts->right / (counts->rows + counts->predicted) : 0;
+}
+
+/* The mean over the classes that rows have, or that were predicted. */
+static double
+macro_f1(const ClassCounts *counts, int n)
+{
+	double		sum = 0;
+	int			used = 0;
+
+	for (int c = 0; c < n; c++)
+	{
+		sum += f1_of(&counts[c]);
+		used += counts[c].rows > 0 || counts[c].predicted > 0;
+	}
+	return used > 0 ? sum / used : NAN;
+}
+
+static void
+put_classes(const Report *report, const ClassCounts *counts)
+{
+	for (int c = 0; c < report->labels->nclasses; c++)
+	{
+		const char *name = report->labels->classes[c];
+
+		put_share(report, "precision", name, counts[c].right, counts[c].predicted);
+		put_share(report, "recall", name, counts[c].right, counts[c].rows);
+		AlbertPutMetric(report->result, report->fold, "f1", name, NULL, f1_of(&counts[c]), NAN, NAN);
+		AlbertPutMetric(report->result, report->fold, "rows", name, NULL, counts[c].rows, NAN, NAN);
+	}
+}
+
+/* What was predicted of a row's one class.  Is it right? */
+static bool
+count_class(const Report *report, int row, ClassCounts *counts, int64 *confusion)
+{
+	int			k = report->labels->nclasses;
+	int			class = AlbertLabelClass(&report->labels->rows[row]);
+	int			predicted = AlbertArgMax(report->scores + (Size) row * k, k);
+
+	confusion[(Size) class * k + predicted]++;
+	counts[class].rows++;
+	counts[predicted].predicted++;
+	counts[class].right += predicted == class;
+	return predicted == class;
+}
+
+/* What was predicted of each class by itself.  Is it all of the row's classes, and no other? */
+static bool
+count_set(const Report *report, int row, ClassCounts *counts)
+{
+	int			k = report->labels->nclasses;
+	bool		right = true;
+
+	for (int c = 0; c < k; c++)
+	{
+		bool		has = bms_is_member(c, report->labels->rows[row].classes);
+		bool		predicted = report->scores[(Size) row * k + c] > 0.5;
+
+		right &= has == predicted;
+		counts[c].rows += has;
+		counts[c].predicted += predicted;
+		counts[c].right += has && predicted;
+	}
+	return right;
+}
+
+static void
+put_confusion(const Report *report, const int64 *confusion)
+{
+	const AlbertLabels *labels = report->labels;
+	int			k = labels->nclasses;
+
+	for (int c = 0; c < k; c++)
+		for (int p = 0; p < k; p++)
+			if (confusion[(Size) c * k + p] > 0)
+				AlbertPutMetric(report->result, -1, "confusion", labels->classes[c], labels->classes[p],
+								confusion[(Size) c * k + p], NAN, NAN);
+}
+
+static void
+report_classes(const Report *report)
+{
+	const AlbertLabels *labels = report->labels;
+	int			k = labels->nclasses;
+	bool		sets = labels->kind == ALBERT_LABEL_SET;
+	int64	   *confusion = sets ? NULL : palloc0((Size) k * k * sizeof(int64));
+	ClassCounts *counts = palloc0(k * sizeof(ClassCounts));
+	int64		right = 0;
+	int64		n = 0;
+	double		loss = 0;
+	double		squares = 0;
+
+	for (int i = 0; i < labels->nrows; i++)
+	{
+		double		own;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!takes_part(report, i))
+			continue;
+		right += sets ? count_set(report, i, counts) : count_class(report, i, counts, confusion);
+		own = row_log_loss(labels, i, report->scores + (Size) i * k);
+		loss += own;
+		squares += own * own;
+		n++;
+	}
+	put_share(report, "accuracy", NULL, right, n);
+	AlbertPutMetric(report->result, report->fold, "macro_f1", NULL, NULL, macro_f1(counts, k), NAN, NAN);
+	put_mean(report, "log_loss", loss, squares, n);
+	if (report->fold >= 0)
+		return;
+	put_classes(report, counts);
+	if (!sets)
+		put_confusion(report, confusion);
+}
+
+static void
+report_numbers(const Report *report)
+{
+	const AlbertLabels *labels = report->labels;
+	int64		n = 0;
+	double		sum = 0;
+	double		squares = 0;
+	double		error = 0;
+	double		absolute = 0;
+
+	for (int i = 0; i < labels->nrows; i++)
+	{
+		double		number = labels->rows[i].number;
+
+		if (!takes_part(report, i))
+			continue;
+		sum += number;
+		squares += number * number;
+		error += (report->scores[i] - number) * (report->scores[i] - number);
+		absolute += fabs(report->scores[i] - number);
+		n++;
+	}
+	AlbertPutMetric(report->result, report->fold, "rmse", NULL, NULL, sqrt(error / n), NAN, NAN);
+	AlbertPutMetric(report->result, report->fold, "mae", NULL, NULL, absolute / n, NAN, NAN);
+	squares -= sum * sum / n;
+	AlbertPutMetric(report->result, report->fold, "r2", NULL, NULL, squares > 0 ? 1 - error / squares : NAN, NAN, NAN);
+}
+
+void
+AlbertLabelsReport(const AlbertLabels *labels, const double *scores, const int32_t *folds, int nfolds,
+				   ReturnSetInfo *result)
+{
+	AlbertPutMetric(result, -1, "rows", NULL, NULL, labels->nrows, NAN, NAN);
+	if (labels->ntested > 0)
+		AlbertPutMetric(result, -1, "tested", NULL, NULL, labels->ntested, NAN, NAN);
+	AlbertPutMetric(result, -1, "texts", NULL, NULL, labels->nvectors, NAN, NAN);
+	AlbertPutMetric(result, -1, "skipped", NULL, NULL, labels->nskipped, NAN, NAN);
+	for (int fold = -1; fold < (folds == NULL ? 0 : nfolds); fold++)
+	{
+		Report		report = {.labels = labels, .scores = scores, .folds = folds, .fold = fold, .result = result};
+
+		if (labels->kind == ALBERT_LABEL_NUMBER)
+			report_numbers(&report);
+		else
+			report_classes(&report);
+	}
+}
 
 /* ---------- albert_evaluate(model, query) ---------- */
 
@@ -23,51 +280,16 @@ set_scores(AlbertJob *job, AlbertItem *item, int number)
 
 	for (int c = 0; c < k; c++)
 		row[c] = (float) scores[c];
-	AlbertItemSet(item, AlbertFloatArray(row, k));
+	AlbertItemSet(item, AlbertArrayOf(FLOAT4OID, row, k));
 }
 
 static const AlbertTask evaluate_task = {
-	.symbol = "albert_evaluate",
 	.text_arg = "content",
 	.pair_arg = "pair",
-	.pair_optional = true,
-	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.run = AlbertRunClassifier,
 	.result = set_scores
 };
-
-/* The model's scores of the rows' classes; those that it does not know have none. */
-static double *
-scores_by_class(AlbertLabels *labels, const AlbertModel *model, const float *values, int width)
-{
-	const char **classes = palloc((labels->nclasses + width) * sizeof(char *));
-	int		   *numbers = palloc(Max(labels->nclasses, 1) * sizeof(int));
-	int			k = width;
-	double	   *scores;
-
-	for (int c = 0; c < width; c++)
-		classes[c] = model->labels[c];
-	for (int c = 0; c < labels->nclasses; c++)
-	{
-		numbers[c] = k;
-		for (int known = 0; known < width; known++)
-		{
-			if (strcmp(classes[known], labels->classes[c]) == 0)
-				numbers[c] = known;
-		}
-		if (numbers[c] == k)
-			classes[k++] = labels->classes[c];
-	}
-	scores = AlbertLabelledAlloc((Size) labels->nrows * k, sizeof(double));
-	AlbertLabelsRenumber(labels, numbers, classes, k);
-	for (int i = 0; i < labels->nrows; i++)
-	{
-		for (int c = 0; c < width; c++)
-			scores[(Size) i * k + c] = values[(Size) labels->rows[i].vector * width + c];
-	}
-	return scores;
-}
 
 static AlbertLabelKind
 kind_of_model(const AlbertConfig *config)
@@ -80,30 +302,33 @@ PG_FUNCTION_INFO_V1(albert_evaluate);
 Datum
 albert_evaluate(PG_FUNCTION_ARGS)
 {
+	const AlbertModel *model;
 	AlbertLabels labels;
 	AlbertJob	job;
 	double	   *scores;
 	float	   *values;
 	int			width = 0;
+	int			nscores;
 
 	InitMaterializedSRF(fcinfo, 0);
 	AlbertJobStartTask(&job, &evaluate_task, AlbertCString(PG_GETARG_DATUM(0)));
-	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), false, &labels);
-	if (labels.kind != kind_of_model(job.binding->model.config))
+	model = &job.binding->model;
+	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), false, model->labels, model->config->num_labels, &labels);
+	if (labels.kind != kind_of_model(model->config))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the query's labels are not of the kind that model \"%s\" gives", job.binding->name),
 				 errhint("A label is a text, an array of texts or a number with a fraction, as it was when the model "
 						 "was trained.")));
 	values = AlbertLabelledRun(&job, &labels, true, job.binding->name, "evaluate", &width);
-	if (labels.kind == ALBERT_LABEL_NUMBER)
+	/* the model's labels are the first classes; those that it does not know have no score */
+	nscores = labels.kind == ALBERT_LABEL_NUMBER ? 1 : labels.nclasses;
+	scores = AlbertLabelledAlloc((Size) labels.nrows * nscores, sizeof(double));
+	for (int i = 0; i < labels.nrows; i++)
 	{
-		scores = AlbertLabelledAlloc(labels.nrows, sizeof(double));
-		for (int i = 0; i < labels.nrows; i++)
-			scores[i] = values[(Size) labels.rows[i].vector * width];
+		for (int c = 0; c < Min(width, nscores); c++)
+			scores[(Size) i * nscores + c] = values[(Size) labels.rows[i].vector * width + c];
 	}
-	else
-		scores = scores_by_class(&labels, &job.binding->model, values, width);
 	AlbertLabelsReport(&labels, scores, NULL, 0, (ReturnSetInfo *) fcinfo->resultinfo);
 	return (Datum) 0;
 }

@@ -5,12 +5,11 @@
  */
 #include "postgres.h"
 
-#include "lib/qunique.h"
+#include "nodes/bitmapset.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
 
 /* Logits are computed for as many masks at a time as fit this many bytes. */
 #define LOGITS_BYTES	(4 * 1024 * 1024)
@@ -18,49 +17,58 @@
 typedef struct FillMaskOptions
 {
 	int			top_k;
-	int			ntargets;		/* 0: the whole vocabulary */
-	int32_t    *targets;		/* ids, ascending, distinct */
+	Bitmapset  *targets;		/* ids; NULL: the whole vocabulary */
 } FillMaskOptions;
-
-StaticAssertDecl(sizeof(FillMaskOptions) <= ALBERT_MAX_OPTIONS, "options too large");
-
-/* What is done with the logits of a mask: its position in a sequence, its number. */
-typedef void (*MaskFunction) (AlbertForward *forward, const AlbertSequence *sequence,
-							  int position, int mask, float *logits);
 
 /* The masks of a run, item by item in the order of the text. */
 typedef struct Masks
 {
-	MaskFunction each;
 	int		   *first;			/* by item: its first mask's number; nitems + 1 values */
-	int		   *of_sequence;	/* by sequence: the number of its first mask */
+	int			done;			/* their logits have been computed */
 	int32_t    *best;			/* by mask: the best token */
 } Masks;
 
 /* ---------- finding the masks ---------- */
 
+/* A text without a mask gets a status. */
+static void
+refuse_maskless(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens)
+{
+	const AlbertTokenizer *tokenizer = &job->binding->tokenizer;
+	AlbertStatus status;
+
+	if (tokens->ncut > 0)
+	{
+		AlbertFail(&status, ALBERT_INPUT, "text has no mask in its first %d tokens", tokenizer->max_length);
+		AlbertDetail(&status, "%d tokens were cut off because the model's length is %d.",
+					 tokens->ncut, tokenizer->max_length);
+		AlbertHint(&status, "The whole text is looked at with overflow => 'window' "
+				   "or, for the default model, the setting albert.overflow.");
+	}
+	else
+	{
+		AlbertFail(&status, ALBERT_INPUT, "text has no mask");
+		AlbertHint(&status, "Write %s where a word is to be predicted.", tokenizer->mask_token);
+	}
+	AlbertItemFail(job, item, &status);
+}
+
+/* Only sequences with masks go through the encoder, and only the masks' rows are wanted. */
 static void
 find_masks(AlbertForward *forward, Masks *masks)
 {
 	AlbertJob  *job = forward->job;
 	int32_t		mask_id = job->binding->tokenizer.mask_id;
-	int			nmasks = 0;
-	int			item = 0;
+	int			kept = 0;
 
 	masks->first = AlbertJobAlloc(job, forward->nitems + 1, sizeof(int));
-	masks->of_sequence = AlbertJobAlloc(job, forward->nsequences, sizeof(int));
+	memset(masks->first, 0, (forward->nitems + 1) * sizeof(int));
 	for (int s = 0; s < forward->nsequences; s++)
 	{
 		AlbertSequence *sequence = &forward->sequences[s];
+		int		   *after = &masks->first[sequence->item + 1];
 		int32_t    *wanted = AlbertJobAlloc(job, sequence->tokens.n, sizeof(int32_t));
 
-		if (sequence->window == 0)
-		{
-			/* items with a status have no sequences */
-			while (item <= sequence->item)
-				masks->first[item++] = nmasks;
-		}
-		masks->of_sequence[s] = nmasks;
 		sequence->nwanted = 0;
 		sequence->wanted = wanted;
 		for (int t = sequence->own_from; t < sequence->own_to; t++)
@@ -68,122 +76,24 @@ find_masks(AlbertForward *forward, Masks *masks)
 			if (sequence->tokens.items[t].id == mask_id)
 				wanted[sequence->nwanted++] = t;
 		}
-		nmasks += sequence->nwanted;
-	}
-	while (item <= forward->nitems)
-		masks->first[item++] = nmasks;
-	masks->best = AlbertJobAlloc(job, Max(nmasks, 1), sizeof(int32_t));
-}
-
-/* A text without a mask gets a status. */
-static void
-require_mask(AlbertForward *forward, const Masks *masks)
-{
-	const AlbertTokenizer *tokenizer = &forward->job->binding->tokenizer;
-
-	for (int s = 0; s < forward->nsequences; s++)
-	{
-		const AlbertSequence *sequence = &forward->sequences[s];
-		int			item = sequence->item;
-		AlbertStatus status;
-
-		if (sequence->window > 0 || masks->first[item] != masks->first[item + 1])
-			continue;
-		if (sequence->tokens.ncut > 0)
-		{
-			AlbertFail(&status, ALBERT_INPUT, "text has no mask in its first %d tokens", tokenizer->max_length);
-			AlbertDetail(&status, "%d tokens were cut off because the model's length is %d.",
-						 sequence->tokens.ncut, tokenizer->max_length);
-			AlbertHint(&status, "The whole text is looked at with overflow => 'window' "
-					   "or, for the default model, the setting albert.overflow.");
-		}
-		else
-		{
-			AlbertFail(&status, ALBERT_INPUT, "text has no mask");
-			AlbertHint(&status, "Write %s where a word is to be predicted.", tokenizer->mask_token);
-		}
-		AlbertItemFail(forward->job, &forward->items[item], &status);
-	}
-}
-
-/* Only sequences with masks go through the encoder. */
-static void
-drop_maskless(AlbertForward *forward, Masks *masks)
-{
-	int			kept = 0;
-
-	for (int s = 0; s < forward->nsequences; s++)
-	{
-		if (forward->sequences[s].nwanted == 0)
-			continue;
-		masks->of_sequence[kept] = masks->of_sequence[s];
-		forward->sequences[kept++] = forward->sequences[s];
+		*after += sequence->nwanted;
+		if (sequence->last && *after == 0)
+			refuse_maskless(job, &forward->items[sequence->item], sequence->whole);
+		if (sequence->nwanted > 0)
+			forward->sequences[kept++] = *sequence;
 	}
 	forward->nsequences = kept;
-}
-
-/* ---------- logits ---------- */
-
-/* The wanted rows are the masks, in order. */
-static void
-consume_masks(AlbertForward *forward, const AlbertSequence *sequences, int n,
-			  const AlbertBatch *batch, const AlbertRows *hidden)
-{
-	AlbertJob  *job = forward->job;
-	const Masks *masks = job->state;
-	int			vocab_size = job->binding->model.config->vocab_size;
-	int			step = Max(LOGITS_BYTES / (vocab_size * (int) sizeof(float)), 1);
-	int			s = 0;
-
-	for (int row = 0; row < hidden->n; row += step)
-	{
-		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-		AlbertRows	some = *hidden;
-		AlbertRows	logits;
-
-		some.data += (size_t) row * hidden->ld;
-		some.n = Min(step, hidden->n - row);
-		logits = AlbertRunHead(job, AlbertHeadMlm, &some);
-		for (int r = 0; r < some.n; r++)
-		{
-			int			i;
-
-			while (row + r >= sequences[s].row + sequences[s].nrows)
-				s++;
-			i = row + r - sequences[s].row;
-			masks->each(forward, &sequences[s], sequences[s].wanted[i],
-						masks->of_sequence[&sequences[s] - forward->sequences] + i,
-						logits.data + (size_t) r * logits.ld);
-		}
-		AlbertArenaRewind(job->arena, mark);
-	}
-}
-
-static void
-run_masks(AlbertJob *job, AlbertItem *items, int n, MaskFunction each)
-{
-	AlbertForwardOptions options = {0};
-	Masks	   *masks = AlbertJobAlloc(job, 1, sizeof(Masks));
-	AlbertForward forward;
-
-	job->state = masks;
-	masks->each = each;
-	AlbertForwardTokenize(&forward, job, items, n, &options);
-	forward.consume = consume_masks;
-	find_masks(&forward, masks);
-	require_mask(&forward, masks);
-	drop_maskless(&forward, masks);
-	AlbertForwardRun(&forward);
+	for (int i = 0; i < forward->nitems; i++)
+		masks->first[i + 1] += masks->first[i];
+	masks->best = AlbertJobAlloc(job, masks->first[forward->nitems] + 1, sizeof(int32_t));
 }
 
 /* ---------- albert_fill_mask(content) text ---------- */
 
-static void
-keep_best(AlbertForward *forward, const AlbertSequence *sequence, int position, int mask,
-		  float *logits)
+static int32_t
+best_token(const AlbertJob *job, const float *logits)
 {
-	Masks	   *masks = forward->job->state;
-	int			vocab_size = forward->job->binding->model.config->vocab_size;
+	int			vocab_size = job->binding->model.config->vocab_size;
 	int32_t		best = 0;
 
 	for (int id = 1; id < vocab_size; id++)
@@ -191,13 +101,7 @@ keep_best(AlbertForward *forward, const AlbertSequence *sequence, int position, 
 		if (logits[id] > logits[best])
 			best = id;
 	}
-	masks->best[mask] = best;
-}
-
-static void
-run_fill_mask(AlbertJob *job, AlbertItem *items, int n)
-{
-	run_masks(job, items, n, keep_best);
+	return best;
 }
 
 static void
@@ -209,26 +113,7 @@ set_words(AlbertJob *job, AlbertItem *item, int number)
 	AlbertItemSet(item, AlbertDecodeToDatum(job, masks->best + first, masks->first[number + 1] - first, false));
 }
 
-const AlbertTask albert_fill_mask_task = {
-	.symbol = "albert_fill_mask",
-	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
-	.heads = ALBERT_HEAD_MLM,
-	.windows = true,
-	.run = run_fill_mask,
-	.result = set_words
-};
-
 /* ---------- albert_fill_mask_candidates(content, top_k, targets) rows ---------- */
-
-static int
-compare_ids(const void *a, const void *b)
-{
-	int32_t		x = *(const int32_t *) a;
-	int32_t		y = *(const int32_t *) b;
-
-	return x < y ? -1 : x > y;
-}
 
 /*
  * A target's id as the reference's pipeline finds it: the piece of that exact
@@ -265,35 +150,25 @@ target_id(AlbertJob *job, Datum target)
 static void
 take_targets(AlbertJob *job, Datum array)
 {
-	FillMaskOptions *options = (FillMaskOptions *) &job->options;
+	FillMaskOptions *options = AlbertOptionsOf(job, FillMaskOptions);
 	int			n;
 	Datum	   *values = AlbertTextsOption("targets", array, &n);
 
 	if (n == 0)
 		return;
-	options->targets = palloc_extended(n * sizeof(int32_t), MCXT_ALLOC_HUGE);
-	options->ntargets = 0;
 	job->arena = AlbertWorkspace();
 	for (int i = 0; i < n; i++)
 	{
 		int32_t		id = target_id(job, values[i]);
 
 		if (id >= 0)
-			options->targets[options->ntargets++] = id;
+			options->targets = bms_add_member(options->targets, id);
 	}
-	if (options->ntargets == 0)
+	if (options->targets == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("targets name no token of model \"%s\"", job->binding->name),
 				 errhint("Leave targets out to rank the whole vocabulary.")));
-	qsort(options->targets, options->ntargets, sizeof(int32_t), compare_ids);
-	options->ntargets = qunique(options->targets, options->ntargets, sizeof(int32_t), compare_ids);
-}
-
-static void
-init_candidates(AlbertJob *job)
-{
-	((FillMaskOptions *) &job->options)->top_k = 5;
 }
 
 static const AlbertOption candidates_options[] = {
@@ -316,59 +191,107 @@ filled_sequence(AlbertJob *job, const AlbertSequence *sequence, int position, in
 	return result;
 }
 
-static void
-put_candidates(AlbertForward *forward, const AlbertSequence *sequence, int position, int mask,
-			   float *logits)
+/* The best tokens, in order, by their probabilities in place of the logits. */
+static AlbertBest
+best_tokens(AlbertJob *job, float *logits)
 {
-	AlbertJob  *job = forward->job;
-	Masks	   *masks = forward->job->state;
-	const FillMaskOptions *options = (const FillMaskOptions *) &job->options;
-	AlbertItem *item = &forward->items[sequence->item];
-	int			first = masks->first[sequence->item];
-	bool		single = masks->first[sequence->item + 1] - first == 1;
+	const FillMaskOptions *options = AlbertOptionsOf(job, FillMaskOptions);
 	int			vocab_size = job->binding->model.config->vocab_size;
-	int			n = options->ntargets > 0 ? options->ntargets : vocab_size;
+	int			n = options->targets == NULL ? vocab_size : bms_num_members(options->targets);
 	AlbertBest	best = {.k = Min(options->top_k, n)};
+	int			id = -1;
 
 	best.ranked = AlbertJobAlloc(job, best.k, sizeof(AlbertRanked));
 	job->binding->model.kernels->softmax(vocab_size, logits);
 	for (int i = 0; i < n; i++)
 	{
-		int32_t		id = options->ntargets > 0 ? options->targets[i] : i;
-
+		id = options->targets == NULL ? i : bms_next_member(options->targets, id);
 		AlbertBestAdd(&best, (AlbertRanked) {.score = logits[id], .first = id});
 	}
 	qsort(best.ranked, best.n, sizeof(AlbertRanked), AlbertCompareRanked);
+	return best;
+}
+
+static void
+put_candidates(AlbertForward *forward, const AlbertSequence *sequence, int position, int mask, float *logits)
+{
+	AlbertJob  *job = forward->job;
+	const int  *first = &((const Masks *) job->state)->first[sequence->item];
+	AlbertBest	best = best_tokens(job, logits);
+
 	for (int i = 0; i < best.n; i++)
 	{
 		int32_t		id = best.ranked[i].first;
-		Datum		values[6];
+		Datum		token = AlbertDecodeToDatum(job, &id, 1, false);
+		Datum		filled = filled_sequence(job, sequence, position, id, first[1] - first[0] == 1);
 
-		values[0] = Int32GetDatum(mask - first + 1);
-		values[1] = Int32GetDatum(i + 1);
-		values[2] = AlbertDecodeToDatum(job, &id, 1, false);
-		values[3] = Int32GetDatum(id);
-		values[4] = Float4GetDatum((float) best.ranked[i].score);
-		values[5] = filled_sequence(job, sequence, position, id, single);
-		AlbertPutRow(item, values, NULL);
-		pfree(DatumGetPointer(values[2]));
-		pfree(DatumGetPointer(values[5]));
+		AlbertPutRow(forward->items[sequence->item].rows, (Datum[]) {
+			Int32GetDatum(mask - first[0] + 1), Int32GetDatum(i + 1), token, Int32GetDatum(id),
+			Float4GetDatum((float) best.ranked[i].score), filled
+		}, NULL);
+		pfree(DatumGetPointer(token));
+		pfree(DatumGetPointer(filled));
+	}
+}
+
+/* ---------- both ---------- */
+
+/* The wanted rows are the masks, in order. */
+static void
+consume_masks(AlbertForward *forward, const AlbertSequence *sequences, int n,
+			  const AlbertBatch *batch, const AlbertRows *hidden)
+{
+	AlbertJob  *job = forward->job;
+	Masks	   *masks = job->state;
+	int			vocab_size = job->binding->model.config->vocab_size;
+	int			step = Max(LOGITS_BYTES / (vocab_size * (int) sizeof(float)), 1);
+	const AlbertSequence *sequence = sequences;
+
+	for (int row = 0; row < hidden->n; row += step)
+	{
+		AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+		AlbertRows	some = *hidden;
+		AlbertRows	logits;
+
+		some.data += (size_t) row * hidden->ld;
+		some.n = Min(step, hidden->n - row);
+		logits = AlbertRunHead(job, AlbertHeadMlm, &some);
+		for (int r = 0; r < some.n; r++)
+		{
+			float	   *of_mask = logits.data + (size_t) r * logits.ld;
+			int			mask = masks->done++;
+
+			while (row + r >= sequence->row + sequence->nrows)
+				sequence++;
+			if (forward->items[sequence->item].rows == NULL)
+				masks->best[mask] = best_token(job, of_mask);
+			else
+				put_candidates(forward, sequence, sequence->wanted[row + r - sequence->row], mask, of_mask);
+		}
+		AlbertArenaRewind(job->arena, mark);
 	}
 }
 
 static void
-run_candidates(AlbertJob *job, AlbertItem *items, int n)
+run_masks(AlbertJob *job, AlbertItem *items, int n)
 {
-	run_masks(job, items, n, put_candidates);
+	AlbertForwardOptions options = {0};
+	Masks	   *masks = AlbertJobAlloc(job, 1, sizeof(Masks));
+	AlbertForward forward;
+
+	memset(masks, 0, sizeof(*masks));
+	job->state = masks;
+	AlbertForwardTokenize(&forward, job, items, n, &options);
+	forward.consume = consume_masks;
+	find_masks(&forward, masks);
+	AlbertForwardRun(&forward);
 }
 
-const AlbertTask albert_fill_mask_candidates_task = {
-	.symbol = "albert_fill_mask_candidates",
+const AlbertTask albert_fill_mask_task = {
 	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_MLM,
 	.windows = true,
-	.init = init_candidates,
 	.options = candidates_options,
-	.run = run_candidates
+	.run = run_masks,
+	.result = set_words
 };

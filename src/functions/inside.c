@@ -9,7 +9,6 @@
 
 #include "executor/forward.h"
 #include "executor/text.h"
-#include "functions/embedding.h"
 #include "functions/functions.h"
 
 static void
@@ -95,21 +94,15 @@ put_layers(AlbertJob *job, AlbertItem *item, int number)
 		return;
 	run_traced(&forward, &trace);
 	for (int layer = 0; layer < moves.nlayers; layer++)
-	{
-		Datum		values[3];
-
-		values[0] = Int32GetDatum(layer + 1);
-		values[1] = Float4GetDatum((float) moves.distances[layer]);
-		values[2] = Float4GetDatum((float) moves.cosines[layer]);
-		AlbertPutRow(item, values, NULL);
-	}
+		AlbertPutRow(item->rows, (Datum[]) {
+			Int32GetDatum(layer + 1), Float4GetDatum((float) moves.distances[layer]),
+			Float4GetDatum((float) moves.cosines[layer])
+		}, NULL);
 }
 
 const AlbertTask albert_layers_task = {
-	.symbol = "albert_layers",
 	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
-	.result = put_layers
+	.rows = put_layers
 };
 
 /* ---------- albert_attention(content, layer, head) rows ---------- */
@@ -123,14 +116,14 @@ typedef struct AttentionOptions
 static void
 take_layer(AlbertJob *job, Datum value)
 {
-	((AttentionOptions *) &job->options)->layer =
+	AlbertOptionsOf(job, AttentionOptions)->layer =
 		AlbertIntOption("layer", value, 1, layer_applications(job->binding->model.config));
 }
 
 static void
 take_head(AlbertJob *job, Datum value)
 {
-	((AttentionOptions *) &job->options)->head =
+	AlbertOptionsOf(job, AttentionOptions)->head =
 		AlbertIntOption("head", value, 1, job->binding->model.config->num_attention_heads);
 }
 
@@ -173,23 +166,17 @@ put_map(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, const Atte
 	for (int q = 0; q < map->len; q++)
 	{
 		for (int k = 0; k < map->len; k++)
-		{
-			Datum		values[5];
-
-			values[0] = Int32GetDatum(q);
-			values[1] = pieces[q];
-			values[2] = Int32GetDatum(k);
-			values[3] = pieces[k];
-			values[4] = Float4GetDatum(map->probs[(size_t) q * map->len + k]);
-			AlbertPutRow(item, values, NULL);
-		}
+			AlbertPutRow(item->rows, (Datum[]) {
+				Int32GetDatum(q), pieces[q], Int32GetDatum(k), pieces[k],
+				Float4GetDatum(map->probs[(size_t) q * map->len + k])
+			}, NULL);
 	}
 }
 
 static void
 put_attention(AlbertJob *job, AlbertItem *item, int number)
 {
-	const AttentionOptions *options = (const AttentionOptions *) &job->options;
+	const AttentionOptions *options = AlbertOptionsOf(job, AttentionOptions);
 	AttentionMap map = {.layer = options->layer - 1, .head = options->head - 1};
 	AlbertTrace trace = {
 		.context = &map, .wants_attention = wants_layer, .attention = note_attention
@@ -206,9 +193,7 @@ put_attention(AlbertJob *job, AlbertItem *item, int number)
 }
 
 const AlbertTask albert_attention_task = {
-	.symbol = "albert_attention",
 	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
 	.options = attention_options,
-	.result = put_attention
+	.rows = put_attention
 };

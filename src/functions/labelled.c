@@ -1,6 +1,6 @@
 /*
  * labelled.c
- *	  Labelled texts of a query: reading them.
+ *	  Labelled texts of a query: reading them, and a model's results for them.
  */
 #include "postgres.h"
 
@@ -8,59 +8,63 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
-#include "common/hashfn.h"
 #include "executor/spi.h"
-#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "parser/parse_coerce.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "compat.h"
-#include "executor/text.h"
+#include "executor/progress.h"
+#include "functions/distinct.h"
+#include "functions/functions.h"
 #include "functions/labelled.h"
 
-#define FETCH_ROWS	1000
-#define MAX_CLASSES	1000
+#define MAX_CLASSES		1000
+#define RUN_ITEMS		256		/* given to the model at a time */
+#define MAX_BYTES		((Size) 4 * 1024 * 1024 * 1024)
 
 typedef struct Reader
 {
 	AlbertLabels *labels;
-	TupleDesc	desc;
 	bool		may_split;
+	int			nknown;
 	int			pair;			/* columns; 0: none */
 	int			weight;
 	int			split;
 	Oid			element;		/* of a set's array */
 	int			room;
-	MemoryContext context;
+	distinct_hash *texts;		/* numbered as they come */
+	int			ntexts;
+	distinct_hash *classes;
+	int			nclasses;
+	MemoryContext context;		/* of all that is kept */
 } Reader;
+
+void *
+AlbertLabelledAlloc(Size count, Size size)
+{
+	return palloc_extended(Max(count, 1) * size, MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+}
 
 /* ---------- what the columns are ---------- */
 
 static AlbertLabelKind
 kind_of(Oid type)
 {
-	char		category;
-	bool		preferred;
-
 	type = getBaseType(type);
 	if (type == FLOAT4OID || type == FLOAT8OID || type == NUMERICOID)
 		return ALBERT_LABEL_NUMBER;
-	get_type_category_preferred(type, &category, &preferred);
-	return category == TYPCATEGORY_ARRAY ? ALBERT_LABEL_SET : ALBERT_LABEL_CLASS;
+	return TypeCategory(type) == TYPCATEGORY_ARRAY ? ALBERT_LABEL_SET : ALBERT_LABEL_CLASS;
 }
 
 static void
 require_text(Form_pg_attribute column, const char *which)
 {
-	char		category;
-	bool		preferred;
-
-	get_type_category_preferred(getBaseType(column->atttypid), &category, &preferred);
-	if (category != TYPCATEGORY_STRING && column->atttypid != UNKNOWNOID)
+	if (TypeCategory(getBaseType(column->atttypid)) != TYPCATEGORY_STRING && column->atttypid != UNKNOWNOID)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the query's %s must be a text, not %s", which, format_type_be(column->atttypid))));
@@ -71,20 +75,11 @@ static void
 look_at_other(Reader *reader, int number, Form_pg_attribute column)
 {
 	const char *name = NameStr(column->attname);
+	int		   *place = strcmp(name, "weight") == 0 ? &reader->weight
+		: strcmp(name, "pair") == 0 ? &reader->pair
+		: strcmp(name, "split") == 0 && reader->may_split ? &reader->split : NULL;
 
-	if (strcmp(name, "weight") == 0 && reader->weight == 0)
-		reader->weight = number;
-	else if (strcmp(name, "pair") == 0 && reader->pair == 0)
-	{
-		require_text(column, "column \"pair\"");
-		reader->pair = number;
-	}
-	else if (strcmp(name, "split") == 0 && reader->split == 0 && reader->may_split)
-	{
-		require_text(column, "column \"split\"");
-		reader->split = number;
-	}
-	else
+	if (place == NULL || *place != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the query has a column \"%s\" that has no meaning", name),
@@ -93,78 +88,69 @@ look_at_other(Reader *reader, int number, Form_pg_attribute column)
 						   "\"split\" are read.") :
 				 errdetail("A text, its label and, under these names, a second text \"pair\" and a \"weight\" are "
 						   "read.")));
+	if (place != &reader->weight)
+		require_text(column, psprintf("column \"%s\"", name));
+	*place = number;
 }
 
 static void
-look_at_columns(Reader *reader)
+look_at_columns(void *context, TupleDesc desc)
 {
-	TupleDesc	desc = reader->desc;
+	Reader	   *reader = context;
 
 	if (desc->natts < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the query must give a text and a label"),
 				 errhint("For example: SELECT body, queue FROM tickets.")));
-	for (int i = 0; i < desc->natts; i++)
-	{
-		Form_pg_attribute column = TupleDescAttr(desc, i);
-
-		if (i == 0)
-			require_text(column, "first column");
-		else if (i == 1)
-		{
-			reader->labels->kind = kind_of(column->atttypid);
-			if (reader->labels->kind == ALBERT_LABEL_SET)
-				reader->element = get_element_type(getBaseType(column->atttypid));
-		}
-		else
-			look_at_other(reader, i + 1, column);
-	}
+	require_text(TupleDescAttr(desc, 0), "first column");
+	reader->labels->kind = kind_of(TupleDescAttr(desc, 1)->atttypid);
+	if (reader->labels->kind == ALBERT_LABEL_SET)
+		reader->element = get_element_type(getBaseType(TupleDescAttr(desc, 1)->atttypid));
+	for (int i = 2; i < desc->natts; i++)
+		look_at_other(reader, i + 1, TupleDescAttr(desc, i));
 	reader->labels->pairs = reader->pair != 0;
 }
 
 /* ---------- one row ---------- */
 
-static char *
-utf8(char *string)
-{
-	return pg_server_to_any(string, strlen(string), PG_UTF8);
-}
-
-/* Of what is read of a row, these bytes are kept. */
-static char *
-keep(const Reader *reader, const char *data, Size size)
-{
-	char	   *kept = MemoryContextAllocExtended(reader->context, size + 1, MCXT_ALLOC_HUGE);
-
-	memcpy(kept, data, size);
-	kept[size] = '\0';
-	return kept;
-}
-
-static AlbertText
-keep_text(const Reader *reader, char *string)
-{
-	char	   *text = utf8(string);
-	size_t		size = strlen(text);
-
-	return (AlbertText) {.data = keep(reader, text, size), .size = size};
-}
-
-/* Sorting millions takes seconds. */
+/* A string's number among the distinct ones, which are kept in UTF-8 with a NUL behind each. */
 static int
-compare_strings(const void *a, const void *b)
+number_of_string(const Reader *reader, distinct_hash *strings, int *n, char *string)
 {
-	CHECK_FOR_INTERRUPTS();
-	return strcmp(*(char *const *) a, *(char *const *) b);
+	AlbertText	text = {.data = pg_server_to_any(string, strlen(string), PG_UTF8)};
+	AlbertDistinct *entry;
+	bool		found;
+
+	text.size = strlen(text.data);
+	entry = AlbertDistinctPut(strings, text, n, &found);
+	if (!found)
+	{
+		char	   *kept = MemoryContextAllocExtended(reader->context, text.size + 1, MCXT_ALLOC_HUGE);
+
+		memcpy(kept, text.data, text.size + 1);
+		entry->text.data = kept;
+	}
+	return entry->number;
 }
 
-/* A set's members in order, each with a NUL behind it. */
-static void
-take_set(Reader *reader, AlbertLabelled *row, Datum value)
+static Bitmapset *
+add_class(Reader *reader, Bitmapset *classes, char *name)
 {
-	ArrayType  *array = DatumGetArrayTypeP(value);
-	StringInfoData set;
+	int			class = number_of_string(reader, reader->classes, &reader->nclasses, name);
+
+	if (class >= reader->nknown + MAX_CLASSES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("there are more than %d labels", MAX_CLASSES),
+				 errhint("The query's second column is the label; numbers with a fraction are learnt as numbers.")));
+	return bms_add_member(classes, class);
+}
+
+static Bitmapset *
+take_set(Reader *reader, ArrayType *array)
+{
+	Bitmapset  *classes = NULL;
 	int16		length;
 	bool		byval;
 	char		align;
@@ -172,34 +158,23 @@ take_set(Reader *reader, AlbertLabelled *row, Datum value)
 	bool		is_varlena;
 	Datum	   *members;
 	bool	   *nulls;
-	char	  **names;
 	int			n;
-	int			k = 0;
 
 	get_typlenbyvalalign(reader->element, &length, &byval, &align);
 	getTypeOutputInfo(reader->element, &output, &is_varlena);
 	deconstruct_array(array, reader->element, length, byval, align, &members, &nulls, &n);
-	names = palloc(Max(n, 1) * sizeof(char *));
 	for (int i = 0; i < n; i++)
 	{
 		if (!nulls[i])
-			names[k++] = utf8(OidOutputFunctionCall(output, members[i]));
+			classes = add_class(reader, classes, OidOutputFunctionCall(output, members[i]));
 	}
-	qsort(names, k, sizeof(char *), compare_strings);
-	initStringInfo(&set);
-	for (int i = 0; i < k; i++)
-	{
-		if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
-			appendBinaryStringInfo(&set, names[i], strlen(names[i]) + 1);
-	}
-	row->label = keep(reader, set.data, set.len);
-	row->size = set.len;
+	return classes;
 }
 
 static double
-number_of(Reader *reader, HeapTuple tuple, int column, const char *what)
+finite_number(HeapTuple tuple, TupleDesc desc, int column, const char *what)
 {
-	char	   *string = SPI_getvalue(tuple, reader->desc, column);
+	char	   *string = SPI_getvalue(tuple, desc, column);
 	double		number = string == NULL ? 1 : DatumGetFloat8(DirectFunctionCall1(float8in, CStringGetDatum(string)));
 
 	if (isnan(number) || isinf(number))
@@ -224,23 +199,11 @@ is_tested(const char *split)
 					 "whose split is null is left out.")));
 }
 
-static void
-take_row(Reader *reader, HeapTuple tuple)
+static AlbertLabelled *
+new_row(Reader *reader)
 {
 	AlbertLabels *labels = reader->labels;
-	char	   *text = SPI_getvalue(tuple, reader->desc, 1);
-	char	   *pair = reader->pair == 0 ? NULL : SPI_getvalue(tuple, reader->desc, reader->pair);
-	char	   *split = reader->split == 0 ? NULL : SPI_getvalue(tuple, reader->desc, reader->split);
-	bool		isnull;
-	Datum		label = SPI_getbinval(tuple, reader->desc, 2, &isnull);
-	AlbertLabelled *row;
-	char	   *name;
 
-	if (text == NULL || isnull || (reader->pair != 0 && pair == NULL) || (reader->split != 0 && split == NULL))
-	{
-		labels->nskipped++;
-		return;
-	}
 	if (labels->nrows == reader->room)
 	{
 		if (reader->room > INT_MAX / 4)
@@ -248,26 +211,44 @@ take_row(Reader *reader, HeapTuple tuple)
 					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 					 errmsg("the query has too many rows")));
 		reader->room = Max(1000, 2 * reader->room);
-		labels->rows = labels->rows == NULL
-			? MemoryContextAllocExtended(reader->context, reader->room * sizeof(AlbertLabelled), MCXT_ALLOC_HUGE)
-			: repalloc_huge(labels->rows, reader->room * sizeof(AlbertLabelled));
+		labels->rows = repalloc_huge(labels->rows, reader->room * sizeof(AlbertLabelled));
 	}
-	row = &labels->rows[labels->nrows++];
+	return &labels->rows[labels->nrows++];
+}
+
+static void
+take_row(void *context, HeapTuple tuple, TupleDesc desc)
+{
+	Reader	   *reader = context;
+	AlbertLabels *labels = reader->labels;
+	char	   *text = SPI_getvalue(tuple, desc, 1);
+	char	   *pair = reader->pair == 0 ? NULL : SPI_getvalue(tuple, desc, reader->pair);
+	char	   *split = reader->split == 0 ? NULL : SPI_getvalue(tuple, desc, reader->split);
+	bool		isnull;
+	Datum		label = SPI_getbinval(tuple, desc, 2, &isnull);
+	Bitmapset  *classes = NULL;
+	MemoryContext old;
+	AlbertLabelled *row;
+
+	if (text == NULL || isnull || (reader->pair != 0 && pair == NULL) || (reader->split != 0 && split == NULL))
+	{
+		labels->nskipped++;
+		return;
+	}
+	row = new_row(reader);
 	memset(row, 0, sizeof(*row));
-	row->text = keep_text(reader, text);
-	row->hash = hash_bytes_extended((const unsigned char *) row->text.data, row->text.size, 0);
-	if (pair != NULL)
-		row->pair = keep_text(reader, pair);
+	row->text = number_of_string(reader, reader->texts, &reader->ntexts, text);
+	row->pair = pair == NULL ? -1 : number_of_string(reader, reader->texts, &reader->ntexts, pair);
 	row->tested = split != NULL && is_tested(split);
 	labels->ntested += row->tested;
-	row->weight = reader->weight == 0 ? 1 : number_of(reader, tuple, reader->weight, "weight");
+	row->weight = reader->weight == 0 ? 1 : finite_number(tuple, desc, reader->weight, "weight");
 	if (row->weight < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a weight is negative")));
 	if (labels->kind == ALBERT_LABEL_NUMBER)
 	{
-		row->number = number_of(reader, tuple, 2, "label");
+		row->number = finite_number(tuple, desc, 2, "label");
 		/* what a model computes are such */
 		if (fabs(row->number) > FLT_MAX)
 			ereport(ERROR,
@@ -275,47 +256,150 @@ take_row(Reader *reader, HeapTuple tuple)
 					 errmsg("label %g is out of range for type real", row->number)));
 	}
 	else if (labels->kind == ALBERT_LABEL_SET)
-		take_set(reader, row, label);
+		classes = take_set(reader, DatumGetArrayTypeP(label));
 	else
-	{
-		name = utf8(SPI_getvalue(tuple, reader->desc, 2));
-		row->size = strlen(name);
-		row->label = keep(reader, name, row->size);
-	}
+		classes = add_class(reader, NULL, SPI_getvalue(tuple, desc, 2));
+	old = MemoryContextSwitchTo(reader->context);
+	row->classes = bms_copy(classes);
+	MemoryContextSwitchTo(old);
 }
 
 /* ---------- order, distinct texts, classes ---------- */
 
-static int
-compare_bytes(const char *a, size_t na, const char *b, size_t nb)
+/* Rows that are kept back tell nothing where the same text is learnt from: they are left out. */
+static void
+leave_out_known(AlbertLabels *labels, int ntexts)
 {
-	int			order = na == 0 || nb == 0 ? 0 : memcmp(a, b, Min(na, nb));
+	bool	   *learnt = AlbertLabelledAlloc(ntexts, sizeof(bool));
+	int			kept = 0;
 
-	return order != 0 ? order : na < nb ? -1 : na > nb;
+	for (int i = 0; i < labels->nrows; i++)
+	{
+		if (!labels->rows[i].tested)
+			learnt[labels->rows[i].text] = true;
+	}
+	for (int i = 0; i < labels->nrows; i++)
+	{
+		if (labels->rows[i].tested && learnt[labels->rows[i].text])
+		{
+			labels->nskipped++;
+			labels->ntested--;
+		}
+		else
+			labels->rows[kept++] = labels->rows[i];
+	}
+	labels->nrows = kept;
+	pfree(learnt);
 }
 
+/* In alphabetical order.  Sorting millions takes seconds. */
 static int
-compare_texts(const AlbertText *a, const AlbertText *b)
+compare_names(const void *a, const void *b)
 {
-	return compare_bytes(a->data, a->size, b->data, b->size);
+	CHECK_FOR_INTERRUPTS();
+	return strcmp((*(AlbertDistinct *const *) a)->text.data, (*(AlbertDistinct *const *) b)->text.data);
 }
 
-/* By the text's hash first, so that what folds are made of is as if it were drawn. */
+/* By their hashes first, so that what folds are made of is as if it were drawn. */
+static int
+compare_texts(const void *a, const void *b)
+{
+	uint32		x = (*(AlbertDistinct *const *) a)->hash;
+	uint32		y = (*(AlbertDistinct *const *) b)->hash;
+
+	return x != y ? (x < y ? -1 : 1) : compare_names(a, b);
+}
+
+/*
+ * The strings in order, from the one numbered first on; numbers[i] becomes the
+ * place of the one that was number i.  used NULL: all, else those of the numbers
+ * in it.
+ */
+static AlbertDistinct **
+in_order(distinct_hash *strings, int first, const Bitmapset *used, int (*compare) (const void *a, const void *b),
+		 int *numbers, int *n)
+{
+	AlbertDistinct **order = AlbertLabelledAlloc(strings->members, sizeof(AlbertDistinct *));
+	distinct_iterator iterator;
+	AlbertDistinct *string;
+
+	*n = 0;
+	distinct_start_iterate(strings, &iterator);
+	while ((string = distinct_iterate(strings, &iterator)) != NULL)
+	{
+		if (string->number >= first && (used == NULL || bms_is_member(string->number, used)))
+			order[(*n)++] = string;
+	}
+	qsort(order, *n, sizeof(AlbertDistinct *), compare);
+	for (int i = 0; i < *n; i++)
+		numbers[order[i]->number] = first + i;
+	return order;
+}
+
+static void
+number_texts(Reader *reader)
+{
+	AlbertLabels *labels = reader->labels;
+	int		   *numbers = AlbertLabelledAlloc(reader->ntexts, sizeof(int));
+	AlbertDistinct **order = in_order(reader->texts, 0, NULL, compare_texts, numbers, &labels->ntexts);
+
+	labels->texts = AlbertLabelledAlloc(labels->ntexts, sizeof(AlbertText));
+	for (int i = 0; i < labels->ntexts; i++)
+		labels->texts[i] = order[i]->text;
+	for (int i = 0; i < labels->nrows; i++)
+	{
+		AlbertLabelled *row = &labels->rows[i];
+
+		row->text = numbers[row->text];
+		row->pair = labels->pairs ? numbers[row->pair] : -1;
+	}
+}
+
+/* The known classes, and those of the rows. */
+static void
+number_classes(Reader *reader, const char *const *known)
+{
+	AlbertLabels *labels = reader->labels;
+	int		   *numbers = AlbertLabelledAlloc(reader->nclasses, sizeof(int));
+	Bitmapset  *used = NULL;
+	AlbertDistinct **order;
+	int			nothers;
+
+	for (int i = 0; i < labels->nrows; i++)
+		used = bms_add_members(used, labels->rows[i].classes);
+	order = in_order(reader->classes, reader->nknown, used, compare_names, numbers, &nothers);
+	labels->nclasses = reader->nknown + nothers;
+	labels->classes = AlbertLabelledAlloc(labels->nclasses, sizeof(char *));
+	for (int c = 0; c < reader->nknown; c++)
+	{
+		numbers[c] = c;
+		labels->classes[c] = known[c];
+	}
+	for (int i = 0; i < nothers; i++)
+		labels->classes[reader->nknown + i] = order[i]->text.data;
+	for (int i = 0; i < labels->nrows; i++)
+	{
+		Bitmapset **classes = &labels->rows[i].classes;
+		Bitmapset  *renumbered = NULL;
+
+		CHECK_FOR_INTERRUPTS();
+		for (int c = -1; (c = bms_next_member(*classes, c)) >= 0;)
+			renumbered = bms_add_member(renumbered, numbers[c]);
+		bms_free(*classes);
+		*classes = renumbered;
+	}
+}
+
 static int
 compare_rows(const void *a, const void *b)
 {
 	const AlbertLabelled *x = a;
 	const AlbertLabelled *y = b;
-	int			order;
+	int			order = x->text != y->text ? x->text - y->text : x->pair - y->pair;
 
 	CHECK_FOR_INTERRUPTS();
-	if (x->hash != y->hash)
-		return x->hash < y->hash ? -1 : 1;
-	order = compare_texts(&x->text, &y->text);
 	if (order == 0)
-		order = compare_texts(&x->pair, &y->pair);
-	if (order == 0)
-		order = compare_bytes(x->label, x->size, y->label, y->size);
+		order = bms_compare(x->classes, y->classes);
 	if (order == 0)
 		order = x->number < y->number ? -1 : x->number > y->number;
 	if (order == 0)
@@ -323,252 +407,128 @@ compare_rows(const void *a, const void *b)
 	return order != 0 ? order : x->tested - y->tested;
 }
 
-/* Rows that are kept back tell nothing where the same text is learnt from: they are left out. */
-static void
-leave_out_known(AlbertLabels *labels)
-{
-	int			kept = 0;
-	int			end;
-
-	if (labels->ntested == 0)
-		return;
-	for (int begin = 0; begin < labels->nrows; begin = end)
-	{
-		const AlbertText *text = &labels->rows[begin].text;
-		bool		learnt = false;
-
-		for (end = begin; end < labels->nrows && compare_texts(&labels->rows[end].text, text) == 0; end++)
-			learnt = learnt || !labels->rows[end].tested;
-		for (int i = begin; i < end; i++)
-		{
-			if (learnt && labels->rows[i].tested)
-			{
-				labels->nskipped++;
-				labels->ntested--;
-			}
-			else
-				labels->rows[kept++] = labels->rows[i];
-		}
-	}
-	labels->nrows = kept;
-}
-
-typedef struct TextPlace
-{
-	AlbertText	text;
-	int		   *number;
-} TextPlace;
-
-static int
-compare_places(const void *a, const void *b)
-{
-	CHECK_FOR_INTERRUPTS();
-	return compare_texts(&((const TextPlace *) a)->text, &((const TextPlace *) b)->text);
-}
-
-/* Number the distinct texts of all vectors, of which the rows have those given as their numbers. */
-static void
-number_texts(AlbertLabels *labels, const AlbertLabelled **examples)
-{
-	int			n = 0;
-	TextPlace  *places = AlbertLabelledAlloc(2 * (Size) labels->nvectors, sizeof(TextPlace));
-
-	for (int i = 0; i < labels->nvectors; i++)
-	{
-		places[n++] = (TextPlace) {examples[i]->text, &labels->vectors[i].text};
-		labels->vectors[i].pair = -1;
-		if (labels->pairs)
-			places[n++] = (TextPlace) {examples[i]->pair, &labels->vectors[i].pair};
-	}
-	qsort(places, n, sizeof(TextPlace), compare_places);
-	labels->texts = AlbertLabelledAlloc(n, sizeof(AlbertText));
-	for (int i = 0; i < n; i++)
-	{
-		if (i == 0 || compare_places(&places[i - 1], &places[i]) != 0)
-			labels->texts[labels->ntexts++] = places[i].text;
-		*places[i].number = labels->ntexts - 1;
-	}
-	pfree(places);
-}
-
 /* Number what rows have, and the groups of those with the same first text. */
 static void
 number_vectors(AlbertLabels *labels)
 {
-	const AlbertLabelled **examples = AlbertLabelledAlloc(labels->nrows, sizeof(AlbertLabelled *));
-
+	labels->vectors = AlbertLabelledAlloc(labels->nrows, sizeof(AlbertLabelVector));
 	for (int i = 0; i < labels->nrows; i++)
 	{
 		AlbertLabelled *row = &labels->rows[i];
-		bool		new_text = i == 0 || compare_texts(&row->text, &row[-1].text) != 0;
+		bool		new_text = i == 0 || row->text != row[-1].text;
 
 		labels->ngroups += new_text;
-		if (new_text || compare_texts(&row->pair, &row[-1].pair) != 0)
-			examples[labels->nvectors++] = row;
+		if (new_text || row->pair != row[-1].pair)
+			labels->vectors[labels->nvectors++] = (AlbertLabelVector) {.text = row->text, .pair = row->pair};
 		row->vector = labels->nvectors - 1;
 		row->group = labels->ngroups - 1;
 	}
-	labels->vectors = AlbertLabelledAlloc(labels->nvectors, sizeof(AlbertLabelVector));
-	number_texts(labels, examples);
-	pfree(examples);
-}
-
-/* Every name of a class among the rows, once for each time it comes. */
-static const char **
-all_names(const AlbertLabels *labels, int *n)
-{
-	const char **names;
-
-	*n = 0;
-	for (int i = 0; i < labels->nrows; i++)
-	{
-		if (labels->kind == ALBERT_LABEL_CLASS)
-			(*n)++;
-		else
-			for (int at = 0; at < labels->rows[i].size; at += strlen(labels->rows[i].label + at) + 1)
-				(*n)++;
-	}
-	names = palloc_extended(Max(*n, 1) * sizeof(char *), MCXT_ALLOC_HUGE);
-	*n = 0;
-	for (int i = 0; i < labels->nrows; i++)
-	{
-		if (labels->kind == ALBERT_LABEL_CLASS)
-			names[(*n)++] = labels->rows[i].label;
-		else
-			for (int at = 0; at < labels->rows[i].size; at += strlen(labels->rows[i].label + at) + 1)
-				names[(*n)++] = labels->rows[i].label + at;
-	}
-	return names;
-}
-
-static int
-class_number(const AlbertLabels *labels, const char *name)
-{
-	const char **found = bsearch(&name, labels->classes, labels->nclasses, sizeof(char *), compare_strings);
-
-	return found - labels->classes;
-}
-
-/* Room for the sets of all rows, empty ones. */
-static void
-make_sets(AlbertLabels *labels)
-{
-	Size		size = (labels->nclasses + 7) / 8;
-	uint8	   *bits = AlbertLabelledAlloc(labels->nrows, size);
-
-	for (int i = 0; i < labels->nrows; i++)
-		labels->rows[i].classes = bits + i * size;
-}
-
-static void
-number_row(const AlbertLabels *labels, AlbertLabelled *row)
-{
-	if (labels->kind == ALBERT_LABEL_CLASS)
-		row->class = class_number(labels, row->label);
-	else
-		for (int at = 0; at < row->size; at += strlen(row->label + at) + 1)
-		{
-			int			class = class_number(labels, row->label + at);
-
-			row->classes[class / 8] |= 1 << class % 8;
-		}
-}
-
-static void
-number_classes(AlbertLabels *labels)
-{
-	int			n;
-	const char **names = all_names(labels, &n);
-
-	qsort(names, n, sizeof(char *), compare_strings);
-	for (int i = 0; i < n; i++)
-	{
-		if (labels->nclasses == 0 || strcmp(names[i], names[labels->nclasses - 1]) != 0)
-			names[labels->nclasses++] = names[i];
-	}
-	labels->classes = names;
-	if (labels->nclasses > MAX_CLASSES)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("there are %d labels, more than %d", labels->nclasses, MAX_CLASSES),
-				 errhint("The query's second column is the label; numbers with a fraction are learnt as numbers.")));
-	if (labels->kind == ALBERT_LABEL_SET)
-		make_sets(labels);
-	for (int i = 0; i < labels->nrows; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		number_row(labels, &labels->rows[i]);
-	}
 }
 
 void
-AlbertLabelsRenumber(AlbertLabels *labels, const int *numbers, const char **classes, int n)
+AlbertLabelledRead(const char *query, bool may_split, const char *const *known, int nknown, AlbertLabels *labels)
 {
-	AlbertLabels old = *labels;
+	Reader		reader = {
+		.labels = labels, .may_split = may_split, .nknown = nknown, .nclasses = nknown, .context = CurrentMemoryContext,
+		.texts = distinct_create(CurrentMemoryContext, 1000, NULL),
+		.classes = distinct_create(CurrentMemoryContext, 100, NULL)
+	};
 
-	labels->classes = classes;
-	labels->nclasses = n;
-	labels->rows = AlbertLabelledAlloc(old.nrows, sizeof(AlbertLabelled));
-	memcpy(labels->rows, old.rows, old.nrows * sizeof(AlbertLabelled));
-	if (labels->kind == ALBERT_LABEL_SET)
-		make_sets(labels);
-	for (int i = 0; i < labels->nrows; i++)
+	*labels = (AlbertLabels) {.rows = palloc(1)};
+	for (int i = 0; i < nknown; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (labels->kind == ALBERT_LABEL_CLASS)
-			labels->rows[i].class = numbers[old.rows[i].class];
-		else
-			for (int c = 0; c < old.nclasses; c++)
-			{
-				if (AlbertLabelHas(&old, &old.rows[i], c))
-					labels->rows[i].classes[numbers[c] / 8] |= 1 << numbers[c] % 8;
-			}
+		AlbertText	name = {.data = known[i], .size = strlen(known[i])};
+		bool		found;
+
+		distinct_insert(reader.classes, name, &found)->number = i;
 	}
-}
-
-void
-AlbertLabelledRead(const char *query, bool may_split, AlbertLabels *labels)
-{
-	Reader		reader = {.labels = labels, .may_split = may_split, .context = CurrentMemoryContext};
-	SPIPlanPtr	plan;
-	Portal		portal;
-
-	memset(labels, 0, sizeof(*labels));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	plan = SPI_prepare(query, 0, NULL);
-	if (plan == NULL || !SPI_is_cursor_plan(plan))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the query must be one that gives rows"),
-				 errhint("For example: SELECT body, queue FROM tickets.")));
-	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
-	reader.desc = portal->tupDesc;
-	look_at_columns(&reader);
-	for (;;)
-	{
-		MemoryContext old;
-		MemoryContext per_fetch;
-
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		if (SPI_processed == 0)
-			break;
-		per_fetch = AllocSetContextCreate(CurrentMemoryContext, "albert labels", ALLOCSET_DEFAULT_SIZES);
-		old = MemoryContextSwitchTo(per_fetch);
-		for (uint64 i = 0; i < SPI_processed; i++)
-			take_row(&reader, SPI_tuptable->vals[i]);
-		MemoryContextSwitchTo(old);
-		MemoryContextDelete(per_fetch);
-		SPI_freetuptable(SPI_tuptable);
-	}
-	SPI_finish();
+	AlbertReadQuery(query, look_at_columns, take_row, &reader);
 	if (labels->nrows == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the query gives no row with a text and a label")));
-	qsort(labels->rows, labels->nrows, sizeof(AlbertLabelled), compare_rows);
-	leave_out_known(labels);
-	number_vectors(labels);
+	leave_out_known(labels, reader.ntexts);
+	number_texts(&reader);
 	if (labels->kind != ALBERT_LABEL_NUMBER)
-		number_classes(labels);
+		number_classes(&reader, known);
+	qsort(labels->rows, labels->nrows, sizeof(AlbertLabelled), compare_rows);
+	number_vectors(labels);
+}
+
+/* ---------- a model's results ---------- */
+
+/* Room for all rows of that width. */
+static float *
+make_values(int n, int width)
+{
+	Size		size = (Size) n * width * sizeof(float);
+
+	if (size > MAX_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("%d texts are too many to train on", n),
+				 errhint("Take a sample of them.")));
+	return palloc_extended(size, MCXT_ALLOC_HUGE);
+}
+
+static float *
+run_all(AlbertJob *job, const AlbertLabels *labels, bool whole, int n, AlbertProgress *progress, int *width)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert labelled texts",
+												  ALLOCSET_DEFAULT_SIZES);
+	float	   *values = NULL;
+
+	while (progress->rows_done < n)
+	{
+		int			first = progress->rows_done;
+		int			now = Min(n - first, RUN_ITEMS);
+		MemoryContext old = MemoryContextSwitchTo(context);
+		AlbertItem *items = palloc0(now * sizeof(AlbertItem));
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < now; i++)
+		{
+			items[i].isnull = true;
+			items[i].text = labels->texts[whole ? labels->vectors[first + i].text : first + i];
+			if (whole && labels->pairs)
+				items[i].pair = labels->texts[labels->vectors[first + i].pair];
+		}
+		AlbertTaskRun(job, items, now);
+		MemoryContextSwitchTo(old);
+		for (int i = 0; i < now; i++)
+		{
+			const float *floats = AlbertFloatsOf(items[i].result, width);
+
+			if (values == NULL)
+				values = make_values(n, *width);
+			memcpy(values + (Size) (first + i) * *width, floats, *width * sizeof(float));
+		}
+		MemoryContextReset(context);
+		progress->rows_done += now;
+		progress->tokens = job->counts.tokens;
+		AlbertProgressTell(progress);
+	}
+	MemoryContextDelete(context);
+	return values;
+}
+
+float *
+AlbertLabelledRun(AlbertJob *job, const AlbertLabels *labels, bool whole, const char *model, const char *task,
+				  int *width)
+{
+	AlbertProgress progress;
+	float	   *values;
+
+	job->raises = true;
+	AlbertProgressBegin(&progress, InvalidOid, model, task, whole ? labels->nvectors : labels->ntexts);
+	PG_TRY();
+	{
+		values = run_all(job, labels, whole, progress.rows_total, &progress, width);
+	}
+	PG_FINALLY();
+	{
+		AlbertProgressEnd();
+	}
+	PG_END_TRY();
+	return values;
 }

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "funcapi.h"
+#include "nodes/bitmapset.h"
 
 #include "executor/task.h"
 
@@ -20,25 +21,21 @@ typedef enum AlbertLabelKind
 
 typedef struct AlbertLabelled
 {
-	AlbertText	text;
-	AlbertText	pair;			/* data NULL: none */
-	uint64		hash;			/* of the text */
+	int			text;			/* numbers of distinct texts */
+	int			pair;			/* -1: none */
 	int			vector;			/* number among the distinct texts or pairs */
 	int			group;			/* number among the distinct first texts */
-	char	   *label;			/* of a class; of a set, its members between NULs */
-	int			size;
-	int			class;			/* of ALBERT_LABEL_CLASS: its number */
-	uint8	   *classes;		/* of ALBERT_LABEL_SET: a bit for each class's number */
+	Bitmapset  *classes;		/* their numbers; of ALBERT_LABEL_CLASS one */
 	double		number;
 	double		weight;
 	bool		tested;			/* kept back from what is learnt */
 } AlbertLabelled;
 
-/* What a model sees of a row: numbers of distinct texts. */
+/* What a model sees of a row, as there. */
 typedef struct AlbertLabelVector
 {
 	int			text;
-	int			pair;			/* -1: none */
+	int			pair;
 } AlbertLabelVector;
 
 typedef struct AlbertLabels
@@ -60,20 +57,18 @@ typedef struct AlbertLabels
 
 /*
  * Run the query as the current user: text, label and, if they are called that,
- * pair, weight and, where rows may be kept back, split.
+ * pair, weight and, where rows may be kept back, split.  The first classes are
+ * the known ones, the others come in alphabetical order.
  */
-extern void AlbertLabelledRead(const char *query, bool may_split, AlbertLabels *labels);
+extern void AlbertLabelledRead(const char *query, bool may_split, const char *const *known, int nknown,
+							   AlbertLabels *labels);
 
-/* Does the row have the class? */
-static inline bool
-AlbertLabelHas(const AlbertLabels *labels, const AlbertLabelled *row, int class)
+/* The one class of a row of ALBERT_LABEL_CLASS. */
+static inline int
+AlbertLabelClass(const AlbertLabelled *row)
 {
-	return labels->kind == ALBERT_LABEL_CLASS ? row->class == class
-		: (row->classes[class / 8] >> class % 8 & 1) != 0;
+	return bms_singleton_member(row->classes);
 }
-
-/* Other numbers for the classes: numbers[c] is what c has been; there are n then. */
-extern void AlbertLabelsRenumber(AlbertLabels *labels, const int *numbers, const char **classes, int n);
 
 /*
  * Run a job over the distinct texts or, whole, over what the rows have, a text

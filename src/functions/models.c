@@ -12,6 +12,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "functions/functions.h"
 #include "store/store.h"
 
 PG_FUNCTION_INFO_V1(albert_models);
@@ -37,20 +38,16 @@ head_array(uint32 heads)
 	return PointerGetDatum(construct_array(names, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* The next column of a row: a text, or NULL when there is none. */
-static void
-put_text(Datum *value, bool *isnull, const char *text)
+/* NULL when there is none. */
+static Datum
+text_or_null(const char *text)
 {
-	*isnull = text == NULL;
-	*value = text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
+	return text == NULL ? (Datum) 0 : CStringGetTextDatum(text);
 }
-
-#define MODEL_COLUMNS	20
 
 Datum
 albert_models(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
@@ -58,65 +55,54 @@ albert_models(PG_FUNCTION_ARGS)
 	{
 		const AlbertModelEntry *entry = lfirst(cell);
 		bool		known = entry->architecture != NULL;
-		Datum		values[MODEL_COLUMNS];
-		bool		nulls[MODEL_COLUMNS];
+		Datum		values[] = {
+			CStringGetTextDatum(entry->name),
+			CStringGetTextDatum(entry->state),
+			text_or_null(entry->architecture),
+			known ? head_array(entry->heads) : (Datum) 0,
+			Int64GetDatum(entry->parameters),
+			Int32GetDatum(entry->layers),
+			Int32GetDatum(entry->hidden_size),
+			text_or_null(entry->precision),
+			text_or_null(entry->kernel),
+			Int64GetDatum(entry->shared_bytes),
+			text_or_null(entry->digest),
+			text_or_null(entry->path),
+			TimestampTzGetDatum(entry->loaded_at),
+			text_or_null(entry->error),
+			CStringGetTextDatum(entry->origin),
+			text_or_null(entry->owner),
+			entry->description == NULL ? (Datum) 0 : DirectFunctionCall1(jsonb_in, CStringGetDatum(entry->description)),
+			Int64GetDatum(entry->file_bytes),
+			Int32GetDatum(entry->users),
+			TimestampTzGetDatum(entry->last_used)
+		};
+		bool		nulls[lengthof(values)] = {
+			[4] = !known, [5] = !known, [6] = !known, [12] = entry->loaded_at == 0, [17] = entry->file_bytes < 0,
+			[19] = entry->last_used == 0
+		};
 
-		memset(nulls, 0, sizeof(nulls));
-		values[0] = CStringGetTextDatum(entry->name);
-		values[1] = CStringGetTextDatum(entry->state);
-		put_text(&values[2], &nulls[2], entry->architecture);
-		values[3] = head_array(entry->heads);
-		values[4] = Int64GetDatum(entry->parameters);
-		values[5] = Int32GetDatum(entry->layers);
-		values[6] = Int32GetDatum(entry->hidden_size);
-		nulls[3] = nulls[4] = nulls[5] = nulls[6] = !known;
-		put_text(&values[7], &nulls[7], entry->precision);
-		put_text(&values[8], &nulls[8], entry->kernel);
-		values[9] = Int64GetDatum(entry->shared_bytes);
-		put_text(&values[10], &nulls[10], entry->digest);
-		put_text(&values[11], &nulls[11], entry->path);
-		values[12] = TimestampTzGetDatum(entry->loaded_at);
-		nulls[12] = entry->loaded_at == 0;
-		put_text(&values[13], &nulls[13], entry->error);
-		values[14] = CStringGetTextDatum(entry->origin);
-		put_text(&values[15], &nulls[15], entry->owner);
-		nulls[16] = entry->description == NULL;
-		if (!nulls[16])
-			values[16] = DirectFunctionCall1(jsonb_in, CStringGetDatum(entry->description));
-		values[17] = Int64GetDatum(entry->file_bytes);
-		nulls[17] = entry->file_bytes < 0;
-		values[18] = Int32GetDatum(entry->users);
-		values[19] = TimestampTzGetDatum(entry->last_used);
-		nulls[19] = entry->last_used == 0;
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		AlbertPutRow((ReturnSetInfo *) fcinfo->resultinfo, values, nulls);
 	}
 	return (Datum) 0;
 }
 
-#define STATS_COLUMNS	7
-
 Datum
 albert_stats(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
 	foreach(cell, AlbertStoreCounts())
 	{
 		const AlbertCountsEntry *entry = lfirst(cell);
-		Datum		values[STATS_COLUMNS];
-		bool		nulls[STATS_COLUMNS];
+		const AlbertCounts *counts = &entry->counts;
 
-		memset(nulls, 0, sizeof(nulls));
-		values[0] = CStringGetTextDatum(entry->name);
-		values[1] = Int64GetDatum(entry->counts.calls);
-		values[2] = Int64GetDatum(entry->counts.rows);
-		values[3] = Int64GetDatum(entry->counts.tokens);
-		values[4] = Int64GetDatum(entry->counts.truncated);
-		values[5] = Int64GetDatum(entry->counts.batches);
-		values[6] = Float8GetDatum(entry->counts.microseconds / 1e6);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+		AlbertPutRow((ReturnSetInfo *) fcinfo->resultinfo, (Datum[]) {
+			CStringGetTextDatum(entry->name), Int64GetDatum(counts->calls), Int64GetDatum(counts->rows),
+			Int64GetDatum(counts->tokens), Int64GetDatum(counts->truncated), Int64GetDatum(counts->batches),
+			Float8GetDatum(counts->microseconds / 1e6)
+		}, NULL);
 	}
 	return (Datum) 0;
 }

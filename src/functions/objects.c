@@ -71,6 +71,16 @@ require_role(Oid role, const char *what)
 				 errdetail("Only members of the role \"%s\" may do this.", GetUserNameFromId(role, false))));
 }
 
+static void
+require_absolute(char *directory)
+{
+	if (!is_absolute_path(directory))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("\"%s\" is not an absolute directory name", directory)));
+	canonicalize_path(directory);
+}
+
 /* ---- importing ---- */
 
 /*
@@ -174,11 +184,7 @@ albert_import_directory(PG_FUNCTION_ARGS)
 	int			n;
 
 	require_role(ROLE_PG_READ_SERVER_FILES, "read files of the server");
-	if (!is_absolute_path(directory))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("\"%s\" is not an absolute directory name", directory)));
-	canonicalize_path(directory);
+	require_absolute(directory);
 	table = AlbertImportBegin(text_argument(fcinfo, 0));
 	n = import_below(table, directory, "", palloc(ALBERT_PART_BYTES));
 	table_close(table, NoLock);
@@ -323,11 +329,7 @@ albert_export_directory(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("model \"%s\" has its files in a directory", name)));
-	if (!is_absolute_path(directory))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("\"%s\" is not an absolute directory name", directory)));
-	canonicalize_path(directory);
+	require_absolute(directory);
 	if (MakePGDirectory(directory) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
@@ -341,61 +343,57 @@ albert_export_directory(PG_FUNCTION_ARGS)
 
 /* ---- replacing ---- */
 
-/* Tell what holds results of the old model; schema: the extension's. */
+/* The text that a query gives; NULL: none. */
+static char *
+query_text(const char *query)
+{
+	MemoryContext context = CurrentMemoryContext;
+	char	   *text = NULL;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	if (SPI_execute(query, false, 1) == SPI_OK_SELECT && SPI_processed == 1)
+		text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (text != NULL)
+		text = MemoryContextStrdup(context, text);
+	SPI_finish();
+	return text;
+}
+
+/* Tell what holds results of the old model; schema: the extension's, quoted. */
 static void
 tell_dependents(const char *name, const char *schema)
 {
-	StringInfoData query;
-	Oid			types[] = {TEXTOID};
-	Datum		values[] = {CStringGetTextDatum(name)};
+	char	   *model = quote_literal_cstr(name);
+	char	   *list = query_text(psprintf(
+		"SELECT string_agg(what, ', ' ORDER BY what) FROM ("
+		"SELECT format('column %%s.%%I', relation, \"column\") AS what FROM %s.albert_columns "
+		"WHERE %s = ANY (string_to_array(model, ', ')) "
+		"UNION ALL SELECT format('index %%s', indexrelid::regclass) FROM pg_index "
+		"WHERE %s = ANY (%s.albert_called_models(indexprs)) OR %s = ANY (%s.albert_called_models(indpred))) AS d",
+		schema, model, model, schema, model, schema));
 
-	initStringInfo(&query);
-	appendStringInfo(&query,
-					 "SELECT string_agg(what, ', ' ORDER BY what) FROM ("
-					 "SELECT format('column %%s.%%I', relation, \"column\") AS what FROM %s.albert_columns "
-					 "WHERE $1 = ANY (string_to_array(model, ', ')) "
-					 "UNION ALL SELECT format('index %%s', indexrelid::regclass) FROM pg_index "
-					 "WHERE $1 = ANY (%s.albert_called_models(indexprs)) OR $1 = ANY "
-					 "(%s.albert_called_models(indpred))) AS d",
-					 quote_identifier(schema), quote_identifier(schema), quote_identifier(schema));
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute_with_args(query.data, 1, types, values, NULL, false, 1) == SPI_OK_SELECT && SPI_processed == 1)
-	{
-		char	   *list = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-
-		if (list != NULL)
-			ereport(NOTICE,
-					(errmsg("results of the replaced model \"%s\" are kept", name),
-					 errdetail("In %s.", list),
-					 errhint("Compute generated columns anew by UPDATE, and indexes by REINDEX.")));
-	}
-	SPI_finish();
+	if (list != NULL)
+		ereport(NOTICE,
+				(errmsg("results of the replaced model \"%s\" are kept", name),
+				 errdetail("In %s.", list),
+				 errhint("Compute generated columns anew by UPDATE, and indexes by REINDEX.")));
 }
 
 /* The privileges of a table for another one, whose name is quoted. */
 static void
 copy_grants(Oid from, const char *to)
 {
-	Oid			types[] = {OIDOID, TEXTOID};
-	Datum		values[] = {ObjectIdGetDatum(from), CStringGetTextDatum(to)};
+	char	   *commands = query_text(psprintf(
+		"SELECT pg_catalog.string_agg(pg_catalog.format('GRANT %%s ON TABLE ', privilege_type) || %s || ' TO ' || "
+		"CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE "
+		"pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END || "
+		"CASE WHEN is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, '; ') "
+		"FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) "
+		"WHERE c.oid = %u AND grantee <> c.relowner", quote_literal_cstr(to), from));
 
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	if (SPI_execute_with_args("SELECT pg_catalog.format('GRANT %s ON TABLE %s TO %s %s', privilege_type, $2, "
-							  "CASE WHEN grantee = 0 THEN 'PUBLIC' ELSE "
-							  "pg_catalog.quote_ident(pg_catalog.pg_get_userbyid(grantee)) END, "
-							  "CASE WHEN is_grantable THEN 'WITH GRANT OPTION' END) "
-							  "FROM pg_catalog.pg_class AS c, pg_catalog.aclexplode(c.relacl) "
-							  "WHERE c.oid = $1 AND grantee <> c.relowner",
-							  2, types, values, NULL, false, 0) == SPI_OK_SELECT)
-	{
-		SPITupleTable *commands = SPI_tuptable;
-
-		for (uint64 i = 0; i < commands->numvals; i++)
-			AlbertObjectCommand(SPI_getvalue(commands->vals[i], commands->tupdesc, 1));
-	}
-	SPI_finish();
+	if (commands != NULL)
+		AlbertObjectCommand(commands);
 }
 
 /*
@@ -408,7 +406,7 @@ albert_replace_model(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_argument(fcinfo, 0);
 	char	   *by = text_argument(fcinfo, 1);
-	char	   *schema = get_namespace_name(get_func_namespace(fcinfo->flinfo->fn_oid));
+	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
 	char	   *quoted = AlbertObjectQuoted(by);
 	Oid			old = own_table(name);
 	Oid			new = own_table(by);
@@ -433,6 +431,6 @@ albert_replace_model(PG_FUNCTION_ARGS)
 	AlbertObjectCommand(psprintf("DROP TABLE %s", AlbertObjectQuoted(name)));
 	AlbertObjectCommand(psprintf("ALTER TABLE %s RENAME TO %s", quoted, quote_identifier(name)));
 	AlbertObjectChanged(new);
-	tell_dependents(name, schema);
+	tell_dependents(name, quote_identifier(get_namespace_name(schema)));
 	PG_RETURN_VOID();
 }

@@ -10,9 +10,7 @@
 #include "utils/array.h"
 
 #include "executor/text.h"
-#include "functions/classify.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
 
 /* Labels that an error message lists at most. */
 #define LABELS_SHOWN	20
@@ -22,8 +20,6 @@ typedef struct ProbabilityOptions
 	int			label;			/* number of the label whose probability is wanted */
 	float		threshold;		/* albert_labels: the least probability */
 } ProbabilityOptions;
-
-StaticAssertDecl(sizeof(ProbabilityOptions) <= ALBERT_MAX_OPTIONS, "options too large");
 
 static void
 refuse_regression(AlbertJob *job)
@@ -52,7 +48,7 @@ label_list(const AlbertJob *job)
 static void
 label_probability(AlbertJob *job, AlbertItem *item, int number)
 {
-	int			label = ((const ProbabilityOptions *) &job->options)->label;
+	int			label = AlbertOptionsOf(job, ProbabilityOptions)->label;
 
 	AlbertItemSet(item, Float4GetDatum((float) AlbertClassScores(job, number)[label]));
 }
@@ -87,14 +83,13 @@ init_entailment(AlbertJob *job)
 				 errdetail("Its labels are: %s.", label_list(job)),
 				 errhint("Where one of them means entailment, name it in the model's config.json, or use "
 						 "albert_class_probability.")));
-	((ProbabilityOptions *) &job->options)->label = label;
+	AlbertOptionsOf(job, ProbabilityOptions)->label = label;
 }
 
 const AlbertTask albert_entailment_task = {
-	.symbol = "albert_entailment",
 	.text_arg = "premise",
 	.pair_arg = "hypothesis",
-	.part = ALBERT_PART_WEIGHTS,
+	.pair_needed = true,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = init_entailment,
 	.run = AlbertRunClassifier,
@@ -113,7 +108,7 @@ take_label(AlbertJob *job, Datum value)
 	{
 		if (strlen(model->labels[i]) == name.size && memcmp(model->labels[i], name.data, name.size) == 0)
 		{
-			((ProbabilityOptions *) &job->options)->label = i;
+			AlbertOptionsOf(job, ProbabilityOptions)->label = i;
 			return;
 		}
 	}
@@ -129,12 +124,9 @@ static const AlbertOption class_options[] = {
 };
 
 const AlbertTask albert_class_probability_task = {
-	.symbol = "albert_class_probability",
 	.text_arg = "content",
 	.pair_arg = "pair",
-	.pair_optional = true,
 	.windows = true,
-	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = refuse_regression,
 	.options = class_options,
@@ -148,7 +140,7 @@ static void
 init_labels(AlbertJob *job)
 {
 	refuse_regression(job);
-	((ProbabilityOptions *) &job->options)->threshold = 0.5;
+	AlbertOptionsOf(job, ProbabilityOptions)->threshold = 0.5;
 }
 
 static const AlbertOption labels_options[] = {
@@ -160,28 +152,22 @@ static const AlbertOption labels_options[] = {
 static void
 labels_above(AlbertJob *job, AlbertItem *item, int number)
 {
-	float		threshold = ((const ProbabilityOptions *) &job->options)->threshold;
+	float		threshold = AlbertOptionsOf(job, ProbabilityOptions)->threshold;
 	int			num_labels = job->binding->model.config->num_labels;
 	const double *scores = AlbertClassScores(job, number);
-	int		   *order = AlbertRank(scores, num_labels);
+	AlbertRanked *ranked = AlbertRank(scores, num_labels);
 	Datum	   *labels = palloc(num_labels * sizeof(Datum));
 	int			n = 0;
 
-	while (n < num_labels && (float) scores[order[n]] >= threshold)
-	{
-		labels[n] = AlbertLabelToDatum(job, order[n]);
-		n++;
-	}
+	for (; n < num_labels && (float) ranked[n].score >= threshold; n++)
+		labels[n] = AlbertLabelToDatum(job, ranked[n].first);
 	AlbertItemSet(item, PointerGetDatum(construct_array(labels, n, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 
 const AlbertTask albert_labels_task = {
-	.symbol = "albert_labels",
 	.text_arg = "content",
 	.pair_arg = "pair",
-	.pair_optional = true,
 	.windows = true,
-	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = init_labels,
 	.options = labels_options,

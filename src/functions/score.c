@@ -1,14 +1,15 @@
 /*
  * score.c
- *	  How well a document answers a query, by a cross-encoder: a model that
- *	  reads both at once and has one label.
+ *	  What two texts have to do with each other: how well a document answers a
+ *	  query, by a cross-encoder, a model that reads both at once and has one
+ *	  label; and whether one text is the continuation of the other, ALBERT's
+ *	  second pretraining task.
  */
 #include "postgres.h"
 
-#include "functions/classify.h"
-#include "functions/embedding.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
+
+/* ---------- albert_score(query, document) real ---------- */
 
 static void
 init_score(AlbertJob *job)
@@ -50,12 +51,36 @@ single_score(AlbertJob *job, AlbertItem *item, int number)
 }
 
 const AlbertTask albert_score_task = {
-	.symbol = "albert_score",
 	.text_arg = "query",
 	.pair_arg = "document",
-	.part = ALBERT_PART_WEIGHTS,
+	.pair_needed = true,
 	.heads = ALBERT_HEAD_CLASSIFIER,
 	.init = init_score,
 	.run = run_score,
 	.result = single_score
+};
+
+/* ---------- albert_sentence_order(a, b) real ---------- */
+
+static void
+run_order(AlbertJob *job, AlbertItem *items, int n)
+{
+	AlbertRunLogits(job, items, n, 2, 0);
+}
+
+static void
+order_probability(AlbertJob *job, AlbertItem *item, int number)
+{
+	const double *logits = AlbertScoresRow(job, number);
+
+	/* softmax of two; label 0 is "in order" */
+	AlbertItemSet(item, Float4GetDatum((float) AlbertSigmoid(logits[0] - logits[1])));
+}
+
+const AlbertTask albert_sentence_order_task = {
+	.text_arg = "a",
+	.pair_arg = "b",
+	.heads = ALBERT_HEAD_SENTENCE_ORDER,
+	.run = run_order,
+	.result = order_probability
 };

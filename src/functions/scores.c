@@ -8,7 +8,6 @@
 
 #include "executor/forward.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
 
 void
 AlbertSoftmax(double *x, int n)
@@ -120,33 +119,25 @@ AlbertScoresRow(const AlbertJob *job, int number)
 	return scores->values + (size_t) number * scores->width;
 }
 
-int *
+AlbertRanked *
 AlbertRank(const double *scores, int n)
 {
 	AlbertRanked *ranked = palloc(n * sizeof(AlbertRanked));
-	int		   *order = palloc(n * sizeof(int));
 
 	for (int i = 0; i < n; i++)
 		ranked[i] = (AlbertRanked) {.score = scores[i], .first = i};
 	qsort(ranked, n, sizeof(AlbertRanked), AlbertCompareRanked);
-	for (int i = 0; i < n; i++)
-		order[i] = ranked[i].first;
-	pfree(ranked);
-	return order;
+	return ranked;
 }
 
 void
 AlbertPutScores(AlbertJob *job, AlbertItem *item, const double *scores, int n, int most,
 				Datum (*name) (const AlbertJob *job, int i))
 {
-	int		   *order = AlbertRank(scores, n);
+	AlbertRanked *ranked = AlbertRank(scores, n);
 
 	for (int r = 0; r < (most > 0 ? Min(most, n) : n); r++)
-	{
-		Datum		values[2];
-
-		values[0] = name(job, order[r]);
-		values[1] = Float4GetDatum((float) scores[order[r]]);
-		AlbertPutRow(item, values, NULL);
-	}
+		AlbertPutRow(item->rows, (Datum[]) {
+			name(job, ranked[r].first), Float4GetDatum((float) ranked[r].score)
+		}, NULL);
 }

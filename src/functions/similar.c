@@ -6,22 +6,38 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
+#include "access/parallel.h"
 #include "access/relation.h"
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
-#include "miscadmin.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "port/atomics.h"
+#include "storage/sharedfileset.h"
+#include "storage/shm_toc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/sharedtuplestore.h"
 
 #include "compat.h"
-#include "functions/embedding.h"
 #include "functions/functions.h"
-#include "functions/similar.h"
+#include "store/store.h"
+#include "training/vectors.h"
 
-#define FETCH_ROWS	1000
+#define KEY_SHARED		UINT64CONST(1)
+#define KEY_VALUES		UINT64CONST(2)
+#define KEY_FOUND		UINT64CONST(3)
+#define OPERATIONS		1000	/* products that cost as much as one of the planner's operators */
+
+extern PGDLLEXPORT void AlbertPairsWorker(dsm_segment *segment, shm_toc *toc);
 
 /* The rows of a table that have an embedding, by key. */
 typedef struct Rows
@@ -36,42 +52,19 @@ typedef struct Rows
 
 /* ---------- which columns ---------- */
 
-/* What is said of the table by name holds until its rows have been read: others may drop it meanwhile, or have. */
-static void
-lock_relation(Oid relation)
-{
-	Relation	rel = try_relation_open(relation, AccessShareLock);
-
-	if (rel == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("relation with OID %u does not exist", relation)));
-	relation_close(rel, NoLock);
-}
-
 /* The primary key's column, when it has one only. */
 static char *
 primary_key(Oid relation)
 {
-	Relation	rel = relation_open(relation, AccessShareLock);
-	Oid			index = AlbertPrimaryKeyIndex(rel);
-	char	   *name = NULL;
+	Oid			constraint;
+	int			column;
 
-	if (OidIsValid(index))
-	{
-		Relation	index_rel = relation_open(index, AccessShareLock);
-
-		if (index_rel->rd_index->indnkeyatts == 1)
-			name = get_attname(relation, index_rel->rd_index->indkey.values[0], false);
-		relation_close(index_rel, AccessShareLock);
-	}
-	relation_close(rel, AccessShareLock);
-	if (name == NULL)
+	if (!bms_get_singleton_member(get_primary_key_attnos(relation, false, &constraint), &column))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("relation \"%s\" has no primary key of one column", get_rel_name(relation)),
 				 errhint("Name the column that tells its rows apart: key => 'column'.")));
-	return name;
+	return get_attname(relation, column + FirstLowInvalidHeapAttributeNumber, false);
 }
 
 static Oid
@@ -89,14 +82,15 @@ column_type(Oid relation, const char *name)
 static char *
 rows_query(Oid relation, const char *column, const char *key)
 {
-	char		category;
-	bool		preferred;
-	Oid			type;
+	Relation	rel = try_relation_open(relation, AccessShareLock);
 
-	lock_relation(relation);
-	type = column_type(relation, column);
-	get_type_category_preferred(getBaseType(type), &category, &preferred);
-	if (category == TYPCATEGORY_STRING)
+	if (rel == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relation)));
+	/* what is said of it by name holds until its rows have been read: others may drop it meanwhile */
+	relation_close(rel, NoLock);
+	if (TypeCategory(getBaseType(column_type(relation, column))) == TYPCATEGORY_STRING)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" has texts, not embeddings", column),
@@ -116,31 +110,7 @@ rows_query(Oid relation, const char *column, const char *key)
 /* ---------- reading them ---------- */
 
 static void
-make_room(Rows *rows)
-{
-	MemoryContext old = MemoryContextSwitchTo(rows->context);
-
-	if (rows->room == 0)
-	{
-		rows->room = FETCH_ROWS;
-		rows->keys = palloc_extended(rows->room * sizeof(char *), MCXT_ALLOC_HUGE);
-		rows->values = palloc_extended((Size) rows->room * rows->width * sizeof(float), MCXT_ALLOC_HUGE);
-	}
-	else if (rows->n == rows->room)
-	{
-		if (rows->room > INT_MAX / 2)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("more than %d embeddings cannot be compared", rows->room)));
-		rows->room *= 2;
-		rows->keys = repalloc_huge(rows->keys, rows->room * sizeof(char *));
-		rows->values = repalloc_huge(rows->values, (Size) rows->room * rows->width * sizeof(float));
-	}
-	MemoryContextSwitchTo(old);
-}
-
-static void
-take_row(Rows *rows, char *key, ArrayType *array)
+add_row(Rows *rows, const char *key, ArrayType *array)
 {
 	int			width = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	const float *values = (const float *) ARR_DATA_PTR(array);
@@ -163,65 +133,219 @@ take_row(Rows *rows, char *key, ArrayType *array)
 					 errmsg("the embedding of row \"%s\" has a value that is not finite", key)));
 	}
 	rows->width = width;
-	make_room(rows);
+	if (rows->n == rows->room)
+	{
+		if (rows->room > INT_MAX / 2)
+			ereport(ERROR,
+					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+					 errmsg("more than %d embeddings cannot be compared", rows->room)));
+		rows->room = Max(1000, 2 * rows->room);
+		rows->keys = repalloc_huge(rows->keys, rows->room * sizeof(char *));
+		rows->values = repalloc_huge(rows->values, (Size) rows->room * width * sizeof(float));
+	}
 	rows->keys[rows->n] = MemoryContextStrdup(rows->context, key);
 	memcpy(rows->values + (Size) rows->n * width, values, width * sizeof(float));
 	rows->n++;
 }
 
-/* As who calls sees them. */
 static void
-read_rows(Rows *rows, const char *query)
+take_row(void *context, HeapTuple tuple, TupleDesc desc)
 {
-	SPIPlanPtr	plan;
-	Portal		portal;
+	char	   *key = SPI_getvalue(tuple, desc, 1);
+	bool		isnull;
+	Datum		value = SPI_getbinval(tuple, desc, 2, &isnull);
 
-	memset(rows, 0, sizeof(*rows));
-	rows->context = CurrentMemoryContext;
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "could not connect to SPI");
-	plan = SPI_prepare(query, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "could not prepare \"%s\": %s", query, SPI_result_code_string(SPI_result));
-	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
-	for (;;)
-	{
-		MemoryContext old;
-		MemoryContext per_fetch;
-
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		if (SPI_processed == 0)
-			break;
-		per_fetch = AllocSetContextCreate(CurrentMemoryContext, "albert rows", ALLOCSET_DEFAULT_SIZES);
-		old = MemoryContextSwitchTo(per_fetch);
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			HeapTuple	tuple = SPI_tuptable->vals[i];
-			char	   *key = SPI_getvalue(tuple, SPI_tuptable->tupdesc, 1);
-			bool		isnull;
-			Datum		value = SPI_getbinval(tuple, SPI_tuptable->tupdesc, 2, &isnull);
-
-			if (key == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						 errmsg("a row has an embedding and no key")));
-			if (!isnull)
-				take_row(rows, key, DatumGetArrayTypeP(value));
-		}
-		MemoryContextSwitchTo(old);
-		MemoryContextDelete(per_fetch);
-		SPI_freetuptable(SPI_tuptable);
-	}
-	SPI_finish();
+	if (key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("a row has an embedding and no key")));
+	if (!isnull)
+		add_row(context, key, DatumGetArrayTypeP(value));
 }
 
+/* Those of the function's arguments (relation, column, ..., key), as who calls sees them. */
 static AlbertVectors
-vectors_of(const Rows *rows, AlbertArena *arena)
+read_vectors(FunctionCallInfo fcinfo, Rows *rows, AlbertArena *arena)
 {
+	const char *query = rows_query(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), NameStr(*PG_GETARG_NAME(3)));
+
+	*rows = (Rows) {.keys = palloc(1), .values = palloc(1), .context = CurrentMemoryContext};
+	AlbertReadQuery(query, NULL, take_row, rows);
 	AlbertArenaInitContext(arena, CurrentMemoryContext);
 	return (AlbertVectors) {
-		.n = rows->n, .width = rows->width, .values = rows->values, .arena = arena, .stopped = AlbertStopped
+		.n = rows->n, .width = rows->width, .values = rows->values, .arena = arena, .poll = AlbertPollInterrupts
 	};
+}
+
+/* ---------- pairs, found by as many processes as may work ---------- */
+
+/*
+ * The vectors lie in the workers' shared memory.  Everybody takes the next
+ * block of rows from one counter, the largest part of the work first, until
+ * none is left.  What workers find is in temporary files of theirs, which the
+ * leader, who works as well, reads when all have finished.
+ */
+
+typedef struct FoundPair
+{
+	int			a;
+	int			b;
+	float		similarity;
+} FoundPair;
+
+typedef void (*PairTake) (void *context, int a, int b, float similarity);
+
+typedef struct PairsShared
+{
+	int			n;
+	int			width;
+	float		least;
+	pg_atomic_uint32 next;		/* the block that nobody has taken yet */
+	SharedFileSet files;
+} PairsShared;
+
+typedef struct Search
+{
+	const AlbertVectors *vectors;
+	PairsShared *shared;
+	PairTake take;
+	void	   *context;
+} Search;
+
+static void
+found(void *context, int a, int b)
+{
+	const Search *search = context;
+	const AlbertVectors *vectors = search->vectors;
+	float		similarity = (float) AlbertCosine(vectors->values + (Size) a * vectors->width,
+												  vectors->values + (Size) b * vectors->width, vectors->width);
+
+	if (similarity >= search->shared->least)
+		search->take(search->context, a, b, similarity);
+}
+
+static int
+next_block(void *context)
+{
+	return pg_atomic_fetch_add_u32(&((const Search *) context)->shared->next, 1);
+}
+
+static void
+run(const Search *search)
+{
+	AlbertStatus status;
+	const AlbertKernels *kernels = AlbertKernelsFind(albert_kernel, ALBERT_FP32, &status);
+
+	if (kernels == NULL ||
+		!AlbertNearPairs(search->vectors, search->shared->least, kernels, next_block, found,
+						 unconstify(Search *, search), &status))
+		AlbertReport(&status);
+}
+
+/* A pair is what goes with a tuple without columns. */
+static void
+write_pair(void *context, int a, int b, float similarity)
+{
+	MinimalTupleData nothing = {.t_len = SizeofMinimalTupleHeader};
+	FoundPair	pair = {.a = a, .b = b, .similarity = similarity};
+
+	sts_puttuple(context, &pair, &nothing);
+}
+
+void
+AlbertPairsWorker(dsm_segment *segment, shm_toc *toc)
+{
+	PairsShared *shared = shm_toc_lookup(toc, KEY_SHARED, false);
+	AlbertArena arena;
+	AlbertVectors vectors = {
+		.n = shared->n, .width = shared->width, .values = shm_toc_lookup(toc, KEY_VALUES, false), .arena = &arena,
+		.poll = AlbertPollInterrupts
+	};
+	Search		search = {.vectors = &vectors, .shared = shared, .take = write_pair};
+
+	AlbertArenaInitContext(&arena, CurrentMemoryContext);
+	SharedFileSetAttach(&shared->files, segment);
+	search.context = sts_attach(shm_toc_lookup(toc, KEY_FOUND, false), ParallelWorkerNumber, &shared->files);
+	run(&search);
+	sts_end_write(search.context);
+}
+
+/* How many workers are worth starting. */
+static int
+wanted_workers(const AlbertVectors *vectors)
+{
+	double		cost = (double) vectors->n * vectors->n * vectors->width / OPERATIONS * cpu_operator_cost;
+	int			blocks = (vectors->n + ALBERT_PAIR_ROWS - 1) / ALBERT_PAIR_ROWS;
+
+	if (IsInParallelMode() || cost <= parallel_setup_cost ||
+		!AlbertMemoryHasRoom((Size) vectors->n * vectors->width * sizeof(float)))
+		return 0;
+	return Min(max_parallel_workers_per_gather, blocks - 1);
+}
+
+/* The workers' shared memory, with the vectors in it; *pairs is what they find. */
+static PairsShared *
+share(ParallelContext *context, AlbertVectors *vectors, float least, SharedTuplestoreAccessor **pairs)
+{
+	Size		size = (Size) vectors->n * vectors->width * sizeof(float);
+	int			participants = context->nworkers + 1;
+	PairsShared *shared;
+	SharedTuplestore *store;
+	float	   *values;
+
+	shm_toc_estimate_chunk(&context->estimator, sizeof(PairsShared));
+	shm_toc_estimate_chunk(&context->estimator, size);
+	shm_toc_estimate_chunk(&context->estimator, sts_estimate(participants));
+	shm_toc_estimate_keys(&context->estimator, 3);
+	InitializeParallelDSM(context);
+	shared = shm_toc_allocate(context->toc, sizeof(PairsShared));
+	shared->n = vectors->n;
+	shared->width = vectors->width;
+	shared->least = least;
+	pg_atomic_init_u32(&shared->next, 0);
+	SharedFileSetInit(&shared->files, context->seg);
+	shm_toc_insert(context->toc, KEY_SHARED, shared);
+	values = shm_toc_allocate(context->toc, size);
+	memcpy(values, vectors->values, size);
+	shm_toc_insert(context->toc, KEY_VALUES, values);
+	pfree(unconstify(float *, vectors->values));
+	vectors->values = values;
+	store = shm_toc_allocate(context->toc, sts_estimate(participants));
+	*pairs = sts_initialize(store, participants, context->nworkers, sizeof(FoundPair), 0, &shared->files, "pairs");
+	shm_toc_insert(context->toc, KEY_FOUND, store);
+	return shared;
+}
+
+/* Give every pair that is at least that similar, once, in no order; the values, palloc'd, may be freed. */
+static void
+find_pairs(AlbertVectors *vectors, float least, PairTake take, void *context)
+{
+	PairsShared alone = {.least = least};
+	Search		search = {.vectors = vectors, .shared = &alone, .take = take, .context = context};
+	int			nworkers = wanted_workers(vectors);
+	ParallelContext *workers;
+	SharedTuplestoreAccessor *pairs;
+	FoundPair	pair;
+
+	if (nworkers <= 0)
+	{
+		pg_atomic_init_u32(&alone.next, 0);
+		run(&search);
+		return;
+	}
+	EnterParallelMode();
+	workers = CreateParallelContext("albert", "AlbertPairsWorker", nworkers);
+	search.shared = share(workers, vectors, least, &pairs);
+	LaunchParallelWorkers(workers);
+	run(&search);
+	WaitForParallelWorkersToFinish(workers);
+	sts_begin_parallel_scan(pairs);
+	while (sts_parallel_scan_next(pairs, &pair) != NULL)
+		take(context, pair.a, pair.b, pair.similarity);
+	sts_end_parallel_scan(pairs);
+	DestroyParallelContext(workers);
+	ExitParallelMode();
+	vectors->values = NULL;
 }
 
 /* ---------- albert_similar_pairs(relation, column, min_similarity, key) ---------- */
@@ -236,16 +360,11 @@ static void
 put_pair(void *context, int a, int b, float similarity)
 {
 	const Pairs *pairs = context;
-	Datum		values[3];
-	bool		nulls[3] = {false};
+	Datum		keys[2] = {CStringGetTextDatum(pairs->rows->keys[a]), CStringGetTextDatum(pairs->rows->keys[b])};
 
-	CHECK_FOR_INTERRUPTS();
-	values[0] = CStringGetTextDatum(pairs->rows->keys[a]);
-	values[1] = CStringGetTextDatum(pairs->rows->keys[b]);
-	values[2] = Float4GetDatum(similarity);
-	tuplestore_putvalues(pairs->result->setResult, pairs->result->setDesc, values, nulls);
-	pfree(DatumGetPointer(values[0]));
-	pfree(DatumGetPointer(values[1]));
+	AlbertPutRow(pairs->result, (Datum[]) {keys[0], keys[1], Float4GetDatum(similarity)}, NULL);
+	pfree(DatumGetPointer(keys[0]));
+	pfree(DatumGetPointer(keys[1]));
 }
 
 PG_FUNCTION_INFO_V1(albert_similar_pairs);
@@ -263,9 +382,8 @@ albert_similar_pairs(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("min_similarity must be between -1 and 1")));
 	InitMaterializedSRF(fcinfo, 0);
-	read_rows(&rows, rows_query(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), NameStr(*PG_GETARG_NAME(3))));
-	vectors = vectors_of(&rows, &arena);
-	AlbertSimilarPairs(&vectors, least, put_pair, &pairs);
+	vectors = read_vectors(fcinfo, &rows, &arena);
+	find_pairs(&vectors, least, put_pair, &pairs);
 	return (Datum) 0;
 }
 
@@ -275,7 +393,6 @@ PG_FUNCTION_INFO_V1(albert_clusters);
 Datum
 albert_clusters(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	int			k = AlbertIntOption("k", PG_GETARG_DATUM(2), 1, 10000);
 	Rows		rows;
 	AlbertArena arena;
@@ -286,22 +403,19 @@ albert_clusters(PG_FUNCTION_ARGS)
 	int			n;
 
 	InitMaterializedSRF(fcinfo, 0);
-	read_rows(&rows, rows_query(PG_GETARG_OID(0), NameStr(*PG_GETARG_NAME(1)), NameStr(*PG_GETARG_NAME(3))));
-	vectors = vectors_of(&rows, &arena);
+	vectors = read_vectors(fcinfo, &rows, &arena);
 	clusters = palloc_extended(Max(rows.n, 1) * sizeof(int32), MCXT_ALLOC_HUGE);
 	similarities = palloc_extended(Max(rows.n, 1) * sizeof(double), MCXT_ALLOC_HUGE);
 	if (!AlbertClusterVectors(&vectors, k, clusters, similarities, &n, &status))
 		AlbertReport(&status);
 	for (int i = 0; i < rows.n; i++)
 	{
-		Datum		values[3];
-		bool		nulls[3] = {false};
+		Datum		key = CStringGetTextDatum(rows.keys[i]);
 
-		CHECK_FOR_INTERRUPTS();
-		values[0] = CStringGetTextDatum(rows.keys[i]);
-		values[1] = Int32GetDatum(clusters[i] + 1);
-		values[2] = Float4GetDatum((float) similarities[i]);
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		AlbertPutRow((ReturnSetInfo *) fcinfo->resultinfo, (Datum[]) {
+			key, Int32GetDatum(clusters[i] + 1), Float4GetDatum((float) similarities[i])
+		}, NULL);
+		pfree(DatumGetPointer(key));
 	}
 	return (Datum) 0;
 }

@@ -17,12 +17,10 @@ typedef struct TokenizeOptions
 	bool		special_tokens; /* count and show those added around the texts */
 } TokenizeOptions;
 
-StaticAssertDecl(sizeof(TokenizeOptions) <= ALBERT_MAX_OPTIONS, "options too large");
-
 static void
 with_special_tokens(AlbertJob *job)
 {
-	((TokenizeOptions *) &job->options)->special_tokens = true;
+	AlbertOptionsOf(job, TokenizeOptions)->special_tokens = true;
 }
 
 static const AlbertOption tokenize_options[] = {
@@ -36,7 +34,7 @@ tokenize(AlbertJob *job, AlbertItem *item, AlbertTokens *tokens)
 {
 	AlbertEncodeOptions encode = {
 		.truncation = ALBERT_TRUNCATE_NONE,
-		.special_tokens = ((const TokenizeOptions *) &job->options)->special_tokens
+		.special_tokens = AlbertOptionsOf(job, TokenizeOptions)->special_tokens
 	};
 
 	if (!AlbertTokenizeText(job, item, &encode, tokens))
@@ -62,32 +60,51 @@ set_pieces(AlbertJob *job, AlbertItem *item, int number)
 }
 
 const AlbertTask albert_tokenize_task = {
-	.symbol = "albert_tokenize",
 	.text_arg = "content",
-	.part = ALBERT_PART_TEXT,
+	.text_only = true,
 	.result = set_pieces
 };
 
-/* ---------- albert_encode(content [, pair]) int[] ---------- */
+/* ---------- the tokens: ids as a value, all that is known of them as rows ---------- */
 
+/* albert_encode(content [, pair]) int[] */
 static void
 set_ids(AlbertJob *job, AlbertItem *item, int number)
 {
 	AlbertTokens tokens;
 
 	if (tokenize(job, item, &tokens))
-		AlbertItemSet(item, AlbertIntArray(AlbertTokenIds(&tokens), tokens.n));
+		AlbertItemSet(item, AlbertArrayOf(INT4OID, AlbertTokenIds(&tokens), tokens.n));
+}
+
+/* albert_tokens(content [, pair]) rows */
+static void
+put_tokens(AlbertJob *job, AlbertItem *item, int number)
+{
+	AlbertTokens tokens;
+
+	if (!tokenize(job, item, &tokens))
+		return;
+	for (int t = 0; t < tokens.n; t++)
+	{
+		Datum		piece = AlbertPieceToDatum(&job->binding->tokenizer, tokens.items[t].id);
+
+		AlbertPutRow(item->rows, (Datum[]) {
+			Int32GetDatum(t), piece, Int32GetDatum(tokens.items[t].id), Int32GetDatum(tokens.items[t].start),
+			Int32GetDatum(tokens.items[t].stop), Int32GetDatum(tokens.items[t].type), BoolGetDatum(tokens.items[t].special)
+		}, NULL);
+		pfree(DatumGetPointer(piece));
+	}
 }
 
 const AlbertTask albert_encode_task = {
-	.symbol = "albert_encode",
 	.text_arg = "content",
 	.pair_arg = "pair",
-	.pair_optional = true,
-	.part = ALBERT_PART_TEXT,
+	.text_only = true,
 	.init = with_special_tokens,
 	.options = tokenize_options,
-	.result = set_ids
+	.result = set_ids,
+	.rows = put_tokens
 };
 
 /* ---------- albert_token_count(content) int ---------- */
@@ -102,73 +119,15 @@ set_count(AlbertJob *job, AlbertItem *item, int number)
 }
 
 const AlbertTask albert_token_count_task = {
-	.symbol = "albert_token_count",
 	.text_arg = "content",
 	.pair_arg = "pair",
-	.pair_optional = true,
-	.part = ALBERT_PART_TEXT,
+	.text_only = true,
 	.init = with_special_tokens,
 	.options = tokenize_options,
 	.result = set_count
 };
 
-/* ---------- albert_tokens(content [, pair]) rows ---------- */
-
-static void
-put_token(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, int t)
-{
-	Datum		values[7];
-
-	values[0] = Int32GetDatum(t);
-	values[1] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->items[t].id);
-	values[2] = Int32GetDatum(tokens->items[t].id);
-	values[3] = Int32GetDatum(tokens->items[t].start);
-	values[4] = Int32GetDatum(tokens->items[t].stop);
-	values[5] = Int32GetDatum(tokens->items[t].type);
-	values[6] = BoolGetDatum(tokens->items[t].special);
-	AlbertPutRow(item, values, NULL);
-	pfree(DatumGetPointer(values[1]));
-}
-
-static void
-put_tokens(AlbertJob *job, AlbertItem *item, int number)
-{
-	AlbertTokens tokens;
-
-	if (!tokenize(job, item, &tokens))
-		return;
-	for (int t = 0; t < tokens.n; t++)
-		put_token(job, item, &tokens, t);
-}
-
-const AlbertTask albert_tokens_task = {
-	.symbol = "albert_tokens",
-	.text_arg = "content",
-	.pair_arg = "pair",
-	.pair_optional = true,
-	.part = ALBERT_PART_TEXT,
-	.init = with_special_tokens,
-	.options = tokenize_options,
-	.result = put_tokens
-};
-
 /* ---------- albert_decode(token_ids [, model]) text ---------- */
-
-/* token_ids as a C array; NULL elements are an error. */
-static int32_t *
-ids_of_array(ArrayType *array, int *n)
-{
-	if (ARR_NDIM(array) > 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("token_ids must be a one-dimensional array")));
-	if (array_contains_nulls(array))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("token_ids must not contain nulls")));
-	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
-	return (int32_t *) ARR_DATA_PTR(array);
-}
 
 /*
  * Arguments (token_ids, skip_special_tokens) or (token_ids, model,
@@ -178,18 +137,15 @@ PG_FUNCTION_INFO_V1(albert_decode);
 Datum
 albert_decode(PG_FUNCTION_ARGS)
 {
-	static const AlbertTask decode_task = {.symbol = "albert_decode"};
 	const char *model = NULL;
 	bool		skip = PG_GETARG_BOOL(PG_NARGS() - 1);
-	AlbertJob	job = {.task = &decode_task};
+	AlbertJob	job = {0};
 	int			n;
-	int32_t    *ids = ids_of_array(PG_GETARG_ARRAYTYPE_P(0), &n);
-	Datum		result;
+	const int32_t *ids = AlbertNumbersOption("token_ids", PG_GETARG_DATUM(0), &n);
 
 	if (PG_NARGS() == 3)
 		model = AlbertCString(PG_GETARG_DATUM(1));
 	job.binding = AlbertStoreAttach(model, ALBERT_PART_TEXT);
 	job.arena = AlbertWorkspace();
-	result = AlbertDecodeToDatum(&job, ids, n, skip);
-	PG_RETURN_DATUM(result);
+	PG_RETURN_DATUM(AlbertDecodeToDatum(&job, ids, n, skip));
 }

@@ -14,8 +14,6 @@
 #include "compat.h"
 #include "executor/progress.h"
 #include "executor/text.h"
-#include "functions/classify.h"
-#include "functions/embedding.h"
 #include "functions/functions.h"
 #include "functions/labelled.h"
 #include "store/head.h"
@@ -28,8 +26,7 @@ typedef struct Problem
 	AlbertLabels labels;
 	AlbertTraining training;
 	AlbertArena arena;
-	const AlbertBinding *base;
-	int32_t    *group;			/* by row: what is to be in one fold; -1: tested */
+	AlbertFitter *fitter;
 	int			nfolds;
 } Problem;
 
@@ -49,7 +46,7 @@ count_texts(const AlbertLabels *labels)
 		CHECK_FOR_INTERRUPTS();
 		for (int c = 0; c <= labels->nclasses && !row->tested; c++)
 		{
-			if (seen[c] <= row->group && (c == labels->nclasses || AlbertLabelHas(labels, row, c)))
+			if (seen[c] <= row->group && (c == labels->nclasses || bms_is_member(c, row->classes)))
 			{
 				seen[c] = row->group + 1;
 				n[c]++;
@@ -101,7 +98,7 @@ check_labels(const AlbertLabels *labels, int folds)
 }
 
 static void
-balance(const AlbertLabels *labels, double *weights)
+balance(const AlbertLabels *labels, AlbertTrainingRow *rows)
 {
 	double	   *totals = palloc0(labels->nclasses * sizeof(double));
 	double		total = 0;
@@ -112,30 +109,40 @@ balance(const AlbertLabels *labels, double *weights)
 				 errmsg("only labels of which a row has one can be balanced")));
 	for (int i = 0; i < labels->nrows; i++)
 	{
-		totals[labels->rows[i].class] += weights[i];
-		total += weights[i];
+		totals[rows[i].class] += rows[i].weight;
+		total += rows[i].weight;
 	}
 	for (int i = 0; i < labels->nrows; i++)
 	{
-		if (weights[i] > 0)
-			weights[i] *= total / (labels->nclasses * totals[labels->rows[i].class]);
+		if (rows[i].weight > 0)
+			rows[i].weight *= total / (labels->nclasses * totals[rows[i].class]);
 	}
 }
 
-/* What row i is to give: targets of links that are not softmax. */
-static void
-take_targets(Problem *problem, int i, float *targets)
+/* Of labels that are learnt by one output. */
+static float *
+single_targets(const AlbertLabels *labels)
 {
-	const AlbertLabels *labels = &problem->labels;
-	const AlbertLabelled *row = &labels->rows[i];
+	float	   *targets = AlbertLabelledAlloc(labels->nrows, sizeof(float));
 
-	if (labels->kind == ALBERT_LABEL_NUMBER)
-		targets[i] = row->number;
-	else if (labels->kind == ALBERT_LABEL_CLASS)
-		targets[i] = row->class;
-	else
-		for (int c = 0; c < labels->nclasses; c++)
-			targets[(Size) i * labels->nclasses + c] = AlbertLabelHas(labels, row, c);
+	for (int i = 0; i < labels->nrows; i++)
+		targets[i] = labels->kind == ALBERT_LABEL_NUMBER ? labels->rows[i].number : AlbertLabelClass(&labels->rows[i]);
+	return targets;
+}
+
+/* Of sets, each class of which is learnt by itself. */
+static float *
+set_targets(const AlbertLabels *labels)
+{
+	float	   *targets = AlbertLabelledAlloc((Size) labels->nrows * labels->nclasses, sizeof(float));
+
+	for (int i = 0; i < labels->nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		for (int c = -1; (c = bms_next_member(labels->rows[i].classes, c)) >= 0;)
+			targets[(Size) i * labels->nclasses + c] = 1;
+	}
+	return targets;
 }
 
 static void
@@ -143,42 +150,32 @@ make_training(Problem *problem, bool balanced)
 {
 	const AlbertLabels *labels = &problem->labels;
 	AlbertTraining *training = &problem->training;
-	int			n = labels->nrows;
-	int32_t    *vector = AlbertLabelledAlloc(n, sizeof(int32_t));
-	int32_t    *classes = AlbertLabelledAlloc(n, sizeof(int32_t));
-	double	   *weights = AlbertLabelledAlloc(n, sizeof(double));
-	float	   *targets = NULL;
+	AlbertTrainingRow *rows = AlbertLabelledAlloc(labels->nrows, sizeof(AlbertTrainingRow));
+	bool		single = labels->kind == ALBERT_LABEL_NUMBER ||
+		(labels->kind == ALBERT_LABEL_CLASS && labels->nclasses == 2);
 
-	training->link = labels->kind == ALBERT_LABEL_NUMBER ? ALBERT_LINK_IDENTITY
-		: labels->kind == ALBERT_LABEL_CLASS && labels->nclasses > 2 ? ALBERT_LINK_SOFTMAX : ALBERT_LINK_SIGMOID;
-	training->noutputs = labels->kind == ALBERT_LABEL_NUMBER ? 1
-		: labels->kind == ALBERT_LABEL_CLASS && labels->nclasses == 2 ? 1 : labels->nclasses;
-	training->nvectors = labels->nvectors;
-	training->nrows = n;
-	training->arena = &problem->arena;
-	training->stopped = AlbertStopped;
-	if (training->link != ALBERT_LINK_SOFTMAX)
-		targets = AlbertLabelledAlloc((Size) n * training->noutputs, sizeof(float));
-	problem->group = AlbertLabelledAlloc(n, sizeof(int32_t));
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < labels->nrows; i++)
 	{
 		const AlbertLabelled *row = &labels->rows[i];
 
-		CHECK_FOR_INTERRUPTS();
-		vector[i] = row->vector;
-		problem->group[i] = row->tested ? -1 : row->group;
-		weights[i] = row->tested ? 0 : row->weight;
-		if (labels->kind == ALBERT_LABEL_CLASS)
-			classes[i] = row->class;
-		if (targets != NULL)
-			take_targets(problem, i, targets);
+		rows[i] = (AlbertTrainingRow) {
+			.vector = row->vector,
+			.class = labels->kind == ALBERT_LABEL_CLASS ? AlbertLabelClass(row) : 0,
+			.group = row->tested ? -1 : row->group,
+			.weight = row->tested ? 0 : row->weight
+		};
 	}
 	if (balanced)
-		balance(labels, weights);
-	training->vector = vector;
-	training->classes = classes;
-	training->targets = targets;
-	training->weights = weights;
+		balance(labels, rows);
+	training->link = labels->kind == ALBERT_LABEL_NUMBER ? ALBERT_LINK_IDENTITY
+		: labels->kind == ALBERT_LABEL_CLASS && !single ? ALBERT_LINK_SOFTMAX : ALBERT_LINK_SIGMOID;
+	training->noutputs = single ? 1 : labels->nclasses;
+	training->nrows = labels->nrows;
+	training->rows = rows;
+	training->arena = &problem->arena;
+	training->poll = AlbertPollInterrupts;
+	if (training->link != ALBERT_LINK_SOFTMAX)
+		training->targets = single ? single_targets(labels) : set_targets(labels);
 }
 
 /* The base's embeddings of the texts or, for pairs, what two of them make. */
@@ -238,16 +235,16 @@ make_head(const Problem *problem, const AlbertFit *fit, AlbertTrainedHead *head)
 	int			n = labels->kind == ALBERT_LABEL_NUMBER ? 1 : labels->nclasses;
 	float	   *weights = AlbertLabelledAlloc((Size) n * width, sizeof(float));
 	float	   *bias = AlbertLabelledAlloc(n, sizeof(float));
+	double	   *coefficients = AlbertLabelledAlloc(width, sizeof(double));
 
 	for (int label = 0; label < n; label++)
 	{
 		/* of two classes' logits only the difference counts */
 		double		factor = !two ? 1 : label == 0 ? -0.5 : 0.5;
-		int			output = two ? 0 : label;
 
+		bias[label] = factor * AlbertFitterCoefficients(problem->fitter, fit, two ? 0 : label, coefficients);
 		for (int j = 0; j < width; j++)
-			weights[(Size) label * width + j] = factor * fit->coefficients[(Size) output * width + j];
-		bias[label] = factor * fit->intercepts[output];
+			weights[(Size) label * width + j] = factor * coefficients[j];
 	}
 	*head = (AlbertTrainedHead) {
 		.problem = labels->kind == ALBERT_LABEL_NUMBER ? ALBERT_PROBLEM_REGRESSION
@@ -334,53 +331,38 @@ count_fit(void *context)
 	AlbertProgressUpdate(progress);
 }
 
-/* Find the strength, unless it is given, with each fold left out; fit all; the arena has the fit. */
-static void
-fit_all(Problem *problem, AlbertFitter *fitter, const double *strength, const int32_t *folds,
-		AlbertValidation *found, AlbertFit *fit)
-{
-	AlbertTraining *training = &problem->training;
-	AlbertStatus status;
-	double		Cs[STRENGTHS];
-
-	for (int i = 0; i < STRENGTHS; i++)
-		Cs[i] = pow(10, i - 2) / fmax(AlbertFitterVariance(fitter), 1e-12);
-	require(AlbertCrossValidate(fitter, training, folds, problem->nfolds, strength != NULL ? strength : Cs,
-								strength != NULL ? 1 : STRENGTHS, found, &status), &status);
-	require(AlbertFitterFit(fitter, found->C, NULL, 0, TOLERANCE, fit, &status), &status);
-	for (int i = 0; i < training->nrows; i++)
-	{
-		if (problem->labels.rows[i].tested)
-			AlbertFitPredict(training, fit, i, found->outputs + (Size) i * training->noutputs);
-	}
-}
-
-/* Fit, and report how well that goes. */
+/* Find the strength, unless it is given, with each fold left out; fit all; and report how well that goes. */
 static void
 fit_and_report(Problem *problem, const char *name, const double *strength, ReturnSetInfo *result, AlbertFit *fit)
 {
 	AlbertTraining *training = &problem->training;
+	int			ntried = strength != NULL ? 1 : STRENGTHS;
 	AlbertValidation found = {0};
 	AlbertProgress progress;
-	AlbertFitter *fitter;
 	AlbertStatus status;
 	int32_t    *folds;
+	double		Cs[STRENGTHS];
 
-	require(AlbertFitterMake(training, &fitter, &status), &status);
-	require(AlbertFoldsMake(training, problem->group, problem->labels.ngroups, problem->nfolds, &folds, &status),
-			&status);
+	require(AlbertFitterMake(training, &problem->fitter, &status), &status);
+	require(AlbertFoldsMake(training, problem->labels.ngroups, problem->nfolds, &folds, &status), &status);
+	for (int i = 0; i < ntried; i++)
+		Cs[i] = strength != NULL ? *strength : pow(10, i - 2) / fmax(AlbertFitterVariance(problem->fitter), 1e-12);
 	training->fitted = count_fit;
 	training->context = &progress;
-	AlbertProgressBegin(&progress, InvalidOid, name, "fit", (strength != NULL ? 1 : STRENGTHS) * problem->nfolds + 1);
+	AlbertProgressBegin(&progress, InvalidOid, name, "fit", ntried * problem->nfolds + 1);
 	PG_TRY();
 	{
-		fit_all(problem, fitter, strength, folds, &found, fit);
+		require(AlbertCrossValidate(problem->fitter, training, folds, problem->nfolds, Cs, ntried, &found, &status),
+				&status);
+		require(AlbertFitterFit(problem->fitter, found.C, NULL, 0, TOLERANCE, fit, &status), &status);
 	}
 	PG_FINALLY();
 	{
 		AlbertProgressEnd();
 	}
 	PG_END_TRY();
+	/* those that are tested are in no fold */
+	AlbertFitterPredict(problem->fitter, fit, folds, -1, found.outputs);
 	AlbertLabelsReport(&problem->labels, scores_of(problem, found.outputs), folds, problem->nfolds, result);
 	AlbertPutMetric(result, -1, "strength", NULL, NULL, found.C, NAN, NAN);
 }
@@ -418,7 +400,7 @@ albert_train(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("model \"%s\" is a trained one itself", base),
 				 errhint("Train on the embeddings of its base.")));
-	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), true, &problem.labels);
+	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), true, NULL, 0, &problem.labels);
 	problem.nfolds = check_labels(&problem.labels, folds);
 	AlbertArenaInitContext(&problem.arena, CurrentMemoryContext);
 	make_training(&problem, PG_GETARG_BOOL(3));

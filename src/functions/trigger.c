@@ -20,7 +20,6 @@
 
 #include "executor/task.h"
 #include "executor/text.h"
-#include "functions/embedding.h"
 #include "functions/functions.h"
 
 static void

@@ -4,40 +4,49 @@
  */
 #include "postgres.h"
 
+#include "access/tupmacs.h"
 #include "catalog/pg_type.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
+#include "compat.h"
 #include "executor/text.h"
 #include "functions/functions.h"
 
-/* A one-dimensional array without NULLs of a 4-byte type, written in place. */
-static Datum
-plain_array(const void *values, int n, Oid element)
+#define MAX_COLUMNS		20		/* of a set */
+#define FETCH_ROWS		1000	/* of a query, at a time */
+
+ArrayType *
+AlbertMakeArray(Oid element, int ndim, const int *dims)
 {
-	Size		size;
+	Size		size = ARR_OVERHEAD_NONULLS(ndim) + (Size) ArrayGetNItems(ndim, dims) * 4;
+	ArrayType  *array = palloc0(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = ndim;
+	array->elemtype = element;
+	for (int i = 0; i < ndim; i++)
+	{
+		ARR_DIMS(array)[i] = dims[i];
+		ARR_LBOUND(array)[i] = 1;
+	}
+	return array;
+}
+
+Datum
+AlbertArrayOf(Oid element, const void *values, int n)
+{
 	ArrayType  *array;
 
 	if (n == 0)
 		return PointerGetDatum(construct_empty_array(element));
-	size = ARR_OVERHEAD_NONULLS(1) + (Size) n * 4;
-	array = palloc0(size);
-	SET_VARSIZE(array, size);
-	array->ndim = 1;
-	array->dataoffset = 0;
-	array->elemtype = element;
-	ARR_DIMS(array)[0] = n;
-	ARR_LBOUND(array)[0] = 1;
+	array = AlbertMakeArray(element, 1, &n);
 	memcpy(ARR_DATA_PTR(array), values, (Size) n * 4);
 	return PointerGetDatum(array);
-}
-
-Datum
-AlbertFloatArray(const float *values, int n)
-{
-	return plain_array(values, n, FLOAT4OID);
 }
 
 int32_t *
@@ -48,12 +57,6 @@ AlbertTokenIds(const AlbertTokens *tokens)
 	for (int t = 0; t < tokens->n; t++)
 		ids[t] = tokens->items[t].id;
 	return ids;
-}
-
-Datum
-AlbertIntArray(const int32_t *values, int n)
-{
-	return plain_array(values, n, INT4OID);
 }
 
 int *
@@ -96,44 +99,97 @@ AlbertDecodeToDatum(AlbertJob *job, const int32_t *ids, int n, bool skip_special
 	return result;
 }
 
-Datum *
-AlbertTextsOption(const char *name, Datum value, int *n)
+/* An array argument, which has to have one dimension and no NULLs. */
+static ArrayType *
+array_option(const char *name, Datum value)
 {
 	ArrayType  *array = DatumGetArrayTypeP(value);
-	Datum	   *values;
-	bool	   *nulls;
 
 	if (ARR_NDIM(array) > 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("%s must be a one-dimensional array", name)));
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, n);
-	for (int i = 0; i < *n; i++)
+	if (array_contains_nulls(array))
 	{
-		if (nulls[i])
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("%s must not contain nulls", name),
-					 errdetail("Element %d is null.", i + 1),
-					 errhint("array_remove(..., NULL) and array_agg(...) FILTER (WHERE ... IS NOT NULL) leave nulls "
-							 "out.")));
+		int			at = 0;
+
+		while (!att_isnull(at, ARR_NULLBITMAP(array)))
+			at++;
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not contain nulls", name),
+				 errdetail("Element %d is null.", at + 1),
+				 errhint("array_remove(..., NULL) and array_agg(...) FILTER (WHERE ... IS NOT NULL) leave nulls "
+						 "out.")));
 	}
+	return array;
+}
+
+Datum *
+AlbertTextsOption(const char *name, Datum value, int *n)
+{
+	Datum	   *values;
+
+	deconstruct_array(array_option(name, value), TEXTOID, -1, false, TYPALIGN_INT, &values, NULL, n);
 	return values;
 }
 
-void
-AlbertPutRow(AlbertItem *item, Datum *values, bool *nulls)
+const void *
+AlbertNumbersOption(const char *name, Datum value, int *n)
 {
-	static bool none[16];
+	ArrayType  *array = array_option(name, value);
 
-	CHECK_FOR_INTERRUPTS();
-	tuplestore_putvalues(item->rows->setResult, item->rows->setDesc, values,
-						 nulls == NULL ? none : nulls);
+	*n = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
+	return ARR_DATA_PTR(array);
 }
 
-bool
-AlbertStopped(void)
+void
+AlbertPutRow(ReturnSetInfo *rows, const Datum *values, const bool *nulls)
+{
+	TupleDesc	desc = rows->setDesc;
+	bool		isnull[MAX_COLUMNS];
+
+	CHECK_FOR_INTERRUPTS();
+	Assert(desc->natts <= MAX_COLUMNS);
+	for (int i = 0; i < desc->natts; i++)
+		isnull[i] = (nulls != NULL && nulls[i]) || (!TupleDescAttr(desc, i)->attbyval && values[i] == (Datum) 0);
+	tuplestore_putvalues(rows->setResult, desc, unconstify(Datum *, values), isnull);
+}
+
+void
+AlbertReadQuery(const char *query, void (*look) (void *context, TupleDesc desc),
+				void (*take) (void *context, HeapTuple row, TupleDesc desc), void *context)
+{
+	SPIPlanPtr	plan;
+	Portal		portal;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "could not connect to SPI");
+	plan = SPI_prepare(query, 0, NULL);
+	if (plan == NULL || !SPI_is_cursor_plan(plan))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("the query must be one that gives rows"),
+				 errhint("For example: SELECT body, queue FROM tickets.")));
+	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	if (look != NULL)
+		look(context, portal->tupDesc);
+	while (SPI_cursor_fetch(portal, true, FETCH_ROWS), SPI_processed > 0)
+	{
+		MemoryContext per_fetch = AllocSetContextCreate(CurrentMemoryContext, "albert rows", ALLOCSET_DEFAULT_SIZES);
+		MemoryContext old = MemoryContextSwitchTo(per_fetch);
+
+		for (uint64 i = 0; i < SPI_processed; i++)
+			take(context, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(per_fetch);
+		SPI_freetuptable(SPI_tuptable);
+	}
+	SPI_finish();
+}
+
+void
+AlbertPollInterrupts(void)
 {
 	CHECK_FOR_INTERRUPTS();
-	return false;
 }

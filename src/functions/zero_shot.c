@@ -5,30 +5,29 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_collation.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 
 #include "executor/forward.h"
 #include "executor/text.h"
-#include "functions/classify.h"
 #include "functions/functions.h"
-#include "functions/scores.h"
 
 typedef struct ZeroShotOptions
 {
 	int			nlabels;
 	Datum	   *labels;			/* text */
-	const char *template;
+	Datum		template;		/* text */
 	bool		multi_label;
 	int			entailment;		/* the model's labels */
 	int			contradiction;
 } ZeroShotOptions;
 
-StaticAssertDecl(sizeof(ZeroShotOptions) <= ALBERT_MAX_OPTIONS, "options too large");
-
 /* As ZeroShotClassificationPipeline: the label called entail..., else the last. */
 static void
-find_entailment(AlbertJob *job, ZeroShotOptions *options)
+find_entailment(AlbertJob *job)
 {
+	ZeroShotOptions *options = AlbertOptionsOf(job, ZeroShotOptions);
 	const AlbertModel *model = &job->binding->model;
 	int			num_labels = model->config->num_labels;
 
@@ -45,18 +44,9 @@ find_entailment(AlbertJob *job, ZeroShotOptions *options)
 }
 
 static void
-init_zero_shot(AlbertJob *job)
-{
-	ZeroShotOptions *options = (ZeroShotOptions *) &job->options;
-
-	options->template = "This example is {}.";
-	find_entailment(job, options);
-}
-
-static void
 take_labels(AlbertJob *job, Datum value)
 {
-	ZeroShotOptions *options = (ZeroShotOptions *) &job->options;
+	ZeroShotOptions *options = AlbertOptionsOf(job, ZeroShotOptions);
 
 	options->labels = AlbertTextsOption("labels", value, &options->nlabels);
 	if (options->nlabels == 0)
@@ -68,13 +58,13 @@ take_labels(AlbertJob *job, Datum value)
 static void
 take_template(AlbertJob *job, Datum value)
 {
-	ZeroShotOptions *options = (ZeroShotOptions *) &job->options;
+	ZeroShotOptions *options = AlbertOptionsOf(job, ZeroShotOptions);
 
-	options->template = AlbertCString(value);
-	if (strstr(options->template, "{}") == NULL)
+	options->template = value;
+	if (strstr(AlbertCString(value), "{}") == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("template \"%s\" has no place for the label", options->template),
+				 errmsg("template \"%s\" has no place for the label", AlbertCString(value)),
 				 errhint("Write {} where the label goes.")));
 }
 
@@ -85,32 +75,12 @@ static const AlbertOption zero_shot_options[] = {
 	ALBERT_NO_OPTION
 };
 
-/* The template with the label in place of each {}. */
-static AlbertText
-hypothesis(const char *template, Datum label)
-{
-	StringInfoData text;
-	char	   *name = AlbertCString(label);
-	const char *p = template;
-	const char *place;
-
-	initStringInfo(&text);
-	while ((place = strstr(p, "{}")) != NULL)
-	{
-		appendBinaryStringInfo(&text, p, place - p);
-		appendStringInfoString(&text, name);
-		p = place + 2;
-	}
-	appendStringInfoString(&text, p);
-	return AlbertTextFromDatum(PointerGetDatum(cstring_to_text_with_len(text.data, text.len)));
-}
-
 /* Logits or, with several labels, probabilities, by label. */
 static void
 consume_entailment(AlbertForward *forward, const AlbertSequence *sequences, int n,
 				   const AlbertBatch *batch, const AlbertRows *hidden)
 {
-	const ZeroShotOptions *options = (const ZeroShotOptions *) &forward->job->options;
+	const ZeroShotOptions *options = AlbertOptionsOf(forward->job, ZeroShotOptions);
 	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CLASSIFIER);
 
 	for (int s = 0; s < n; s++)
@@ -128,11 +98,13 @@ consume_entailment(AlbertForward *forward, const AlbertSequence *sequences, int 
 static void
 run_zero_shot(AlbertJob *job, AlbertItem *items, int n)
 {
-	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
+	const ZeroShotOptions *options = AlbertOptionsOf(job, ZeroShotOptions);
 	AlbertText *hypotheses = palloc_extended(options->nlabels * sizeof(AlbertText), MCXT_ALLOC_HUGE);
 
 	for (int i = 0; i < options->nlabels; i++)
-		hypotheses[i] = hypothesis(options->template, options->labels[i]);
+		hypotheses[i] = AlbertTextFromDatum(DirectFunctionCall3Coll(replace_text, DEFAULT_COLLATION_OID,
+																	options->template, CStringGetTextDatum("{}"),
+																	options->labels[i]));
 	AlbertScoresBegin(job, n, options->nlabels);
 	AlbertForwardPairs(job, items, n, hypotheses, options->nlabels, ALBERT_TRUNCATE_FIRST, consume_entailment);
 }
@@ -140,7 +112,7 @@ run_zero_shot(AlbertJob *job, AlbertItem *items, int n)
 static double *
 label_scores(AlbertJob *job, int number)
 {
-	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
+	const ZeroShotOptions *options = AlbertOptionsOf(job, ZeroShotOptions);
 	double	   *scores = AlbertScoresRow(job, number);
 
 	if (!options->multi_label && options->nlabels > 1)
@@ -148,51 +120,37 @@ label_scores(AlbertJob *job, int number)
 	return scores;
 }
 
-/* ---------- albert_zero_shot(content, labels) text ---------- */
-
+/* albert_zero_shot(content, labels) text */
 static void
 best_label(AlbertJob *job, AlbertItem *item, int number)
 {
-	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
+	const ZeroShotOptions *options = AlbertOptionsOf(job, ZeroShotOptions);
 	int			best = AlbertArgMax(label_scores(job, number), options->nlabels);
 
 	AlbertItemSet(item, PointerGetDatum(DatumGetTextPCopy(options->labels[best])));
 }
 
-const AlbertTask albert_zero_shot_task = {
-	.symbol = "albert_zero_shot",
-	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
-	.heads = ALBERT_HEAD_CLASSIFIER,
-	.init = init_zero_shot,
-	.options = zero_shot_options,
-	.run = run_zero_shot,
-	.result = best_label
-};
-
-/* ---------- albert_zero_shot_scores(content, labels) rows ---------- */
-
 static Datum
 given_label(const AlbertJob *job, int label)
 {
-	return ((const ZeroShotOptions *) &job->options)->labels[label];
+	return AlbertOptionsOf(job, ZeroShotOptions)->labels[label];
 }
 
+/* albert_zero_shot_scores(content, labels) rows: all, best first */
 static void
 put_labels(AlbertJob *job, AlbertItem *item, int number)
 {
-	const ZeroShotOptions *options = (const ZeroShotOptions *) &job->options;
+	const ZeroShotOptions *options = AlbertOptionsOf(job, ZeroShotOptions);
 
 	AlbertPutScores(job, item, label_scores(job, number), options->nlabels, 0, given_label);
 }
 
-const AlbertTask albert_zero_shot_scores_task = {
-	.symbol = "albert_zero_shot_scores",
+const AlbertTask albert_zero_shot_task = {
 	.text_arg = "content",
-	.part = ALBERT_PART_WEIGHTS,
 	.heads = ALBERT_HEAD_CLASSIFIER,
-	.init = init_zero_shot,
+	.init = find_entailment,
 	.options = zero_shot_options,
 	.run = run_zero_shot,
-	.result = put_labels
+	.result = best_label,
+	.rows = put_labels
 };

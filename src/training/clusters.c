@@ -30,17 +30,6 @@ typedef struct Clusters
 	uint64_t	random;
 } Clusters;
 
-static bool
-stopped(const Clusters *clusters, AlbertStatus *status)
-{
-	const AlbertVectors *vectors = clusters->vectors;
-
-	if (vectors->stopped == NULL || !vectors->stopped())
-		return false;
-	AlbertFail(status, ALBERT_CANCELLED, "the search for clusters was cancelled");
-	return true;
-}
-
 /* Uniform in [0, 1): splitmix64. */
 static double
 next_random(Clusters *clusters)
@@ -58,12 +47,8 @@ static void
 unit_row(const AlbertVectors *vectors, int i, double *to)
 {
 	const float *from = vectors->values + (size_t) i * vectors->width;
-	double		square = 0;
-	double		length;
+	double		length = AlbertVectorLength(vectors, i);
 
-	for (int j = 0; j < vectors->width; j++)
-		square += (double) from[j] * from[j];
-	length = square > 0 ? sqrt(square) : 1;
 	for (int j = 0; j < vectors->width; j++)
 		to[j] = from[j] / length;
 }
@@ -109,8 +94,8 @@ choose(Clusters *clusters)
 }
 
 /* The first centres; k becomes less when there are no more distinct vectors. */
-static bool
-seed(Clusters *clusters, AlbertStatus *status)
+static void
+seed(Clusters *clusters)
 {
 	const AlbertVectors *vectors = clusters->vectors;
 	double	   *centre = clusters->x;
@@ -125,7 +110,7 @@ seed(Clusters *clusters, AlbertStatus *status)
 		if (chosen < 0)
 		{
 			clusters->k = c;
-			break;
+			return;
 		}
 		unit_row(vectors, chosen, centre);
 		put_centre(clusters, c, centre, 1);
@@ -133,8 +118,8 @@ seed(Clusters *clusters, AlbertStatus *status)
 		{
 			double		square = 0;
 
-			if (i % 1024 == 0 && stopped(clusters, status))
-				return false;
+			if (i % 1024 == 0)
+				vectors->poll();
 			unit_row(vectors, i, x);
 			for (int j = 0; j < vectors->width; j++)
 				square += (x[j] - centre[j]) * (x[j] - centre[j]);
@@ -142,7 +127,6 @@ seed(Clusters *clusters, AlbertStatus *status)
 				clusters->distances[i] = square > SAME ? square : 0;
 		}
 	}
-	return true;
 }
 
 static int
@@ -158,23 +142,22 @@ nearest(const Clusters *clusters, const double *z)
 	return best;
 }
 
-/* Give every vector to its nearest centre; *changed: how many had another. */
-static bool
-assign(Clusters *clusters, int32_t *to, double *similarities, int *changed, AlbertStatus *status)
+/* Give every vector to its nearest centre; how many had another. */
+static int
+assign(Clusters *clusters, int32_t *to, double *similarities)
 {
 	const AlbertVectors *vectors = clusters->vectors;
 	int			width = vectors->width;
 	int			ldz = clusters->ntiles * ALBERT_LANES;
+	int			changed = 0;
 
-	*changed = 0;
 	memset(clusters->sums, 0, (size_t) clusters->k * width * sizeof(double));
 	memset(clusters->counts, 0, clusters->k * sizeof(int));
 	for (int first = 0; first < vectors->n; first += BLOCK_ROWS)
 	{
 		int			n = vectors->n - first < BLOCK_ROWS ? vectors->n - first : BLOCK_ROWS;
 
-		if (stopped(clusters, status))
-			return false;
+		vectors->poll();
 		for (int i = 0; i < n; i++)
 			unit_row(vectors, first + i, clusters->x + (size_t) i * width);
 		for (int t = 0; t < clusters->ntiles; t++)
@@ -186,7 +169,7 @@ assign(Clusters *clusters, int32_t *to, double *similarities, int *changed, Albe
 			const double *z = clusters->z + (size_t) i * ldz;
 			int			c = nearest(clusters, z);
 
-			*changed += to[first + i] != c;
+			changed += to[first + i] != c;
 			to[first + i] = c;
 			similarities[first + i] = clusters->squares[c] > 0 ? z[c] / sqrt(clusters->squares[c]) : 0;
 			clusters->counts[c]++;
@@ -194,7 +177,7 @@ assign(Clusters *clusters, int32_t *to, double *similarities, int *changed, Albe
 				clusters->sums[(size_t) c * width + j] += clusters->x[(size_t) i * width + j];
 		}
 	}
-	return true;
+	return changed;
 }
 
 typedef struct Group
@@ -271,12 +254,10 @@ AlbertClusterVectors(const AlbertVectors *vectors, int k, int32_t *of, double *s
 		return AlbertNoMemory(status);
 	for (int i = 0; i < vectors->n; i++)
 		of[i] = -1;
-	if (!seed(&clusters, status))
-		return false;
+	seed(&clusters);
 	for (int round = 0; round < MAX_ROUNDS && changed > 0; round++)
 	{
-		if (!assign(&clusters, of, similarities, &changed, status))
-			return false;
+		changed = assign(&clusters, of, similarities);
 		for (int c = 0; c < clusters.k && changed > 0; c++)
 		{
 			if (clusters.counts[c] > 0)

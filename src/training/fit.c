@@ -46,15 +46,10 @@ struct AlbertFitter
 	int32_t		left_out;
 };
 
-static bool
-interrupted(const AlbertTraining *training)
-{
-	return training->stopped != NULL && training->stopped();
-}
-
 /* ---------- the loss of one row ---------- */
 
-static void
+/* In place; the logarithm of the sum of the exponentials. */
+static double
 softmax(double *z, int n)
 {
 	double		max = z[0];
@@ -66,6 +61,7 @@ softmax(double *z, int n)
 		sum += z[i] = exp(z[i] - max);
 	for (int i = 0; i < n; i++)
 		z[i] /= sum;
+	return log(sum) + max;
 }
 
 static double
@@ -81,42 +77,38 @@ softplus(double z)
 	return z > 0 ? z + log1p(exp(-z)) : log1p(exp(z));
 }
 
-/* The loss of a row's outputs z, in whose place their errors, the loss's derivatives, are put. */
+/* What output is to be for a row: 1 and 0, or a number. */
 static double
-row_loss(const AlbertTraining *training, int row, double *z)
+target_of(const AlbertTraining *training, int row, int output)
 {
-	int			n = training->noutputs;
-	const float *targets = training->targets == NULL ? NULL : training->targets + (size_t) row * n;
+	if (training->link == ALBERT_LINK_SOFTMAX)
+		return training->rows[row].class == output;
+	return training->targets[(size_t) row * training->noutputs + output];
+}
+
+/* Make what is predicted of a row of its outputs, in place; the row's loss. */
+static double
+predict(const AlbertTraining *training, int row, double *z)
+{
 	double		loss = 0;
 
 	if (training->link == ALBERT_LINK_SOFTMAX)
 	{
-		int			right = training->classes[row];
-		double		max = z[0];
-		double		own = z[right];
-		double		sum = 0;
+		double		own = z[training->rows[row].class];
 
-		for (int i = 1; i < n; i++)
-			max = z[i] > max ? z[i] : max;
-		for (int i = 0; i < n; i++)
-			sum += z[i] = exp(z[i] - max);
-		for (int i = 0; i < n; i++)
-			z[i] /= sum;
-		z[right] -= 1;
-		return log(sum) + max - own;
+		return softmax(z, training->noutputs) - own;
 	}
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < training->noutputs; i++)
 	{
-		double		error = z[i] - targets[i];
+		double		target = target_of(training, row, i);
 
 		if (training->link == ALBERT_LINK_IDENTITY)
+			loss += 0.5 * (z[i] - target) * (z[i] - target);
+		else
 		{
-			loss += 0.5 * error * error;
-			z[i] = error;
-			continue;
+			loss += softplus(z[i]) - target * z[i];
+			z[i] = sigmoid(z[i]);
 		}
-		loss += softplus(z[i]) - targets[i] * z[i];
-		z[i] = sigmoid(z[i]) - targets[i];
 	}
 	return loss;
 }
@@ -128,7 +120,7 @@ static void
 centre(const AlbertFitter *fitter, int row, double *x)
 {
 	const AlbertTraining *training = fitter->training;
-	const float *vector = training->vectors + (size_t) training->vector[row] * training->width;
+	const float *vector = training->vectors + (size_t) training->rows[row].vector * training->width;
 
 	for (int j = 0; j < training->width; j++)
 		x[j] = vector[j] - fitter->mean[j];
@@ -136,26 +128,42 @@ centre(const AlbertFitter *fitter, int row, double *x)
 }
 
 static bool
-takes_part(const AlbertFitter *fitter, int row)
+is_left_out(const AlbertFitter *fitter, int row)
 {
-	return fitter->training->weights[row] > 0 &&
-		(fitter->folds == NULL || fitter->folds[row] != fitter->left_out);
+	return fitter->folds != NULL && fitter->folds[row] == fitter->left_out;
 }
 
-/* The next rows that take part, from *next on, centred in x. */
+static bool
+takes_part(const AlbertFitter *fitter, int row)
+{
+	return fitter->training->rows[row].weight > 0 && !is_left_out(fitter, row);
+}
+
+/* The next rows that are wanted, from *next on, centred in x. */
 static int
-next_block(const AlbertFitter *fitter, int *next, int *rows)
+next_block(const AlbertFitter *fitter, bool (*wanted) (const AlbertFitter *fitter, int row), int *next, int *rows)
 {
 	int			n = 0;
 
 	for (; *next < fitter->training->nrows && n < BLOCK_ROWS; (*next)++)
 	{
-		if (!takes_part(fitter, *next))
+		if (wanted != NULL && !wanted(fitter, *next))
 			continue;
 		centre(fitter, *next, fitter->x + (size_t) n * fitter->ld);
 		rows[n++] = *next;
 	}
 	return n;
+}
+
+/* The outputs of the first n rows of the block, in z. */
+static void
+outputs_of(const AlbertFitter *fitter, int n, const double *w)
+{
+	int			width = fitter->training->width + 1;
+
+	for (int t = 0; t < fitter->ntiles; t++)
+		fitter->doubles->product(n, width, fitter->x, fitter->ld, w + (size_t) t * width * ALBERT_LANES,
+								 fitter->z + t * ALBERT_LANES, fitter->ntiles * ALBERT_LANES);
 }
 
 /* Half the squares of the coefficients over C, and its gradient. */
@@ -180,34 +188,32 @@ penalty(const AlbertFitter *fitter, const double *w, double *gradient)
 }
 
 /* Everything is divided by the sum of the weights. */
-static bool
-evaluate(void *context, const double *w, double *value, double *gradient)
+static double
+evaluate(void *context, const double *w, double *gradient)
 {
 	AlbertFitter *fitter = context;
 	const AlbertTraining *training = fitter->training;
 	int			width = training->width + 1;
 	int			ldz = fitter->ntiles * ALBERT_LANES;
+	double		value = penalty(fitter, w, gradient);
 	double		loss = 0;
 	int			rows[BLOCK_ROWS];
 	int			next = 0;
 	int			n;
 
-	*value = penalty(fitter, w, gradient);
-	while ((n = next_block(fitter, &next, rows)) > 0)
+	while ((n = next_block(fitter, takes_part, &next, rows)) > 0)
 	{
-		if (interrupted(training))
-			return false;
-		for (int t = 0; t < fitter->ntiles; t++)
-			fitter->doubles->product(n, width, fitter->x, fitter->ld, w + (size_t) t * width * ALBERT_LANES,
-									 fitter->z + t * ALBERT_LANES, ldz);
+		training->poll();
+		outputs_of(fitter, n, w);
 		for (int i = 0; i < n; i++)
 		{
 			double	   *z = fitter->z + (size_t) i * ldz;
-			double		weight = training->weights[rows[i]] / fitter->total;
+			double		weight = training->rows[rows[i]].weight / fitter->total;
 
-			loss += weight * row_loss(training, rows[i], z);
+			loss += weight * predict(training, rows[i], z);
+			/* the loss's derivatives: what is predicted less what should be */
 			for (int output = 0; output < training->noutputs; output++)
-				z[output] *= weight;
+				z[output] = weight * (z[output] - target_of(training, rows[i], output));
 			for (int output = training->noutputs; output < ldz; output++)
 				z[output] = 0;
 		}
@@ -215,8 +221,7 @@ evaluate(void *context, const double *w, double *value, double *gradient)
 			fitter->doubles->accumulate(n, width, fitter->x, fitter->ld, fitter->z + t * ALBERT_LANES, ldz,
 										gradient + (size_t) t * width * ALBERT_LANES);
 	}
-	*value += loss;
-	return true;
+	return value + loss;
 }
 
 /* ---------- the preconditioner ---------- */
@@ -257,8 +262,7 @@ factorise(AlbertFitter *fitter, double C, AlbertStatus *status)
 	}
 	for (int i = 0; i < width; i++)
 	{
-		if (interrupted(fitter->training))
-			return AlbertFail(status, ALBERT_CANCELLED, "training was cancelled");
+		fitter->training->poll();
 		if (!fitter->doubles->cholesky_row(i, fitter->factor, fitter->ld))
 			return AlbertFail(status, ALBERT_INPUT, "the vectors' covariance cannot be factored");
 	}
@@ -275,8 +279,8 @@ find_mean(AlbertFitter *fitter, AlbertStatus *status)
 
 	for (int row = 0; row < training->nrows; row++)
 	{
-		const float *vector = training->vectors + (size_t) training->vector[row] * training->width;
-		double		weight = training->weights[row];
+		const float *vector = training->vectors + (size_t) training->rows[row].vector * training->width;
+		double		weight = training->rows[row].weight;
 
 		if (!(weight >= 0 && weight <= 1e300))
 			return AlbertFail(status, ALBERT_INPUT, "a weight is negative or not finite");
@@ -305,7 +309,7 @@ take_columns(const AlbertFitter *fitter, int n, const int *rows, int column)
 	for (int i = 0; i < n; i++)
 	{
 		const double *x = fitter->x + (size_t) i * fitter->ld + column;
-		double		weight = training->weights[rows[i]] / fitter->total;
+		double		weight = training->rows[rows[i]].weight / fitter->total;
 
 		for (int lane = 0; lane < ALBERT_LANES; lane++)
 			fitter->z[(size_t) i * ALBERT_LANES + lane] = column + lane < training->width ? weight * x[lane] : 0;
@@ -320,19 +324,16 @@ find_covariance(AlbertFitter *fitter, AlbertStatus *status)
 	int			ntiles = (width + ALBERT_LANES - 1) / ALBERT_LANES;
 	AlbertArenaMark mark = AlbertArenaGetMark(training->arena);
 	size_t		tile = (size_t) width * ALBERT_LANES;
-	double	   *sums = AlbertArenaArray(training->arena, ntiles * tile, sizeof(double));
+	double	   *sums = AlbertArenaAllocZero(training->arena, ntiles * tile * sizeof(double));
 	int			rows[BLOCK_ROWS];
 	int			next = 0;
 	int			n;
 
 	if (sums == NULL)
 		return AlbertNoMemory(status);
-	memset(sums, 0, ntiles * tile * sizeof(double));
-	fitter->folds = NULL;
-	while ((n = next_block(fitter, &next, rows)) > 0)
+	while ((n = next_block(fitter, takes_part, &next, rows)) > 0)
 	{
-		if (interrupted(training))
-			return AlbertFail(status, ALBERT_CANCELLED, "training was cancelled");
+		training->poll();
 		for (int t = 0; t < ntiles; t++)
 		{
 			/* the triangle: columns up to the tile's last */
@@ -392,78 +393,6 @@ AlbertFitterVariance(const AlbertFitter *fitter)
 
 /* ---------- one fit ---------- */
 
-/* A fit's coefficients and intercepts to the tiles' order and the centred vectors. */
-static void
-to_tiles(const AlbertFitter *fitter, const AlbertFit *fit, double *w)
-{
-	int			width = fitter->training->width;
-
-	for (int output = 0; output < fitter->training->noutputs; output++)
-	{
-		double	   *tile = w + (size_t) output / ALBERT_LANES * (width + 1) * ALBERT_LANES + output % ALBERT_LANES;
-		const double *from = fit->coefficients + (size_t) output * width;
-		double		intercept = fit->intercepts[output];
-
-		for (int j = 0; j < width; j++)
-		{
-			tile[(size_t) j * ALBERT_LANES] = from[j];
-			intercept += from[j] * fitter->mean[j];
-		}
-		tile[(size_t) width * ALBERT_LANES] = intercept;
-	}
-}
-
-static void
-from_tiles(const AlbertFitter *fitter, const double *w, AlbertFit *fit)
-{
-	int			width = fitter->training->width;
-
-	for (int output = 0; output < fitter->training->noutputs; output++)
-	{
-		const double *tile = w + (size_t) output / ALBERT_LANES * (width + 1) * ALBERT_LANES + output % ALBERT_LANES;
-		double	   *to = fit->coefficients + (size_t) output * width;
-		double		intercept = tile[(size_t) width * ALBERT_LANES];
-
-		for (int j = 0; j < width; j++)
-		{
-			to[j] = tile[(size_t) j * ALBERT_LANES];
-			intercept -= to[j] * fitter->mean[j];
-		}
-		fit->intercepts[output] = intercept;
-	}
-}
-
-static bool
-make_fit(const AlbertFitter *fitter, AlbertFit *fit, AlbertStatus *status)
-{
-	const AlbertTraining *training = fitter->training;
-	size_t		n = (size_t) training->noutputs * training->width;
-
-	if (fit->coefficients != NULL)
-		return true;
-	fit->coefficients = AlbertArenaArray(training->arena, n, sizeof(double));
-	fit->intercepts = AlbertArenaArray(training->arena, training->noutputs, sizeof(double));
-	if (fit->coefficients == NULL || fit->intercepts == NULL)
-		return AlbertNoMemory(status);
-	memset(fit->coefficients, 0, n * sizeof(double));
-	memset(fit->intercepts, 0, training->noutputs * sizeof(double));
-	return true;
-}
-
-/* The greatest element of the gradient without any coefficients: what tolerances are shares of. */
-static bool
-first_gradient(AlbertFitter *fitter, const double *zero, double *gradient, size_t n, double *most)
-{
-	double		value;
-
-	*most = 0;
-	if (!evaluate(fitter, zero, &value, gradient))
-		return false;
-	for (size_t i = 0; i < n; i++)
-		*most = fmax(*most, fabs(gradient[i]));
-	return true;
-}
-
 bool
 AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t left_out,
 				double tolerance, AlbertFit *fit, AlbertStatus *status)
@@ -476,34 +405,34 @@ AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t le
 		.precondition = precondition
 	};
 	AlbertArenaMark mark;
-	double	   *w;
+	double	   *zero;
 	double	   *gradient;
-	double		most;
+	double		most = 0;
 
-	if (!make_fit(fitter, fit, status))
-		return false;
+	if (fit->parameters == NULL)
+		fit->parameters = AlbertArenaAllocZero(training->arena, objective.n * sizeof(double));
 	mark = AlbertArenaGetMark(training->arena);
-	w = AlbertArenaAllocZero(training->arena, objective.n * sizeof(double));
+	zero = AlbertArenaAllocZero(training->arena, objective.n * sizeof(double));
 	gradient = AlbertArenaArray(training->arena, objective.n, sizeof(double));
-	if (w == NULL || gradient == NULL)
+	if (fit->parameters == NULL || zero == NULL || gradient == NULL)
 		return AlbertNoMemory(status);
 	fitter->C = C;
 	fitter->folds = folds;
 	fitter->left_out = left_out;
 	fitter->total = 0;
 	for (int row = 0; row < training->nrows; row++)
-		fitter->total += takes_part(fitter, row) ? training->weights[row] : 0;
+		fitter->total += takes_part(fitter, row) ? training->rows[row].weight : 0;
 	if (!(fitter->total > 0))
 		return AlbertFail(status, ALBERT_INPUT, "the weights of all rows are 0");
 	if (!factorise(fitter, C, status))
 		return false;
-	if (!first_gradient(fitter, w, gradient, objective.n, &most))
-		return AlbertFail(status, ALBERT_CANCELLED, "training was cancelled");
-	to_tiles(fitter, fit, w);
-	if (!AlbertMinimise(&objective, w, tolerance * most, MAX_ITERATIONS, training->arena,
-						&fit->iterations, &fit->converged, status))
+	/* what the tolerance is a share of */
+	(void) evaluate(fitter, zero, gradient);
+	for (size_t i = 0; i < objective.n; i++)
+		most = fmax(most, fabs(gradient[i]));
+	if (!AlbertMinimise(&objective, fit->parameters, tolerance * most, MAX_ITERATIONS, training->arena,
+						&fit->iterations, status))
 		return false;
-	from_tiles(fitter, w, fit);
 	AlbertArenaRewind(training->arena, mark);
 	if (training->fitted != NULL)
 		training->fitted(training->context);
@@ -512,45 +441,44 @@ AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t le
 
 /* ---------- what a fit says ---------- */
 
-void
-AlbertFitPredict(const AlbertTraining *training, const AlbertFit *fit, int row, double *outputs)
+double
+AlbertFitterPredict(AlbertFitter *fitter, const AlbertFit *fit, const int32_t *folds, int32_t fold, double *outputs)
 {
-	const float *vector = training->vectors + (size_t) training->vector[row] * training->width;
+	const AlbertTraining *training = fitter->training;
+	double		loss = 0;
+	int			rows[BLOCK_ROWS];
+	int			next = 0;
+	int			n;
 
-	for (int output = 0; output < training->noutputs; output++)
+	fitter->folds = folds;
+	fitter->left_out = fold;
+	while ((n = next_block(fitter, folds == NULL ? NULL : is_left_out, &next, rows)) > 0)
 	{
-		const double *coefficients = fit->coefficients + (size_t) output * training->width;
-		double		sum = fit->intercepts[output];
+		training->poll();
+		outputs_of(fitter, n, fit->parameters);
+		for (int i = 0; i < n; i++)
+		{
+			double	   *to = outputs + (size_t) rows[i] * training->noutputs;
 
-		for (int j = 0; j < training->width; j++)
-			sum += coefficients[j] * vector[j];
-		outputs[output] = training->link == ALBERT_LINK_SIGMOID ? sigmoid(sum) : sum;
+			memcpy(to, fitter->z + (size_t) i * fitter->ntiles * ALBERT_LANES, training->noutputs * sizeof(double));
+			loss += training->rows[rows[i]].weight * predict(training, rows[i], to);
+		}
 	}
-	if (training->link == ALBERT_LINK_SOFTMAX)
-		softmax(outputs, training->noutputs);
-}
-
-/* As scikit-learn's log_loss: a probability is at least the least that its type can tell from 0. */
-static double
-log_loss(double probability)
-{
-	return -log(fmin(fmax(probability, 2.220446049250313e-16), 1));
+	return loss;
 }
 
 double
-AlbertRowLoss(const AlbertTraining *training, int row, const double *outputs)
+AlbertFitterCoefficients(const AlbertFitter *fitter, const AlbertFit *fit, int output, double *coefficients)
 {
-	int			n = training->noutputs;
-	double		loss = 0;
+	int			width = fitter->training->width;
+	const double *tile = fit->parameters + (size_t) output / ALBERT_LANES * (width + 1) * ALBERT_LANES +
+		output % ALBERT_LANES;
+	double		intercept = tile[(size_t) width * ALBERT_LANES];
 
-	if (training->link == ALBERT_LINK_SOFTMAX)
-		return log_loss(outputs[training->classes[row]]);
-	for (int i = 0; i < n; i++)
+	for (int j = 0; j < width; j++)
 	{
-		double		target = training->targets[(size_t) row * n + i];
-
-		loss += training->link == ALBERT_LINK_IDENTITY ? (outputs[i] - target) * (outputs[i] - target)
-			: log_loss(target != 0 ? outputs[i] : 1 - outputs[i]);
+		coefficients[j] = tile[(size_t) j * ALBERT_LANES];
+		intercept -= coefficients[j] * fitter->mean[j];
 	}
-	return loss / n;
+	return intercept;
 }

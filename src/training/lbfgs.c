@@ -124,37 +124,34 @@ remember(Search *search)
 	search->kept++;
 }
 
-/* Move along the direction as far as it lowers the value; *moved: whether it does.  False: interrupted. */
+/* Move along the direction as far as it lowers the value; does it? */
 static bool
-line_search(Search *search, bool *moved)
+line_search(Search *search)
 {
 	const AlbertObjective *objective = search->objective;
 	size_t		n = objective->n;
 	double		slope = dot(n, search->gradient, search->direction);
 	double		length = 1;
-	double		value;
 
-	*moved = false;
-	if (!(slope < 0))
-		return true;
-	for (int cut = 0; cut < MAX_CUTS; cut++)
+	for (int cut = 0; cut < MAX_CUTS && slope < 0; cut++)
 	{
+		double		value;
 		double		parabola;
 
 		for (size_t i = 0; i < n; i++)
 			search->next_x[i] = search->x[i] + length * search->direction[i];
-		if (!objective->evaluate(objective->context, search->next_x, &value, search->next_gradient))
-			return false;
+		value = objective->evaluate(objective->context, search->next_x, search->next_gradient);
 		if (value <= search->value + ENOUGH * length * slope)
 		{
-			*moved = value < search->value;
+			bool		moved = value < search->value;
+
 			search->value = value;
-			return true;
+			return moved;
 		}
 		parabola = -slope * length * length / (2 * (value - search->value - slope * length));
 		length = parabola > 0.1 * length && parabola < 0.5 * length ? parabola : 0.5 * length;
 	}
-	return true;
+	return false;
 }
 
 static bool
@@ -181,16 +178,14 @@ make_search(Search *search, const AlbertObjective *objective, double *x, AlbertA
 
 bool
 AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, int max_iterations,
-			   AlbertArena *arena, int *iterations, bool *converged, AlbertStatus *status)
+			   AlbertArena *arena, int *iterations, AlbertStatus *status)
 {
 	Search		search;
 	size_t		n = objective->n;
-	bool		moved = true;
 
 	if (!make_search(&search, objective, x, arena))
 		return AlbertNoMemory(status);
-	if (!objective->evaluate(objective->context, x, &search.value, search.gradient))
-		return AlbertFail(status, ALBERT_CANCELLED, "training was cancelled");
+	search.value = objective->evaluate(objective->context, x, search.gradient);
 	for (*iterations = 0; *iterations < max_iterations; (*iterations)++)
 	{
 		double	   *gradient = search.gradient;
@@ -198,12 +193,10 @@ AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, in
 		if (greatest(n, gradient) <= tolerance)
 			break;
 		find_direction(&search);
-		if (!line_search(&search, &moved))
-			return AlbertFail(status, ALBERT_CANCELLED, "training was cancelled");
-		if (!moved && search.kept == 0)
-			break;				/* as low as the numbers' precision lets it be */
-		if (!moved)
+		if (!line_search(&search))
 		{
+			if (search.kept == 0)
+				break;			/* as low as the numbers' precision lets it be */
 			search.kept = 0;	/* try once more, without what was remembered */
 			search.scale = 1;
 			continue;
@@ -213,6 +206,5 @@ AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, in
 		search.gradient = search.next_gradient;
 		search.next_gradient = gradient;
 	}
-	*converged = greatest(n, search.gradient) <= tolerance || !moved;
 	return true;
 }

@@ -2,7 +2,6 @@
  * pairs.c
  *	  Vectors that are alike, found by products of blocks of them.
  */
-#include <math.h>
 #include <string.h>
 
 #include "training/vectors.h"
@@ -28,12 +27,10 @@ static void
 unit_row(const AlbertVectors *vectors, int i, float *to)
 {
 	const float *from = vectors->values + (size_t) i * vectors->width;
-	double		square = 0;
+	double		length = AlbertVectorLength(vectors, i);
 
 	for (int j = 0; j < vectors->width; j++)
-		square += (double) from[j] * from[j];
-	for (int j = 0; j < vectors->width; j++)
-		to[j] = square > 0 ? (float) (from[j] / sqrt(square)) : 0;
+		to[j] = (float) (from[j] / length);
 }
 
 static AlbertLinear
@@ -65,8 +62,8 @@ make_blocks(Blocks *blocks, AlbertStatus *status)
 }
 
 /* The products of all rows from a on with those of the block that begins there. */
-static bool
-search_block(Blocks *blocks, int a, float bound, AlbertPairFound found, void *context, AlbertStatus *status)
+static void
+search_block(Blocks *blocks, int a, float bound, AlbertPairFound found, void *context)
 {
 	const AlbertVectors *vectors = blocks->vectors;
 	const AlbertKernels *kernels = blocks->kernels;
@@ -83,8 +80,7 @@ search_block(Blocks *blocks, int a, float bound, AlbertPairFound found, void *co
 	{
 		int			nright = vectors->n - b < RIGHT_ROWS ? vectors->n - b : RIGHT_ROWS;
 
-		if (vectors->stopped != NULL && vectors->stopped())
-			return AlbertFail(status, ALBERT_CANCELLED, "the search was cancelled");
+		vectors->poll();
 		for (int i = 0; i < nright; i++)
 			unit_row(vectors, b + i, blocks->rows + (size_t) i * blocks->ld);
 		kernels->linear(&linear, nright, blocks->rows, blocks->ld, ALBERT_ACT_NONE, NULL, 0,
@@ -100,7 +96,6 @@ search_block(Blocks *blocks, int a, float bound, AlbertPairFound found, void *co
 			}
 		}
 	}
-	return true;
 }
 
 bool
@@ -110,17 +105,13 @@ AlbertNearPairs(const AlbertVectors *vectors, double least, const AlbertKernels 
 	Blocks		blocks = {.vectors = vectors, .kernels = kernels};
 	float		bound = (float) (least - ROUNDING * (vectors->width + 8));
 	int			nblocks = (vectors->n + LEFT_ROWS - 1) / LEFT_ROWS;
-	int			number = 0;
+	int			number;
 
 	if (vectors->n == 0)
 		return true;
 	if (!make_blocks(&blocks, status))
 		return false;
-	while ((number = next != NULL ? next(context) : number) < nblocks)
-	{
-		if (!search_block(&blocks, number * LEFT_ROWS, bound, found, context, status))
-			return false;
-		number++;
-	}
+	while ((number = next(context)) < nblocks)
+		search_block(&blocks, number * LEFT_ROWS, bound, found, context);
 	return true;
 }

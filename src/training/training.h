@@ -30,38 +30,41 @@ typedef enum AlbertLink
 	ALBERT_LINK_IDENTITY		/* outputs are numbers */
 } AlbertLink;
 
+typedef struct AlbertTrainingRow
+{
+	int32_t		vector;			/* which vector it has */
+	int32_t		class;			/* the output that is right, for ALBERT_LINK_SOFTMAX */
+	int32_t		group;			/* rows of a group are in one fold; -1: in every fit, and never predicted */
+	double		weight;			/* not negative, nor 0 for all rows */
+} AlbertTrainingRow;
+
 typedef struct AlbertTraining
 {
 	AlbertLink	link;
-	int			nvectors;
 	int			width;
-	const float *vectors;		/* (nvectors, width) */
+	const float *vectors;		/* (number of vectors, width) */
 	int			nrows;
-	const int32_t *vector;		/* nrows: which vector a row has */
-	const int32_t *classes;		/* nrows: the output that is right, for ALBERT_LINK_SOFTMAX */
+	const AlbertTrainingRow *rows;
 	const float *targets;		/* (nrows, noutputs), for the other links */
-	const double *weights;		/* nrows, not negative, not all 0 */
 	int			noutputs;
 	AlbertArena *arena;
-	bool		(*stopped) (void);	/* asked often: true ends the work with ALBERT_CANCELLED; may be NULL */
+	void		(*poll) (void);	/* called often; may leave by longjmp: all memory is the arena's */
 	void		(*fitted) (void *context);	/* told after each fit; may be NULL */
 	void	   *context;
 } AlbertTraining;
 
-typedef struct AlbertFit
-{
-	double	   *coefficients;	/* (noutputs, width) */
-	double	   *intercepts;		/* noutputs */
-	int			iterations;
-	bool		converged;
-} AlbertFit;
-
-/* What rows share between fits: opaque. */
+/* What rows share between fits, and their parameters: opaque. */
 typedef struct AlbertFitter AlbertFitter;
 
+typedef struct AlbertFit
+{
+	double	   *parameters;		/* NULL: none yet */
+	int			iterations;
+} AlbertFit;
+
 /*
- * Prepare for fits.  Fails with ALBERT_CANCELLED, ALBERT_NO_MEMORY, or
- * ALBERT_INPUT for a value that is not finite or weights that are all 0.
+ * Prepare for fits.  Fails with ALBERT_NO_MEMORY, or ALBERT_INPUT for a value
+ * that is not finite or weights that are all 0.
  */
 extern bool AlbertFitterMake(const AlbertTraining *training, AlbertFitter **fitter, AlbertStatus *status);
 
@@ -70,34 +73,38 @@ extern double AlbertFitterVariance(const AlbertFitter *fitter);
 
 /*
  * Fit the rows, in this order, whose fold is not left_out (folds NULL: all).
- * *fit, unless it has no coefficients yet, is where to begin; the nearer, the
+ * *fit, unless it has no parameters yet, is where to begin; the nearer, the
  * sooner it ends.  tolerance is of the gradient, as a share of what it is
  * without any coefficients.
  */
 extern bool AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t left_out,
 							double tolerance, AlbertFit *fit, AlbertStatus *status);
 
-/* What a fit says of the row's vector: probabilities or numbers, noutputs of them. */
-extern void AlbertFitPredict(const AlbertTraining *training, const AlbertFit *fit, int row, double *outputs);
+/*
+ * What a fit says of the vectors of the rows in a fold (folds NULL: of all):
+ * probabilities or numbers, at their places in outputs (nrows, noutputs).
+ * Returns the sum of the rows' losses, by weight.
+ */
+extern double AlbertFitterPredict(AlbertFitter *fitter, const AlbertFit *fit, const int32_t *folds, int32_t fold,
+								  double *outputs);
 
-/* The loss of a row whose outputs were predicted: minus the logarithm of what was right, or the squared error. */
-extern double AlbertRowLoss(const AlbertTraining *training, int row, const double *outputs);
+/* An output's coefficients, width of them; returns its intercept. */
+extern double AlbertFitterCoefficients(const AlbertFitter *fitter, const AlbertFit *fit, int output,
+									   double *coefficients);
 
 /*
  * A fold from 0 to nfolds - 1 for each row: rows of a group in one fold, groups
  * spread so that every output is right for about as many rows of each.  Rows of
  * the group -1 are not dealt: theirs is -1.
  */
-extern bool AlbertFoldsMake(const AlbertTraining *training, const int32_t *group, int ngroups, int nfolds,
-							int32_t **folds, AlbertStatus *status);
+extern bool AlbertFoldsMake(const AlbertTraining *training, int ngroups, int nfolds, int32_t **folds,
+							AlbertStatus *status);
 
 /* What cross-validation found. */
 typedef struct AlbertValidation
 {
 	double		C;				/* of the least loss */
-	double		loss;			/* mean of the rows' losses, by weight */
 	double	   *outputs;		/* (nrows, noutputs): each row's by the fit that left out its fold */
-	int			tried;			/* how many C */
 } AlbertValidation;
 
 /*
@@ -108,14 +115,19 @@ typedef struct AlbertValidation
 extern bool AlbertCrossValidate(AlbertFitter *fitter, const AlbertTraining *training, const int32_t *folds, int nfolds,
 								const double *Cs, int nCs, AlbertValidation *best, AlbertStatus *status);
 
+#define ALBERT_CONFIDENT	1.959963984540054	/* standard deviations that 95% lie within */
+
+/* Bounds of a share of n that was found, with 95% confidence: Wilson's. */
+extern void AlbertShareInterval(double share, double n, double *low, double *high);
+
 /* ---------- lbfgs.c ---------- */
 
 typedef struct AlbertObjective
 {
 	size_t		n;				/* parameters */
 	void	   *context;
-	/* value and gradient at x; false: interrupted */
-	bool		(*evaluate) (void *context, const double *x, double *value, double *gradient);
+	/* value and gradient at x */
+	double		(*evaluate) (void *context, const double *x, double *gradient);
 	/* v times something near the inverse of the second derivatives, in place */
 	void		(*precondition) (void *context, double *v);
 } AlbertObjective;
@@ -126,24 +138,6 @@ typedef struct AlbertObjective
  * than the tolerance or the value can no longer be lowered.
  */
 extern bool AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, int max_iterations,
-						   AlbertArena *arena, int *iterations, bool *converged, AlbertStatus *status);
-
-/* ---------- metrics.c ---------- */
-
-/* Bounds of a share of n that was found, with 95% confidence: Wilson's. */
-extern void AlbertShareInterval(double share, double n, double *low, double *high);
-
-typedef struct AlbertClassMetrics
-{
-	double		precision;		/* NaN: nothing was predicted to be of the class */
-	double		recall;			/* NaN: the class has no rows */
-	double		f1;				/* 0 where either is missing or 0 */
-	int64_t		rows;			/* of the class */
-	int64_t		predicted;		/* to be of the class */
-	int64_t		right;			/* both */
-} AlbertClassMetrics;
-
-/* From counts (true class, predicted class). */
-extern void AlbertClassMetricsOf(const int64_t *confusion, int nclasses, AlbertClassMetrics *metrics);
+						   AlbertArena *arena, int *iterations, AlbertStatus *status);
 
 #endif							/* ALBERT_TRAINING_H */

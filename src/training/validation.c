@@ -1,6 +1,7 @@
 /*
  * validation.c
- *	  Folds, and cross-validation over the strength of the penalty.
+ *	  Folds, cross-validation over the strength of the penalty, and how sure
+ *	  what is found by it is.
  */
 #include <math.h>
 #include <stdlib.h>
@@ -25,15 +26,13 @@ compare_fold_rows(const void *a, const void *b)
 {
 	const FoldRow *x = a;
 	const FoldRow *y = b;
+	int			order = 0;
 
 	if (x->stratum != y->stratum)
 		return x->stratum < y->stratum ? -1 : 1;
-	for (int i = 0; i < x->ntargets; i++)
-	{
-		if (x->targets[i] != y->targets[i])
-			return x->targets[i] > y->targets[i] ? -1 : 1;
-	}
-	return x->row < y->row ? -1 : x->row > y->row;
+	if (x->ntargets > 0)
+		order = memcmp(y->targets, x->targets, x->ntargets * sizeof(float));
+	return order != 0 ? order : x->row < y->row ? -1 : x->row > y->row;
 }
 
 /* Of the outputs that are right for a row, the one that is right for the fewest rows; noutputs: none is. */
@@ -52,24 +51,24 @@ rarest(const AlbertTraining *training, const float *targets, const int64_t *coun
 
 /* The rows that are to be dealt, those that are alike one after the other; returns how many. */
 static int
-order_rows(const AlbertTraining *training, const int32_t *group, int64_t *counts, FoldRow *order)
+order_rows(const AlbertTraining *training, int64_t *counts, FoldRow *order)
 {
 	int			n = 0;
 
 	for (int row = 0; row < training->nrows && training->link == ALBERT_LINK_SIGMOID; row++)
 	{
-		for (int i = 0; i < training->noutputs && group[row] >= 0; i++)
+		for (int i = 0; i < training->noutputs && training->rows[row].group >= 0; i++)
 			counts[i] += training->targets[(size_t) row * training->noutputs + i] != 0;
 	}
 	for (int row = 0; row < training->nrows; row++)
 	{
 		FoldRow    *to = &order[n];
 
-		if (group[row] < 0)
+		if (training->rows[row].group < 0)
 			continue;
 		*to = (FoldRow) {.row = row};
 		if (training->link == ALBERT_LINK_SOFTMAX)
-			to->stratum = training->classes[row];
+			to->stratum = training->rows[row].class;
 		else if (training->link == ALBERT_LINK_SIGMOID)
 		{
 			to->ntargets = training->noutputs;
@@ -83,8 +82,7 @@ order_rows(const AlbertTraining *training, const int32_t *group, int64_t *counts
 }
 
 bool
-AlbertFoldsMake(const AlbertTraining *training, const int32_t *group, int ngroups, int nfolds,
-				int32_t **result, AlbertStatus *status)
+AlbertFoldsMake(const AlbertTraining *training, int ngroups, int nfolds, int32_t **result, AlbertStatus *status)
 {
 	AlbertArena *arena = training->arena;
 	int32_t    *folds = AlbertArenaArray(arena, training->nrows, sizeof(int32_t));
@@ -101,10 +99,10 @@ AlbertFoldsMake(const AlbertTraining *training, const int32_t *group, int ngroup
 	/* each stratum begins elsewhere, or the first folds would get what is left over of all */
 	for (int i = 0; i <= training->noutputs; i++)
 		next[i] = i % nfolds;
-	n = order_rows(training, group, counts, order);
+	n = order_rows(training, counts, order);
 	for (int i = 0; i < n; i++)
 	{
-		int32_t    *fold = &of_group[group[order[i].row]];
+		int32_t    *fold = &of_group[training->rows[order[i].row].group];
 
 		if (*fold < 0)
 		{
@@ -113,94 +111,56 @@ AlbertFoldsMake(const AlbertTraining *training, const int32_t *group, int ngroup
 		}
 	}
 	for (int row = 0; row < training->nrows; row++)
-		folds[row] = group[row] < 0 ? -1 : of_group[group[row]];
+		folds[row] = training->rows[row].group < 0 ? -1 : of_group[training->rows[row].group];
 	*result = folds;
 	return true;
 }
 
 /* ---------- cross-validation ---------- */
 
-typedef struct Validation
-{
-	AlbertFitter *fitter;
-	const AlbertTraining *training;
-	const int32_t *folds;
-	int			nfolds;
-	AlbertFit  *fits;			/* by fold, of the C before */
-	double	   *outputs;
-} Validation;
-
-/* Fit without each fold and predict it. */
-static bool
-predict_folds(Validation *validation, double C, AlbertStatus *status)
-{
-	const AlbertTraining *training = validation->training;
-
-	for (int fold = 0; fold < validation->nfolds; fold++)
-	{
-		AlbertFit  *fit = &validation->fits[fold];
-
-		if (!AlbertFitterFit(validation->fitter, C, validation->folds, fold, VALIDATION_TOLERANCE, fit, status))
-			return false;
-		for (int row = 0; row < training->nrows; row++)
-		{
-			if (validation->folds[row] == fold)
-				AlbertFitPredict(training, fit, row, validation->outputs + (size_t) row * training->noutputs);
-		}
-	}
-	return true;
-}
-
-static double
-mean_loss(const Validation *validation)
-{
-	const AlbertTraining *training = validation->training;
-	double		loss = 0;
-	double		total = 0;
-
-	for (int row = 0; row < training->nrows; row++)
-	{
-		if (validation->folds[row] < 0)
-			continue;
-		loss += training->weights[row] *
-			AlbertRowLoss(training, row, validation->outputs + (size_t) row * training->noutputs);
-		total += training->weights[row];
-	}
-	return total > 0 ? loss / total : 0;
-}
-
 bool
 AlbertCrossValidate(AlbertFitter *fitter, const AlbertTraining *training, const int32_t *folds, int nfolds,
 					const double *Cs, int nCs, AlbertValidation *best, AlbertStatus *status)
 {
-	size_t		size = (size_t) training->nrows * training->noutputs * sizeof(double);
-	Validation	validation = {
-		.fitter = fitter,
-		.training = training,
-		.folds = folds,
-		.nfolds = nfolds,
-		.fits = AlbertArenaAllocZero(training->arena, nfolds * sizeof(AlbertFit)),
-		.outputs = AlbertArenaAlloc(training->arena, size)
-	};
+	size_t		n = (size_t) training->nrows * training->noutputs;
+	AlbertFit  *fits = AlbertArenaAllocZero(training->arena, nfolds * sizeof(AlbertFit));	/* of the C before */
+	double	   *outputs = AlbertArenaArray(training->arena, n, sizeof(double));
+	double		least = INFINITY;
 
-	best->outputs = AlbertArenaAlloc(training->arena, size);
-	if (validation.fits == NULL || validation.outputs == NULL || best->outputs == NULL)
+	best->outputs = AlbertArenaArray(training->arena, n, sizeof(double));
+	if (fits == NULL || outputs == NULL || best->outputs == NULL)
 		return AlbertNoMemory(status);
-	for (size_t i = 0; i < size / sizeof(double); i++)
-		validation.outputs[i] = NAN;
-	best->loss = INFINITY;
-	for (best->tried = 0; best->tried < nCs; best->tried++)
+	for (size_t i = 0; i < n; i++)
+		outputs[i] = NAN;
+	for (int i = 0; i < nCs; i++)
 	{
-		double		loss;
+		double		loss = 0;
 
-		if (!predict_folds(&validation, Cs[best->tried], status))
-			return false;
-		loss = mean_loss(&validation);
-		if (best->tried > 0 && !(loss < best->loss))
+		for (int fold = 0; fold < nfolds; fold++)
+		{
+			if (!AlbertFitterFit(fitter, Cs[i], folds, fold, VALIDATION_TOLERANCE, &fits[fold], status))
+				return false;
+			loss += AlbertFitterPredict(fitter, &fits[fold], folds, fold, outputs);
+		}
+		if (i > 0 && !(loss < least))
 			break;
-		best->loss = loss;
-		best->C = Cs[best->tried];
-		memcpy(best->outputs, validation.outputs, size);
+		least = loss;
+		best->C = Cs[i];
+		memcpy(best->outputs, outputs, n * sizeof(double));
 	}
 	return true;
+}
+
+/* ---------- how sure ---------- */
+
+void
+AlbertShareInterval(double share, double n, double *low, double *high)
+{
+	double		z2 = ALBERT_CONFIDENT * ALBERT_CONFIDENT / n;
+	double		middle = (share + z2 / 2) / (1 + z2);
+	double		half = ALBERT_CONFIDENT * sqrt(share * (1 - share) / n + z2 / (4 * n)) / (1 + z2);
+
+	/* rounding must not leave the share itself outside */
+	*low = fmax(fmin(middle - half, share), 0);
+	*high = fmin(fmax(middle + half, share), 1);
 }

@@ -9,6 +9,7 @@
 #ifndef ALBERT_VECTORS_H
 #define ALBERT_VECTORS_H
 
+#include <math.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -21,8 +22,20 @@ typedef struct AlbertVectors
 	int			width;
 	const float *values;		/* (n, width), finite */
 	AlbertArena *arena;
-	bool		(*stopped) (void);	/* asked often: true ends the work with ALBERT_CANCELLED; may be NULL */
+	void		(*poll) (void);	/* called often; may leave by longjmp: all memory is the arena's */
 } AlbertVectors;
+
+/* A vector's length; of one of zeros, 1. */
+static inline double
+AlbertVectorLength(const AlbertVectors *vectors, int i)
+{
+	const float *values = vectors->values + (size_t) i * vectors->width;
+	double		square = 0;
+
+	for (int j = 0; j < vectors->width; j++)
+		square += (double) values[j] * values[j];
+	return square > 0 ? sqrt(square) : 1;
+}
 
 /*
  * Call found for every pair a < b that may be at least that similar: all that
@@ -33,7 +46,7 @@ typedef void (*AlbertPairFound) (void *context, int a, int b);
 /*
  * The work is done in blocks of ALBERT_PAIR_ROWS values of a.  next gives the
  * number of the next one to do, so that several can share it, and some number
- * past the last at the end; NULL: all are done here.
+ * past the last at the end.
  */
 #define ALBERT_PAIR_ROWS	1024
 typedef int (*AlbertPairNext) (void *context);

@@ -160,7 +160,7 @@ AlbertCallCost(PlannerInfo *root, Oid function, const FuncExpr *call)
 	if (signature->types[signature->text] == TEXTARRAYOID)
 		tokens *= TEXTS_IN_ARRAY;
 	return COST_PER_CALL + tokens *
-		(signature->task->part == ALBERT_PART_TEXT ? COST_PER_TOKEN_TOKENIZED : COST_PER_TOKEN_ENCODED);
+		(signature->task->text_only ? COST_PER_TOKEN_TOKENIZED : COST_PER_TOKEN_ENCODED);
 }
 
 /* ---------- workers ---------- */

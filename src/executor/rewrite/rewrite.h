@@ -4,7 +4,7 @@
  *	  function is called on the rows of a plan.
  *
  * A statement is looked at only when the planner met an albert function in it,
- * which the functions' support function tells (functions/support.c).
+ * which the functions' support function tells (functions/tasks.c).
  */
 #ifndef ALBERT_REWRITE_H
 #define ALBERT_REWRITE_H
