@@ -79,7 +79,7 @@ foreach my $name (@ARGV)
 		}
 		if ($line =~ /^<!-- needs (\S+) *-->/)
 		{
-			$reason = "needs the model $1" if !has_model($database, $1);
+			$reason //= "needs the model $1" if !has_model($database, $1);
 			next;
 		}
 		if ($line =~ /^<!-- tested with (.*?) *-->/)
@@ -94,7 +94,7 @@ foreach my $name (@ARGV)
 				}
 				$stand_in{$shown} = $stand_in;
 				$other_model = 1;
-				$reason = "needs the model $stand_in" if !has_model($database, $stand_in);
+				$reason //= "needs the model $stand_in" if !has_model($database, $stand_in);
 			}
 			next;
 		}
