@@ -225,7 +225,8 @@ put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity,
 	AlbertPutRow(item->rows, (Datum[]) {
 		AlbertOutputToDatum(name, strlen(name)), Float4GetDatum((float) entity->score),
 		entity_word(tagged, members, n, options->aggregation),
-		Int32GetDatum(tagged->tokens->items[entity->first].start), Int32GetDatum(tagged->tokens->items[entity->last].stop)
+		Int32GetDatum(tagged->tokens->items[entity->first].start),
+		Int32GetDatum(tagged->tokens->items[entity->last].stop)
 	}, NULL);
 }
 

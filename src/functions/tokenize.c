@@ -87,11 +87,12 @@ put_tokens(AlbertJob *job, AlbertItem *item, int number)
 		return;
 	for (int t = 0; t < tokens.n; t++)
 	{
-		Datum		piece = AlbertPieceToDatum(&job->binding->tokenizer, tokens.items[t].id);
+		const AlbertToken *token = &tokens.items[t];
+		Datum		piece = AlbertPieceToDatum(&job->binding->tokenizer, token->id);
 
 		AlbertPutRow(item->rows, (Datum[]) {
-			Int32GetDatum(t), piece, Int32GetDatum(tokens.items[t].id), Int32GetDatum(tokens.items[t].start),
-			Int32GetDatum(tokens.items[t].stop), Int32GetDatum(tokens.items[t].type), BoolGetDatum(tokens.items[t].special)
+			Int32GetDatum(t), piece, Int32GetDatum(token->id), Int32GetDatum(token->start), Int32GetDatum(token->stop),
+			Int32GetDatum(token->type), BoolGetDatum(token->special)
 		}, NULL);
 		pfree(DatumGetPointer(piece));
 	}

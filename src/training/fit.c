@@ -19,7 +19,6 @@
 #include "training/training.h"
 
 #define BLOCK_ROWS		32		/* rows computed together */
-#define MAX_ITERATIONS	1000
 #define JITTER			1e-10	/* of the mean variance, added to it: the factorisation never fails by rounding */
 
 struct AlbertFitter
@@ -430,8 +429,7 @@ AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t le
 	(void) evaluate(fitter, zero, gradient);
 	for (size_t i = 0; i < objective.n; i++)
 		most = fmax(most, fabs(gradient[i]));
-	if (!AlbertMinimise(&objective, fit->parameters, tolerance * most, MAX_ITERATIONS, training->arena,
-						&fit->iterations, status))
+	if (!AlbertMinimise(&objective, fit->parameters, tolerance * most, training->arena, &fit->iterations, status))
 		return false;
 	AlbertArenaRewind(training->arena, mark);
 	if (training->fitted != NULL)

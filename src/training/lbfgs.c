@@ -14,6 +14,7 @@
 #include "training/training.h"
 
 #define HISTORY			10
+#define MAX_ITERATIONS	1000
 #define MAX_CUTS		30
 #define ENOUGH			1e-4	/* of what the slope promises */
 #define LEAST_CURVATURE	1e-12
@@ -177,8 +178,8 @@ make_search(Search *search, const AlbertObjective *objective, double *x, AlbertA
 }
 
 bool
-AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, int max_iterations,
-			   AlbertArena *arena, int *iterations, AlbertStatus *status)
+AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, AlbertArena *arena,
+			   int *iterations, AlbertStatus *status)
 {
 	Search		search;
 	size_t		n = objective->n;
@@ -186,7 +187,7 @@ AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, in
 	if (!make_search(&search, objective, x, arena))
 		return AlbertNoMemory(status);
 	search.value = objective->evaluate(objective->context, x, search.gradient);
-	for (*iterations = 0; *iterations < max_iterations; (*iterations)++)
+	for (*iterations = 0; *iterations < MAX_ITERATIONS; (*iterations)++)
 	{
 		double	   *gradient = search.gradient;
 

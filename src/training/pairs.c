@@ -6,7 +6,6 @@
 
 #include "training/vectors.h"
 
-#define LEFT_ROWS		ALBERT_PAIR_ROWS	/* packed as a matrix of weights */
 #define RIGHT_ROWS		96		/* multiplied with it at a time */
 #define ROUNDING		6e-8	/* of a sum of as many products as a vector is wide, for each */
 
@@ -16,10 +15,9 @@ typedef struct Blocks
 	const AlbertKernels *kernels;
 	int			ld;
 	float	   *rows;			/* (RIGHT_ROWS, ld), of length 1 */
-	float	   *left;			/* (1, width): for packing */
-	void	   *packed;
+	void	   *packed;			/* ALBERT_PAIR_ROWS of them, as a matrix of weights */
 	size_t		packed_size;
-	float	   *products;		/* (RIGHT_ROWS, LEFT_ROWS) */
+	float	   *products;		/* (RIGHT_ROWS, ALBERT_PAIR_ROWS) */
 	void	   *scratch;
 } Blocks;
 
@@ -46,17 +44,15 @@ make_blocks(Blocks *blocks, AlbertStatus *status)
 {
 	AlbertArena *arena = blocks->vectors->arena;
 	int			width = blocks->vectors->width;
-	AlbertLinear linear = linear_of(blocks, LEFT_ROWS);
+	AlbertLinear linear = linear_of(blocks, ALBERT_PAIR_ROWS);
 
 	blocks->ld = (width + 15) / 16 * 16;
-	blocks->packed_size = blocks->kernels->packed_size(ALBERT_FP32, LEFT_ROWS, width);
+	blocks->packed_size = blocks->kernels->packed_size(ALBERT_FP32, ALBERT_PAIR_ROWS, width);
 	blocks->rows = AlbertArenaAllocZero(arena, (size_t) RIGHT_ROWS * blocks->ld * sizeof(float));
-	blocks->left = AlbertArenaArray(arena, width, sizeof(float));
 	blocks->packed = AlbertArenaAlloc(arena, blocks->packed_size);
-	blocks->products = AlbertArenaArray(arena, (size_t) RIGHT_ROWS * LEFT_ROWS, sizeof(float));
+	blocks->products = AlbertArenaArray(arena, (size_t) RIGHT_ROWS * ALBERT_PAIR_ROWS, sizeof(float));
 	blocks->scratch = AlbertArenaAlloc(arena, blocks->kernels->linear_scratch(&linear, RIGHT_ROWS));
-	if (blocks->rows == NULL || blocks->left == NULL || blocks->packed == NULL || blocks->products == NULL ||
-		blocks->scratch == NULL)
+	if (blocks->rows == NULL || blocks->packed == NULL || blocks->products == NULL || blocks->scratch == NULL)
 		return AlbertNoMemory(status);
 	return true;
 }
@@ -67,14 +63,14 @@ search_block(Blocks *blocks, int a, float bound, AlbertPairFound found, void *co
 {
 	const AlbertVectors *vectors = blocks->vectors;
 	const AlbertKernels *kernels = blocks->kernels;
-	int			nleft = vectors->n - a < LEFT_ROWS ? vectors->n - a : LEFT_ROWS;
+	int			nleft = vectors->n - a < ALBERT_PAIR_ROWS ? vectors->n - a : ALBERT_PAIR_ROWS;
 	AlbertLinear linear = linear_of(blocks, nleft);
 
 	memset(blocks->packed, 0, blocks->packed_size);
 	for (int i = 0; i < nleft; i++)
 	{
-		unit_row(vectors, a + i, blocks->left);
-		kernels->pack(ALBERT_FP32, nleft, vectors->width, i, 1, blocks->left, blocks->packed);
+		unit_row(vectors, a + i, blocks->rows);
+		kernels->pack(ALBERT_FP32, nleft, vectors->width, i, 1, blocks->rows, blocks->packed);
 	}
 	for (int b = a; b < vectors->n; b += RIGHT_ROWS)
 	{
@@ -84,10 +80,10 @@ search_block(Blocks *blocks, int a, float bound, AlbertPairFound found, void *co
 		for (int i = 0; i < nright; i++)
 			unit_row(vectors, b + i, blocks->rows + (size_t) i * blocks->ld);
 		kernels->linear(&linear, nright, blocks->rows, blocks->ld, ALBERT_ACT_NONE, NULL, 0,
-						blocks->products, LEFT_ROWS, blocks->scratch);
+						blocks->products, ALBERT_PAIR_ROWS, blocks->scratch);
 		for (int i = 0; i < nright; i++)
 		{
-			const float *row = blocks->products + (size_t) i * LEFT_ROWS;
+			const float *row = blocks->products + (size_t) i * ALBERT_PAIR_ROWS;
 
 			for (int l = 0; l < nleft && a + l < b + i; l++)
 			{
@@ -104,7 +100,7 @@ AlbertNearPairs(const AlbertVectors *vectors, double least, const AlbertKernels 
 {
 	Blocks		blocks = {.vectors = vectors, .kernels = kernels};
 	float		bound = (float) (least - ROUNDING * (vectors->width + 8));
-	int			nblocks = (vectors->n + LEFT_ROWS - 1) / LEFT_ROWS;
+	int			nblocks = (vectors->n + ALBERT_PAIR_ROWS - 1) / ALBERT_PAIR_ROWS;
 	int			number;
 
 	if (vectors->n == 0)
@@ -112,6 +108,6 @@ AlbertNearPairs(const AlbertVectors *vectors, double least, const AlbertKernels 
 	if (!make_blocks(&blocks, status))
 		return false;
 	while ((number = next(context)) < nblocks)
-		search_block(&blocks, number * LEFT_ROWS, bound, found, context);
+		search_block(&blocks, number * ALBERT_PAIR_ROWS, bound, found, context);
 	return true;
 }

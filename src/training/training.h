@@ -137,7 +137,7 @@ typedef struct AlbertObjective
  * Fletcher, Goldfarb and Shanno, until no element of the gradient is greater
  * than the tolerance or the value can no longer be lowered.
  */
-extern bool AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, int max_iterations,
-						   AlbertArena *arena, int *iterations, AlbertStatus *status);
+extern bool AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, AlbertArena *arena,
+						   int *iterations, AlbertStatus *status);
 
 #endif							/* ALBERT_TRAINING_H */
