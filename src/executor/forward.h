@@ -50,7 +50,6 @@ struct AlbertForward
 	int			nsequences;
 	size_t		room;			/* at sequences */
 	AlbertSequence *sequences;	/* by item, then window */
-	const AlbertTrace *trace;	/* NULL usually */
 	AlbertForwardConsume consume;
 };
 

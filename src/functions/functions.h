@@ -36,9 +36,7 @@ extern void AlbertTasksInit(void);
 	each(albert_zero_shot) \
 	each(albert_choose) \
 	each(albert_answer) \
-	each(albert_entities) \
-	each(albert_layers) \
-	each(albert_attention)
+	each(albert_entities)
 
 #define ALBERT_DECLARE_TASK(name) extern const AlbertTask name##_task;
 ALBERT_TASKS(ALBERT_DECLARE_TASK)
