@@ -11,22 +11,23 @@
 #include "miscadmin.h"
 #include "storage/fd.h"
 
-int
-AlbertFileCreate(const char *path, int flags)
+void
+AlbertFileCreate(AlbertFile *file, const char *path, int flags)
 {
 	/* not where somebody has put a link */
-	int			fd = OpenTransientFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW | PG_BINARY | flags);
-
-	if (fd < 0)
+	file->fd = OpenTransientFile(path, O_WRONLY | O_CREAT | O_NOFOLLOW | PG_BINARY | flags);
+	file->name = path;
+	file->end = 0;
+	if (file->fd < 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not create file \"%s\": %m", path)));
-	return fd;
 }
 
 void
-AlbertFileWrite(int fd, const char *name, const void *bytes, Size size, int64 offset)
+AlbertFileAppend(void *context, const void *bytes, size_t size)
 {
+	AlbertFile *file = context;
 	const char *from = bytes;
 
 	while (size > 0)
@@ -35,7 +36,7 @@ AlbertFileWrite(int fd, const char *name, const void *bytes, Size size, int64 of
 
 		CHECK_FOR_INTERRUPTS();
 		errno = 0;
-		done = pwrite(fd, from, Min(size, ALBERT_FILE_CHUNK), offset);
+		done = pwrite(file->fd, from, Min(size, ALBERT_FILE_CHUNK), file->end);
 		if (done < 0 && errno == EINTR)
 			continue;
 		if (done <= 0)
@@ -44,21 +45,21 @@ AlbertFileWrite(int fd, const char *name, const void *bytes, Size size, int64 of
 				errno = ENOSPC;
 			ereport(ERROR,
 					(errcode_for_file_access(),
-					 errmsg("could not write file \"%s\": %m", name)));
+					 errmsg("could not write file \"%s\": %m", file->name)));
 		}
 		from += done;
-		offset += done;
+		file->end += done;
 		size -= done;
 	}
 }
 
 void
-AlbertFileClose(int fd, const char *name)
+AlbertFileClose(AlbertFile *file)
 {
-	if (CloseTransientFile(fd) != 0)
+	if (CloseTransientFile(file->fd) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),
-				 errmsg("could not close file \"%s\": %m", name)));
+				 errmsg("could not close file \"%s\": %m", file->name)));
 }
 
 void
@@ -71,8 +72,7 @@ AlbertDirectoryMake(const char *path)
 }
 
 void
-AlbertFileEach(int fd, const char *name, int64 size, void (*take) (void *context, const void *bytes, size_t n),
-			   void *context)
+AlbertFileEach(int fd, const char *name, int64 size, AlbertWriteBytes take, void *context)
 {
 	char	   *buffer = palloc(ALBERT_FILE_CHUNK);
 	int64		done = 0;

@@ -16,38 +16,14 @@
 
 /* ---- files ---- */
 
-typedef struct NewFile
-{
-	int			fd;
-	const char *path;
-	int64		size;
-} NewFile;
-
-static void
-create_file(NewFile *file, const char *path)
-{
-	file->path = path;
-	file->fd = AlbertFileCreate(path, O_EXCL);
-	file->size = 0;
-}
-
-static void
-append(void *context, const void *bytes, size_t size)
-{
-	NewFile    *file = context;
-
-	AlbertFileWrite(file->fd, file->path, bytes, size, file->size);
-	file->size += size;
-}
-
 static void
 write_text(const char *directory, const char *name, const char *text)
 {
-	NewFile		file;
+	AlbertFile	file;
 
-	create_file(&file, psprintf("%s/%s", directory, name));
-	append(&file, text, strlen(text));
-	AlbertFileClose(file.fd, file.path);
+	AlbertFileCreate(&file, psprintf("%s/%s", directory, name), O_EXCL);
+	AlbertFileAppend(&file, text, strlen(text));
+	AlbertFileClose(&file);
 }
 
 /* A source's file number i; without: its name's directories are left out. */
@@ -55,7 +31,7 @@ static void
 copy_file(const AlbertSource *source, int i, const char *directory, bool without)
 {
 	int64_t		size;
-	NewFile		file;
+	AlbertFile	file;
 	int			fd;
 	const char *name = AlbertSourceFile(source, i, &fd, &size);
 	const char *slash = strrchr(name, '/');
@@ -64,9 +40,9 @@ copy_file(const AlbertSource *source, int i, const char *directory, bool without
 		name = slash + 1;
 	else if (slash != NULL)
 		AlbertDirectoryMake(psprintf("%s/%.*s", directory, (int) (slash - name), name));
-	create_file(&file, psprintf("%s/%s", directory, name));
-	AlbertFileEach(fd, name, size, append, &file);
-	AlbertFileClose(file.fd, file.path);
+	AlbertFileCreate(&file, psprintf("%s/%s", directory, name), O_EXCL);
+	AlbertFileEach(fd, name, size, AlbertFileAppend, &file);
+	AlbertFileClose(&file);
 }
 
 /* ---- the two kinds of directory ---- */
@@ -75,16 +51,16 @@ static void
 write_classifier(const AlbertTrainedHead *head, const AlbertSource *base, AlbertArena *arena, const char *directory)
 {
 	AlbertStatus status;
-	NewFile		file;
+	AlbertFile	file;
 	const char *config = AlbertHeadConfig(head, base, arena, &status);
 
 	if (config == NULL)
 		AlbertReport(&status);
 	write_text(directory, "config.json", config);
-	create_file(&file, psprintf("%s/model.safetensors", directory));
-	if (!AlbertHeadWrite(head, base, arena, append, &file, &status))
+	AlbertFileCreate(&file, psprintf("%s/model.safetensors", directory), O_EXCL);
+	if (!AlbertHeadWrite(head, base, arena, AlbertFileAppend, &file, &status))
 		AlbertReport(&status);
-	AlbertFileClose(file.fd, file.path);
+	AlbertFileClose(&file);
 	for (int i = 0, n = AlbertSourceFileCount(base); i < n; i++)
 	{
 		if (AlbertSourceFileIsTokenizer(base, i))

@@ -316,24 +316,24 @@ make_parents(char *path, const char *file)
 	}
 }
 
-static int
-open_file(const char *directory, const char *name)
+static void
+open_file(AlbertFile *file, const char *directory, const char *name)
 {
 	char	   *path = psprintf("%s/%s", directory, name);
-	int			fd;
 
 	make_parents(path, path + strlen(directory) + 1);
-	fd = AlbertFileCreate(path, 0);
+	AlbertFileCreate(file, path, 0);
+	file->name = name;
 	pfree(path);
-	return fd;
 }
 
 static void
-write_part(int fd, const char *name, int64 offset, Datum data)
+write_part(AlbertFile *file, int64 offset, Datum data)
 {
 	struct varlena *value = detoast_attr((struct varlena *) DatumGetPointer(data));
 
-	AlbertFileWrite(fd, name, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), offset);
+	file->end = offset;
+	AlbertFileAppend(file, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value));
 	if ((Pointer) value != DatumGetPointer(data))
 		pfree(value);
 }
@@ -343,7 +343,7 @@ AlbertObjectExport(Oid relation, const char *name, const char *directory)
 {
 	char		open[MAX_PATH] = "";
 	TableScan	scan;
-	int			fd = -1;
+	AlbertFile	file;
 
 	require_whole(relation, name);
 	begin_scan(&scan, relation, NULL);
@@ -354,14 +354,14 @@ AlbertObjectExport(Oid relation, const char *name, const char *directory)
 			continue;
 		if (strcmp(open, scan.path) != 0)
 		{
-			if (fd >= 0)
-				AlbertFileClose(fd, open);
-			fd = open_file(directory, scan.path);
+			if (open[0] != '\0')
+				AlbertFileClose(&file);
 			strlcpy(open, scan.path, sizeof(open));
+			open_file(&file, directory, open);
 		}
-		write_part(fd, open, scan.offset, scan.data);
+		write_part(&file, scan.offset, scan.data);
 	}
-	if (fd >= 0)
-		AlbertFileClose(fd, open);
+	if (open[0] != '\0')
+		AlbertFileClose(&file);
 	end_scan(&scan);
 }

@@ -83,10 +83,11 @@ static void
 write_note(const Note *note)
 {
 	const char *temporary = NOTE_FILE ".tmp";
-	int			fd = AlbertFileCreate(temporary, O_TRUNC);
+	AlbertFile	file;
 
-	AlbertFileWrite(fd, temporary, note, sizeof(Note), 0);
-	AlbertFileClose(fd, temporary);
+	AlbertFileCreate(&file, temporary, O_TRUNC);
+	AlbertFileAppend(&file, note, sizeof(Note));
+	AlbertFileClose(&file);
 	if (rename(temporary, NOTE_FILE) != 0)
 		ereport(ERROR,
 				(errcode_for_file_access(),

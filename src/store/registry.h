@@ -343,21 +343,30 @@ extern void AlbertForgetPlans(void);
 /* The same when the transaction commits, and in this session with the next command: a name of the database's. */
 extern void AlbertForgetPlansAtCommit(void);
 
-/* ---- files.c: each raises errors, which name the file as it is given; interruptible ---- */
+/* ---- files.c: each raises errors; interruptible ---- */
 
 #define ALBERT_FILE_CHUNK	(256 * 1024)
 
-/* A transient file to write into; flags: O_EXCL, O_TRUNC or 0. */
-extern int	AlbertFileCreate(const char *path, int flags);
-extern void AlbertFileWrite(int fd, const char *name, const void *bytes, Size size, int64 offset);
-extern void AlbertFileClose(int fd, const char *name);
+/* A transient file that is written. */
+typedef struct AlbertFile
+{
+	int			fd;
+	const char *name;			/* for messages: at first its path */
+	int64		end;			/* where it goes on */
+} AlbertFile;
+
+/* flags: O_EXCL, O_TRUNC or 0 */
+extern void AlbertFileCreate(AlbertFile *file, const char *path, int flags);
+
+/* An AlbertWriteBytes whose context is an AlbertFile. */
+extern void AlbertFileAppend(void *file, const void *bytes, size_t size);
+extern void AlbertFileClose(AlbertFile *file);
 
 /* Nothing where it is there already. */
 extern void AlbertDirectoryMake(const char *path);
 
 /* The bytes of an open file, chunk by chunk. */
-extern void AlbertFileEach(int fd, const char *name, int64 size,
-						   void (*take) (void *context, const void *bytes, size_t n), void *context);
+extern void AlbertFileEach(int fd, const char *name, int64 size, AlbertWriteBytes take, void *context);
 
 /* ---- settings.c, attach.c ---- */
 
