@@ -7,6 +7,8 @@
  */
 #include "tokenizer/encode/encoder.h"
 
+#define UNMAPPED		256			/* characters that are remembered */
+
 /* What a text becomes: how many codes, -1 if it stays.  The shortest key that it starts with decides. */
 static int
 find(const AlbertTokenizer *tokenizer, const unsigned char *text, size_t size, uint32_t codes[MOST_REPLACEMENT])
@@ -67,22 +69,24 @@ map_part(Encoder *encoder, Stage *stage, Letters *out, const Letter *old, int ol
 	return true;
 }
 
-static inline int
-find_letter(const Encoder *encoder, uint32_t code, uint32_t codes[MOST_REPLACEMENT])
-{
-	unsigned char bytes[4];
-
-	return find(encoder->tokenizer, bytes, tok_utf8_encode(code, bytes), codes);
-}
-
-static bool
+static inline bool
 map_letter(Encoder *encoder, Stage *stage, Letters *out, const Letter *old)
 {
+	uint32_t   *unmapped = &stage->unmapped[old->code % UNMAPPED];
 	uint32_t	codes[MOST_REPLACEMENT];
-	int			count = find_letter(encoder, old->code, codes);
+	unsigned char bytes[4];
+	int			count = -1;
 
-	return count >= 0 ? map_part(encoder, stage, out, old, 1, codes, count)
-		: map_part(encoder, stage, out, old, 1, &old->code, 1);
+	if (*unmapped != old->code + 1)
+		count = find(encoder->tokenizer, bytes, tok_utf8_encode(old->code, bytes), codes);
+	if (count >= 0)
+		return map_part(encoder, stage, out, old, 1, codes, count);
+	*unmapped = old->code + 1;
+	if (stage->held.count > 0)
+		return map_part(encoder, stage, out, old, 1, &old->code, 1);
+	stage->letter = *old;
+	stage->started = true;
+	return tok_letters_push(encoder, out, *old);
 }
 
 #define LONG_GRAPHEME	6		/* bytes */
@@ -109,17 +113,13 @@ measure_grapheme(const Letters *in, size_t from, bool last, int32_t *state, size
 	return *size >= LONG_GRAPHEME || to < in->count || last;
 }
 
-/* Is the letter a grapheme by itself that the map leaves as it is?  Most are. */
+/* Is the letter a grapheme by itself?  Most are. */
 static inline bool
-stays(const Encoder *encoder, const Stage *stage, size_t i)
+is_alone(const Letters *in, size_t i)
 {
-	const Letter *letter = &stage->in.items[i];
-	uint32_t	codes[MOST_REPLACEMENT];
 	int32_t		state = 0;
 
-	return !stage->pending && stage->held.count == 0 && i + 1 < stage->in.count &&
-		find_letter(encoder, letter[0].code, codes) < 0 &&
-		tok_grapheme_break(letter[0].code, letter[1].code, &state);
+	return i + 1 < in->count && tok_grapheme_break(in->items[i].code, in->items[i + 1].code, &state);
 }
 
 /* A grapheme of less than six bytes goes as a whole, when its beginning has an entry; else each letter for itself. */
@@ -129,6 +129,10 @@ tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size
 	const Letters *in = &stage->in;
 	size_t		i = 0;
 
+	if (stage->unmapped == NULL)
+		stage->unmapped = AlbertArenaAllocZero(encoder->arena, UNMAPPED * sizeof(uint32_t));
+	if (stage->unmapped == NULL)
+		return AlbertNoMemory(encoder->status);
 	while (i < in->count)
 	{
 		unsigned char bytes[LONG_GRAPHEME + 4];
@@ -137,20 +141,13 @@ tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size
 		size_t		count;
 		size_t		size;
 
-		if (stays(encoder, stage, i))
-		{
-			if (!tok_letters_reserve(encoder, out, in->count - i))
-				return false;
-			out->items[out->count++] = stage->letter = in->items[i++];
-			stage->started = true;
-			continue;
-		}
 		if (stage->pending)		/* a long one goes on, or ends */
 		{
 			stage->pending = !tok_grapheme_break(stage->before, in->items[i].code, &stage->grapheme);
-			if (!stage->pending)
-				continue;
 			stage->before = in->items[i].code;
+		}
+		if (stage->pending || is_alone(in, i))
+		{
 			if (!map_letter(encoder, stage, out, &in->items[i++]))
 				return false;
 			continue;

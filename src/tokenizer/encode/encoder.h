@@ -61,6 +61,7 @@ typedef struct Stage
 	size_t		head;			/* in held */
 	Letters		held;
 	struct Cache *cache;		/* what became of characters lately */
+	uint32_t   *unmapped;		/* characters + 1 that the character map left as they are lately */
 } Stage;
 
 /* A word in bytes, and the place of each of them. */
