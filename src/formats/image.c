@@ -3,7 +3,7 @@
  *	  Building the images of both parts: configuration, labels, prompts and the
  *	  compiled tokenizer; the weights.
  *
- * Rows of weights stream from the files through a bounded buffer to the kernel
+ * Rows of weights go from the files through a bounded buffer to the kernel
  * set's packing, so loading needs no second copy of a model.
  */
 #include "formats/internal.h"
@@ -86,46 +86,6 @@ build_text(AlbertSource *source, char *dest, size_t size, AlbertStatus *status)
 }
 
 /* ---- the weights ---- */
-
-bool
-AlbertMatricesRead(const MatrixReader *reader, const Layout *layout, bool base_only, AlbertStatus *status)
-{
-	size_t		row_bytes = READ_BUFFER;
-	void	   *buffer = AlbertArenaAlloc(reader->arena, READ_BUFFER);
-	float	   *values;
-
-	for (int i = 0; i < layout->n; i++)
-		if (layout->matrices[i].tensor_cols * sizeof(float) > row_bytes)
-			row_bytes = layout->matrices[i].tensor_cols * sizeof(float);
-	values = AlbertArenaAlloc(reader->arena, row_bytes);
-	if (buffer == NULL || values == NULL)
-		return AlbertNoMemory(status);
-	for (int i = 0; i < layout->n; i++)
-	{
-		const Matrix *matrix = &layout->matrices[i];
-		int			block = (int) (row_bytes / sizeof(float)) / matrix->tensor_cols;
-		int			rows = matrix->tensor_rows;
-
-		if (base_only && !is_base(matrix))
-			continue;
-		for (int which = 0; which < matrix->ntensors; which++)
-		{
-			const Tensor *tensor = AlbertLayoutTensor(reader->source, matrix, which, status);
-
-			if (tensor == NULL)
-				return false;
-			for (int row = 0; row < rows; row += block)
-			{
-				int			n = rows - row < block ? rows - row : block;
-
-				if (!AlbertTensorRows(reader->source, tensor, row, n, values, buffer, reader->interrupt, status))
-					return false;
-				reader->take(reader->context, matrix, which * rows + row, n, values);
-			}
-		}
-	}
-	return true;
-}
 
 typedef struct Builder
 {

@@ -313,8 +313,6 @@ extern void AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, i
 extern void AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix,
 							 const void *data);
 
-/* ---- image.c ---- */
-
 typedef struct MatrixReader
 {
 	const AlbertSource *source;

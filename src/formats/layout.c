@@ -1,7 +1,7 @@
 /*
  * layout.c
- *	  Which tensors a model needs, what they are called and where they lie in
- *	  an image.
+ *	  Which tensors a model needs, what they are called, reading them, and where
+ *	  they lie in an image.
  *
  * One table lists every tensor with its name in each export, its shape in
  * terms of the configuration and the field that points to it once an image is
@@ -441,6 +441,48 @@ AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 	}
 	/* a tied decoder that is stored all the same is ignored, as transformers does */
 	info->untied = (info->heads & ALBERT_HEAD_MLM) && !source->tie_word_embeddings;
+	return true;
+}
+
+/* ---- values ---- */
+
+bool
+AlbertMatricesRead(const MatrixReader *reader, const Layout *layout, bool base_only, AlbertStatus *status)
+{
+	size_t		row_bytes = READ_BUFFER;
+	void	   *buffer = AlbertArenaAlloc(reader->arena, READ_BUFFER);
+	float	   *values;
+
+	for (int i = 0; i < layout->n; i++)
+		if (layout->matrices[i].tensor_cols * sizeof(float) > row_bytes)
+			row_bytes = layout->matrices[i].tensor_cols * sizeof(float);
+	values = AlbertArenaAlloc(reader->arena, row_bytes);
+	if (buffer == NULL || values == NULL)
+		return AlbertNoMemory(status);
+	for (int i = 0; i < layout->n; i++)
+	{
+		const Matrix *matrix = &layout->matrices[i];
+		int			block = (int) (row_bytes / sizeof(float)) / matrix->tensor_cols;
+		int			rows = matrix->tensor_rows;
+
+		if (base_only && !is_base(matrix))
+			continue;
+		for (int which = 0; which < matrix->ntensors; which++)
+		{
+			const Tensor *tensor = AlbertLayoutTensor(reader->source, matrix, which, status);
+
+			if (tensor == NULL)
+				return false;
+			for (int row = 0; row < rows; row += block)
+			{
+				int			n = rows - row < block ? rows - row : block;
+
+				if (!AlbertTensorRows(reader->source, tensor, row, n, values, buffer, reader->interrupt, status))
+					return false;
+				reader->take(reader->context, matrix, which * rows + row, n, values);
+			}
+		}
+	}
 	return true;
 }
 

@@ -61,8 +61,8 @@ AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *
 	if (source->ntensors >= MAX_TENSORS)
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "model has more than %d tensors", MAX_TENSORS);
 	name = AlbertNameJoin(source->arena, weights->prefix, "", tensor->name);
-	if (name == NULL ||
-		!AlbertArenaReserve(source->arena, &source->tensors, source->ntensors, 1, sizeof(Tensor), &source->tensors_room))
+	if (name == NULL || !AlbertArenaReserve(source->arena, &source->tensors, source->ntensors, 1, sizeof(Tensor),
+											&source->tensors_room))
 		return AlbertNoMemory(status);
 	added = &source->tensors[source->ntensors++];
 	*added = *tensor;
