@@ -141,7 +141,7 @@ AlbertImageSize(AlbertSource *source, AlbertPart part, const AlbertKernels *kern
 	Layout		layout;
 	bool		ok;
 
-	if (AlbertSourceHead(source) != NULL)
+	if (source->head.nlabels > 0)
 	{
 		AlbertFail(status, ALBERT_UNSUPPORTED, "the directory holds a trained head, which is no model by itself");
 		return AlbertHint(status, "Import it into a database that has its base, \"%.100s\".", source->head.base);
