@@ -664,6 +664,39 @@ COMMENT ON FUNCTION albert_entities(text, text, real, text, text) IS
 
 
 -- ---------------------------------------------------------------------
+-- Looking inside
+-- (src/functions/inside.c)
+-- ---------------------------------------------------------------------
+CREATE FUNCTION albert_layers(content text)
+RETURNS TABLE (layer integer, l2_distance real, cosine real)
+AS 'MODULE_PATHNAME', 'albert_layers'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 12 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_layers(text) IS
+'how far each layer moves the hidden states of a text (by the default model)';
+
+CREATE FUNCTION albert_layers(content text, model text, overflow text DEFAULT '')
+RETURNS TABLE (layer integer, l2_distance real, cosine real)
+AS 'MODULE_PATHNAME', 'albert_layers'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 12 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_layers(text, text, text) IS
+'how far each layer moves the hidden states of a text';
+
+CREATE FUNCTION albert_attention(content text, layer integer, head integer)
+RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
+AS 'MODULE_PATHNAME', 'albert_attention'
+LANGUAGE C STABLE STRICT PARALLEL SAFE COST 5000 ROWS 400 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_attention(text, integer, integer) IS
+'what each token of a text attends to in one head of a layer (by the default model)';
+
+CREATE FUNCTION albert_attention(content text, layer integer, head integer, model text, overflow text DEFAULT '')
+RETURNS TABLE (query integer, query_piece text, key integer, key_piece text, weight real)
+AS 'MODULE_PATHNAME', 'albert_attention'
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 5000 ROWS 400 SUPPORT albert_support;
+COMMENT ON FUNCTION albert_attention(text, integer, integer, text, text) IS
+'what each token of a text attends to in one head of a layer';
+
+
+-- ---------------------------------------------------------------------
 -- Training on a user's rows
 -- (src/functions/train.c)
 -- ---------------------------------------------------------------------

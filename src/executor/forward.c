@@ -409,6 +409,7 @@ run_batch(AlbertForward *forward, AlbertSequence *sequences, int n)
 	AlbertStatus status;
 
 	pack_batch(job, sequences, n, &batch);
+	run.trace = forward->trace;
 	packed = AlbertArenaGetMark(job->arena);
 	CHECK_FOR_INTERRUPTS();
 	while (!AlbertEncode(&job->binding->model, &batch, &run, &hidden, &status))

@@ -50,6 +50,7 @@ struct AlbertForward
 	int			nsequences;
 	size_t		room;			/* at sequences */
 	AlbertSequence *sequences;	/* by item, then window */
+	const AlbertTrace *trace;	/* NULL usually */
 	AlbertForwardConsume consume;
 };
 

@@ -36,7 +36,9 @@ extern void AlbertTasksInit(void);
 	each(albert_zero_shot) \
 	each(albert_choose) \
 	each(albert_answer) \
-	each(albert_entities)
+	each(albert_entities) \
+	each(albert_layers) \
+	each(albert_attention)
 
 #define ALBERT_DECLARE_TASK(name) extern const AlbertTask name##_task;
 ALBERT_TASKS(ALBERT_DECLARE_TASK)
