@@ -174,11 +174,16 @@ AlbertReadQuery(const char *query, void (*look) (void *context, TupleDesc desc),
 	portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
 	if (look != NULL)
 		look(context, portal->tupDesc);
-	while (SPI_cursor_fetch(portal, true, FETCH_ROWS), SPI_processed > 0)
+	for (;;)
 	{
-		MemoryContext per_fetch = AllocSetContextCreate(CurrentMemoryContext, "albert rows", ALLOCSET_DEFAULT_SIZES);
-		MemoryContext old = MemoryContextSwitchTo(per_fetch);
+		MemoryContext per_fetch;
+		MemoryContext old;
 
+		SPI_cursor_fetch(portal, true, FETCH_ROWS);
+		if (SPI_processed == 0)
+			break;
+		per_fetch = AllocSetContextCreate(CurrentMemoryContext, "albert rows", ALLOCSET_DEFAULT_SIZES);
+		old = MemoryContextSwitchTo(per_fetch);
 		for (uint64 i = 0; i < SPI_processed; i++)
 			take(context, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
 		MemoryContextSwitchTo(old);
