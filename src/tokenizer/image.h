@@ -95,7 +95,7 @@ typedef struct TokenizerHeader
 	int32_t		model_unk_id;	/* what the model calls unknown */
 	int32_t		score_ring;		/* unigram: a power of two, more than a piece has bytes */
 	int32_t		max_word;		/* WordPiece: code points of a word */
-	int32_t		continuing_unit;	/* WordPiece: in TRIE, where pieces that go on with a word begin; -1: there are none */
+	int32_t		continuing_unit;	/* WordPiece: where in TRIE pieces that go on with a word begin; -1: nowhere */
 	int32_t		truncate_left;
 	int32_t		clean_up_spaces;	/* decode() does unless told otherwise */
 	uint32_t	split;			/* SPLIT_*, MARK_* */

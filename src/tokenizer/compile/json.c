@@ -430,7 +430,8 @@ tok_compile_json(Builder *builder, const AlbertTokenizerFiles *files)
 		return tok_unsupported(builder, "model", type);
 	return (unigram ? read_unigram(builder, model) : read_wordpiece(builder, model)) &&
 		read_steps(builder, json_object_get(root, "normalizer"), normalizers, "normalizer", "normalizers", 0) &&
-		read_steps(builder, json_object_get(root, "pre_tokenizer"), pre_tokenizers, "pre-tokenizer", "pretokenizers", 0) &&
+		read_steps(builder, json_object_get(root, "pre_tokenizer"), pre_tokenizers, "pre-tokenizer", "pretokenizers",
+				   0) &&
 		read_post_processor(builder, json_object_get(root, "post_processor")) &&
 		read_decoder(builder, json_object_get(root, "decoder"));
 }

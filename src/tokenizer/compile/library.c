@@ -52,13 +52,14 @@ open_module(const char *path, const AlbertSpieceTable **table, AlbertStatus *sta
 bool
 tok_spiece_open(Builder *builder, const AlbertTokenizerFiles *files)
 {
+	const AlbertBytes *file = &files->spiece_model;
 	char		problem[256] = "";
 	char		path[4096];
 
 	path_beside(path, sizeof(path));
 	if (!open_module(files->sentencepiece != NULL ? files->sentencepiece : path, &builder->library, builder->status))
 		return false;
-	builder->spiece = builder->library->open(files->spiece_model.data, files->spiece_model.size, problem, sizeof(problem));
+	builder->spiece = builder->library->open(file->data, file->size, problem, sizeof(problem));
 	if (builder->spiece != NULL)
 		return true;
 	tok_malformed(builder, "");

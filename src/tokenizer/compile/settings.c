@@ -90,7 +90,7 @@ read_token(Builder *builder, const char *key, const json_t *value, uint32_t plai
 	const json_t *content = json_is_object(value) ? json_object_get(value, "content") : value;
 	bool		special = json_is_true(json_object_get(value, "special"));
 
-	*token = (SettingsToken) {NULL};
+	*token = (SettingsToken) {.text = NULL};
 	if (value == NULL || json_is_null(value))
 		return true;
 	if (!json_is_string(content))

@@ -158,7 +158,7 @@ extern bool tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, boo
 /* match.c: a last stage that finds added tokens in normal text */
 extern bool tok_match_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed);
 
-/* words.c: words of letters, with tokens between them; a last stage that does no more; a plain text's, from its bytes */
+/* words.c: words of letters, with tokens between them; a last stage that does no more; a plain text's words */
 extern bool tok_take_letter(Encoder *encoder, Letter letter);
 extern bool tok_finish_word(Encoder *encoder);
 extern bool tok_take_token(Encoder *encoder, int32_t id, int32_t start, int32_t stop);
