@@ -156,6 +156,7 @@ write("config", "tiny", json.dumps(config).encode())
 config.update(architectures=["AlbertForMaskedLM"], id2label={"0": "LABEL_0"}, hidden_act="gelu_new", num_hidden_groups=2, inner_group_num=2, classifier_dropout_prob=0.1)
 write("config", "mlm", json.dumps(config, indent=2).encode())
 write("config", "original", json.dumps({k: config[k] for k in ("vocab_size", "embedding_size", "hidden_size", "num_attention_heads", "intermediate_size", "hidden_act")}).encode())
+write("config", "head", json.dumps({"problem_type": "single_label_classification", "base": "b", "base_sha256": "00", "pairs": False, "labels": ["no", "yes"]}).encode())
 
 # --- the parts of an archive by themselves
 for name in ("zip", "zip4", "deflated"):
