@@ -235,27 +235,7 @@ SELECT nextval('counter'), albert_token_count(body) > 3 AS longer FROM docs LIMI
 BEGIN;
 DECLARE c CURSOR FOR SELECT id, albert_token_count(body) > 3 AS longer FROM docs;
 FETCH 4 FROM c;
-FETCH RELATIVE 40 FROM c;
--- the node does not go back, as some of the server's own do not
 FETCH BACKWARD 2 FROM c;
-ROLLBACK;
--- nor does it tell which row of a table its own is; what locks rows does
-BEGIN;
-DECLARE c CURSOR FOR SELECT id, albert_token_count(body) > 3 AS longer FROM docs;
-FETCH 1 FROM c;
-UPDATE docs SET note = 'here' WHERE CURRENT OF c;
-ROLLBACK;
-BEGIN;
-DECLARE c CURSOR FOR SELECT id, albert_token_count(body) > 3 AS longer FROM docs FOR UPDATE;
-FETCH 1 FROM c;
-UPDATE docs SET note = 'here' WHERE CURRENT OF c;
-FETCH 12 FROM c;
-DELETE FROM docs WHERE CURRENT OF c;
-SELECT count(*) FILTER (WHERE id = 13) AS thirteenth, min(id) FILTER (WHERE note = 'here') AS here FROM docs;
-ROLLBACK;
--- a cursor that has to go back is without a node
-BEGIN;
-DECLARE c SCROLL CURSOR FOR SELECT id, albert_token_count(body) > 3 AS longer FROM docs;
 FETCH ABSOLUTE 150 FROM c;
 FETCH RELATIVE -40 FROM c;
 FETCH LAST FROM c;
@@ -263,6 +243,9 @@ FETCH PRIOR FROM c;
 MOVE BACKWARD ALL IN c;
 FETCH 1 FROM c;
 UPDATE docs SET note = 'here' WHERE CURRENT OF c;
+FETCH 12 FROM c;
+DELETE FROM docs WHERE CURRENT OF c;
+SELECT count(*) FILTER (WHERE id = 13) AS thirteenth, min(id) FILTER (WHERE note = 'here') AS here FROM docs;
 ROLLBACK;
 
 -- ---------- costs ----------

@@ -44,7 +44,7 @@ plan_statement(ALBERT_PLANNER_ARGS)
 	PG_TRY();
 	{
 		stmt = next_planner != NULL ? next_planner(ALBERT_PLANNER_PASS) : standard_planner(ALBERT_PLANNER_PASS);
-		AlbertPlanningFinish(stmt, (cursor_options & CURSOR_OPT_SCROLL) != 0);
+		AlbertPlanningFinish(stmt);
 	}
 	PG_FINALLY();
 	{
@@ -66,7 +66,7 @@ base_rel(ALBERT_BASE_REL_ARGS)
 static void
 start_executor(QueryDesc *queryDesc, int eflags)
 {
-	AlbertPlanningCatchUp(queryDesc, (eflags & EXEC_FLAG_BACKWARD) != 0);
+	AlbertPlanningCatchUp(queryDesc);
 	if (next_executor_start != NULL)
 		next_executor_start(queryDesc, eflags);
 	else

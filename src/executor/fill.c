@@ -25,44 +25,6 @@
 
 #define LEAST_WAIT_MS		200	/* before looking again at rows that others hold */
 #define MOST_WAIT_MS		10000
-#define WAIT_NOTICE_SECONDS	5	/* told that they are waited for */
-#define WAIT_SECONDS		60	/* waited for at most, unless lock_timeout says */
-
-/* ---------- transactions ---------- */
-
-/* Commit, and begin the next transaction; all that was palloc'd in the last one is gone. */
-static void
-commit(void)
-{
-	SPI_commit();
-	SPI_start_transaction();
-	/* its memory lasts as long as the connection, and grows with each statement */
-	SPI_finish();
-	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	/* rows that others change are looked at as they are then, whatever the session's default */
-	XactIsoLevel = XACT_READ_COMMITTED;
-	CHECK_FOR_INTERRUPTS();
-}
-
-/* Commit, and wait a little for others to let go of rows; say so when that takes long. */
-static void
-wait_for_rows(FillRun *run, int milliseconds)
-{
-	TimestampTz start = GetCurrentTimestamp();
-	double		before = run->seconds_waited;
-
-	commit();
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
-					 AlbertWaitEvent("AlbertTableJobLock"));
-	ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	run->seconds_waited += (GetCurrentTimestamp() - start) / 1e6;
-	if (before < WAIT_NOTICE_SECONDS && run->seconds_waited >= WAIT_NOTICE_SECONDS)
-		ereport(NOTICE,
-				(errmsg("waiting for rows of table \"%s\" that others have locked", run->leaf_name),
-				 errhint("The views pg_locks and pg_prepared_xacts show who holds locks.")));
-}
 
 /* ---------- passes ---------- */
 
@@ -90,28 +52,28 @@ walk_leaf(FillRun *run, int64 *found)
 		*found += run->nrows;
 		if (run->nrows > 0)
 			show_progress(run);
-		commit();
+		AlbertFillCommit(run);
 	}
 	return true;
-}
-
-/* Rows that others hold are not waited for any longer: a prepared transaction may never end. */
-static bool
-waited_enough(const FillRun *run)
-{
-	return run->seconds_waited >= (LockTimeout > 0 ? LockTimeout / 1000.0 : WAIT_SECONDS);
 }
 
 /* After a pass that took so long and found nothing: is the table finished?  Waits if it is to be walked again. */
 static bool
 is_finished(FillRun *run, TimestampTz pass_start)
 {
-	FillRest	rest = AlbertFillRestLook(run, waited_enough(run));
-	int64		pass_ms = (GetCurrentTimestamp() - pass_start) / 1000;
+	int64		pass_ms;
+	FillRest	rest = AlbertFillRestLook(run, false);
 
-	/* looking takes no more than a part of the time */
+	if (rest == REST_FREE)
+		return false;
 	if (rest == REST_HELD)
-		wait_for_rows(run, (int) Max(LEAST_WAIT_MS, Min(4 * pass_ms, MOST_WAIT_MS)));
+	{
+		/* looking takes no more than a part of the time */
+		pass_ms = (GetCurrentTimestamp() - pass_start) / 1000;
+		if (AlbertFillWait(run, &run->row_wait, (int) Max(LEAST_WAIT_MS, Min(4 * pass_ms, MOST_WAIT_MS))))
+			return false;
+		rest = AlbertFillRestLook(run, true);
+	}
 	return rest == REST_NONE;
 }
 
@@ -132,7 +94,7 @@ walk_until_finished(FillRun *run)
 			return false;
 		if (is_finished(run, start))
 			return true;
-		commit();
+		AlbertFillCommit(run);
 	}
 }
 
@@ -152,7 +114,7 @@ fill_leaf(FillRun *run, Oid leaf)
 						run->leaf_name, run->table_name)));
 	AlbertFillLeafEnd(run);
 	show_progress(run);
-	commit();
+	AlbertFillCommit(run);
 }
 
 /* ---------- the tables of a call ---------- */
@@ -194,7 +156,7 @@ count_leaf(FillRun *run, Oid leaf)
 																SPI_tuptable->tupdesc, 1, &isnull));
 	}
 	AlbertFillLeafEnd(run);
-	commit();
+	AlbertFillCommit(run);
 }
 
 /* Partitions that appear meanwhile have their turn as well. */
@@ -252,7 +214,7 @@ AlbertFillRun(const AlbertFill *fill)
 	begin_run(&run, fill);
 	PG_TRY();
 	{
-		commit();
+		AlbertFillCommit(&run);
 		fill_table(&run);
 	}
 	PG_FINALLY();

@@ -18,6 +18,7 @@
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
+#include "executor/holder.h"
 #include "executor/fill.h"
 #include "executor/progress.h"
 #include "executor/task.h"
@@ -62,6 +63,14 @@ typedef struct FillStatement
 	SPIPlanPtr	plan;
 } FillStatement;
 
+/* Waiting for others. */
+typedef struct FillWait
+{
+	double		seconds;		/* so far */
+	double		next_notice;
+	AlbertHolder holder;		/* who was found last */
+} FillWait;
+
 typedef struct FillRun
 {
 	const AlbertFill *fill;
@@ -84,7 +93,8 @@ typedef struct FillRun
 	FillStatement probe;
 	FillStatement count;
 
-	double		seconds_waited; /* for its rows that others hold */
+	FillWait	table_wait;		/* for a lock of the leaf */
+	FillWait	row_wait;		/* for its rows */
 	int64		nleft[LEFT_REASONS];	/* its rows left out, by the last look */
 
 	/* the model as it was loaded first, once that is known */
@@ -96,6 +106,17 @@ typedef struct FillRun
 	BatchRow   *rows;			/* room for ALBERT_FILL_ROWS */
 	int			nrows;
 } FillRun;
+
+/* fill_wait.c */
+
+/* Commit, and begin the next transaction; all that was palloc'd in the last one is gone. */
+extern void AlbertFillCommit(FillRun *run);
+
+/*
+ * Commit, wait a little for one of the run's waits to end, and say so from time
+ * to time.  False, at once, when it was waited for long enough.
+ */
+extern bool AlbertFillWait(FillRun *run, FillWait *wait, int milliseconds);
 
 /* fill_expression.c */
 
@@ -150,7 +171,7 @@ typedef enum FillRest
 {
 	REST_NONE,					/* all rows are filled or left out */
 	REST_FREE,					/* there are more to do */
-	REST_HELD					/* others have locked some */
+	REST_HELD					/* the holder in run->row_wait has some */
 } FillRest;
 
 /* What a walk that found nothing to do has left, counted in run->nleft.  With give_up, rows that others hold are left out. */

@@ -28,6 +28,8 @@
 #include "compat.h"
 #include "executor/fill_internal.h"
 
+#define LOCK_WAIT_MS	200
+
 /* ---------- what a call can be for ---------- */
 
 /* Says what is wrong with a column before the first row would. */
@@ -129,16 +131,36 @@ AlbertFillLeafRequire(Oid table, const AlbertFill *fill)
 /*
  * The lock that an update takes.  An update of a partition also looks at what
  * it is a partition of; who drops or detaches it locks that first, so we do,
- * too, from the top down, lest each waits for the other.
+ * too, from the top down, lest each waits for the other.  The table that
+ * somebody else has locked; invalid when there is none.
  */
-static void
-lock_leaf(Oid leaf)
+static Oid
+lock_unless_held(FillRun *run)
 {
-	List	   *ancestors = get_rel_relispartition(leaf) ? get_partition_ancestors(leaf) : NIL;
+	List	   *ancestors = get_rel_relispartition(run->leaf) ? get_partition_ancestors(run->leaf) : NIL;
 
 	for (int i = list_length(ancestors) - 1; i >= 0; i--)
-		LockRelationOid(list_nth_oid(ancestors, i), AccessShareLock);
-	LockRelationOid(leaf, RowExclusiveLock);
+	{
+		if (!ConditionalLockRelationOid(list_nth_oid(ancestors, i), AccessShareLock))
+			return list_nth_oid(ancestors, i);
+	}
+	return ConditionalLockRelationOid(run->leaf, RowExclusiveLock) ? InvalidOid : run->leaf;
+}
+
+/* Waiting ends the transaction, and so all locks, and what was known of ancestors: each try is a whole one. */
+static bool
+lock_leaf(FillRun *run)
+{
+	Oid			held;
+
+	while (OidIsValid(held = lock_unless_held(run)))
+	{
+		AlbertTableHolder(held, &run->table_wait.holder);
+		if (!AlbertFillWait(run, &run->table_wait, LOCK_WAIT_MS))
+			return false;
+	}
+	run->table_wait.seconds = 0;
+	return true;
 }
 
 void
@@ -253,14 +275,13 @@ forget_places(FillRun *run)
 	ItemPointerSet(&run->position, 0, 0);
 }
 
-bool
-AlbertFillLeafEnter(FillRun *run)
+static bool
+enter_locked(FillRun *run)
 {
 	Oid			table = run->fill->relation;
 	Relation	leaf;
 	bool		usable;
 
-	lock_leaf(run->leaf);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -284,13 +305,30 @@ AlbertFillLeafEnter(FillRun *run)
 	return usable;
 }
 
+bool
+AlbertFillLeafEnter(FillRun *run)
+{
+	if (!lock_leaf(run))
+	{
+		char	   *name = get_rel_name(run->leaf);
+
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not obtain lock on table \"%s\"", name != NULL ? name : run->table_name),
+				 AlbertHolderDetail(&run->table_wait.holder),
+				 AlbertHolderHint(&run->table_wait.holder)));
+	}
+	return enter_locked(run);
+}
+
 void
 AlbertFillLeafBegin(FillRun *run, Oid leaf)
 {
 	run->leaf = leaf;
 	run->leaf_name[0] = '\0';
 	run->noted = 0;
-	run->seconds_waited = 0;
+	memset(&run->table_wait, 0, sizeof(FillWait));
+	memset(&run->row_wait, 0, sizeof(FillWait));
 }
 
 void

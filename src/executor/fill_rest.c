@@ -60,6 +60,8 @@ lock_row(FillRun *run, RowVersion *version)
 	result = table_tuple_lock(leaf, &version->tid, GetActiveSnapshot(), slot, GetCurrentCommandId(true),
 							  LockTupleNoKeyExclusive, LockWaitSkip, 0, &failure);
 	PopActiveSnapshot();
+	if (result == TM_WouldBlock)
+		AlbertRowHolder(leaf, &version->tid, &run->row_wait.holder);
 	ExecDropSingleTupleTableSlot(slot);
 	relation_close(leaf, NoLock);
 	return result;
@@ -164,6 +166,7 @@ AlbertFillRestReport(FillRun *run)
 			ereport(WARNING,
 					(errmsg_plural("%lld row of table \"%s\" left out: %s", "%lld rows of table \"%s\" left out: %s",
 								   n, (long long) n, run->leaf_name, n == 1 ? words[why].one : words[why].many),
+					 why == LEFT_HELD ? AlbertHolderDetail(&run->row_wait.holder) : 0,
 					 errhint("%s", words[why].hint)));
 	}
 }

@@ -4,10 +4,12 @@
  */
 #include "postgres.h"
 
+#include "access/relscan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 
 #include "executor/node/node.h"
 
@@ -73,6 +75,8 @@ AlbertBatchReset(AlbertNodeState *node)
 	node->nrows = node->max_rows = 0;
 	node->values = NULL;
 	node->isnull = NULL;
+	node->tids = NULL;
+	node->tableoids = NULL;
 	node->position = -1;
 }
 
@@ -93,7 +97,28 @@ grow_rows(AlbertNodeState *node)
 	node->isnull = grow_array(node->isnull, new * node->ncolumns);
 	for (int i = 0; i < node->ncalls; i++)
 		node->calls[i].rows = grow_array(node->calls[i].rows, new * sizeof(AlbertAsked));
+	if (node->scan != NULL)
+	{
+		node->tids = grow_array(node->tids, new * sizeof(ItemPointerData));
+		node->tableoids = grow_array(node->tableoids, new * sizeof(Oid));
+	}
 	node->max_rows = new;
+}
+
+/* Which row of a table the child's row was made from. */
+static void
+note_tid(AlbertNodeState *node, int row)
+{
+	TupleTableSlot *slot = node->scan->ss_ScanTupleSlot;
+
+	node->tableoids[row] = slot->tts_tableOid;
+	if (IsA(node->scan, IndexOnlyScanState))
+	{
+		node->tids[row] = ((IndexOnlyScanState *) node->scan)->ioss_ScanDesc->xs_heaptid;
+		node->tableoids[row] = RelationGetRelid(node->scan->ss_currentRelation);
+	}
+	else
+		node->tids[row] = slot->tts_tid;
 }
 
 /* Keep a copy of the child's row. */
@@ -115,6 +140,8 @@ take_row(AlbertNodeState *node, TupleTableSlot *slot)
 		isnull[i] = slot->tts_isnull[i];
 		values[i] = isnull[i] ? (Datum) 0 : datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
 	}
+	if (node->scan != NULL)
+		note_tid(node, node->nrows);
 	node->nrows++;
 	MemoryContextSwitchTo(old);
 }
@@ -134,7 +161,13 @@ AlbertBatchShowRow(AlbertNodeState *node, int row)
 
 		slot->tts_values[call->column] = AlbertCallResult(call, row, &slot->tts_isnull[call->column]);
 	}
-	return ExecStoreVirtualTuple(slot);
+	ExecStoreVirtualTuple(slot);
+	if (node->scan != NULL)
+	{
+		slot->tts_tid = node->tids[row];
+		slot->tts_tableOid = node->tableoids[row];
+	}
+	return slot;
 }
 
 /* ---------- a batch ---------- */
@@ -149,6 +182,7 @@ next_row(AlbertNodeState *node)
 	if (slot == NULL && !node->at_end)
 		slot = ExecProcNode(outerPlanState(node));
 	node->at_end = TupIsNull(slot);
+	node->at_start &= node->at_end;
 	return node->at_end ? NULL : slot;
 }
 
@@ -164,6 +198,13 @@ ask_calls(AlbertNodeState *node, TupleTableSlot *slot)
 		good = AlbertCallAsk(node, &node->calls[i], node->nrows - 1);
 	ResetExprContext(econtext);
 	return good;
+}
+
+static void
+run_calls(AlbertNodeState *node)
+{
+	for (int i = 0; i < node->ncalls; i++)
+		AlbertCallRun(node, &node->calls[i]);
 }
 
 static bool
@@ -198,9 +239,33 @@ AlbertBatchFill(AlbertNodeState *node)
 			break;
 		}
 	}
-	for (int i = 0; i < node->ncalls; i++)
-		AlbertCallRun(node, &node->calls[i]);
+	run_calls(node);
 	if (node->grow < MAX_ROWS)
 		node->grow *= 2;
 	return node->nrows > 0;
+}
+
+/* The child, which stands at the batch's last row or after it, goes back over the batch and to the row before. */
+bool
+AlbertBatchFillBackward(AlbertNodeState *node)
+{
+	PlanState  *child = outerPlanState(node);
+	int			back = node->at_end || node->held != NULL ? node->nrows : node->nrows - 1;
+	TupleTableSlot *slot;
+
+	if (node->at_start)
+		return false;
+	for (int i = 0; i < back; i++)
+		(void) ExecProcNode(child);
+	slot = ExecProcNode(child);
+	AlbertBatchReset(node);
+	node->held = NULL;
+	node->at_end = false;
+	node->at_start = TupIsNull(slot);
+	if (node->at_start)
+		return false;
+	take_row(node, slot);
+	(void) ask_calls(node, slot);
+	run_calls(node);
+	return true;
 }

@@ -1,7 +1,7 @@
 /*
  * node.c
  *	  The batching node's execution: states, and rows one by one out of
- *	  batches.
+ *	  batches, forwards and backwards.
  */
 #include "postgres.h"
 
@@ -44,6 +44,32 @@ create_state(CustomScan *plan)
 	return (Node *) node;
 }
 
+/* A table scan as the child stays one for WHERE CURRENT OF. */
+static void
+find_scan(AlbertNodeState *node)
+{
+	PlanState  *child = outerPlanState(node);
+
+	switch (nodeTag(child))
+	{
+		case T_SeqScanState:
+		case T_SampleScanState:
+		case T_IndexScanState:
+		case T_IndexOnlyScanState:
+		case T_BitmapHeapScanState:
+		case T_TidScanState:
+		case T_TidRangeScanState:
+		case T_CustomScanState:
+			if (((ScanState *) child)->ss_currentRelation == NULL)
+				break;
+			node->scan = (ScanState *) child;
+			node->css.ss.ss_currentRelation = node->scan->ss_currentRelation;
+			break;
+		default:
+			break;
+	}
+}
+
 static void
 begin_scan(AlbertNodeState *node)
 {
@@ -51,6 +77,7 @@ begin_scan(AlbertNodeState *node)
 	for (int i = 0; i < node->ncalls; i++)
 		node->calls[i].proven = false;
 	node->held = NULL;
+	node->at_start = true;
 	node->at_end = false;
 	node->grow = 1;
 	node->delivered = 0;
@@ -68,6 +95,7 @@ begin_node(CustomScanState *css, EState *estate, int eflags)
 	node->bound = lthird_int(header);
 	node->ncolumns = list_length(plan->custom_scan_tlist) - node->ncalls;
 	outerPlanState(node) = ExecInitNode(outerPlan(plan), estate, eflags);
+	find_scan(node);
 	/* a sort below the node learns how many rows the Limit wants, as it would without the node */
 	if (node->bound >= 0 && css->ss.ps.qual == NULL)
 		ExecSetTupleBound(node->bound, outerPlanState(node));
@@ -85,6 +113,29 @@ begin_node(CustomScanState *css, EState *estate, int eflags)
 	begin_scan(node);
 }
 
+/* Go to the next row, of the next batch if need be; false when there is none. */
+static bool
+move(AlbertNodeState *node)
+{
+	if (ScanDirectionIsBackward(node->css.ss.ps.state->es_direction))
+	{
+		if (--node->position >= 0)
+			return true;
+		node->position = -1;
+		if (!AlbertBatchFillBackward(node))
+			return false;
+	}
+	else
+	{
+		if (++node->position < node->nrows)
+			return true;
+		if (!AlbertBatchFill(node))
+			return false;
+	}
+	node->position = 0;
+	return true;
+}
+
 static TupleTableSlot *
 exec_node(CustomScanState *css)
 {
@@ -95,12 +146,8 @@ exec_node(CustomScanState *css)
 	for (;;)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (++node->position >= node->nrows)
-		{
-			if (!AlbertBatchFill(node))
-				return ExecClearTuple(css->ss.ss_ScanTupleSlot);
-			node->position = 0;
-		}
+		if (!move(node))
+			return ExecClearTuple(css->ss.ss_ScanTupleSlot);
 		ResetExprContext(econtext);
 		econtext->ecxt_scantuple = AlbertBatchShowRow(node, node->position);
 		if (ExecQual(ps->qual, econtext))

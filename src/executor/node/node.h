@@ -104,16 +104,22 @@ typedef struct AlbertNodeState
 	int			ncalls;
 	AlbertCall *calls;
 
+	/* the child as a table scan, for WHERE CURRENT OF; NULL: it is none */
+	ScanState  *scan;
+
 	/* the batch */
 	MemoryContext batch_context;	/* reset for each */
 	int			nrows;
 	int			max_rows;
 	Datum	   *values;			/* ncolumns a row */
 	bool	   *isnull;
+	ItemPointerData *tids;		/* with scan */
+	Oid		   *tableoids;
 	int			position;		/* row last looked at; -1 before the first */
 
 	/* the scan */
 	TupleTableSlot *held;		/* the child's row that begins the next batch; NULL: none has been read */
+	bool		at_start;		/* before the child's first row */
 	bool		at_end;			/* the child has no more */
 	int64		grow;			/* rows of the next batch, when growing; 1: it is the first */
 	int64		delivered;		/* rows */
@@ -124,6 +130,9 @@ typedef struct AlbertNodeState
 
 /* batch.c: reading and computing a batch; false when there are no more rows */
 extern bool AlbertBatchFill(AlbertNodeState *node);
+
+/* Instead, the one row before the batch. */
+extern bool AlbertBatchFillBackward(AlbertNodeState *node);
 extern void AlbertBatchReset(AlbertNodeState *node);
 
 /* Make a row of the batch the scan tuple; raises the error of a call that has failed. */

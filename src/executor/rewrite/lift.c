@@ -371,6 +371,7 @@ make_node(Lifting *work, List *quals, AlbertReader reader)
 	top->targetlist = (List *) over_columns((Node *) plan->targetlist, work);
 	top->qual = (List *) over_columns((Node *) quals, work);
 	top->lefttree = work->child;
+	node->flags = ExecSupportsBackwardScan(work->child) ? CUSTOMPATH_SUPPORT_BACKWARD_SCAN : 0;
 	top->startup_cost = plan->startup_cost;
 	top->total_cost = plan->total_cost;
 	top->plan_rows = plan->plan_rows;

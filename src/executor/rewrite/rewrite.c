@@ -226,13 +226,13 @@ put_nodes(PlannedStmt *stmt)
 /* ---------- plans ---------- */
 
 static void
-finish_plan(PlannedStmt *stmt, bool backwards)
+finish_plan(PlannedStmt *stmt)
 {
 	if (stmt->planTree == NULL)
 		return;
 	/* calls cost so much that almost any plan with one is over the thresholds, and nothing of what they do is compiled */
 	stmt->jitFlags = PGJIT_NONE;
-	if (albert_enable_batching && !backwards)
+	if (albert_enable_batching)
 		put_nodes(stmt);
 }
 
@@ -247,10 +247,10 @@ AlbertPlanningBegin(void)
 }
 
 void
-AlbertPlanningFinish(PlannedStmt *stmt, bool backwards)
+AlbertPlanningFinish(PlannedStmt *stmt)
 {
 	if (calls_seen)
-		finish_plan(stmt, backwards);
+		finish_plan(stmt);
 }
 
 void
@@ -285,7 +285,7 @@ AlbertPlanningHasCalls(void)
 }
 
 void
-AlbertPlanningCatchUp(QueryDesc *desc, bool backwards)
+AlbertPlanningCatchUp(QueryDesc *desc)
 {
 	MemoryContext old;
 
@@ -293,7 +293,7 @@ AlbertPlanningCatchUp(QueryDesc *desc, bool backwards)
 		return;
 	old = MemoryContextSwitchTo(GetMemoryChunkContext(desc));
 	desc->plannedstmt = copyObject(desc->plannedstmt);
-	finish_plan(desc->plannedstmt, backwards);
+	finish_plan(desc->plannedstmt);
 	MemoryContextSwitchTo(old);
 }
 

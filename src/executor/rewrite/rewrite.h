@@ -18,12 +18,9 @@
 
 /* ---- rewrite.c: for the hooks in albert.c ---- */
 
-/*
- * Around a run of the planner: the plan made in between gets its nodes, unless
- * it must be able to go backwards, which they cannot.
- */
+/* Around a run of the planner: the plan made in between gets its nodes. */
 extern bool AlbertPlanningBegin(void);
-extern void AlbertPlanningFinish(PlannedStmt *stmt, bool backwards);
+extern void AlbertPlanningFinish(PlannedStmt *stmt);
 extern void AlbertPlanningEnd(bool outer);
 
 /* For the support function: the statement being planned has a call. */
@@ -33,7 +30,7 @@ extern void AlbertPlanningSeesCall(void);
 extern bool AlbertPlanningHasCalls(void);
 
 /* A plan about to be executed, should it have been made before the hooks were there. */
-extern void AlbertPlanningCatchUp(QueryDesc *desc, bool backwards);
+extern void AlbertPlanningCatchUp(QueryDesc *desc);
 
 /* At the end of a transaction: from here on, all plans are made with the hooks. */
 extern void AlbertPlanningForget(void);

@@ -1,0 +1,34 @@
+/*
+ * holder.h
+ *	  Who holds a lock that others wait for: a session, or a prepared
+ *	  transaction, which no list of sessions shows.
+ */
+#ifndef ALBERT_HOLDER_H
+#define ALBERT_HOLDER_H
+
+#include "postgres.h"
+
+#include "storage/itemptr.h"
+#include "utils/relcache.h"
+
+#define ALBERT_GID_SIZE	201		/* PostgreSQL's names of prepared transactions have up to 200 bytes */
+
+typedef struct AlbertHolder
+{
+	int			pid;			/* 0: no session */
+	char		gid[ALBERT_GID_SIZE];	/* "": no prepared transaction */
+} AlbertHolder;
+
+/*
+ * Who keeps a row from being locked for an update, and who a table from being
+ * written.  Nobody (pid 0, gid "") where that has ended meanwhile.  They need a
+ * connected SPI.
+ */
+extern void AlbertRowHolder(Relation table, ItemPointer tid, AlbertHolder *holder);
+extern void AlbertTableHolder(Oid table, AlbertHolder *holder);
+
+/* To stand in an ereport: who, as its detail, and what ends a prepared transaction, as its hint. */
+extern int	AlbertHolderDetail(const AlbertHolder *holder);
+extern int	AlbertHolderHint(const AlbertHolder *holder);
+
+#endif							/* ALBERT_HOLDER_H */
