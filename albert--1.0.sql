@@ -31,11 +31,11 @@ CREATE FUNCTION albert_models(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'albert_models'
 LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED COST 10000 ROWS 20;
-COMMENT ON FUNCTION albert_models() IS 'models found under albert.model_path and models that are loaded';
+COMMENT ON FUNCTION albert_models() IS 'models found under albert.model_path and in the database, and models that are loaded';
 
 CREATE VIEW albert_models AS SELECT * FROM albert_models();
 GRANT SELECT ON albert_models TO PUBLIC;
-COMMENT ON VIEW albert_models IS 'models found under albert.model_path and models that are loaded';
+COMMENT ON VIEW albert_models IS 'models found under albert.model_path and in the database, and models that are loaded';
 COMMENT ON COLUMN albert_models.name IS 'what to call the model in SQL: the name of its directory, or that it has in the database';
 COMMENT ON COLUMN albert_models.state IS 'importing: not finished; restoring: a table without rows; available: not in memory; loading; tokenizer: only that is in memory; loaded; broken: see error';
 COMMENT ON COLUMN albert_models.heads IS 'what the model answers besides embeddings';
