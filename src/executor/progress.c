@@ -1,6 +1,6 @@
 /*
  * progress.c
- *	  A small table of running jobs in shared memory.
+ *	  A small table in shared memory of what is under way.
  */
 #include "postgres.h"
 
@@ -13,23 +13,23 @@
 #include "executor/progress.h"
 #include "store/store.h"
 
-#define MAX_JOBS	32
+#define MAX_ENTRIES	32
 
 /* how often a client is told how far it is; where all is slow, under valgrind, expected output has no place for it */
 #ifndef ALBERT_NOTICE_SECONDS
 #define ALBERT_NOTICE_SECONDS	10
 #endif
 
-static AlbertProgress *jobs = NULL; /* MAX_JOBS, in shared memory; pid 0: free */
-static LWLock *jobs_lock = NULL;
-static int	own_job = -1;
+static AlbertProgress *entries = NULL; /* MAX_ENTRIES, in shared memory; pid 0: free */
+static LWLock *entries_lock = NULL;
+static int	own_entry = -1;
 static bool exit_registered = false;
 
 static void
-find_jobs(void)
+find_entries(void)
 {
-	if (jobs == NULL)
-		jobs = AlbertSharedRoom(MAX_JOBS * sizeof(AlbertProgress), &jobs_lock);
+	if (entries == NULL)
+		entries = AlbertSharedRoom(MAX_ENTRIES * sizeof(AlbertProgress), &entries_lock);
 }
 
 static void
@@ -50,32 +50,32 @@ AlbertProgressBegin(AlbertProgress *progress, Oid relation, const char *model, c
 	strlcpy(progress->task, task, NAMEDATALEN);
 	progress->rows_total = rows_total;
 	progress->started_at = progress->told_at = GetCurrentTimestamp();
-	find_jobs();
+	find_entries();
 	if (!exit_registered)
 	{
 		before_shmem_exit(end_at_exit, (Datum) 0);
 		exit_registered = true;
 	}
-	LWLockAcquire(jobs_lock, LW_EXCLUSIVE);
-	for (int i = 0; i < MAX_JOBS && own_job < 0; i++)
+	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
+	for (int i = 0; i < MAX_ENTRIES && own_entry < 0; i++)
 	{
-		if (jobs[i].pid == 0)
+		if (entries[i].pid == 0)
 		{
-			jobs[i] = *progress;
-			own_job = i;
+			entries[i] = *progress;
+			own_entry = i;
 		}
 	}
-	LWLockRelease(jobs_lock);
+	LWLockRelease(entries_lock);
 }
 
 void
 AlbertProgressUpdate(const AlbertProgress *progress)
 {
-	if (own_job < 0)
+	if (own_entry < 0)
 		return;
-	LWLockAcquire(jobs_lock, LW_EXCLUSIVE);
-	jobs[own_job] = *progress;
-	LWLockRelease(jobs_lock);
+	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
+	entries[own_entry] = *progress;
+	LWLockRelease(entries_lock);
 }
 
 void
@@ -99,27 +99,27 @@ AlbertProgressTell(AlbertProgress *progress)
 void
 AlbertProgressEnd(void)
 {
-	if (own_job < 0)
+	if (own_entry < 0)
 		return;
-	LWLockAcquire(jobs_lock, LW_EXCLUSIVE);
-	jobs[own_job].pid = 0;
-	LWLockRelease(jobs_lock);
-	own_job = -1;
+	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
+	entries[own_entry].pid = 0;
+	LWLockRelease(entries_lock);
+	own_entry = -1;
 }
 
 AlbertProgress *
 AlbertProgressList(int *n)
 {
-	AlbertProgress *list = palloc(MAX_JOBS * sizeof(AlbertProgress));
+	AlbertProgress *list = palloc(MAX_ENTRIES * sizeof(AlbertProgress));
 
 	*n = 0;
-	find_jobs();
-	LWLockAcquire(jobs_lock, LW_SHARED);
-	for (int i = 0; i < MAX_JOBS; i++)
+	find_entries();
+	LWLockAcquire(entries_lock, LW_SHARED);
+	for (int i = 0; i < MAX_ENTRIES; i++)
 	{
-		if (jobs[i].pid != 0)
-			list[(*n)++] = jobs[i];
+		if (entries[i].pid != 0)
+			list[(*n)++] = entries[i];
 	}
-	LWLockRelease(jobs_lock);
+	LWLockRelease(entries_lock);
 	return list;
 }

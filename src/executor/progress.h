@@ -17,7 +17,7 @@ typedef struct AlbertProgress
 	Oid			relation;		/* InvalidOid: rows of a query */
 	char		model[NAMEDATALEN];
 	char		task[NAMEDATALEN];
-	int64		rows_total;		/* to do when the job began */
+	int64		rows_total;		/* to do when it began */
 	int64		rows_done;
 	int64		rows_failed;
 	int64		tokens;			/* estimated */
@@ -26,8 +26,8 @@ typedef struct AlbertProgress
 } AlbertProgress;
 
 /*
- * A job of this session begins.  Where too many run at once it goes unseen,
- * which stops no job.  The entry goes away with AlbertProgressEnd or with the
+ * Such work of this session begins.  Where too much goes on at once it is not
+ * shown, and not stopped.  The entry goes away with AlbertProgressEnd or with the
  * process.
  */
 extern void AlbertProgressBegin(AlbertProgress *progress, Oid relation, const char *model, const char *task,
@@ -40,7 +40,7 @@ extern void AlbertProgressUpdate(const AlbertProgress *progress);
 extern void AlbertProgressTell(AlbertProgress *progress);
 extern void AlbertProgressEnd(void);
 
-/* Copies of all running jobs' entries, palloc'd. */
+/* Copies of all entries, palloc'd. */
 extern AlbertProgress *AlbertProgressList(int *n);
 
 #endif							/* ALBERT_PROGRESS_H */
