@@ -174,7 +174,10 @@ typedef enum FillRest
 	REST_HELD					/* the holder in run->row_wait has some */
 } FillRest;
 
-/* What a walk that found nothing to do has left, counted in run->nleft.  With give_up, rows that others hold are left out. */
+/*
+ * What a walk that found nothing to do has left, counted in run->nleft.  With
+ * give_up, rows that others hold are left out.
+ */
 extern FillRest AlbertFillRestLook(FillRun *run, bool give_up);
 
 /* Warnings for rows left out without one. */

@@ -6,7 +6,6 @@
 #include "postgres.h"
 
 #include "commands/explain.h"
-#include "nodes/makefuncs.h"
 #include "utils/ruleutils.h"
 
 #include "compat.h"
@@ -66,7 +65,8 @@ deparse_calls(AlbertNodeState *node, List *ancestors, ExplainState *es)
 	ListCell   *cell;
 
 	for_each_from(cell, plan->custom_scan_tlist, node->ncolumns)
-		result = lappend(result, deparse_expression((Node *) lfirst_node(TargetEntry, cell)->expr, context, prefix, false));
+		result = lappend(result, deparse_expression((Node *) lfirst_node(TargetEntry, cell)->expr, context, prefix,
+													false));
 	return result;
 }
 

@@ -31,8 +31,9 @@ take_walker(Node *node, void *context)
 		return false;
 	if (!IsA(node, Aggref))
 		return expression_tree_walker(node, take_walker, context);
-	work->calls = list_concat_unique(work->calls, AlbertFindCalls(work->stmt, aggref->aggfilter != NULL
-																  ? (Node *) aggref->aggfilter : (Node *) aggref->args));
+	work->calls = list_concat_unique(work->calls,
+									 AlbertFindCalls(work->stmt, aggref->aggfilter != NULL
+													 ? (Node *) aggref->aggfilter : (Node *) aggref->args));
 	return false;
 }
 

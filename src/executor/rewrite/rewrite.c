@@ -230,7 +230,7 @@ finish_plan(PlannedStmt *stmt)
 {
 	if (stmt->planTree == NULL)
 		return;
-	/* calls cost so much that almost any plan with one is over the thresholds, and nothing of what they do is compiled */
+	/* calls cost so much that almost any plan with one is over the thresholds, and none of their work is compiled */
 	stmt->jitFlags = PGJIT_NONE;
 	if (albert_enable_batching)
 		put_nodes(stmt);
