@@ -11,16 +11,12 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "miscadmin.h"
-#include "storage/latch.h"
-#include "storage/proc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
-#include "compat.h"
 #include "executor/fill_internal.h"
 
 #define LEAST_WAIT_MS		200	/* before looking again at rows that others hold */

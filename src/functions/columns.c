@@ -12,7 +12,6 @@
 #include "utils/builtins.h"
 
 #include "executor/task.h"
-#include "functions/functions.h"
 
 /* ---------- albert_called_models(expression pg_node_tree) text[] ---------- */
 
