@@ -1,6 +1,7 @@
 /*
  * bytes.h
- *	  Integers in the bytes of untrusted files, which all store them little-endian.
+ *	  Integers in the bytes of untrusted files, which all store them little-endian,
+ *	  and the fields of protocol buffers.
  */
 #ifndef ALBERT_BYTES_H
 #define ALBERT_BYTES_H

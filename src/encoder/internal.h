@@ -112,7 +112,7 @@ extern void AlbertProjectRows(AlbertPass *pass, const AlbertLayer *layer,
 
 /*
  * One layer application over the selected rows.  next, when not NULL, is the
- * layer to project queries (with_queries), keys and values for at once, while
+ * layer to project queries (next_queries), keys and values for at once, while
  * the rows are in the cache; only with all rows selected.
  */
 extern bool AlbertApplyLayer(AlbertPass *pass, const AlbertLayer *layer, int application,

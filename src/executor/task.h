@@ -169,6 +169,9 @@ AlbertIsOption(const AlbertSignature *signature, int argument)
 /* From the catalog; NULL when the function is not one of ours.  In CurrentMemoryContext. */
 extern AlbertSignature *AlbertSignatureOf(Oid function);
 
+/* The same for a task that is known. */
+extern AlbertSignature *AlbertSignatureFor(Oid function, const AlbertTask *task);
+
 /*
  * Does who calls it have EXECUTE on the function?  An error if not: for work that
  * is done in its name, not through a call.
@@ -216,9 +219,6 @@ extern bool AlbertItemFail(const AlbertJob *job, AlbertItem *item, const AlbertS
 
 /* An integer option within bounds, else an error that names it. */
 extern int	AlbertIntOption(const char *name, Datum value, int least, int most);
-
-/* The same for a task that is known. */
-extern AlbertSignature *AlbertSignatureFor(Oid function, const AlbertTask *task);
 
 /* The arena that runs use, emptied; for what needs one outside a run. */
 extern AlbertArena *AlbertWorkspace(void);

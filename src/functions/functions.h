@@ -1,6 +1,6 @@
 /*
  * functions.h
- *	  The tasks of the SQL functions, for the table in tasks.c, and the few
+ *	  The list of the SQL functions over a text, each with its task, and the few
  *	  things the function files share.
  */
 #ifndef ALBERT_FUNCTIONS_H

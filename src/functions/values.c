@@ -1,6 +1,6 @@
 /*
  * values.c
- *	  What the function files share: arrays, rows, options.
+ *	  What the function files share: arrays, options, rows, queries.
  */
 #include "postgres.h"
 

@@ -3,7 +3,7 @@
  *	  Everything that goes element by element or row by row, written once for
  *	  all vector widths.
  *
- * Included by avx2.c and avx512.c after they have defined
+ * Included by the kernel sets with vectors, after they have defined
  *
  *	VN				floats in a vector
  *	vf, vm			a vector of floats, a mask of lanes

@@ -3,7 +3,7 @@
  *	  A backend's bindings: models it has mapped and may compute with.
  *
  * A binding is good while its slot's generation stands still.  When the model
- * has been unloaded, the binding leaves the table, but its mapping stays until
+ * has been unloaded, the binding leaves the list, but its mapping stays until
  * the transaction ends, because somebody further up may be computing with it.
  */
 #include "store/registry.h"
@@ -39,7 +39,7 @@ static Binding *last_binding = NULL;
 static uint64 last_epoch = 0;
 static Oid	last_user = InvalidOid;
 
-/* The registry's count of changes when the table was last looked through. */
+/* The registry's count of changes when the list was last looked through. */
 static uint64 seen_changes = 0;
 
 static uint64 nbindings = 0;

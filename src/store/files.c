@@ -1,7 +1,7 @@
 /*
  * files.c
  *	  Files of the server that are read and written whole: a model's, for its
- *	  digest and its export.
+ *	  digest, its export and the copy of a table's; the registry's note.
  */
 #include "store/registry.h"
 

@@ -3,9 +3,10 @@
  *	  Models in shared memory: found by name, loaded once a cluster, attached
  *	  by every backend and parallel worker.
  *
- * A name is looked up in the directories of albert.model_path.  Its two parts
- * (text: configuration and tokenizer; weights) are loaded separately, so that
- * counting tokens needs no weights.
+ * A name is that of a model of the database or, where there is none, of a
+ * directory of albert.model_path.  A model's two parts (text: configuration and
+ * tokenizer; weights) are loaded separately, so that counting tokens needs no
+ * weights.
  */
 #ifndef ALBERT_STORE_H
 #define ALBERT_STORE_H
@@ -78,8 +79,8 @@ extern bool AlbertStoreUnload(const char *name);
 typedef struct AlbertModelEntry
 {
 	const char *name;
-	const char *state;			/* available, loading, tokenizer, loaded, broken, importing */
-	const char *origin;			/* directory, database, directory of a model of the database */
+	const char *state;			/* available, loading, tokenizer, loaded, broken, importing, restoring */
+	const char *origin;			/* directory, database, pinned directory, other database */
 	const char *owner;			/* NULL: a directory */
 	const char *description;	/* of a model of the database, as JSON; NULL: none */
 	int64		file_bytes;		/* of a model of the database, as far as they are in it; -1: a directory */
@@ -102,7 +103,7 @@ typedef struct AlbertModelEntry
 	const char *base_identity;
 } AlbertModelEntry;
 
-/* Models found under albert.model_path and models that are loaded: a list of AlbertModelEntry by name. */
+/* Models of the path and of the database, and those that are loaded: a list of AlbertModelEntry by name. */
 extern List *AlbertStoreList(void);
 
 typedef struct AlbertCountsEntry
@@ -143,7 +144,7 @@ extern void AlbertReport(const AlbertStatus *status) pg_attribute_noreturn();
 extern int	AlbertStatusSqlState(const AlbertStatus *status);
 extern char *AlbertCleanText(const char *text);
 
-/* For tests and messages: the heads of a mask in words, "fill-mask, sentence order". */
+/* For messages: the heads of a mask in words, "fill-mask, sentence order". */
 extern char *AlbertHeadNames(uint32 heads);
 
 /* Raises for a name that no model can have. */

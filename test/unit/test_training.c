@@ -1,7 +1,7 @@
 /*
  * test_training.c
  *	  Linear models: fits beside scikit-learn's, the same bits whatever the
- *	  processor's vectors, folds, metrics, interrupts and memory.
+ *	  processor's vectors, folds, bounds of shares, interrupts and memory.
  */
 #include <math.h>
 #include <setjmp.h>
@@ -384,7 +384,7 @@ test_refusals(void)
 }
 
 static void
-test_metrics(void)
+test_interval(void)
 {
 	double		low;
 	double		high;
@@ -508,7 +508,7 @@ main(void)
 	test_folds_of_sets();
 	test_degenerate();
 	test_refusals();
-	test_metrics();
+	test_interval();
 	test_pairs();
 	test_clusters();
 	return unit_report();

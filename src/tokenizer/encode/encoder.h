@@ -57,7 +57,7 @@ typedef struct Stage
 	bool		pending;		/* a long grapheme goes on; white space still belongs to a token */
 	int32_t		grapheme;		/* utf8proc's state */
 	uint32_t	before;			/* the letter before, in code */
-	Letter		letter;			/* the last one taken in account */
+	Letter		letter;			/* the last one taken into account */
 	size_t		head;			/* in held */
 	Letters		held;
 	struct Cache *cache;		/* what became of characters lately */
