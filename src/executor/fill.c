@@ -48,7 +48,7 @@ walk_leaf(FillRun *run, int64 *found)
 		*found += run->nrows;
 		if (run->nrows > 0)
 			show_progress(run);
-		AlbertFillCommit(run);
+		AlbertFillCommit();
 	}
 	return true;
 }
@@ -90,7 +90,7 @@ walk_until_finished(FillRun *run)
 			return false;
 		if (is_finished(run, start))
 			return true;
-		AlbertFillCommit(run);
+		AlbertFillCommit();
 	}
 }
 
@@ -110,7 +110,7 @@ fill_leaf(FillRun *run, Oid leaf)
 						run->leaf_name, run->table_name)));
 	AlbertFillLeafEnd(run);
 	show_progress(run);
-	AlbertFillCommit(run);
+	AlbertFillCommit();
 }
 
 /* ---------- the tables of a call ---------- */
@@ -152,7 +152,7 @@ count_leaf(FillRun *run, Oid leaf)
 																SPI_tuptable->tupdesc, 1, &isnull));
 	}
 	AlbertFillLeafEnd(run);
-	AlbertFillCommit(run);
+	AlbertFillCommit();
 }
 
 /* Partitions that appear meanwhile have their turn as well. */
@@ -210,7 +210,7 @@ AlbertFillRun(const AlbertFill *fill)
 	begin_run(&run, fill);
 	PG_TRY();
 	{
-		AlbertFillCommit(&run);
+		AlbertFillCommit();
 		fill_table(&run);
 	}
 	PG_FINALLY();

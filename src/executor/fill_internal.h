@@ -110,7 +110,7 @@ typedef struct FillRun
 /* fill_wait.c */
 
 /* Commit, and begin the next transaction; all that was palloc'd in the last one is gone. */
-extern void AlbertFillCommit(FillRun *run);
+extern void AlbertFillCommit(void);
 
 /*
  * Commit, wait a little for one of the run's waits to end, and say so from time

@@ -19,7 +19,7 @@
 #define WAIT_SECONDS		60	/* waited for at most, unless lock_timeout says */
 
 void
-AlbertFillCommit(FillRun *run)
+AlbertFillCommit(void)
 {
 	SPI_commit();
 	SPI_start_transaction();
@@ -71,7 +71,7 @@ AlbertFillWait(FillRun *run, FillWait *wait, int milliseconds)
 	tell_waiting(run, wait);
 	if (waited_enough(run, wait))
 		return false;
-	AlbertFillCommit(run);
+	AlbertFillCommit();
 	start = GetCurrentTimestamp();
 	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds,
 					 AlbertWaitEvent("AlbertTableJobLock"));

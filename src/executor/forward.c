@@ -419,7 +419,7 @@ run_batch(AlbertForward *forward, AlbertSequence *sequences, int n)
 	}
 	job->counts.batches++;
 	job->counts.tokens += batch.ntokens;
-	forward->consume(forward, sequences, n, &batch, &hidden);
+	forward->consume(forward, sequences, n, &hidden);
 	AlbertArenaRewind(job->arena, start);
 }
 

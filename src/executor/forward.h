@@ -40,7 +40,7 @@ typedef struct AlbertForward AlbertForward;
 
 /* A batch is done: sequences[0 .. n) with their rows in hidden.  The arena is rewound after each call. */
 typedef void (*AlbertForwardConsume) (AlbertForward *forward, const AlbertSequence *sequences, int n,
-									  const AlbertBatch *batch, const AlbertRows *hidden);
+									  const AlbertRows *hidden);
 
 struct AlbertForward
 {

@@ -187,8 +187,7 @@ add_span(const AlbertTokenizer *tokenizer, Answers *answers,
 }
 
 static void
-consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n,
-			  const AlbertBatch *batch, const AlbertRows *hidden)
+consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
 	const AnswerOptions *options = AlbertOptionsOf(job, AnswerOptions);

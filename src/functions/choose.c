@@ -35,8 +35,7 @@ static const AlbertOption choose_options[] = {
 };
 
 static void
-consume_choices(AlbertForward *forward, const AlbertSequence *sequences, int n,
-				const AlbertBatch *batch, const AlbertRows *hidden)
+consume_choices(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CHOICE);
 

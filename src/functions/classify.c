@@ -15,8 +15,7 @@
 
 /* An item's scores: the sums over its windows, and behind them how many tokens they are over. */
 static void
-consume_logits(AlbertForward *forward, const AlbertSequence *sequences, int n,
-			   const AlbertBatch *batch, const AlbertRows *hidden)
+consume_logits(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
 	AlbertRows	logits = AlbertPooledLogits(job, hidden, job->task->heads);

@@ -214,8 +214,7 @@ join_windows(AlbertForward *forward, const AlbertSequence *sequences, int n, Alb
 }
 
 static void
-consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n,
-			 const AlbertBatch *batch, const AlbertRows *hidden)
+consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
 	int32_t    *skip = AlbertJobAlloc(job, n, sizeof(int32_t));
@@ -501,8 +500,7 @@ put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, const Alb
 }
 
 static void
-consume_token_embeddings(AlbertForward *forward, const AlbertSequence *sequences, int n,
-						 const AlbertBatch *batch, const AlbertRows *hidden)
+consume_token_embeddings(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	for (int s = 0; s < n; s++)
 		put_embeddings(forward, &sequences[s], hidden);

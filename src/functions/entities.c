@@ -296,8 +296,7 @@ put_entities(AlbertForward *forward, const AlbertSequence *sequence, int num_lab
 }
 
 static void
-consume_entities(AlbertForward *forward, const AlbertSequence *sequences, int n,
-				 const AlbertBatch *batch, const AlbertRows *hidden)
+consume_entities(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	AlbertRows	logits = AlbertRunHead(forward->job, AlbertHeadClassifier, hidden);
 

@@ -238,8 +238,7 @@ put_candidates(AlbertForward *forward, const AlbertSequence *sequence, int posit
 
 /* The wanted rows are the masks, in order. */
 static void
-consume_masks(AlbertForward *forward, const AlbertSequence *sequences, int n,
-			  const AlbertBatch *batch, const AlbertRows *hidden)
+consume_masks(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
 	Masks	   *masks = job->state;

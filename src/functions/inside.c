@@ -12,8 +12,7 @@
 #include "functions/functions.h"
 
 static void
-ignore_hidden(AlbertForward *forward, const AlbertSequence *sequences, int n,
-			  const AlbertBatch *batch, const AlbertRows *hidden)
+ignore_hidden(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 }
 

@@ -77,8 +77,7 @@ static const AlbertOption zero_shot_options[] = {
 
 /* Logits or, with several labels, probabilities, by label. */
 static void
-consume_entailment(AlbertForward *forward, const AlbertSequence *sequences, int n,
-				   const AlbertBatch *batch, const AlbertRows *hidden)
+consume_entailment(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	const ZeroShotOptions *options = AlbertOptionsOf(forward->job, ZeroShotOptions);
 	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, ALBERT_HEAD_CLASSIFIER);

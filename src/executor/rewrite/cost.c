@@ -137,7 +137,7 @@ text_width(PlannerInfo *root, Node *expr)
 /* ---------- cost of a call ---------- */
 
 static int
-argument_tokens(PlannerInfo *root, const AlbertSignature *signature, const List *args, int arg)
+argument_tokens(PlannerInfo *root, const List *args, int arg)
 {
 	if (arg < 0)
 		return 0;
@@ -155,8 +155,7 @@ AlbertCallCost(PlannerInfo *root, Oid function, const FuncExpr *call)
 
 	if (signature == NULL)
 		return COST_PER_CALL;
-	tokens = argument_tokens(root, signature, args, signature->text) +
-		argument_tokens(root, signature, args, signature->pair);
+	tokens = argument_tokens(root, args, signature->text) + argument_tokens(root, args, signature->pair);
 	if (signature->types[signature->text] == TEXTARRAYOID)
 		tokens *= TEXTS_IN_ARRAY;
 	return COST_PER_CALL + tokens *
