@@ -69,7 +69,7 @@ REGRESS_OPTS = --encoding=UTF8 --no-locale
 ISOLATION = $(patsubst $(source)/specs/%.spec,%,$(sort $(wildcard $(source)/specs/*.spec)))
 ISOLATION_OPTS = --encoding=UTF8 --no-locale --load-extension=albert
 TAP_TESTS = 1
-PROVE_TESTS = test/t/*.pl
+PROVE_TESTS = $(filter-out %_long.pl,$(patsubst $(source)/%,%,$(sort $(wildcard $(source)/test/t/*.pl))))
 
 PG_CPPFLAGS = -I$(source)/src
 SHLIB_LINK = -ljansson -lutf8proc -lm -ldl
