@@ -21,7 +21,7 @@
 #include "store/store.h"
 
 #define ALBERT_MAX_ARGS		12
-#define ALBERT_MAX_OPTIONS	64		/* bytes of a task's options struct */
+#define ALBERT_OPTIONS_SIZE	64		/* bytes of a task's options struct */
 
 typedef struct AlbertTask AlbertTask;
 
@@ -37,13 +37,13 @@ typedef struct AlbertJob
 	union
 	{
 		double		align;
-		char		bytes[ALBERT_MAX_OPTIONS];
+		char		bytes[ALBERT_OPTIONS_SIZE];
 	}			options;		/* the task's own struct: AlbertOptionsOf */
 	void	   *state;			/* of a run, the task's own: what run leaves to result */
 } AlbertJob;
 
 #define AlbertOptionsOf(job, type) \
-	(StaticAssertExpr(sizeof(type) <= ALBERT_MAX_OPTIONS, "options too large"), (type *) (job)->options.bytes)
+	(StaticAssertExpr(sizeof(type) <= ALBERT_OPTIONS_SIZE, "options too large"), (type *) (job)->options.bytes)
 
 /* One row: its texts in UTF-8, and what comes out: a status or a result. */
 typedef struct AlbertItem

@@ -13,7 +13,7 @@
 #include "executor/text.h"
 #include "store/store.h"
 
-#define WORD_MARK		"\xe2\x96\x81"	/* U+2581, SentencePiece's space */
+#define WORD_MARK_UTF8		"\xe2\x96\x81"	/* U+2581, SentencePiece's space */
 #define WORD_MARK_SIZE	3
 
 AlbertText
@@ -73,7 +73,7 @@ append_character(StringInfo out, const unsigned char *utf8, int len, Oid convers
 
 	if (len == 1)
 		appendStringInfoChar(out, *utf8);
-	else if (len == WORD_MARK_SIZE && memcmp(utf8, WORD_MARK, len) == 0)
+	else if (len == WORD_MARK_SIZE && memcmp(utf8, WORD_MARK_UTF8, len) == 0)
 		appendStringInfoChar(out, '_');
 	else if (OidIsValid(conversion) &&
 			 pg_do_encoding_conversion_buf(conversion, PG_UTF8, GetDatabaseEncoding(),
@@ -145,7 +145,7 @@ AlbertStartsWord(const AlbertTokenizer *tokenizer, int32_t id)
 	/* unknown text is part of its word: the mark before it is a piece of its own */
 	if (id == tokenizer->unk_id)
 		return false;
-	return has_prefix(&piece, WORD_MARK, WORD_MARK_SIZE) || AlbertTokenizerIsSpecial(tokenizer, id);
+	return has_prefix(&piece, WORD_MARK_UTF8, WORD_MARK_SIZE) || AlbertTokenizerIsSpecial(tokenizer, id);
 }
 
 void
@@ -168,7 +168,7 @@ AlbertAppendPiece(const AlbertTokenizer *tokenizer, StringInfo words,
 	{
 		AlbertText	rest = {.data = piece->data + i, .size = piece->size - i};
 
-		if (has_prefix(&rest, WORD_MARK, WORD_MARK_SIZE))
+		if (has_prefix(&rest, WORD_MARK_UTF8, WORD_MARK_SIZE))
 		{
 			if (!first)
 				appendStringInfoChar(words, ' ');

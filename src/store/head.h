@@ -4,10 +4,10 @@
  *	  model.
  *
  * Such a model is one of the database (object.h) with two files: config.json,
- * which has the labels, and model.safetensors, which has classifier.weight and
- * classifier.bias.  Its description names its base and the base's identity (the
- * SHA-256 of its files, and its options where it has any), with which alone it
- * is good.
+ * which has the labels and names the base, and model.safetensors, which has
+ * classifier.weight and classifier.bias.  The base's identity (the SHA-256 of
+ * its files, and its options where it has any), with which alone it is good,
+ * is in config.json and in its description.
  */
 #ifndef ALBERT_HEAD_H
 #define ALBERT_HEAD_H
