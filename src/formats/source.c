@@ -127,7 +127,7 @@ AlbertSourceOpen(const char *directory, AlbertArena *arena, AlbertSource **resul
 	source->directory = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (source->directory < 0)
 		return AlbertFail(status, errno == ENOENT ? ALBERT_NOT_FOUND : ALBERT_IO,
-						  "could not open model directory \"%s\": %s", directory, strerror(errno));
+						  "could not open model directory: %s", strerror(errno));
 	source->documents = json_array();
 	ok = source->documents != NULL ? read_directory(source, status) : AlbertNoMemory(status);
 	close(source->directory);

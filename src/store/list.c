@@ -325,9 +325,13 @@ fill_heads(List *entries)
 
 /* ---- the list ---- */
 
-/* A model directory has one of these, good or bad; other directories are none of our business. */
+/*
+ * A model directory has one of these, good or bad; other directories are none
+ * of our business.  One that the server may not look into is taken for a model
+ * when it is called like one, which a file system's lost+found is not.
+ */
 static bool
-is_model_directory(const char *path)
+is_model_directory(const char *path, const char *name)
 {
 	static const char *const files[] = {"config.json", "modules.json", "albert_config.json", "adapter_config.json"};
 	struct stat st;
@@ -339,7 +343,8 @@ is_model_directory(const char *path)
 	{
 		char		file[MAXPGPATH];
 
-		if (snprintf(file, sizeof(file), "%s/%s", path, files[i]) < sizeof(file) && stat(file, &st) == 0)
+		if (snprintf(file, sizeof(file), "%s/%s", path, files[i]) < sizeof(file) &&
+			(stat(file, &st) == 0 || (errno == EACCES && AlbertModelNameIsValid(name))))
 			return true;
 	}
 	return false;
@@ -395,7 +400,7 @@ list_directory(List *entries, const char *directory, uint64 path_hash, AlbertSlo
 
 		CHECK_FOR_INTERRUPTS();
 		snprintf(path, sizeof(path), "%s/%s", directory, name);
-		if (!is_model_directory(path) ||
+		if (!is_model_directory(path, name) ||
 			list_slots(&entries, name, path, path_hash, slots, nslots))
 			continue;
 		entry = new_entry(name, path);

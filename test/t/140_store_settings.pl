@@ -81,6 +81,18 @@ symlink "$models/small/spiece.model", "$models/x-bpe/spiece.model" or die;
 is(model_state($super, 'x-bpe'), 'available', 'a directory that is mended is seen to be');
 unlink glob "$models/x-*/*";
 rmdir $_ or die for glob "$models/x-*";
+{
+	mkdir "$models/$_", 0 or die for qw(closed lost+found);
+	is($super->query(q(SELECT name, state FROM albert_models WHERE name IN ('closed', 'lost+found'))), 'closed|broken',
+		'a directory that is closed to the server is listed when it is called like a model');
+	my (undef, $err) = $super->query(q(SELECT albert_load('closed')));
+	my ($message) = $err =~ /^ERROR:  (.*)/;
+
+	like($message, qr/Permission denied/, 'it says so');
+	is($super->query(q(SELECT error FROM albert_models WHERE name = 'closed')), $message, 'with the words of the load');
+	fails_like($someone, q(SELECT albert_token_count('a', 'closed')), qr/^(?!.*\Q$models\E).*Permission denied/s, 'not where it is, to everybody');
+	rmdir "$models/$_" or die for qw(closed lost+found);
+}
 unlink glob qq("$models/two words/*");
 rmdir "$models/two words" or die;
 $super->query('\set VERBOSITY verbose');

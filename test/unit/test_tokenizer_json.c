@@ -136,13 +136,15 @@ test_refusals(void)
 	expect("no model", "{}", ALBERT_FORMAT, "model");
 	expect("a model that is none", "{\"model\":3}", ALBERT_FORMAT, "model");
 	expect("the least there can be", "{" UNIGRAM "}", ALBERT_OK, "");
-	expect("BPE", "{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", ALBERT_UNSUPPORTED, "BPE");
+	expect("BPE", "{\"model\":{\"type\":\"BPE\",\"vocab\":{},\"merges\":[]}}", ALBERT_UNSUPPORTED,
+		   "tokenizer.json has the model \"BPE\"");
 	expect("byte fallback", "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"byte_fallback\":true,\"vocab\":[[\"a\",-1]]}}",
 		   ALBERT_UNSUPPORTED, "byte_fallback");
 	expect("no unknown piece", "{\"model\":{\"type\":\"Unigram\",\"unk_id\":null,\"vocab\":[[\"a\",-1]]}}",
 		   ALBERT_UNSUPPORTED, "unknown piece");
 	expect("an empty vocabulary", "{\"model\":{\"type\":\"Unigram\",\"unk_id\":0,\"vocab\":[]}}", ALBERT_FORMAT, "vocabulary");
-	expect("WordPiece without [UNK]", "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0}}}", ALBERT_FORMAT, "unknown");
+	expect("WordPiece without [UNK]", "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0}}}", ALBERT_FORMAT,
+		   "tokenizer.json is malformed");
 	expect("WordPiece with a wild id", "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"[UNK]\":1e12}}}", ALBERT_FORMAT, "vocabulary");
 	expect("a strange normalizer", "{\"normalizer\":{\"type\":\"ByteLevel\"}," UNIGRAM "}", ALBERT_UNSUPPORTED, "ByteLevel");
 	expect("a strange pre-tokenizer", "{\"pre_tokenizer\":{\"type\":\"Digits\"}," UNIGRAM "}", ALBERT_UNSUPPORTED, "Digits");

@@ -294,17 +294,24 @@ settle_class(Builder *builder, const AlbertTokenizerFiles *files)
 						: "Without a tokenizer.json, the tokenizers of ALBERT and BERT are supported.");
 }
 
-/* Parse a file and have it read; a missing one is nothing to read. */
+/*
+ * Parse a file and have it read; a missing one is nothing to read.  The file
+ * that was being read goes on being it.
+ */
 static bool
 read_file(Builder *builder, const char *file, AlbertBytes bytes, bool (*read) (Builder *, json_t *))
 {
+	const char *outer = builder->file;
 	json_t	   *root;
+	bool		good;
 
-	builder->file = file;
 	if (bytes.data == NULL)
 		return true;
+	builder->file = file;
 	root = tok_parse(builder, bytes);
-	return root != NULL && read(builder, root);
+	good = root != NULL && read(builder, root);
+	builder->file = outer;
+	return good;
 }
 
 static bool
@@ -350,7 +357,6 @@ bool
 tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const json_t *tokenizer_json)
 {
 	builder->has_json = tokenizer_json != NULL;
-	builder->file = "tokenizer.json";
 	if (!read_own(builder, tokenizer_json) ||
 		!read_file(builder, "tokenizer_config.json", files->tokenizer_config_json, read_config) ||
 		!settle_class(builder, files))
