@@ -41,7 +41,7 @@ bool
 AlbertPoll(const AlbertRun *run, AlbertStatus *status)
 {
 	if (run->interrupt != NULL && *run->interrupt)
-		return AlbertFail(status, ALBERT_CANCELLED, "model run was canceled");
+		return AlbertFail(status, ALBERT_CANCELLED, "running the model was cancelled");
 	return true;
 }
 

@@ -1,7 +1,6 @@
 /*
  * encoder.c
- *	  The forward pass: packing, the order of layers, and which rows are
- *	  computed where.
+ *	  The forward pass: the order of layers, and which rows are computed where.
  */
 #include <string.h>
 

@@ -258,7 +258,7 @@ AlbertLayoutList(const AlbertSourceInfo *info, const AlbertKernels *kernels, Alb
 	int			nlayers = info->config.num_hidden_groups * info->config.inner_group_num;
 
 	if (kernels != NULL && (!AlbertKernelsHave(kernels, precision) || !AlbertKernelsHave(kernels, ALBERT_FP32)))
-		return AlbertFail(status, ALBERT_UNSUPPORTED, "kernel \"%s\" has no precision \"%s\"",
+		return AlbertFail(status, ALBERT_UNSUPPORTED, "kernel set \"%s\" does not compute in precision \"%s\"",
 						  kernels->name, AlbertPrecisionName(precision));
 	layout->n = 0;
 	layout->size = AlbertAlign(sizeof(WeightsImage));

@@ -87,8 +87,6 @@ struct AlbertKernels
 	 */
 	double		grain[ALBERT_INT8 + 1];
 
-	/* the rest is the encoder's business: see below */
-
 	/*
 	 * y[m][ldy] = act(x[m][ldx] W' + b) (+ residual[m][ldr] when not NULL;
 	 * the residual is added after the activation).  y may be the residual

@@ -464,7 +464,7 @@ FOR_ROWS(MICRO_FP32, micro_fp32)
 
 #define TABLE_ENTRY(name, rows)	name##_##rows,
 
-/* The function `multiply_name` that finds the micro-kernel for a number of rows. */
+/* The function `multiply_NAME_rows` that runs the micro-kernel for a number of rows. */
 #define MULTIPLY(name) \
 static void \
 multiply_##name##_rows(int rows, int units, const void *x, const void *w, void *tile, bool more) \

@@ -115,7 +115,7 @@ measure_grapheme(const Letters *in, size_t from, bool last, int32_t *state, size
 
 /* Is the letter a grapheme by itself?  Most are. */
 static inline bool
-is_alone(const Letters *in, size_t i)
+is_grapheme(const Letters *in, size_t i)
 {
 	int32_t		state = 0;
 
@@ -146,7 +146,7 @@ tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size
 			stage->pending = !tok_grapheme_break(stage->before, in->items[i].code, &stage->grapheme);
 			stage->before = in->items[i].code;
 		}
-		if (stage->pending || is_alone(in, i))
+		if (stage->pending || is_grapheme(in, i))
 		{
 			if (!map_letter(encoder, stage, out, &in->items[i++]))
 				return false;
