@@ -430,7 +430,8 @@ get_options(int argc, char **argv, Options *options)
 		{"wanted", required_argument, NULL, 'w'}, {"block-rows", required_argument, NULL, 'B'},
 		{"mlm", no_argument, NULL, 'm'}, {"rounds", required_argument, NULL, 'r'},
 		{"seconds", required_argument, NULL, 's'}, {"csv", no_argument, NULL, 'c'},
-		{"cpu-time", no_argument, NULL, 'C'}, {"serve", no_argument, NULL, 'S'}, {"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}
+		{"cpu-time", no_argument, NULL, 'C'}, {"serve", no_argument, NULL, 'S'}, {"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0}
 	};
 	int			c;
 

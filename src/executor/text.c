@@ -77,7 +77,8 @@ append_character(StringInfo out, const unsigned char *utf8, int len, Oid convers
 		appendStringInfoChar(out, '_');
 	else if (OidIsValid(conversion) &&
 			 pg_do_encoding_conversion_buf(conversion, PG_UTF8, GetDatabaseEncoding(),
-										   unconstify(unsigned char *, utf8), len, buffer, sizeof(buffer), true) == len &&
+										   unconstify(unsigned char *, utf8), len,
+										   buffer, sizeof(buffer), true) == len &&
 			 buffer[0] != '\0')
 		appendStringInfoString(out, (char *) buffer);
 	else
