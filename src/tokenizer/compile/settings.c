@@ -295,8 +295,8 @@ settle_class(Builder *builder, const AlbertTokenizerFiles *files)
 }
 
 /*
- * Parse a file and have it read; a missing one is nothing to read.  The file
- * that was being read goes on being it.
+ * Parse a file and have it read; a missing one is nothing to read.  Faults
+ * found later are again the outer file's.
  */
 static bool
 read_file(Builder *builder, const char *file, AlbertBytes bytes, bool (*read) (Builder *, json_t *))
