@@ -224,6 +224,30 @@ DECLARE c CURSOR FOR SELECT id, albert_fill_mask(body) IS NULL AS missing FROM d
 FETCH 3 FROM c;
 FETCH 1 FROM c;
 ROLLBACK;
+-- rows that a limit would allow for, and that are not asked for
+SELECT same('SELECT * FROM (SELECT id, albert_token_count(body) FROM docs WHERE 1 / (id - 3) < 5 LIMIT 5) s LIMIT 2');
+SELECT same('SELECT * FROM (SELECT id, albert_token_count(body) FROM docs WHERE 1 / (id - 3) < 5 LIMIT 5) s LIMIT 3');
+SELECT same('SELECT * FROM (SELECT id, albert_token_count(body) FROM docs WHERE 1 / (id - 3) < 5 OFFSET 1 LIMIT 5) s OFFSET 1 LIMIT 0');
+-- an initplan of a node above, an array: what fails for a row is not read ahead
+CREATE FUNCTION one_by_one(query text, n int) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	c refcursor;
+	r record;
+	rows int := 0;
+BEGIN
+	OPEN c FOR EXECUTE query;
+	FOR i IN 1 .. n LOOP
+		FETCH c INTO r;
+		rows := rows + 1;
+	END LOOP;
+	CLOSE c;
+	RETURN rows;
+EXCEPTION WHEN others THEN RETURN rows || ' ' || sqlstate;
+END $$;
+SELECT one_by_one('SELECT id, albert_token_count(CASE WHEN id > 5 THEN (SELECT note FROM docs) ELSE body END) FROM docs LIMIT 50', 5) AS list,
+       one_by_one('SELECT id, albert_token_count(CASE WHEN id > 5 THEN (SELECT note FROM docs) ELSE body END) FROM docs LIMIT 50', 6) AS fails,
+       one_by_one('SELECT id, albert_token_count(body) FROM docs WHERE CASE WHEN id > 5 THEN (SELECT note FROM docs) ELSE note END IS NOT NULL LIMIT 50', 5) AS filter,
+       one_by_one('SELECT id, albert_token_count(body) FROM docs WHERE ARRAY[CASE WHEN id > 5 THEN ARRAY[n] ELSE ARRAY[n, n] END, ARRAY[1, 2]] IS NOT NULL', 5) AS arrays;
 -- what has effects runs as often as without the node, but for the row that fails
 CREATE SEQUENCE counter;
 SELECT nextval('counter'), albert_fill_mask(body) FROM docs;
@@ -306,4 +330,4 @@ WHERE prosrc IN (SELECT prosrc FROM pg_proc WHERE prosupport = 'albert_support':
 
 DROP TABLE docs, long_docs, few;
 DROP SEQUENCE counter;
-DROP FUNCTION batching, same, query_plan, cost, compiled, rows_computed, keep_longest, in_a_loop, remembered CASCADE;
+DROP FUNCTION batching, same, query_plan, cost, compiled, rows_computed, keep_longest, in_a_loop, remembered, one_by_one CASCADE;

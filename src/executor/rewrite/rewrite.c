@@ -55,7 +55,7 @@ limit_number(const Node *number, int null_value)
 	return value > INT_MAX / 2 ? -1 : (int) value;
 }
 
-/* It asks for just the rows that it skips and returns. */
+/* It asks for just the rows that it skips and returns, and returns no more than it is asked for. */
 static AlbertReader
 reader_below_limit(const Limit *limit, AlbertReader reader)
 {
@@ -69,7 +69,7 @@ reader_below_limit(const Limit *limit, AlbertReader reader)
 		reader.flags |= ALBERT_NODE_EARLY;
 		return AlbertReaderOfSome(reader);
 	}
-	reader.bound = offset + count;
+	reader.bound = offset + (reader.bound >= 0 ? Min(count, reader.bound) : count);
 	return reader;
 }
 

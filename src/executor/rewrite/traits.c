@@ -36,6 +36,53 @@ static const Oid never_fail[] = {
 
 static void deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits);
 
+/* ---------- initplans ---------- */
+
+typedef struct InitPlanSearch
+{
+	int			param;
+	const SubPlan *found;		/* the initplan that sets it; NULL: none */
+} InitPlanSearch;
+
+static void
+find_initplan(Plan **place, void *context)
+{
+	InitPlanSearch *search = context;
+	ListCell   *cell;
+
+	foreach(cell, (*place)->initPlan)
+	{
+		if (list_member_int(lfirst_node(SubPlan, cell)->setParam, search->param))
+			search->found = lfirst_node(SubPlan, cell);
+	}
+	AlbertPlanChildren(*place, find_initplan, search);
+}
+
+/*
+ * An initplan is run when its value is first needed, and may fail then, if only
+ * for returning a second row.  It hangs from the topmost node of its query,
+ * wherever it is used.
+ */
+static void
+param_traits(const Param *param, AlbertTraits *traits)
+{
+	InitPlanSearch search = {.param = param->paramid};
+	ListCell   *cell;
+
+	if (param->paramkind != PARAM_EXEC)
+		return;
+	find_initplan((Plan **) &traits->stmt->planTree, &search);
+	foreach(cell, traits->stmt->subplans)
+	{
+		if (lfirst(cell) != NULL)
+			find_initplan((Plan **) &lfirst(cell), &search);
+	}
+	if (search.found == NULL)
+		return;
+	traits->may_fail = true;
+	deep_plan_traits(list_nth(traits->stmt->subplans, search.found->plan_id - 1), false, true, traits);
+}
+
 /* ---------- expressions ---------- */
 
 static bool
@@ -65,7 +112,6 @@ node_traits(Node *node, AlbertTraits *traits)
 	{
 		case T_Var:
 		case T_Const:
-		case T_Param:
 		case T_CaseTestExpr:
 		case T_CoerceToDomainValue:
 		case T_SQLValueFunction:
@@ -83,13 +129,19 @@ node_traits(Node *node, AlbertTraits *traits)
 		case T_CaseExpr:
 		case T_CaseWhen:
 		case T_CoalesceExpr:
-		case T_ArrayExpr:
 		case T_RowExpr:
 		case T_FieldSelect:
 		case T_GroupingFunc:
 		case T_TargetEntry:
 		case T_RangeTblFunction:
 		case T_List:
+			break;
+		case T_Param:
+			param_traits((Param *) node, traits);
+			break;
+		case T_ArrayExpr:
+			/* arrays of other dimensions than the first one's */
+			traits->may_fail |= ((ArrayExpr *) node)->multidims;
 			break;
 		case T_NextValueExpr:
 		case T_CurrentOfExpr:
@@ -158,7 +210,6 @@ deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits)
 {
 	uint32		facts;
 	ChildContext children = {traits, whole};
-	ListCell   *cell;
 
 	if (plan == NULL)
 		return;
@@ -171,13 +222,7 @@ deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits)
 		traits->is_volatile = traits->may_fail = true;
 	if (facts & ALBERT_PLAN_MAY_FAIL)
 		traits->may_fail = true;
-	foreach(cell, plan->initPlan)
-	{
-		SubPlan    *subplan = lfirst(cell);
-
-		/* evaluated once, when first needed; a CTE as far as it is read */
-		deep_plan_traits(list_nth(traits->stmt->subplans, subplan->plan_id - 1), false, true, traits);
-	}
+	/* as far as it is read */
 	if (IsA(plan, CteScan))
 		deep_plan_traits(list_nth(traits->stmt->subplans, ((CteScan *) plan)->ctePlanId - 1), false, true, traits);
 	/* what is below a node that reads all first is done with at the first row, unless it is read anew */
