@@ -331,3 +331,14 @@ WHERE prosrc IN (SELECT prosrc FROM pg_proc WHERE prosupport = 'albert_support':
 DROP TABLE docs, long_docs, few;
 DROP SEQUENCE counter;
 DROP FUNCTION batching, same, query_plan, cost, compiled, rows_computed, keep_longest, in_a_loop, remembered, one_by_one CASCADE;
+
+-- a chain of subqueries that each use the one before twice: there are a billion ways to the first
+DO $$
+DECLARE
+	query text := 'WITH a0 AS MATERIALIZED (SELECT ''x''::text t)';
+BEGIN
+	FOR i IN 1 .. 30 LOOP
+		query := query || format(', a%s AS MATERIALIZED (SELECT x.t FROM a%s x JOIN a%2$s y USING (t))', i, i - 1);
+	END LOOP;
+	EXECUTE 'EXPLAIN ' || query || ' SELECT albert_token_count(t) FROM a30';
+END $$;

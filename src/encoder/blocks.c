@@ -41,7 +41,7 @@ bool
 AlbertPoll(const AlbertRun *run, AlbertStatus *status)
 {
 	if (run->interrupt != NULL && *run->interrupt)
-		return AlbertFail(status, ALBERT_CANCELLED, "running the model was cancelled");
+		return AlbertFail(status, ALBERT_CANCELLED, "running the model was canceled");
 	return true;
 }
 

@@ -237,7 +237,7 @@ AlbertTensorRows(const AlbertSource *source, const Tensor *tensor,
 		float	   *to = dest + i * (by_rows ? cols : 1);
 
 		if (interrupt != NULL && *interrupt)
-			return AlbertFail(status, ALBERT_CANCELLED, "loading the model was cancelled");
+			return AlbertFail(status, ALBERT_CANCELLED, "loading the model was canceled");
 		for (int64_t k = 0; k < inner; k += run)
 			if (!read_run(file, tensor, first + k * stride, run, to + k * (by_rows ? 1 : cols), by_rows ? 1 : cols,
 						  buffer, status))

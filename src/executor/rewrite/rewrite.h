@@ -37,12 +37,13 @@ extern void AlbertPlanningForget(void);
 
 /* ---- traits.c ---- */
 
-/* Properties of expressions and plans; all false to begin with. */
+/* Properties of expressions and plans; all false and empty to begin with. */
 typedef struct AlbertTraits
 {
 	const PlannedStmt *stmt;
 	bool		is_volatile;	/* evaluating it is an effect, or has a different result each time */
 	bool		may_fail;		/* may raise an error for some value */
+	Bitmapset  *subplans;		/* seen already, by their number */
 } AlbertTraits;
 
 extern void AlbertExprTraits(Node *expr, AlbertTraits *traits);

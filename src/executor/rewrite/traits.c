@@ -36,6 +36,16 @@ static const Oid never_fail[] = {
 
 static void deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits);
 
+/* Each subplan is looked at once: there may be more ways to it than anybody could go. */
+static void
+subplan_traits(int plan_id, AlbertTraits *traits)
+{
+	if (bms_is_member(plan_id, traits->subplans))
+		return;
+	traits->subplans = bms_add_member(traits->subplans, plan_id);
+	deep_plan_traits(list_nth(traits->stmt->subplans, plan_id - 1), false, true, traits);
+}
+
 /* ---------- initplans ---------- */
 
 typedef struct InitPlanSearch
@@ -80,7 +90,7 @@ param_traits(const Param *param, AlbertTraits *traits)
 	if (search.found == NULL)
 		return;
 	traits->may_fail = true;
-	deep_plan_traits(list_nth(traits->stmt->subplans, search.found->plan_id - 1), false, true, traits);
+	subplan_traits(search.found->plan_id, traits);
 }
 
 /* ---------- expressions ---------- */
@@ -151,7 +161,7 @@ node_traits(Node *node, AlbertTraits *traits)
 		case T_SubPlan:
 			/* run again for each row, down to its last node */
 			traits->may_fail = true;
-			deep_plan_traits(list_nth(traits->stmt->subplans, ((SubPlan *) node)->plan_id - 1), false, true, traits);
+			subplan_traits(((SubPlan *) node)->plan_id, traits);
 			break;
 		default:
 			traits->may_fail = true;
@@ -224,7 +234,7 @@ deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits)
 		traits->may_fail = true;
 	/* as far as it is read */
 	if (IsA(plan, CteScan))
-		deep_plan_traits(list_nth(traits->stmt->subplans, ((CteScan *) plan)->ctePlanId - 1), false, true, traits);
+		subplan_traits(((CteScan *) plan)->ctePlanId, traits);
 	/* what is below a node that reads all first is done with at the first row, unless it is read anew */
 	if (whole || (facts & ALBERT_PLAN_READS_ALL) == 0 || !bms_is_empty(plan->extParam))
 		AlbertPlanChildren(plan, child_traits, &children);
