@@ -31,8 +31,7 @@ typedef struct AttentionKind
 	bool		transposed;		/* queries are best taken as [unit][row] */
 	AttentionProduct product;
 
-	/* n inputs of a row to words, up to a whole vector of inputs, zeros at the end; NULL: fp32 as it is */
-	void		(*convert) (int n, const float *x, const AlbertInt8Row *row, uint32_t *words);
+	Convert		convert;		/* NULL: fp32 as it is */
 
 	/* a vector of units, each an input of row a and one of row b */
 	void		(*pair) (vf a, vf b, uint32_t *words);
@@ -145,22 +144,6 @@ attention_scratch(AlbertPrecision precision, int len, int hidden_size, int heads
 	return attention_head(precision, len, hidden_size / heads, NULL).bytes;
 }
 
-/* Units that n values fill, up to a whole vector of values. */
-INLINE int
-units_made(const AttentionKind *kind, int n)
-{
-	return (n + VN - 1) / VN * VN / kind->unit_inputs;
-}
-
-/* n values as units, and zeros behind them. */
-static void
-convert_row(const AttentionKind *kind, int n, int units, const float *x, uint32_t *words)
-{
-	kind->convert(n, x, NULL, words);
-	for (int u = units_made(kind, n); u < units; u++)
-		words[u] = 0;
-}
-
 static void
 prepare_query(const AttentionHead *h, const float *query, uint32_t *words)
 {
@@ -170,7 +153,7 @@ prepare_query(const AttentionHead *h, const float *query, uint32_t *words)
 	for (int d = 0; d < h->size; d += VN)
 		store_part(scaled + d, h->size - d, v_mul(load_part(query + d, h->size - d), scale));
 	if (h->kind->convert != NULL)
-		convert_row(h->kind, h->size, h->units, scaled, words);
+		convert_row(h->kind->convert, h->kind->unit_inputs, h->size, h->units, scaled, NULL, words);
 }
 
 static void
@@ -187,7 +170,8 @@ prepare_keys(const AttentionHead *h, const float *keys, int ld)
 		if (h->kind->convert != NULL)
 		{
 			for (int i = 0; i < n; i++)
-				convert_row(h->kind, h->size, h->units, rows + (size_t) i * ld, h->words + (size_t) i * h->ld_words);
+				convert_row(h->kind->convert, h->kind->unit_inputs, h->size, h->units, rows + (size_t) i * ld, NULL,
+							h->words + (size_t) i * h->ld_words);
 			rows = (const float *) h->words;
 			ld_rows = h->ld_words;
 		}
@@ -255,7 +239,7 @@ attend(const AttentionHead *h, int rows, float *context, int ldc, float *probs)
 			scale_row(h->len, probs + (size_t) r * h->len, factor[r]);
 		}
 		if (kind->convert != NULL)	/* to what is shorter, so in its place */
-			convert_row(kind, h->len, h->key_units, row, (uint32_t *) row);
+			convert_row(kind->convert, kind->unit_inputs, h->len, h->key_units, row, NULL, (uint32_t *) row);
 	}
 	for (int c = 0; c < h->size; c += NR)
 		kind->product(rows, h->key_units, h->scores, h->ld_scores, 1, h->values + (size_t) c * h->key_units,

@@ -66,6 +66,12 @@ typedef void (*Multiply) (int rows, int units, const void *x, const void *w, voi
 /* The same for a number of rows known to the compiler. */
 typedef void (*MicroKernel) (int units, const void *x, const void *w, void *tile, bool more);
 
+/*
+ * n inputs of a row to the words of their units, up to a whole vector of inputs,
+ * what is missing as zeros were.
+ */
+typedef void (*Convert) (int n, const float *x, const AlbertInt8Row *row, uint32_t *words);
+
 typedef struct MatrixKind
 {
 	AlbertPrecision precision;
@@ -74,16 +80,12 @@ typedef struct MatrixKind
 	int			words;			/* 32-bit words of a prepared unit, a row */
 	int			most_rows;		/* in a row block, at most MAX_ROWS */
 	int			step;			/* units come in multiples of this, zeros at the end */
-	bool		transposed;		/* prepared rows are [word][row_stride], else [row][word] */
+	bool		transposed;		/* prepared rows are [word][row_stride], else [row][unit], of a word each */
 	bool		narrow;			/* int8: products are summed in 16 bits, see albert_int8_weights() */
 	int			lower;			/* int8: how much lower activations are than 0 .. 255 */
 	Multiply	multiply;
 
-	/*
-	 * n inputs of a row to the words of their units, up to a whole vector of
-	 * inputs, what is missing as zeros were; NULL: fp32 as it is.
-	 */
-	void		(*convert) (int n, const float *x, const AlbertInt8Row *row, uint32_t *words);
+	Convert		convert;		/* NULL: fp32 as it is */
 
 	/*
 	 * A panel's weights as fp32, to be multiplied by multiply_fp32_rows when
@@ -621,6 +623,16 @@ int8_row(int n, const float *x)
 						   v_sum(v_add(strange[0], strange[1])) == 0.0f);
 }
 
+/* n inputs of a row as units of a word, and zeros behind them. */
+static void
+convert_row(Convert convert, int unit_inputs, int n, int units, const float *x, const AlbertInt8Row *row,
+			uint32_t *words)
+{
+	convert(n, x, row, words);
+	for (int u = (n + VN - 1) / VN * VN / unit_inputs; u < units; u++)
+		words[u] = 0;
+}
+
 /* Prepare the n inputs at x of a row block: `units` units, of which the last may be empty. */
 static void
 prepare_rows(const MatrixKind *kind, int n, int rows, const float *x, int ldx,
@@ -631,12 +643,9 @@ prepare_rows(const MatrixKind *kind, int n, int rows, const float *x, int ldx,
 	if (kind->convert == NULL)
 		transpose(rows, n, x, ldx, dst);
 	else if (!kind->transposed)
-	{
-		memset(dst, 0, (size_t) rows * units * kind->words * sizeof(float));
 		for (int r = 0; r < rows; r++)
-			kind->convert(n, x + (size_t) r * ldx, &quantised[r],
-						  (uint32_t *) dst + (size_t) r * units * kind->words);
-	}
+			convert_row(kind->convert, kind->unit_inputs, n, units, x + (size_t) r * ldx, &quantised[r],
+						(uint32_t *) dst + (size_t) r * units);
 	else
 		for (int u = 0; u < units; u += CONVERT_UNITS)
 		{
@@ -664,58 +673,51 @@ typedef struct Finish
 	int			ldy;
 } Finish;
 
-/* Sums of one row, from output channel j on, to what the activation is taken of. */
+/* The results of a tile's rows for a vector of channels, from j on. */
 INLINE void
-finish_sums(const Finish *f, float *sums, const AlbertInt8Row *row, int j, int n)
+finish_channels(const Finish *f, AlbertActivation act, const float *sums, const AlbertInt8Row *quantised,
+				int row0, int rows, int j)
 {
 	const AlbertLinear *linear = f->linear;
-	vf			v;
+	bool		int8 = linear->precision == ALBERT_INT8;
+	int			n = linear->out - j;
+	vf			bias = linear->bias != NULL ? load_part(linear->bias + j, n) : v_zero();
+	vf			scale = int8 ? v_load(channel_scales(&f->shape, linear->weight) + j) : v_zero();
+	vi			sum = int8 ? vi_load(channel_sums(&f->shape, linear->weight) + j) : vi_set(0);
 
-	if (linear->precision == ALBERT_INT8)
+	for (int r = 0; r < rows; r++)
 	{
-		vi			zeros = vi_mul(vi_set(row->zero), vi_load(channel_sums(&f->shape, linear->weight) + j));
+		vf			v = v_load(sums + r * NR);
 
-		v = v_from_int(vi_sub(vi_load(sums), zeros));
-		v = v_mul(v, v_mul(v_set(row->scale), v_load(channel_scales(&f->shape, linear->weight) + j)));
+		if (int8)
+		{
+			vi			zeros = vi_mul(vi_set(quantised[r].zero), sum);
+
+			v = v_from_int(vi_sub(vi_load(sums + r * NR), zeros));
+			v = v_mul(v, v_mul(v_set(quantised[r].scale), scale));
+		}
+		if (linear->bias != NULL)
+			v = v_add(v, bias);
+		v = activated(act, v);
+		if (f->residual != NULL)
+			v = v_add(v, load_part(f->residual + (size_t) (row0 + r) * f->ldr + j, n));
+		store_part(f->y + (size_t) (row0 + r) * f->ldy + j, n, v);
 	}
-	else
-		v = v_load(sums);
-	if (linear->bias != NULL)
-		v = v_add(v, load_part(linear->bias + j, n));
-	v_store(sums, v);
-}
-
-INLINE void
-finish_row(const Finish *f, const float *values, int row, int j, int n)
-{
-	vf			v = v_load(values);
-
-	if (f->residual != NULL)
-		v = v_add(v, load_part(f->residual + (size_t) row * f->ldr + j, n));
-	store_part(f->y + (size_t) row * f->ldy + j, n, v);
 }
 
 static void
-finish_tile(const Finish *f, float *tile, const AlbertInt8Row *quantised,
+finish_tile(const Finish *f, const float *tile, const AlbertInt8Row *quantised,
 			int row0, int rows, int panel)
 {
-	int			j = panel * NR;
-	int			n = f->linear->out - j;
-
-	if (f->linear->precision == ALBERT_INT8 || f->linear->bias != NULL)
-		for (int r = 0; r < rows; r++)
+	for (int i = 0; i < NR && panel * NR + i < f->linear->out; i += VN)
+		switch (f->act)
 		{
-			finish_sums(f, tile + r * NR, &quantised[r], j, n);
-			if (n > VN)
-				finish_sums(f, tile + r * NR + VN, &quantised[r], j + VN, n - VN);
+#define FINISH(known) \
+			case known: \
+				finish_channels(f, known, tile + i, quantised, row0, rows, panel * NR + i); \
+				break;
+			FOR_ACTIVATIONS(FINISH)
 		}
-	activate(f->act, rows * NR, tile);
-	for (int r = 0; r < rows; r++)
-	{
-		finish_row(f, tile + r * NR, row0 + r, j, n);
-		if (n > VN)
-			finish_row(f, tile + r * NR + VN, row0 + r, j + VN, n - VN);
-	}
 }
 
 /* ---- the whole ---- */
@@ -777,6 +779,19 @@ typedef struct Chunk
 	float	   *sums;
 } Chunk;
 
+/*
+ * What is added to a tile's results comes from far when there are many rows;
+ * asked for before the sums, it is there after them.
+ */
+INLINE void
+fetch_residual(const Finish *f, int row0, int rows, int panel)
+{
+	if (f->residual != NULL)
+		for (int r = row0; r < row0 + rows; r++)
+			for (int i = 0; i < NR && panel * NR + i < f->linear->out; i += 64 / (int) sizeof(float))
+				__builtin_prefetch(f->residual + (size_t) r * f->ldr + panel * NR + i);
+}
+
 /* A panel of a block times the chunk's rows; after the last block the results. */
 static void
 multiply_panel(const MatrixKind *kind, const Finish *f, const Rows *cut, const Chunk *chunk,
@@ -795,6 +810,8 @@ multiply_panel(const MatrixKind *kind, const Finish *f, const Rows *cut, const C
 		const float *x = chunk->prepared + b * cut->prepared;
 		float	   *tile = sums + (size_t) b * cut->most * NR;
 
+		if (block == s->blocks - 1)
+			fetch_residual(f, chunk->first[b], chunk->rows[b], panel);
 		if (widened)
 			multiply_fp32_rows(chunk->rows[b], units * kind->unit_inputs, x, chunk->wide, tile, block > 0);
 		else

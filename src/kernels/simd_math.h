@@ -134,25 +134,36 @@ vector_gelu_new(vf x)
 	return divide_by_exp2(x, v_mul(x, factor));
 }
 
+INLINE vf
+activated(AlbertActivation act, vf x)
+{
+	switch (act)
+	{
+		case ALBERT_ACT_GELU:
+			return vector_gelu(x);
+		case ALBERT_ACT_GELU_NEW:
+			return vector_gelu_new(x);
+		case ALBERT_ACT_RELU:
+			return v_max(v_zero(), x);
+		case ALBERT_ACT_SILU:
+			return divide_by_exp2(x, v_mul(x, v_set(-LOG2_E)));
+		case ALBERT_ACT_TANH:
+			return vector_tanh(x);
+		case ALBERT_ACT_NONE:
+			break;
+	}
+	return x;
+}
+
+/* For a switch whose cases each know their activation when they are compiled. */
+#define FOR_ACTIVATIONS(M) \
+	M(ALBERT_ACT_NONE) M(ALBERT_ACT_GELU) M(ALBERT_ACT_GELU_NEW) M(ALBERT_ACT_RELU) M(ALBERT_ACT_SILU) M(ALBERT_ACT_TANH)
+
 INLINE void
 activate_all(AlbertActivation act, int n, float *x)
 {
 	for (int i = 0; i < n; i += VN)
-	{
-		vf			v = load_part(x + i, n - i);
-
-		if (act == ALBERT_ACT_GELU)
-			v = vector_gelu(v);
-		else if (act == ALBERT_ACT_GELU_NEW)
-			v = vector_gelu_new(v);
-		else if (act == ALBERT_ACT_RELU)
-			v = v_max(v_zero(), v);
-		else if (act == ALBERT_ACT_SILU)
-			v = divide_by_exp2(v, v_mul(v, v_set(-LOG2_E)));
-		else if (act == ALBERT_ACT_TANH)
-			v = vector_tanh(v);
-		store_part(x + i, n - i, v);
-	}
+		store_part(x + i, n - i, activated(act, load_part(x + i, n - i)));
 }
 
 static void
@@ -160,23 +171,11 @@ activate(AlbertActivation act, int n, float *x)
 {
 	switch (act)
 	{
-		case ALBERT_ACT_GELU:
-			activate_all(ALBERT_ACT_GELU, n, x);
+#define ACTIVATE(known) \
+		case known: \
+			activate_all(known, n, x); \
 			break;
-		case ALBERT_ACT_GELU_NEW:
-			activate_all(ALBERT_ACT_GELU_NEW, n, x);
-			break;
-		case ALBERT_ACT_RELU:
-			activate_all(ALBERT_ACT_RELU, n, x);
-			break;
-		case ALBERT_ACT_SILU:
-			activate_all(ALBERT_ACT_SILU, n, x);
-			break;
-		case ALBERT_ACT_TANH:
-			activate_all(ALBERT_ACT_TANH, n, x);
-			break;
-		case ALBERT_ACT_NONE:
-			break;
+		FOR_ACTIVATIONS(ACTIVATE)
 	}
 }
 
