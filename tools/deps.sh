@@ -306,6 +306,7 @@ apt_install()
 # Not needed, but tests use them, and something is installed anyway.
 if [ $want_test = yes ] && [ -n "$version" ]; then
 	for package in python3-pip debhelper dpkg-dev postgresql-server-dev-all "postgresql-$version-pgvector"; do
+		case " $missing " in *" $package "*) continue ;; esac
 		if apt_install -s "$package" >/dev/null 2>&1; then missing="$missing $package"; fi
 	done
 fi

@@ -182,7 +182,8 @@ next_row(AlbertNodeState *node)
 	if (slot == NULL && !node->at_end)
 		slot = ExecProcNode(outerPlanState(node));
 	node->at_end = TupIsNull(slot);
-	node->at_start &= node->at_end;
+	if (!node->at_end)
+		node->at_start = false;
 	return node->at_end ? NULL : slot;
 }
 

@@ -41,16 +41,13 @@ static Node *
 calls_to_columns(Node *node, void *context)
 {
 	Taking	   *work = context;
-	ListCell   *cell;
+	int			place;
 
 	if (node == NULL)
 		return NULL;
-	foreach(cell, work->calls)
-	{
-		if (equal(lfirst(cell), node))
-			return (Node *) makeVar(OUTER_VAR, work->ncolumns + foreach_current_index(cell) + 1,
-									exprType(node), exprTypmod(node), exprCollation(node), 0);
-	}
+	place = AlbertPlaceInList(work->calls, node);
+	if (place >= 0)
+		return AlbertColumnVar(OUTER_VAR, work->ncolumns + place + 1, node);
 	return expression_tree_mutator(node, calls_to_columns, context);
 }
 
@@ -73,10 +70,8 @@ result_over(Taking *work, Plan *child)
 	foreach(cell, child->targetlist)
 	{
 		TargetEntry *entry = flatCopyTargetEntry(lfirst_node(TargetEntry, cell));
-		Node	   *expr = (Node *) entry->expr;
 
-		entry->expr = (Expr *) makeVar(OUTER_VAR, foreach_current_index(cell) + 1, exprType(expr),
-									   exprTypmod(expr), exprCollation(expr), 0);
+		entry->expr = (Expr *) AlbertColumnVar(OUTER_VAR, foreach_current_index(cell) + 1, (Node *) entry->expr);
 		tlist = lappend(tlist, entry);
 	}
 	foreach(cell, work->calls)

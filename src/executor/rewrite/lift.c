@@ -218,14 +218,14 @@ find_leaves(Lifting *work, List *quals)
 		work->leaves = lappend(work->leaves, lfirst_node(TargetEntry, cell)->expr);
 }
 
-static Node *
-column_var(int varno, int column, const Node *like)
+Node *
+AlbertColumnVar(int varno, int column, const Node *like)
 {
 	return (Node *) makeVar(varno, column, exprType(like), exprTypmod(like), exprCollation(like), 0);
 }
 
-static int
-place_in_list(List *list, const Node *node)
+int
+AlbertPlaceInList(List *list, const Node *node)
 {
 	ListCell   *cell;
 
@@ -247,10 +247,10 @@ over_columns(Node *node, void *context)
 	if (node == NULL)
 		return NULL;
 	if (is_leaf(node))
-		return column_var(work->varno, work->child == work->plan ? place_in_list(work->leaves, node) + 1
+		return AlbertColumnVar(work->varno, work->child == work->plan ? AlbertPlaceInList(work->leaves, node) + 1
 						  : ((Var *) node)->varattno, node);
-	if (IsA(node, FuncExpr) && (place = place_in_list(work->calls, node)) >= 0)
-		return column_var(work->varno, list_length(work->leaves) + place + 1, node);
+	if (IsA(node, FuncExpr) && (place = AlbertPlaceInList(work->calls, node)) >= 0)
+		return AlbertColumnVar(work->varno, list_length(work->leaves) + place + 1, node);
 	return expression_tree_mutator(node, over_columns, context);
 }
 
@@ -274,7 +274,7 @@ scan_targetlist(Lifting *work)
 
 	work->varno = OUTER_VAR;
 	foreach(cell, work->leaves)
-		columns = lappend(columns, column_var(OUTER_VAR, foreach_current_index(cell) + 1, lfirst(cell)));
+		columns = lappend(columns, AlbertColumnVar(OUTER_VAR, foreach_current_index(cell) + 1, lfirst(cell)));
 	foreach(cell, work->calls)
 	{
 		FuncExpr   *call = (FuncExpr *) copyObject(lfirst(cell));

@@ -44,6 +44,8 @@ typedef struct AlbertTraits
 	bool		is_volatile;	/* evaluating it is an effect, or has a different result each time */
 	bool		may_fail;		/* may raise an error for some value */
 	Bitmapset  *subplans;		/* seen already, by their number */
+	bool		has_initplans;
+	List	   *initplans;		/* the statement's, once they are asked for */
 } AlbertTraits;
 
 extern void AlbertExprTraits(Node *expr, AlbertTraits *traits);
@@ -68,6 +70,10 @@ extern AlbertReader AlbertReaderOfSome(AlbertReader reader);
 
 /* The calls that every evaluation of expr makes, arguments before the calls they are in. */
 extern List *AlbertFindCalls(const PlannedStmt *stmt, Node *expr);
+
+/* A column that holds what an expression is; and the place of an expression in a list, -1: it is not there. */
+extern Node *AlbertColumnVar(int varno, int column, const Node *like);
+extern int	AlbertPlaceInList(List *list, const Node *node);
 
 /* Put batching nodes on top of *place where that is possible. */
 extern bool AlbertLiftCalls(const PlannedStmt *stmt, Plan **place, AlbertReader reader);

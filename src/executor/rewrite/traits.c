@@ -48,24 +48,13 @@ subplan_traits(int plan_id, AlbertTraits *traits)
 
 /* ---------- initplans ---------- */
 
-typedef struct InitPlanSearch
-{
-	int			param;
-	const SubPlan *found;		/* the initplan that sets it; NULL: none */
-} InitPlanSearch;
-
 static void
-find_initplan(Plan **place, void *context)
+collect_initplans(Plan **place, void *context)
 {
-	InitPlanSearch *search = context;
-	ListCell   *cell;
+	List	  **initplans = context;
 
-	foreach(cell, (*place)->initPlan)
-	{
-		if (list_member_int(lfirst_node(SubPlan, cell)->setParam, search->param))
-			search->found = lfirst_node(SubPlan, cell);
-	}
-	AlbertPlanChildren(*place, find_initplan, search);
+	*initplans = list_concat(*initplans, (*place)->initPlan);
+	AlbertPlanChildren(*place, collect_initplans, context);
 }
 
 /*
@@ -76,21 +65,29 @@ find_initplan(Plan **place, void *context)
 static void
 param_traits(const Param *param, AlbertTraits *traits)
 {
-	InitPlanSearch search = {.param = param->paramid};
 	ListCell   *cell;
 
 	if (param->paramkind != PARAM_EXEC)
 		return;
-	find_initplan((Plan **) &traits->stmt->planTree, &search);
-	foreach(cell, traits->stmt->subplans)
+	if (!traits->has_initplans)
 	{
-		if (lfirst(cell) != NULL)
-			find_initplan((Plan **) &lfirst(cell), &search);
+		collect_initplans((Plan **) &traits->stmt->planTree, &traits->initplans);
+		foreach(cell, traits->stmt->subplans)
+		{
+			if (lfirst(cell) != NULL)
+				collect_initplans((Plan **) &lfirst(cell), &traits->initplans);
+		}
+		traits->has_initplans = true;
 	}
-	if (search.found == NULL)
-		return;
-	traits->may_fail = true;
-	subplan_traits(search.found->plan_id, traits);
+	foreach(cell, traits->initplans)
+	{
+		const SubPlan *initplan = lfirst_node(SubPlan, cell);
+
+		if (!list_member_int(initplan->setParam, param->paramid))
+			continue;
+		traits->may_fail = true;
+		subplan_traits(initplan->plan_id, traits);
+	}
 }
 
 /* ---------- expressions ---------- */
