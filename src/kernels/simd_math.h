@@ -157,7 +157,8 @@ activated(AlbertActivation act, vf x)
 
 /* For a switch whose cases each know their activation when they are compiled. */
 #define FOR_ACTIVATIONS(M) \
-	M(ALBERT_ACT_NONE) M(ALBERT_ACT_GELU) M(ALBERT_ACT_GELU_NEW) M(ALBERT_ACT_RELU) M(ALBERT_ACT_SILU) M(ALBERT_ACT_TANH)
+	M(ALBERT_ACT_NONE) M(ALBERT_ACT_GELU) M(ALBERT_ACT_GELU_NEW) \
+	M(ALBERT_ACT_RELU) M(ALBERT_ACT_SILU) M(ALBERT_ACT_TANH)
 
 INLINE void
 activate_all(AlbertActivation act, int n, float *x)
