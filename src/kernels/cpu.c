@@ -53,7 +53,7 @@ detect(void)
 	unsigned	has = ALBERT_CPU_KNOWN;
 	unsigned	a,
 				b,
-				c,
+				c = 0,			/* gcc does not see at -Og that it is always set */
 				d,
 				c1;
 	uint64_t	state;

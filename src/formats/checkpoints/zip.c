@@ -134,7 +134,7 @@ read_entry(ZipArchive *zip, AlbertSpan *directory)
 bool
 AlbertZipOpen(ZipArchive *zip)
 {
-	uint64_t	size;
+	uint64_t	size = 0;		/* gcc does not see at -O1 that it is always set */
 	AlbertSpan	directory;
 
 	if (!find_directory(zip, &size) ||
