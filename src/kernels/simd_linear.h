@@ -779,17 +779,32 @@ typedef struct Chunk
 	float	   *sums;
 } Chunk;
 
+/* The lines that a row's results of a panel are in. */
+INLINE void
+fetch_row(const float *row, int n, int write)
+{
+	for (int i = 0; i < NR && i < n; i += 64 / (int) sizeof(float))
+		if (write)
+			__builtin_prefetch(row + i, 1);
+		else
+			__builtin_prefetch(row + i);
+}
+
 /*
- * What is added to a tile's results comes from far when there are many rows;
- * asked for before the sums, it is there after them.
+ * Where a tile's results go, and what is added to them, is far away when there
+ * are many rows; asked for before the sums, it is there after them.
  */
 INLINE void
-fetch_residual(const Finish *f, int row0, int rows, int panel)
+fetch_results(const Finish *f, int row0, int rows, int panel)
 {
-	if (f->residual != NULL)
-		for (int r = row0; r < row0 + rows; r++)
-			for (int i = 0; i < NR && panel * NR + i < f->linear->out; i += 64 / (int) sizeof(float))
-				__builtin_prefetch(f->residual + (size_t) r * f->ldr + panel * NR + i);
+	int			j = panel * NR;
+
+	for (int r = row0; r < row0 + rows; r++)
+	{
+		fetch_row(f->y + (size_t) r * f->ldy + j, f->linear->out - j, 1);
+		if (f->residual != NULL && f->residual != f->y)
+			fetch_row(f->residual + (size_t) r * f->ldr + j, f->linear->out - j, 0);
+	}
 }
 
 /* A panel of a block times the chunk's rows; after the last block the results. */
@@ -811,7 +826,7 @@ multiply_panel(const MatrixKind *kind, const Finish *f, const Rows *cut, const C
 		float	   *tile = sums + (size_t) b * cut->most * NR;
 
 		if (block == s->blocks - 1)
-			fetch_residual(f, chunk->first[b], chunk->rows[b], panel);
+			fetch_results(f, chunk->first[b], chunk->rows[b], panel);
 		if (widened)
 			multiply_fp32_rows(chunk->rows[b], units * kind->unit_inputs, x, chunk->wide, tile, block > 0);
 		else
