@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Goes up with any change of any kind's layout.  Another byte order would not read it as itself. */
-#define ALBERT_IMAGE_VERSION	9
+#define ALBERT_IMAGE_VERSION	10
 
 typedef enum AlbertImageKind
 {

@@ -23,9 +23,21 @@ typedef enum AlbertArchitecture
 
 #define ALBERT_NARCHITECTURES	2
 
-/* What transformers' AlbertConfig or BertConfig says; stored in images as it is. */
+#define ALBERT_MAX_DENSE	4
+
+/* A Dense module of sentence-transformers. */
+typedef struct AlbertDense
+{
+	int32_t		in;
+	int32_t		out;
+	int32_t		activation;		/* AlbertActivation */
+	int32_t		bias;			/* is there one */
+} AlbertDense;
+
+/* What a model's files say of it, without labels, prompts and weights; stored in images as it is. */
 typedef struct AlbertConfig
 {
+	/* transformers' AlbertConfig or BertConfig */
 	int32_t		architecture;	/* AlbertArchitecture */
 	int32_t		vocab_size;
 	int32_t		embedding_size;
@@ -42,6 +54,22 @@ typedef struct AlbertConfig
 	int32_t		problem_type;	/* AlbertProblemType */
 	int32_t		score_function; /* AlbertScoreFunction */
 	float		layer_norm_eps;
+	char		class_name[64]; /* architectures[0], or "AlbertModel" */
+
+	/* the tensors */
+	int64_t		parameters;		/* as stored in the checkpoint, tied weights once */
+	uint32_t	heads;			/* AlbertHead bits */
+	int32_t		untied;			/* an own decoder matrix is stored */
+
+	/* sentence-transformers' modules */
+	uint32_t	pooling;		/* AlbertPooling bits; 0: there are no modules */
+	int32_t		normalize;
+	int32_t		exclude_prompt; /* a prompt's tokens are seen, but not pooled */
+	int32_t		max_seq_length; /* 0: not said */
+	int32_t		ndense;
+	AlbertDense dense[ALBERT_MAX_DENSE];
+
+	int32_t		overflow;		/* AlbertOverflow: what becomes of a long text where the call does not say */
 } AlbertConfig;
 
 typedef enum AlbertProblemType
@@ -82,8 +110,6 @@ typedef enum AlbertPooling
 	ALBERT_POOL_POOLER = 1 << 4 /* the pooler's output; only by option */
 } AlbertPooling;
 
-#define ALBERT_MAX_DENSE	4
-
 /* What becomes of a text that is longer than the model takes. */
 typedef enum AlbertOverflow
 {
@@ -110,19 +136,12 @@ typedef struct AlbertLayer
 	AlbertNorm	output_norm;
 } AlbertLayer;
 
-typedef struct AlbertDense		/* a sentence-transformers Dense module */
-{
-	AlbertLinear linear;
-	AlbertActivation activation;
-} AlbertDense;
-
 typedef struct AlbertModel
 {
 	const AlbertConfig *config;
 	const AlbertKernels *kernels;
 	AlbertPrecision precision;
 	uint32_t	heads;			/* AlbertHead bits */
-	int64_t		parameters;		/* as stored in the checkpoint, tied weights once */
 
 	AlbertTable word_embeddings;	/* (vocab, embedding) */
 	const float *position_embeddings;	/* (positions, embedding) */
@@ -145,14 +164,7 @@ typedef struct AlbertModel
 	const float *head_bias;
 	bool		head_pairs;		/* for pairs of texts: of what both embeddings make together */
 
-	/* sentence-transformers' modules; pooling is 0 when the directory has none */
-	uint32_t	pooling;		/* AlbertPooling bits */
-	bool		normalize;
-	bool		exclude_prompt; /* a prompt's tokens are seen, but not pooled */
-	int32_t		max_seq_length; /* 0: not said */
-	int32_t		overflow;		/* AlbertOverflow: what becomes of a long text where the call does not say */
-	int32_t		ndense;
-	AlbertDense dense[ALBERT_MAX_DENSE];
+	AlbertLinear dense[ALBERT_MAX_DENSE];	/* config->ndense of them */
 	int32_t		nlabels;
 	const char *const *labels;	/* num_labels UTF-8 names; LABEL_i where the config has none */
 	int32_t		nprompts;

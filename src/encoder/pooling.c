@@ -172,16 +172,16 @@ AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with_dense, Alb
 {
 	int			width = model->config->hidden_size * __builtin_popcount(pooling);
 
-	for (int i = 0; with_dense && i < model->ndense; i++)
+	for (int i = 0; with_dense && i < model->config->ndense; i++)
 	{
-		if (model->dense[i].linear.in != width)
+		if (model->dense[i].in != width)
 		{
 			AlbertFail(status, ALBERT_UNSUPPORTED,
 					   "pooling gives %d values, but the model's dense module takes %d",
-					   width, model->dense[i].linear.in);
+					   width, model->dense[i].in);
 			return 0;
 		}
-		width = model->dense[i].linear.out;
+		width = model->dense[i].out;
 	}
 	return width;
 }
@@ -207,11 +207,11 @@ AlbertPoolDense(const AlbertModel *model, const AlbertRows *vectors, const Alber
 				AlbertRows *result, AlbertStatus *status)
 {
 	*result = *vectors;
-	for (int i = 0; i < model->ndense; i++)
+	for (int i = 0; i < model->config->ndense; i++)
 	{
 		AlbertRows	next;
 
-		if (!AlbertLinearRows(model, &model->dense[i].linear, model->dense[i].activation,
+		if (!AlbertLinearRows(model, &model->dense[i], model->config->dense[i].activation,
 							  result, run, &next, status))
 			return false;
 		*result = next;

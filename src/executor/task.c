@@ -265,7 +265,7 @@ AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
 	memset(job, 0, sizeof(*job));
 	job->task = task;
 	job->binding = AlbertStoreAttach(model, task->text_only ? ALBERT_PART_TEXT : ALBERT_PART_WEIGHTS);
-	job->overflow = model == NULL ? albert_overflow : job->binding->model.overflow;
+	job->overflow = model == NULL ? albert_overflow : job->binding->model.config->overflow;
 	check_heads(job);
 	if (task->init != NULL)
 		task->init(job);

@@ -84,8 +84,8 @@ static const AlbertJsonMember members[] = {
 	/* a decoder attends to what came before only, which nothing here computes */
 	{"is_decoder", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true},
 	{"add_cross_attention", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true},
-	{"hidden_act", ALBERT_JSON_CHOICE, SOURCE(info.config.hidden_act), .choices = activations},
-	{"problem_type", ALBERT_JSON_CHOICE, SOURCE(info.config.problem_type), .choices = problem_types, .or_null = true,
+	{"hidden_act", ALBERT_JSON_CHOICE, SOURCE(config.hidden_act), .choices = activations},
+	{"problem_type", ALBERT_JSON_CHOICE, SOURCE(config.problem_type), .choices = problem_types, .or_null = true,
 	.unknown = ALBERT_FORMAT},
 	{"layer_norm_eps", ALBERT_JSON_NUMBER, SOURCE(layer_norm_eps), .lowest = 0, .highest = 1},
 	{"tie_word_embeddings", ALBERT_JSON_BOOL, SOURCE(tie_word_embeddings), .or_null = false},
@@ -102,7 +102,7 @@ AlbertScoreFunctionRead(AlbertSource *source, const json_t *object, const char *
 		.unknown = ALBERT_UNSUPPORTED
 	};
 
-	return AlbertJsonRead(object, &member, 1, &source->info.config, file, status);
+	return AlbertJsonRead(object, &member, 1, &source->config, file, status);
 }
 
 /* Since version 4 CrossEncoder writes an object of its own, before that a key beside the others. */
@@ -126,7 +126,7 @@ read_architecture(AlbertSource *source, const json_t *root, const char *file, Al
 	static const AlbertJsonMember model_type = {
 		"model_type", ALBERT_JSON_CHOICE, CONFIG(architecture), .choices = model_types, .unknown = ALBERT_UNSUPPORTED
 	};
-	AlbertConfig *config = &source->info.config;
+	AlbertConfig *config = &source->config;
 	const json_t *classes = json_object_get(root, "architectures");
 	const json_t *class = json_array_get(classes, 0);
 	const char *name = json_string_value(class);
@@ -139,9 +139,9 @@ read_architecture(AlbertSource *source, const json_t *root, const char *file, Al
 		return false;
 	if (name == NULL)
 		name = config->architecture == ALBERT_ARCHITECTURE_BERT ? "BertModel" : "AlbertModel";
-	if (strlen(name) >= sizeof(source->info.architecture))
+	if (strlen(name) >= sizeof(source->config.class_name))
 		return AlbertFail(status, ALBERT_FORMAT, "architecture name in file \"%s\" is too long", file);
-	strcpy(source->info.architecture, name);
+	strcpy(source->config.class_name, name);
 	if (ends_with(name, "ForSequenceClassification"))
 		source->classifier = ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_POOLER;
 	else if (ends_with(name, "ForTokenClassification"))
@@ -212,14 +212,14 @@ AlbertProblemName(AlbertProblemType problem)
 bool
 AlbertConfigRead(AlbertSource *source, const char *base, const char *name, bool original, AlbertStatus *status)
 {
-	AlbertConfig *config = &source->info.config;
+	AlbertConfig *config = &source->config;
 	AlbertJsonText json;
 	const json_t *root;
 
 	if (!AlbertJsonFile(source, base, name, true, JSON_OBJECT, &json, status))
 		return false;
 	root = json.root;
-	source->config = original ? NULL : root;
+	source->config_json = original ? NULL : root;
 	source->tie_word_embeddings = true;
 	source->layer_norm_eps = 1e-12;
 	if (!read_architecture(source, root, json.file, status))

@@ -27,7 +27,7 @@ AlbertPlainName(const char *name)
 const char *
 AlbertFilePath(AlbertSource *source, const char *base, const char *name)
 {
-	return AlbertNameJoin(source->arena, base, base[0] == '\0' ? "" : "/", name);
+	return AlbertNameFormat(source->arena, "%s%s%s", base, base[0] == '\0' ? "" : "/", name);
 }
 
 bool
@@ -42,7 +42,7 @@ AlbertFileExists(const AlbertSource *source, const char *base, const char *name)
 
 /* A checkout without Git LFS leaves small text files in the place of large ones. */
 static bool
-is_lfs_pointer(const SourceFile *file)
+is_lfs_pointer(const AlbertSourceFile *file)
 {
 	char		start[sizeof(LFS_START) - 1];
 
@@ -52,7 +52,7 @@ is_lfs_pointer(const SourceFile *file)
 }
 
 static bool
-check_file(SourceFile *file, AlbertStatus *status)
+check_file(AlbertSourceFile *file, AlbertStatus *status)
 {
 	struct stat st;
 
@@ -72,35 +72,43 @@ check_file(SourceFile *file, AlbertStatus *status)
 }
 
 bool
-AlbertFileOpen(AlbertSource *source, const char *base, const char *name, int *number, AlbertStatus *status)
+AlbertFileOpen(AlbertSource *source, const char *base, const char *name, const AlbertSourceFile **result,
+			   AlbertStatus *status)
 {
-	SourceFile	file = {.name = AlbertFilePath(source, base, name)};
+	AlbertSourceFile *file = source->files;
+	const char *path = AlbertFilePath(source, base, name);
 
-	if (file.name == NULL)
+	if (path == NULL)
 		return AlbertNoMemory(status);
-	if (source->nfiles >= MAX_FILES)
+	while (file < source->files + source->nfiles && strcmp(file->name, path) != 0)
+		file++;
+	*result = file;
+	if (file < source->files + source->nfiles)
+		return true;
+	if (source->nfiles == MAX_FILES)
 	{
 		AlbertFail(status, ALBERT_UNSUPPORTED, "model directory has too many files");
 		return AlbertDetail(status, "At most %d files can make up a model.", MAX_FILES);
 	}
 	/* O_NONBLOCK: a FIFO must not make us wait for its writer */
-	file.fd = openat(source->directory, file.name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (file.fd < 0 && errno == ENOENT)
-		return AlbertFail(status, ALBERT_NOT_FOUND, "model directory has no file \"%s\"", file.name);
-	if (file.fd < 0)
-		return AlbertFail(status, ALBERT_IO, "could not open file \"%s\": %s", file.name, strerror(errno));
-	if (!check_file(&file, status))
+	*file = (AlbertSourceFile) {
+		.name = path, .fd = openat(source->directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
+	};
+	if (file->fd < 0 && errno == ENOENT)
+		return AlbertFail(status, ALBERT_NOT_FOUND, "model directory has no file \"%s\"", path);
+	if (file->fd < 0)
+		return AlbertFail(status, ALBERT_IO, "could not open file \"%s\": %s", path, strerror(errno));
+	if (!check_file(file, status))
 	{
-		close(file.fd);
+		close(file->fd);
 		return false;
 	}
-	*number = source->nfiles++;
-	source->files[*number] = file;
+	source->nfiles++;
 	return true;
 }
 
 bool
-AlbertFileRead(const SourceFile *file, int64_t offset, void *dest, size_t size,
+AlbertFileRead(const AlbertSourceFile *file, int64_t offset, void *dest, size_t size,
 			   AlbertStatus *status)
 {
 	char	   *to = dest;
@@ -125,7 +133,7 @@ AlbertFileRead(const SourceFile *file, int64_t offset, void *dest, size_t size,
 }
 
 bool
-AlbertFileBytes(const SourceFile *file, int64_t offset, size_t size, AlbertArena *arena, AlbertSpan *bytes,
+AlbertFileBytes(const AlbertSourceFile *file, int64_t offset, size_t size, AlbertArena *arena, AlbertSpan *bytes,
 				AlbertStatus *status)
 {
 	unsigned char *data = AlbertArenaAlloc(arena, size);
@@ -138,7 +146,7 @@ AlbertFileBytes(const SourceFile *file, int64_t offset, size_t size, AlbertArena
 }
 
 bool
-AlbertFileReadAll(const SourceFile *file, size_t limit, AlbertArena *arena, AlbertSpan *bytes, AlbertStatus *status)
+AlbertFileReadAll(const AlbertSourceFile *file, size_t limit, AlbertArena *arena, AlbertSpan *bytes, AlbertStatus *status)
 {
 	if (file->size <= (int64_t) limit)
 		return AlbertFileBytes(file, 0, file->size, arena, bytes, status);
@@ -151,21 +159,30 @@ AlbertJsonFile(AlbertSource *source, const char *base, const char *name, bool re
 			   json_type type, AlbertJsonText *json, AlbertStatus *status)
 {
 	AlbertArenaMark mark;
-	int			file;
+	const AlbertSourceFile *file;
 	AlbertSpan	text;
 
-	json->root = NULL;
-	json->file = AlbertFilePath(source, base, name);
-	if (json->file == NULL)
-		return AlbertNoMemory(status);
+	*json = (AlbertJsonText) {NULL, name};
 	if (!required && !AlbertFileExists(source, base, name))
 		return true;
 	if (!AlbertFileOpen(source, base, name, &file, status))
 		return false;
+	json->file = file->name;
 	mark = AlbertArenaGetMark(source->arena);
-	if (AlbertFileReadAll(&source->files[file], MAX_JSON_FILE, source->arena, &text, status))
+	if (AlbertFileReadAll(file, MAX_JSON_FILE, source->arena, &text, status))
 		json->root = AlbertJsonParse(source->documents, (const char *) text.at, AlbertSpanSize(text),
 									 JSON_REJECT_DUPLICATES, type, "file", json->file, status);
 	AlbertArenaRewind(source->arena, mark);
 	return json->root != NULL;
+}
+
+char *
+AlbertJsonDump(AlbertArena *arena, const json_t *value, size_t flags)
+{
+	size_t		size = json_dumpb(value, NULL, 0, flags);
+	char	   *text = size == 0 ? NULL : AlbertArenaAllocZero(arena, size + 1);
+
+	if (text != NULL)
+		json_dumpb(value, text, size, flags);
+	return text;
 }

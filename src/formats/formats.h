@@ -36,32 +36,6 @@ typedef enum AlbertPart
 
 typedef struct AlbertSource AlbertSource;
 
-/* A Dense module of sentence-transformers. */
-typedef struct AlbertDenseShape
-{
-	int32_t		in;
-	int32_t		out;
-	int32_t		activation;
-	int32_t		bias;			/* is there one */
-} AlbertDenseShape;
-
-/* What a directory says of its model, without labels, prompts and weights; stored in images as it is. */
-typedef struct AlbertSourceInfo
-{
-	AlbertConfig config;
-	char		architecture[64];	/* architectures[0], or "AlbertModel" */
-	int64_t		parameters;
-	uint32_t	heads;			/* AlbertHead bits */
-	int32_t		untied;			/* an own decoder matrix is stored */
-	uint32_t	pooling;		/* sentence-transformers' modules, as in AlbertModel */
-	int32_t		normalize;
-	int32_t		exclude_prompt;
-	int32_t		max_seq_length;
-	int32_t		overflow;		/* AlbertOverflow */
-	int32_t		ndense;
-	AlbertDenseShape dense[ALBERT_MAX_DENSE];
-} AlbertSourceInfo;
-
 /*
  * Open a model directory: read and check config.json, the index of tensors
  * and the small files.  File descriptors stay open until AlbertSourceClose,
@@ -70,7 +44,7 @@ typedef struct AlbertSourceInfo
 extern bool AlbertSourceOpen(const char *directory, AlbertArena *arena,
 							 AlbertSource **source, AlbertStatus *status);
 extern void AlbertSourceClose(AlbertSource *source);
-extern const AlbertSourceInfo *AlbertSourceGetInfo(const AlbertSource *source);
+extern const AlbertConfig *AlbertSourceConfig(const AlbertSource *source);
 
 /*
  * What shall be otherwise than the files say: a JSON object with any of
@@ -80,9 +54,16 @@ extern const AlbertSourceInfo *AlbertSourceGetInfo(const AlbertSource *source);
  */
 extern bool AlbertSourceSetOptions(AlbertSource *source, const char *options, AlbertStatus *status);
 
-/* The files an image is made from, for the digest; NULL past the end.  size is exact. */
-extern const char *AlbertSourceFile(const AlbertSource *source, int i, int *fd, int64_t *size);
-extern int	AlbertSourceFileCount(const AlbertSource *source);
+typedef struct AlbertSourceFile
+{
+	const char *name;			/* relative to the model directory */
+	int			fd;
+	int64_t		size;
+} AlbertSourceFile;
+
+/* The files an image is made from; NULL past the end. */
+extern const AlbertSourceFile *AlbertSourceGetFile(const AlbertSource *source, int i);
+extern bool AlbertSourceFileIsTokenizer(const AlbertSource *source, const AlbertSourceFile *file);
 
 /* Exact bytes of a part's image; 0 with *status set when it cannot be made. */
 extern size_t AlbertImageSize(AlbertSource *source, AlbertPart part,
@@ -138,9 +119,6 @@ extern bool AlbertHeadWrite(const AlbertTrainedHead *head, const AlbertSource *b
  */
 extern const char *AlbertHeadConfig(const AlbertTrainedHead *head, const AlbertSource *base, AlbertArena *arena,
 									AlbertStatus *status);
-
-/* Is a source's file of that number one of its tokenizer's? */
-extern bool AlbertSourceFileIsTokenizer(const AlbertSource *source, int number);
 
 /*
  * Bind to images: fill in *model and *tokenizer with pointers into them.  The

@@ -27,29 +27,31 @@ read_config(AlbertSource *source, AlbertStatus *status)
 		{"base_sha256", ALBERT_JSON_STRING, offsetof(AlbertTrainedHead, base_sha256), .or_null = false}
 	};
 	AlbertTrainedHead *head = &source->head;
-	const json_t *list = json_object_get(source->config, "labels");
+	json_t	   *list = json_object_get(source->config_json, "labels");
 	size_t		n = json_array_size(list);
 	const char **labels = AlbertArenaArray(source->arena, n + 1, sizeof(char *));
+	size_t		i;
+	json_t	   *label;
 
-	if (!AlbertJsonRead(source->config, members, LENGTH(members), head, "config.json", status))
+	if (labels == NULL)
+		return AlbertNoMemory(status);
+	if (!AlbertJsonRead(source->config_json, members, LENGTH(members), head, "config.json", status))
 		return false;
-	if (head->base == NULL || source->info.config.problem_type == ALBERT_PROBLEM_UNSET ||
+	if (head->base == NULL || source->config.problem_type == ALBERT_PROBLEM_UNSET ||
 		n < 1 || n > MAX_HEAD_LABELS)
 		return AlbertFail(status, ALBERT_FORMAT,
 						  "file \"config.json\" of a trained head has no base, problem_type or labels");
-	head->problem = source->info.config.problem_type;
-	head->pairs = json_is_true(json_object_get(source->config, "pairs"));
-	head->base = AlbertNameCopy(source->arena, head->base, strlen(head->base));
-	head->base_sha256 = AlbertNameCopy(source->arena, head->base_sha256, strlen(head->base_sha256));
-	if (labels == NULL || head->base == NULL || head->base_sha256 == NULL)
+	head->problem = source->config.problem_type;
+	head->pairs = json_is_true(json_object_get(source->config_json, "pairs"));
+	head->base = AlbertNameFormat(source->arena, "%s", head->base);
+	head->base_sha256 = AlbertNameFormat(source->arena, "%s", head->base_sha256);
+	if (head->base == NULL || head->base_sha256 == NULL)
 		return AlbertNoMemory(status);
-	for (size_t i = 0; i < n; i++)
+	json_array_foreach(list, i, label)
 	{
-		const char *label = json_string_value(json_array_get(list, i));
-
-		if (label == NULL)
+		if (!json_is_string(label))
 			return AlbertFail(status, ALBERT_FORMAT, "a label in file \"config.json\" is not a string");
-		labels[i] = AlbertNameCopy(source->arena, label, strlen(label));
+		labels[i] = AlbertNameFormat(source->arena, "%s", json_string_value(label));
 		if (labels[i] == NULL)
 			return AlbertNoMemory(status);
 	}
@@ -64,11 +66,8 @@ AlbertHeadFilesRead(AlbertSource *source, AlbertStatus *status)
 	AlbertTrainedHead *head = &source->head;
 	const Tensor *weight = AlbertTensorFind(source, "classifier.weight");
 	const Tensor *bias = AlbertTensorFind(source, "classifier.bias");
-	AlbertArena scratch;
 	float	   *weights;
 	float	   *biases;
-	void	   *buffer;
-	bool		ok;
 
 	if (!read_config(source, status))
 		return false;
@@ -80,15 +79,10 @@ AlbertHeadFilesRead(AlbertSource *source, AlbertStatus *status)
 	head->width = weight->shape[1];
 	head->weights = weights = AlbertArenaArray(source->arena, (size_t) head->nlabels * head->width, sizeof(float));
 	head->bias = biases = AlbertArenaArray(source->arena, head->nlabels, sizeof(float));
-	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
-	buffer = AlbertArenaAlloc(&scratch, READ_BUFFER);
-	if (weights == NULL || biases == NULL || buffer == NULL)
-		ok = AlbertNoMemory(status);
-	else
-		ok = AlbertTensorRows(source, weight, 0, head->nlabels, weights, buffer, NULL, status) &&
-			AlbertTensorRows(source, bias, 0, 1, biases, buffer, NULL, status);
-	AlbertArenaFree(&scratch);
-	return ok;
+	if (weights == NULL || biases == NULL)
+		return AlbertNoMemory(status);
+	return AlbertTensorRows(weight, 0, head->nlabels, weights, NULL, status) &&
+		AlbertTensorRows(bias, 0, head->nlabels, biases, NULL, status);
 }
 
 /* ---------- writing model.safetensors ---------- */
@@ -97,7 +91,7 @@ typedef struct HeadWriter
 {
 	const AlbertSource *base;
 	AlbertArena *arena;
-	Layout		layout;			/* of the base */
+	Layout		layout;			/* of what is written of the base */
 	AlbertWriteBytes write;
 	void	   *context;
 	AlbertStatus *status;
@@ -109,7 +103,7 @@ static bool
 describe(HeadWriter *writer, const char *name, json_int_t rows, json_int_t cols, bool vector)
 {
 	json_int_t	end = writer->end + rows * cols * (json_int_t) sizeof(float);
-	json_t	   *shape = vector ? json_pack("[I]", cols) : json_pack("[I,I]", rows, cols);
+	json_t	   *shape = vector ? json_pack("[I]", rows) : json_pack("[I,I]", rows, cols);
 	json_t	   *entry = json_pack("{s:s,s:o,s:[I,I]}", "dtype", "F32", "shape", shape,
 								  "data_offsets", (json_int_t) writer->end, end);
 
@@ -117,46 +111,50 @@ describe(HeadWriter *writer, const char *name, json_int_t rows, json_int_t cols,
 	return json_object_set_new(writer->header, name, entry) == 0 || AlbertNoMemory(writer->status);
 }
 
+/* What the base has below its heads. */
 static bool
 describe_base(HeadWriter *writer)
 {
 	const AlbertSource *base = writer->base;
+	AlbertConfig config;
 
 	if (base == NULL)
 		return true;
-	if (!AlbertLayoutList(&base->info, NULL, ALBERT_FP32, writer->arena, &writer->layout, writer->status))
+	config = base->config;
+	config.heads &= ALBERT_HEAD_POOLER;
+	config.ndense = 0;
+	if (!AlbertLayoutList(&config, NULL, ALBERT_FP32, writer->arena, &writer->layout, writer->status))
 		return false;
 	for (int i = 0; i < writer->layout.n; i++)
 	{
 		const Matrix *matrix = &writer->layout.matrices[i];
+		char		name[MATRIX_NAME_SIZE];
 
-		for (int which = 0; is_base(matrix) && which < matrix->ntensors; which++)
-		{
-			char		name[MATRIX_NAME_SIZE];
-
-			AlbertLayoutName(base, matrix, which, true, name, sizeof(name));
-			if (!describe(writer, name, matrix->tensor_rows, matrix->tensor_cols, matrix->vector))
-				return false;
-		}
+		AlbertLayoutName(base, matrix, true, name, sizeof(name));
+		if (!describe(writer, name, matrix->rows, matrix->cols, matrix->form == FORM_VECTOR))
+			return false;
 	}
 	return true;
 }
 
-/* The header's length and, padded with blanks, the header. */
+/* The header's length, the header, and blanks up to a multiple of eight bytes. */
 static bool
 write_header(HeadWriter *writer)
 {
-	size_t		used = json_dumpb(writer->header, NULL, 0, JSON_COMPACT);
-	size_t		size = (used + 7) / 8 * 8;
-	char	   *text = AlbertArenaAlloc(writer->arena, 8 + size);
+	const char *text = AlbertJsonDump(writer->arena, writer->header, JSON_COMPACT);
+	unsigned char length[8] = {0};
+	size_t		used;
+	size_t		size;
 
-	if (used == 0 || text == NULL)
+	if (text == NULL)
 		return AlbertNoMemory(writer->status);
+	used = strlen(text);
+	size = (used + 7) / 8 * 8;
 	for (int i = 0; i < 8; i++)
-		text[i] = (char) ((uint64_t) size >> (8 * i) & 0xff);
-	memset(text + 8, ' ', size);
-	json_dumpb(writer->header, text + 8, size, JSON_COMPACT);
-	writer->write(writer->context, text, 8 + size);
+		length[i] = (unsigned char) ((uint64_t) size >> (8 * i));
+	writer->write(writer->context, length, sizeof(length));
+	writer->write(writer->context, text, used);
+	writer->write(writer->context, "       ", size - used);
 	return true;
 }
 
@@ -165,8 +163,7 @@ write_rows(void *context, const Matrix *matrix, int row0, int nrows, const float
 {
 	HeadWriter *writer = context;
 
-	(void) row0;
-	writer->write(writer->context, values, (size_t) nrows * matrix->tensor_cols * sizeof(float));
+	writer->write(writer->context, values, (size_t) nrows * matrix->cols * sizeof(float));
 }
 
 bool
@@ -177,18 +174,17 @@ AlbertHeadWrite(const AlbertTrainedHead *head, const AlbertSource *base, AlbertA
 		.base = base, .arena = arena, .write = write, .context = context, .status = status,
 		.header = json_pack("{}")	/* the server has a json_object of its own */
 	};
-	MatrixReader reader = {.source = base, .arena = arena, .take = write_rows, .context = &writer};
 	bool		ok;
 
 	ok = describe(&writer, "classifier.weight", head->nlabels, head->width, false) &&
-		describe(&writer, "classifier.bias", 1, head->nlabels, true) &&
+		describe(&writer, "classifier.bias", head->nlabels, 1, true) &&
 		describe_base(&writer) && write_header(&writer);
 	json_decref(writer.header);
 	if (!ok)
 		return false;
 	write(context, head->weights, (size_t) head->nlabels * head->width * sizeof(float));
 	write(context, head->bias, head->nlabels * sizeof(float));
-	return base == NULL || AlbertMatricesRead(&reader, &writer.layout, true, status);
+	return base == NULL || AlbertMatricesRead(base, &writer.layout, write_rows, &writer, NULL, status);
 }
 
 /* ---------- writing config.json ---------- */
@@ -197,10 +193,11 @@ AlbertHeadWrite(const AlbertTrainedHead *head, const AlbertSource *base, AlbertA
 static bool
 set_members(json_t *config, const AlbertTrainedHead *head, const AlbertSource *base)
 {
-	const char *architecture = base->info.config.architecture == ALBERT_ARCHITECTURE_BERT
+	const char *architecture = base->config.architecture == ALBERT_ARCHITECTURE_BERT
 		? "BertForSequenceClassification" : "AlbertForSequenceClassification";
 	json_t	   *names = json_pack("{}");
 	json_t	   *numbers = json_pack("{}");
+	json_t	   *members;
 	bool		ok = true;
 
 	for (int i = 0; i < head->nlabels; i++)
@@ -211,10 +208,10 @@ set_members(json_t *config, const AlbertTrainedHead *head, const AlbertSource *b
 		ok = json_object_set_new(names, number, json_string(head->labels[i])) == 0 &&
 			json_object_set_new(numbers, head->labels[i], json_integer(i)) == 0 && ok;
 	}
-	ok = json_object_set_new(config, "architectures", json_pack("[s]", architecture)) == 0 && ok;
-	ok = json_object_set_new(config, "id2label", names) == 0 && ok;
-	ok = json_object_set_new(config, "label2id", numbers) == 0 && ok;
-	ok = json_object_set_new(config, "problem_type", json_string(AlbertProblemName(head->problem))) == 0 && ok;
+	members = json_pack("{s:[s],s:s,s:o,s:o}", "architectures", architecture,
+						"problem_type", AlbertProblemName(head->problem), "id2label", names, "label2id", numbers);
+	ok = json_object_update(config, members) == 0 && ok;
+	json_decref(members);
 	/* what the weights are written in, and what would count for the labels otherwise */
 	(void) json_object_del(config, "torch_dtype");
 	(void) json_object_del(config, "dtype");
@@ -242,26 +239,20 @@ const char *
 AlbertHeadConfig(const AlbertTrainedHead *head, const AlbertSource *base, AlbertArena *arena, AlbertStatus *status)
 {
 	json_t	   *config;
-	size_t		size = 0;
-	char	   *text = NULL;
+	const char *text = NULL;
 
-	if (base != NULL && base->config == NULL)
+	if (base != NULL && base->config_json == NULL)
 	{
 		AlbertFail(status, ALBERT_UNSUPPORTED, "the base model has no config.json");
 		return NULL;
 	}
-	config = base == NULL ? own_config(head) : json_deep_copy(base->config);
+	config = base == NULL ? own_config(head) : json_deep_copy(base->config_json);
 	if (config != NULL && (base == NULL || set_members(config, head, base)))
-		size = json_dumpb(config, NULL, 0, JSON_INDENT(2));
-	if (size > 0)
-		text = AlbertArenaAlloc(arena, size + 2);
+		text = AlbertJsonDump(arena, config, JSON_INDENT(2));
 	if (text != NULL)
-	{
-		json_dumpb(config, text, size, JSON_INDENT(2));
-		strcpy(text + size, "\n");
-	}
-	else
-		AlbertNoMemory(status);
+		text = AlbertNameFormat(arena, "%s\n", text);
 	json_decref(config);
+	if (text == NULL)
+		AlbertNoMemory(status);
 	return text;
 }

@@ -36,7 +36,7 @@ put_strings(const AlbertSource *source, char *dest)
 	const char *name;
 	json_t	   *text;
 
-	for (int i = 0; i < source->info.config.num_labels; i++)
+	for (int i = 0; i < source->config.num_labels; i++)
 	{
 		char		preset[32];
 		const char *label = source->labels[i];
@@ -59,7 +59,7 @@ put_strings(const AlbertSource *source, char *dest)
 static TextImage
 text_image(AlbertSource *source, AlbertStatus *status)
 {
-	TextImage	image = {.info = source->info};
+	TextImage	image = {.config = source->config};
 
 	if (!AlbertSourceCompileTokenizer(source, status))
 		return image;
@@ -70,15 +70,12 @@ text_image(AlbertSource *source, AlbertStatus *status)
 }
 
 static bool
-build_text(AlbertSource *source, char *dest, size_t size, AlbertStatus *status)
+build_text(AlbertSource *source, char *dest, AlbertStatus *status)
 {
 	TextImage	image = text_image(source, status);
 
 	if (image.header.size == 0)
 		return false;
-	if (image.header.size != size)
-		return AlbertFail(status, ALBERT_INTERNAL, "image of the texts has %zu bytes, not %zu",
-						  (size_t) image.header.size, size);
 	memcpy(dest, &image, sizeof(image));
 	put_strings(source, dest + sizeof(image));
 	memcpy(dest + image.tokenizer, source->tokenizer.data, source->tokenizer.size);
@@ -99,36 +96,30 @@ pack_rows(void *context, const Matrix *matrix, int row0, int nrows, const float 
 {
 	const Builder *builder = context;
 	char	   *dest = builder->image + matrix->offset;
-	size_t		row_bytes = matrix->tensor_cols * sizeof(float);
+	size_t		row_bytes = matrix->cols * sizeof(float);
 
 	if (matrix->form == FORM_LINEAR)
-		builder->kernels->pack(matrix->precision, matrix->rows, matrix->cols, row0, nrows, values, dest);
+		builder->kernels->pack(matrix->precision, matrix->image_rows, matrix->cols, row0, nrows, values, dest);
 	else if (matrix->form == FORM_TABLE)
-		builder->kernels->pack_table(matrix->precision, matrix->rows, matrix->cols, row0, nrows, values, dest);
+		builder->kernels->pack_table(matrix->precision, matrix->image_rows, matrix->cols, row0, nrows, values, dest);
 	else
 		memcpy(dest + row0 * row_bytes, values, nrows * row_bytes);
 }
 
 static bool
 build_weights(AlbertSource *source, const AlbertKernels *kernels, AlbertPrecision precision,
-			  char *dest, size_t size, const volatile sig_atomic_t *interrupt, AlbertStatus *status)
+			  char *dest, const volatile sig_atomic_t *interrupt, AlbertStatus *status)
 {
 	WeightsImage *image = (WeightsImage *) dest;
 	Layout		layout;
 	Builder		builder = {.kernels = kernels, .image = dest};
-	MatrixReader reader = {
-		.source = source, .arena = source->arena, .interrupt = interrupt, .take = pack_rows, .context = &builder
-	};
 
-	if (!AlbertLayoutList(&source->info, kernels, precision, source->arena, &layout, status))
+	if (!AlbertLayoutList(&source->config, kernels, precision, source->arena, &layout, status))
 		return false;
-	if (layout.size != size)
-		return AlbertFail(status, ALBERT_INTERNAL, "image of the weights has %zu bytes, not %zu",
-						  layout.size, size);
-	image->info = source->info;
+	image->config = source->config;
 	image->kernels_id = kernels->id;
 	image->precision = precision;
-	return AlbertMatricesRead(&reader, &layout, false, status);
+	return AlbertMatricesRead(source, &layout, pack_rows, &builder, interrupt, status);
 }
 
 /* ---- either ---- */
@@ -149,7 +140,7 @@ AlbertImageSize(AlbertSource *source, AlbertPart part, const AlbertKernels *kern
 	if (part == ALBERT_PART_TEXT)
 		return text_image(source, status).header.size;
 	mark = AlbertArenaGetMark(source->arena);
-	ok = AlbertLayoutList(&source->info, kernels, precision, source->arena, &layout, status);
+	ok = AlbertLayoutList(&source->config, kernels, precision, source->arena, &layout, status);
 	AlbertArenaRewind(source->arena, mark);
 	return ok ? layout.size : 0;
 }
@@ -159,17 +150,18 @@ AlbertImageBuild(AlbertSource *source, AlbertPart part, const AlbertKernels *ker
 				 AlbertPrecision precision, void *dest, size_t size,
 				 const volatile sig_atomic_t *interrupt, AlbertStatus *status)
 {
+	size_t		needed = AlbertImageSize(source, part, kernels, precision, status);
 	AlbertArenaMark mark;
 	bool		ok;
 
-	if (part == ALBERT_PART_TEXT)
-		ok = build_text(source, dest, size, status);
-	else
-	{
-		mark = AlbertArenaGetMark(source->arena);
-		ok = build_weights(source, kernels, precision, dest, size, interrupt, status);
-		AlbertArenaRewind(source->arena, mark);
-	}
+	if (needed == 0)
+		return false;
+	if (needed != size)
+		return AlbertFail(status, ALBERT_INTERNAL, "image of a model has %zu bytes, not %zu", needed, size);
+	mark = AlbertArenaGetMark(source->arena);
+	ok = part == ALBERT_PART_TEXT ? build_text(source, dest, status)
+		: build_weights(source, kernels, precision, dest, interrupt, status);
+	AlbertArenaRewind(source->arena, mark);
 	if (ok)
 		AlbertImageHeaderFill(dest, part == ALBERT_PART_TEXT ? ALBERT_IMAGE_TEXT : ALBERT_IMAGE_WEIGHTS, size);
 	return ok;

@@ -27,7 +27,7 @@ check_header(const AlbertImageHeader *header, AlbertImageKind kind, size_t least
 static bool
 bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, AlbertStatus *status)
 {
-	int			nlabels = image->info.config.num_labels;
+	int			nlabels = image->config.num_labels;
 	int64_t		n = nlabels + 2 * (int64_t) image->nprompts;
 	const char *text = (const char *) (image + 1);
 	const char *end = (const char *) image + image->tokenizer;
@@ -65,15 +65,8 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 		return bad_image(status, "place of the tokenizer");
 	if (!bind_strings(image, arena, model, status))
 		return false;
-	model->config = &image->info.config;
-	model->heads = image->info.heads;
-	model->parameters = image->info.parameters;
-	model->pooling = image->info.pooling;
-	model->normalize = image->info.normalize != 0;
-	model->exclude_prompt = image->info.exclude_prompt != 0;
-	model->max_seq_length = image->info.max_seq_length;
-	model->overflow = image->info.overflow;
-	model->ndense = image->info.ndense;
+	model->config = &image->config;
+	model->heads = image->config.heads;
 	return AlbertTokenizerBind((const char *) image + image->tokenizer, image->header.size - image->tokenizer,
 							   tokenizer, status);
 }
@@ -102,25 +95,23 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 	if (!check_header(&image->header, ALBERT_IMAGE_WEIGHTS, sizeof(WeightsImage), size, status) ||
 		!bind_kernels(image, model, status))
 		return false;
-	if (memcmp(&image->info, &text->info, sizeof(image->info)) != 0)
+	if (memcmp(&image->config, &text->config, sizeof(image->config)) != 0)
 		return bad_image(status, "its weights are of another model");
 	/* so sizes are those that came from checked files, and the layout follows from them */
-	layers = AlbertArenaAllocZero(arena, text->info.config.num_hidden_groups * text->info.config.inner_group_num *
+	layers = AlbertArenaAllocZero(arena, text->config.num_hidden_groups * text->config.inner_group_num *
 								  sizeof(AlbertLayer));
 	if (layers == NULL)
 		return AlbertNoMemory(status);
 	model->layers = layers;
-	for (int i = 0; i < text->info.ndense; i++)
-		model->dense[i].activation = text->info.dense[i].activation;
 
 	mark = AlbertArenaGetMark(arena);
-	ok = AlbertLayoutList(&text->info, model->kernels, model->precision, arena, &layout, status) &&
+	ok = AlbertLayoutList(&text->config, model->kernels, model->precision, arena, &layout, status) &&
 		(image->header.size == layout.size || bad_image(status, "its weights are of another model"));
 	for (int i = 0; ok && i < layout.n; i++)
 		AlbertLayoutBind(model, layers, &layout.matrices[i],
 						 (const char *) image + layout.matrices[i].offset);
 	AlbertArenaRewind(arena, mark);
-	if (ok && (text->info.heads & ALBERT_HEAD_MLM) && !text->info.untied)
+	if (ok && (text->config.heads & ALBERT_HEAD_MLM) && !text->config.untied)
 		model->mlm_decoder = model->word_embeddings;
 	return ok;
 }

@@ -36,7 +36,6 @@
 #define MAX_HEADER			(4 * 1024 * 1024)	/* header of a safetensors file, index of shards */
 #define MAX_TOKENIZER_FILE	(64 * 1024 * 1024)
 #define MAX_FILES			160
-#define MAX_SHARDS			100
 #define MAX_TENSORS			100000
 #define MAX_TENSOR_NAME		1024
 #define MAX_DIMS			8
@@ -48,11 +47,9 @@
 
 /* ---- names.c ---- */
 
-/* A copy in the arena, NUL-terminated; NULL: no memory. */
-extern const char *AlbertNameCopy(AlbertArena *arena, const char *text, size_t size);
-
-/* Strings put together; NULL: no memory. */
-extern const char *AlbertNameJoin(AlbertArena *arena, const char *first, const char *between, const char *second);
+/* As printf writes it, in the arena; NULL: no memory. */
+extern const char *AlbertNameFormat(AlbertArena *arena, const char *fmt,...)
+			__attribute__((format(printf, 2, 3)));
 
 /* Order an array of n structures, each of which begins with its name.  A name that is there twice, or NULL. */
 extern const char *AlbertNamesSort(void *items, size_t n, size_t size);
@@ -61,13 +58,6 @@ extern const char *AlbertNamesSort(void *items, size_t n, size_t size);
 extern void *AlbertNamesFind(const void *items, size_t n, size_t size, const char *name);
 
 /* ---- file.c: bytes of untrusted files ---- */
-
-typedef struct SourceFile
-{
-	const char *name;			/* relative to the model directory */
-	int			fd;
-	int64_t		size;
-} SourceFile;
 
 /*
  * Files are named by the directory they are in, relative to the model's and ""
@@ -78,25 +68,24 @@ typedef struct SourceFile
 extern const char *AlbertFilePath(AlbertSource *source, const char *base, const char *name);
 
 /*
- * Open a regular file and append it to the source's list, where *number is its
- * index.  A file that does not exist gives ALBERT_NOT_FOUND.
+ * Open a regular file and append it to the source's list, unless it is there
+ * already.  A file that does not exist gives ALBERT_NOT_FOUND.
  */
-extern bool AlbertFileOpen(AlbertSource *source, const char *base, const char *name, int *number,
+extern bool AlbertFileOpen(AlbertSource *source, const char *base, const char *name, const AlbertSourceFile **file,
 						   AlbertStatus *status);
 
 /* Does a file or link of that name exist?  Reading it may still fail. */
 extern bool AlbertFileExists(const AlbertSource *source, const char *base, const char *name);
 
 /* Exactly size bytes from an offset; fails when the file has shrunk. */
-extern bool AlbertFileRead(const SourceFile *file, int64_t offset, void *dest, size_t size,
-						   AlbertStatus *status);
+extern bool AlbertFileRead(const AlbertSourceFile *file, int64_t offset, void *dest, size_t size, AlbertStatus *status);
 
 /* Likewise, into the arena. */
-extern bool AlbertFileBytes(const SourceFile *file, int64_t offset, size_t size, AlbertArena *arena,
+extern bool AlbertFileBytes(const AlbertSourceFile *file, int64_t offset, size_t size, AlbertArena *arena,
 							AlbertSpan *bytes, AlbertStatus *status);
 
 /* The whole file; refused when larger than limit. */
-extern bool AlbertFileReadAll(const SourceFile *file, size_t limit, AlbertArena *arena, AlbertSpan *bytes,
+extern bool AlbertFileReadAll(const AlbertSourceFile *file, size_t limit, AlbertArena *arena, AlbertSpan *bytes,
 							  AlbertStatus *status);
 
 /* May this name from a file's contents be opened: not empty, no slash, not "." or ".."? */
@@ -111,6 +100,9 @@ typedef struct AlbertJsonText
 /* Read and parse the file base/name.  A missing one is an error if it is required. */
 extern bool AlbertJsonFile(AlbertSource *source, const char *base, const char *name, bool required,
 						   json_type type, AlbertJsonText *json, AlbertStatus *status);
+
+/* A value as text, in the arena and with NUL behind it; NULL: no memory.  flags are jansson's. */
+extern char *AlbertJsonDump(AlbertArena *arena, const json_t *value, size_t flags);
 
 /* ---- tensor.c: one stored tensor, and the list of them ---- */
 
@@ -139,7 +131,7 @@ typedef struct Tensor
 {
 	const char *name;
 	const ElementType *type;
-	int			file;			/* index in the source's list */
+	const AlbertSourceFile *file;
 	int			ndim;
 	int64_t		shape[MAX_DIMS];
 	int64_t		stride[MAX_DIMS];	/* in elements */
@@ -153,42 +145,44 @@ extern bool AlbertTensorContiguous(Tensor *tensor, int64_t *bytes);
 typedef struct WeightsFile
 {
 	AlbertSource *source;
-	int			number;			/* in the source's list */
+	const AlbertSourceFile *file;
+	const char *base;			/* the directory that it is in */
 	const char *prefix;			/* put before the name of each of its tensors */
 	const json_t *weight_map;	/* of shards: only tensors that it places in this file are taken; else NULL */
 	AlbertArena *scratch;		/* freed when it has been read */
+	AlbertStatus *status;
 } WeightsFile;
 
-/* Append a tensor of that file, under its name there, unless the map places it elsewhere. */
-extern bool AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *status);
+/* Say what is wrong with it. */
+extern bool AlbertWeightsBad(const WeightsFile *weights, const char *fmt,...)
+			__attribute__((format(printf, 2, 3)));
+#define AlbertWeightsBad(...)	AlbertFalse(AlbertWeightsBad(__VA_ARGS__))
 
-/* Order the list by name for AlbertTensorFind; a name that is there twice fails. */
-extern bool AlbertTensorSort(AlbertSource *source, AlbertStatus *status);
+/* Append a tensor of that file, under its name there, unless the map places it elsewhere. */
+extern bool AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor);
+
+/* The tensor of that name; NULL: there is none. */
 extern const Tensor *AlbertTensorFind(const AlbertSource *source, const char *name);
 extern void AlbertTensorShape(const Tensor *tensor, char *text, size_t size);
 
 /*
- * Rows row0 .. row0 + nrows - 1 of a tensor seen as (rows, cols) (a vector is
- * one row) as fp32.  buffer holds READ_BUFFER bytes.  A value that is not
- * finite as fp32 fails.
+ * Rows row0 .. row0 + nrows - 1 of a tensor seen as (rows, cols) (a vector's
+ * have one value each) as fp32.  A value that is not finite as fp32 fails.
  */
-#define READ_BUFFER		(1024 * 1024)
-extern bool AlbertTensorRows(const AlbertSource *source, const Tensor *tensor,
-							 int64_t row0, int64_t nrows, float *dest,
-							 void *buffer, const volatile sig_atomic_t *interrupt,
-							 AlbertStatus *status);
+extern bool AlbertTensorRows(const Tensor *tensor, int64_t row0, int64_t nrows, float *dest,
+							 const volatile sig_atomic_t *interrupt, AlbertStatus *status);
 
 /* ---- readers of weights: each appends to the source's list of tensors ---- */
 
-typedef bool (*WeightsReader) (const WeightsFile *weights, AlbertStatus *status);
+typedef bool (*WeightsReader) (const WeightsFile *weights);
 
-extern bool AlbertSafetensorsRead(const WeightsFile *weights, AlbertStatus *status);
+extern bool AlbertSafetensorsRead(const WeightsFile *weights);
 
 /* checkpoints/torch.c: pytorch_model.bin, as a zip archive or in the form before PyTorch 1.6 */
-extern bool AlbertTorchRead(const WeightsFile *weights, AlbertStatus *status);
+extern bool AlbertTorchRead(const WeightsFile *weights);
 
 /* checkpoints/tensorflow.c: STEM.index and the files that it names */
-extern bool AlbertTensorFlowRead(const WeightsFile *index, AlbertStatus *status);
+extern bool AlbertTensorFlowRead(const WeightsFile *index);
 
 /* ---- config.c ---- */
 
@@ -252,35 +246,28 @@ typedef enum TensorScope
 
 typedef enum MatrixForm
 {
+	FORM_VECTOR,				/* fp32, one dimension; rows of one value to all who do not ask for the shape */
 	FORM_PLAIN,					/* fp32, row-major, as it is */
 	FORM_LINEAR,				/* AlbertKernels.pack */
 	FORM_TABLE					/* AlbertKernels.pack_table */
 } MatrixForm;
 
-/* A matrix or vector of an image, made of one tensor or, keys and values, of two. */
+/* A tensor that a model has, and its place in an image.  There, keys and values lie one above the other as one. */
 typedef struct Matrix
 {
 	const TensorRule *rule;
 	const MatrixKind *kind;
 	TensorScope scope;
 	int			index;			/* of the layer or Dense module; else 0 */
+	bool		second;			/* of two */
 	MatrixForm	form;
 	AlbertPrecision precision;
-	bool		vector;			/* stored with one dimension: rows is 1 */
-	int			ntensors;
-	int32_t		tensor_rows;	/* of each */
-	int32_t		tensor_cols;
-	int32_t		rows;			/* of all together */
+	int32_t		rows;
 	int32_t		cols;
-	size_t		offset;			/* in the image */
+	int32_t		image_row;		/* where the rows begin in what the image has */
+	int32_t		image_rows;		/* and how many that has */
+	size_t		offset;			/* of that in the image */
 } Matrix;
-
-/* Does it belong to the encoder or the pooler? */
-static inline bool
-is_base(const Matrix *matrix)
-{
-	return matrix->scope == SCOPE_BASE || matrix->scope == SCOPE_LAYER;
-}
 
 #define MATRIX_NAME_SIZE	256	/* more than any name of the table, its prefix and numbers take */
 
@@ -295,37 +282,28 @@ typedef struct Layout
  * List the matrices of a model in order; for a kernel set, if there is one,
  * with the precision, size and offset of each.
  */
-extern bool AlbertLayoutList(const AlbertSourceInfo *info, const AlbertKernels *kernels, AlbertPrecision precision,
+extern bool AlbertLayoutList(const AlbertConfig *config, const AlbertKernels *kernels, AlbertPrecision precision,
 							 AlbertArena *arena, Layout *layout, AlbertStatus *status);
 
-/* Find out which heads the tensors make up: sets the source's prefix and info. */
+/* Find out which heads the tensors make up: sets the source's prefix and configuration. */
 extern bool AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status);
 
-/* The tensor number which (0 or 1) of a matrix, its type and shape checked. */
-extern const Tensor *AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which,
-										AlbertStatus *status);
+/* The tensor of a matrix, its type and shape checked. */
+extern const Tensor *AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, AlbertStatus *status);
 
 /* Its name in the source, or as transformers would export it in a model with heads. */
-extern void AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, bool exported,
-							 char *text, size_t size);
+extern void AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, bool exported, char *text, size_t size);
 
 /* Let the model, or its layer, point to a matrix that lies at data. */
 extern void AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix,
 							 const void *data);
 
-typedef struct MatrixReader
-{
-	const AlbertSource *source;
-	AlbertArena *arena;			/* for buffers */
-	const volatile sig_atomic_t *interrupt; /* may be NULL */
+/* Takes nrows rows of a matrix; row0 counts through the image's. */
+typedef void (*TakeRows) (void *context, const Matrix *matrix, int row0, int nrows, const float *values);
 
-	/* nrows rows of tensor_cols values; row0 counts through the matrix's tensors, which lie one above the other */
-	void		(*take) (void *context, const Matrix *matrix, int row0, int nrows, const float *values);
-	void	   *context;
-} MatrixReader;
-
-/* The values of all matrices, or the base model's alone, in order. */
-extern bool AlbertMatricesRead(const MatrixReader *reader, const Layout *layout, bool base_only, AlbertStatus *status);
+/* The values of all matrices in order. */
+extern bool AlbertMatricesRead(const AlbertSource *source, const Layout *layout, TakeRows take, void *context,
+							   const volatile sig_atomic_t *interrupt, AlbertStatus *status);
 
 /* ---- tokenizer_files.c ---- */
 
@@ -343,15 +321,15 @@ struct AlbertSource
 	AlbertArena *arena;
 	int			directory;		/* open while AlbertSourceOpen works; else -1 */
 	int			nfiles;
-	SourceFile	files[MAX_FILES];
+	AlbertSourceFile files[MAX_FILES];
 	json_t	   *documents;		/* all JSON that was parsed: strings of it are used as they are */
-	Tensor	   *tensors;		/* of all files of weights */
+	Tensor	   *tensors;		/* of all files of weights, by name */
 	int			ntensors;
 	size_t		tensors_room;
 	Naming		naming;			/* of the tensors */
 	const char *prefix;			/* before the base model's tensor names: "albert." or "" */
-	const json_t *config;		/* config.json; NULL: it is the original release's */
-	AlbertSourceInfo info;
+	const json_t *config_json;	/* NULL: it is the original release's */
+	AlbertConfig config;
 	AlbertTrainedHead head;		/* without labels: the directory holds a model */
 	uint32_t	classifier;		/* the heads that a classifier makes, as the architecture says; 0: it says nothing */
 	int32_t		tie_word_embeddings;
@@ -362,7 +340,7 @@ struct AlbertSource
 	const char **labels;		/* label_end of them; NULL where the file names none */
 	json_t	   *prompts;		/* texts by name; NULL: there are none */
 	const char *default_prompt; /* applies when none is named; NULL: there is none */
-	int			tokenizer_files[NTOKENIZER_FILES];	/* index in files, of which the first is none; 0: not there */
+	const AlbertSourceFile *tokenizer_files[NTOKENIZER_FILES];	/* NULL: not there */
 	AlbertBytes options;		/* the model's options, as far as they are the tokenizer's */
 	AlbertBytes tokenizer;		/* compiled when first needed */
 };
@@ -373,7 +351,7 @@ struct AlbertSource
 typedef struct TextImage
 {
 	AlbertImageHeader header;
-	AlbertSourceInfo info;
+	AlbertConfig config;
 	int32_t		nprompts;
 	uint32_t	tokenizer;		/* where it begins */
 } TextImage;
@@ -381,7 +359,7 @@ typedef struct TextImage
 typedef struct WeightsImage
 {
 	AlbertImageHeader header;
-	AlbertSourceInfo info;		/* the text part's: what lies where follows from it */
+	AlbertConfig config;		/* the text part's: what lies where follows from it */
 	int32_t		kernels_id;
 	int32_t		precision;
 } WeightsImage;

@@ -39,7 +39,7 @@ label_text(AlbertSource *source, const json_t *value)
 	if (!json_is_number(value) && !json_is_boolean(value))
 		return json_string_value(value);
 	AlbertJsonShow(value, buffer, sizeof(buffer));
-	return AlbertNameCopy(source->arena, buffer, strlen(buffer));
+	return AlbertNameFormat(source->arena, "%s", buffer);
 }
 
 /*

@@ -15,16 +15,16 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Sizes, by their places in AlbertSourceInfo. */
-#define VOCAB			offsetof(AlbertSourceInfo, config.vocab_size)
-#define EMBEDDING		offsetof(AlbertSourceInfo, config.embedding_size)
-#define HIDDEN			offsetof(AlbertSourceInfo, config.hidden_size)
-#define INTERMEDIATE	offsetof(AlbertSourceInfo, config.intermediate_size)
-#define POSITIONS		offsetof(AlbertSourceInfo, config.max_position_embeddings)
-#define TYPES			offsetof(AlbertSourceInfo, config.type_vocab_size)
-#define LABELS			offsetof(AlbertSourceInfo, config.num_labels)
-#define MODULE_IN		offsetof(AlbertSourceInfo, dense[0].in)
-#define MODULE_OUT		offsetof(AlbertSourceInfo, dense[0].out)
+/* Sizes, by their places in AlbertConfig. */
+#define VOCAB			offsetof(AlbertConfig, vocab_size)
+#define EMBEDDING		offsetof(AlbertConfig, embedding_size)
+#define HIDDEN			offsetof(AlbertConfig, hidden_size)
+#define INTERMEDIATE	offsetof(AlbertConfig, intermediate_size)
+#define POSITIONS		offsetof(AlbertConfig, max_position_embeddings)
+#define TYPES			offsetof(AlbertConfig, type_vocab_size)
+#define LABELS			offsetof(AlbertConfig, num_labels)
+#define MODULE_IN		offsetof(AlbertConfig, dense[0].in)
+#define MODULE_OUT		offsetof(AlbertConfig, dense[0].out)
 #define TWO				SIZE_MAX	/* whatever the configuration is */
 
 /* What a rule's tensors make up: NAME.weight (rows, cols) and NAME.bias (rows), as far as they have them. */
@@ -39,7 +39,7 @@ typedef enum RuleKind
 
 struct TensorRule
 {
-	size_t		field;			/* in AlbertModel, AlbertLayer or AlbertDense, by scope */
+	size_t		field;			/* in AlbertModel or AlbertLayer, by scope; a Dense module's has none */
 	TensorScope scope;
 	RuleKind	kind;
 	bool		narrow;			/* takes the model's precision; else fp32 */
@@ -54,25 +54,23 @@ struct MatrixKind
 	const char *end;			/* of the tensor's name; NULL: there is no second one */
 	const char *original_end;	/* likewise in the original release */
 	MatrixForm	form;
-	bool		vector;
 	size_t		field;			/* that points to it, in what the rule's field is */
 };
 
 static const MatrixKind kinds[][2] = {
-	[RULE_LINEAR] = {{".weight", "kernel", FORM_LINEAR, false, 0},
-	{".bias", "bias", FORM_PLAIN, true, offsetof(AlbertLinear, bias)}},
-	[RULE_TABLE] = {{".weight", "", FORM_TABLE, false, 0}},
-	[RULE_ROWS] = {{".weight", "", FORM_PLAIN, false, 0}},
-	[RULE_NORM] = {{".weight", "gamma", FORM_PLAIN, true, offsetof(AlbertNorm, weight)},
-	{".bias", "beta", FORM_PLAIN, true, offsetof(AlbertNorm, bias)}},
-	[RULE_BIAS] = {{".bias", "output_bias", FORM_PLAIN, true, 0}}
+	[RULE_LINEAR] = {{".weight", "kernel", FORM_LINEAR, 0},
+	{".bias", "bias", FORM_VECTOR, offsetof(AlbertLinear, bias)}},
+	[RULE_TABLE] = {{".weight", "", FORM_TABLE, 0}},
+	[RULE_ROWS] = {{".weight", "", FORM_PLAIN, 0}},
+	[RULE_NORM] = {{".weight", "gamma", FORM_VECTOR, offsetof(AlbertNorm, weight)},
+	{".bias", "beta", FORM_VECTOR, offsetof(AlbertNorm, bias)}},
+	[RULE_BIAS] = {{".bias", "output_bias", FORM_VECTOR, 0}}
 };
 
 #define CLASSIFIERS	(ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)
 #define MODEL(field)	offsetof(AlbertModel, field), SCOPE_BASE
 #define LAYER(field)	offsetof(AlbertLayer, field), SCOPE_LAYER
 #define HEAD(field)		offsetof(AlbertModel, field), SCOPE_HEAD
-#define MODULE(field)	offsetof(AlbertDense, field), SCOPE_MODULE
 
 /*
  * Layers, word embeddings and the projection take the precision asked for (see
@@ -126,7 +124,7 @@ static const TensorRule rules[] =
 	{HEAD(qa_outputs), RULE_LINEAR, false, ALBERT_HEAD_QUESTION_ANSWERING, TWO, HIDDEN,
 	{{"qa_outputs"}, {"qa_outputs"}, {"cls/squad/"}}},
 
-	{MODULE(linear), RULE_LINEAR, false, 0, MODULE_OUT, MODULE_IN,
+	{0, SCOPE_MODULE, RULE_LINEAR, false, 0, MODULE_OUT, MODULE_IN,
 	{{"linear"}, {"linear"}}}
 };
 
@@ -163,62 +161,60 @@ static const struct
 /* ---- the list of matrices ---- */
 
 static int32_t
-get_size(const AlbertSourceInfo *info, int index, size_t place)
+get_size(const AlbertConfig *config, int index, size_t place)
 {
 	if (place == TWO)
 		return 2;
-	if (place >= offsetof(AlbertSourceInfo, dense))
-		place += index * sizeof(AlbertDenseShape);
-	return *(const int32_t *) ((const char *) info + place);
-}
-
-/* Append one of the rule's two matrices. */
-static void
-add_matrix(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, int index, int which)
-{
-	Matrix	   *matrix = &layout->matrices[layout->n++];
-	int32_t		rows = get_size(info, index, rule->rows);
-
-	memset(matrix, 0, sizeof(*matrix));
-	matrix->rule = rule;
-	matrix->kind = &kinds[rule->kind][which];
-	matrix->scope = rule->scope;
-	matrix->form = matrix->kind->form;
-	matrix->index = index;
-	matrix->vector = matrix->kind->vector;
-	matrix->ntensors = rule->names[info->config.architecture][1] == NULL ? 1 : 2;
-	matrix->tensor_rows = matrix->vector ? 1 : rows;
-	matrix->tensor_cols = matrix->vector ? rows : get_size(info, index, rule->cols);
-	matrix->rows = matrix->vector ? 1 : rows * matrix->ntensors;
-	matrix->cols = matrix->vector ? rows * matrix->ntensors : matrix->tensor_cols;
+	if (place >= offsetof(AlbertConfig, dense))
+		place += index * sizeof(AlbertDense);
+	return *(const int32_t *) ((const char *) config + place);
 }
 
 static void
-add_rule(Layout *layout, const AlbertSourceInfo *info, const TensorRule *rule, int index)
+add_matrix(Layout *layout, const AlbertConfig *config, const TensorRule *rule, const MatrixKind *kind,
+		   int index, bool second)
 {
-	bool		has_bias = rule->scope != SCOPE_MODULE || info->dense[index].bias;
+	int32_t		rows = get_size(config, index, rule->rows);
+	bool		alone = rule->names[config->architecture][1] == NULL;
 
-	add_matrix(layout, info, rule, index, 0);
-	if (kinds[rule->kind][1].end != NULL && has_bias)
-		add_matrix(layout, info, rule, index, 1);
+	layout->matrices[layout->n++] = (Matrix) {
+		.rule = rule, .kind = kind, .scope = rule->scope, .index = index, .second = second, .form = kind->form,
+		.rows = rows, .cols = kind->form == FORM_VECTOR ? 1 : get_size(config, index, rule->cols),
+		.image_row = second ? rows : 0, .image_rows = alone ? rows : 2 * rows
+	};
+}
+
+static void
+add_rule(Layout *layout, const AlbertConfig *config, const TensorRule *rule, int index)
+{
+	const MatrixKind *kind = kinds[rule->kind];
+	bool		has_bias = rule->scope != SCOPE_MODULE || config->dense[index].bias;
+	int			nkinds = kind[1].end != NULL && has_bias ? 2 : 1;
+
+	for (int i = 0; i < nkinds; i++)
+	{
+		add_matrix(layout, config, rule, &kind[i], index, false);
+		if (rule->names[config->architecture][1] != NULL)
+			add_matrix(layout, config, rule, &kind[i], index, true);
+	}
 }
 
 static bool
-applies(const AlbertSourceInfo *info, const TensorRule *rule)
+applies(const AlbertConfig *config, const TensorRule *rule)
 {
-	if (rule->names[info->config.architecture][0] == NULL)
+	if (rule->names[config->architecture][0] == NULL)
 		return false;
-	if (rule->field == offsetof(AlbertModel, mlm_decoder) && rule->scope == SCOPE_HEAD && !info->untied)
+	if (rule->field == offsetof(AlbertModel, mlm_decoder) && rule->scope == SCOPE_HEAD && !config->untied)
 		return false;
-	return rule->heads == 0 || (info->heads & rule->heads) != 0;
+	return rule->heads == 0 || (config->heads & rule->heads) != 0;
 }
 
 static void
-add_scope(Layout *layout, const AlbertSourceInfo *info, TensorScope scope, int index)
+add_scope(Layout *layout, const AlbertConfig *config, TensorScope scope, int index)
 {
 	for (int i = 0; i < NRULES; i++)
-		if (rules[i].scope == scope && applies(info, &rules[i]))
-			add_rule(layout, info, &rules[i], index);
+		if (rules[i].scope == scope && applies(config, &rules[i]))
+			add_rule(layout, config, &rules[i], index);
 }
 
 /*
@@ -229,49 +225,50 @@ add_scope(Layout *layout, const AlbertSourceInfo *info, TensorScope scope, int i
 static AlbertPrecision
 matrix_precision(const Matrix *matrix, const AlbertKernels *kernels, AlbertPrecision precision)
 {
-	if (!matrix->rule->narrow || matrix->vector)
+	if (!matrix->rule->narrow || matrix->form == FORM_VECTOR)
 		return ALBERT_FP32;
 	if (precision == ALBERT_INT8 && matrix->scope != SCOPE_LAYER)
 		return AlbertKernelsHave(kernels, ALBERT_BF16) ? ALBERT_BF16 : ALBERT_FP32;
 	return precision;
 }
 
-/* What a matrix takes in an image, and where. */
+/* What a matrix takes in an image, and where.  The second of two lies in what the first has taken. */
 static void
 place(Layout *layout, Matrix *matrix, const AlbertKernels *kernels, AlbertPrecision precision)
 {
-	size_t		size = (size_t) matrix->rows * matrix->cols * sizeof(float);
+	size_t		size = (size_t) matrix->image_rows * matrix->cols * sizeof(float);
 
 	matrix->precision = matrix_precision(matrix, kernels, precision);
 	if (matrix->form == FORM_LINEAR)
-		size = kernels->packed_size(matrix->precision, matrix->rows, matrix->cols);
+		size = kernels->packed_size(matrix->precision, matrix->image_rows, matrix->cols);
 	else if (matrix->form == FORM_TABLE)
-		size = kernels->table_size(matrix->precision, matrix->rows, matrix->cols);
-	matrix->offset = layout->size;
-	layout->size += AlbertAlign(size);
+		size = kernels->table_size(matrix->precision, matrix->image_rows, matrix->cols);
+	matrix->offset = matrix->second ? matrix[-1].offset : layout->size;
+	if (!matrix->second)
+		layout->size += AlbertAlign(size);
 }
 
 bool
-AlbertLayoutList(const AlbertSourceInfo *info, const AlbertKernels *kernels, AlbertPrecision precision,
+AlbertLayoutList(const AlbertConfig *config, const AlbertKernels *kernels, AlbertPrecision precision,
 				 AlbertArena *arena, Layout *layout, AlbertStatus *status)
 {
-	int			nlayers = info->config.num_hidden_groups * info->config.inner_group_num;
+	int			nlayers = config->num_hidden_groups * config->inner_group_num;
 
 	if (kernels != NULL && (!AlbertKernelsHave(kernels, precision) || !AlbertKernelsHave(kernels, ALBERT_FP32)))
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "kernel set \"%s\" does not compute in precision \"%s\"",
 						  kernels->name, AlbertPrecisionName(precision));
 	layout->n = 0;
 	layout->size = AlbertAlign(sizeof(WeightsImage));
-	layout->matrices = AlbertArenaArray(arena, (size_t) 2 * NRULES * (nlayers + 1 + ALBERT_MAX_DENSE),
+	layout->matrices = AlbertArenaArray(arena, (size_t) 2 * (NRULES + 1) * (nlayers + 1 + ALBERT_MAX_DENSE),
 										sizeof(Matrix));
 	if (layout->matrices == NULL)
 		return AlbertNoMemory(status);
-	add_scope(layout, info, SCOPE_BASE, 0);
+	add_scope(layout, config, SCOPE_BASE, 0);
 	for (int i = 0; i < nlayers; i++)
-		add_scope(layout, info, SCOPE_LAYER, i);
-	add_scope(layout, info, SCOPE_HEAD, 0);
-	for (int i = 0; i < info->ndense; i++)
-		add_scope(layout, info, SCOPE_MODULE, i);
+		add_scope(layout, config, SCOPE_LAYER, i);
+	add_scope(layout, config, SCOPE_HEAD, 0);
+	for (int i = 0; i < config->ndense; i++)
+		add_scope(layout, config, SCOPE_MODULE, i);
 	for (int i = 0; kernels != NULL && i < layout->n; i++)
 		place(layout, &layout->matrices[i], kernels, precision);
 	return true;
@@ -280,9 +277,9 @@ AlbertLayoutList(const AlbertSourceInfo *info, const AlbertKernels *kernels, Alb
 /* ---- tensors by name ---- */
 
 void
-AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, bool exported, char *text, size_t size)
+AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, bool exported, char *text, size_t size)
 {
-	const AlbertConfig *config = &source->info.config;
+	const AlbertConfig *config = &source->config;
 	Naming		naming = exported || matrix->scope == SCOPE_MODULE ? config->architecture : source->naming;
 	int			inner = config->inner_group_num;
 	int			used = 0;
@@ -293,7 +290,7 @@ AlbertLayoutName(const AlbertSource *source, const Matrix *matrix, int which, bo
 		used += snprintf(text + used, size - used, namings[naming].layer, matrix->index / inner, matrix->index % inner);
 	if (matrix->scope == SCOPE_MODULE)
 		used = snprintf(text, size, "dense.%d.", matrix->index);
-	snprintf(text + used, size - used, "%s%s", matrix->rule->names[naming][which],
+	snprintf(text + used, size - used, "%s%s", matrix->rule->names[naming][matrix->second],
 			 naming == NAMING_ORIGINAL ? matrix->kind->original_end : matrix->kind->end);
 }
 
@@ -317,50 +314,46 @@ find_tensor(const AlbertSource *source, const char *name)
 }
 
 static bool
-check_type(const AlbertSource *source, const Tensor *tensor, AlbertStatus *status)
+check_type(const Tensor *tensor, AlbertStatus *status)
 {
 	if (tensor->type->kind != ELEMENT_OTHER)
 		return true;
 	AlbertFail(status, ALBERT_UNSUPPORTED, "tensor \"%s\" in file \"%s\" is of unsupported type %s",
-			   tensor->name, source->files[tensor->file].name, tensor->type->name);
+			   tensor->name, tensor->file->name, tensor->type->name);
 	AlbertDetail(status, "Weights must be stored as F32, F16, BF16 or F64.");
 	return AlbertHint(status, "Quantized exports cannot be used; take the original checkpoint.");
 }
 
 static bool
-check_shape(const AlbertSource *source, const Matrix *matrix, const Tensor *tensor, AlbertStatus *status)
+check_shape(const Matrix *matrix, const Tensor *tensor, AlbertStatus *status)
 {
-	Tensor		wanted = {.ndim = 2, .shape = {matrix->tensor_rows, matrix->tensor_cols}};
+	Tensor		wanted = {.ndim = matrix->form == FORM_VECTOR ? 1 : 2, .shape = {matrix->rows, matrix->cols}};
 	char		shape[128];
 	char		wanted_shape[128];
 
-	if (matrix->vector)
-		wanted = (Tensor) {.ndim = 1, .shape = {matrix->tensor_cols}};
-	if (tensor->ndim == wanted.ndim && tensor->shape[0] == wanted.shape[0] && tensor->shape[1] == wanted.shape[1])
+	if (tensor->ndim == wanted.ndim && memcmp(tensor->shape, wanted.shape, wanted.ndim * sizeof(int64_t)) == 0)
 		return true;
 	AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" in file \"%s\" has the wrong shape",
-			   tensor->name, source->files[tensor->file].name);
+			   tensor->name, tensor->file->name);
 	AlbertTensorShape(tensor, shape, sizeof(shape));
 	AlbertTensorShape(&wanted, wanted_shape, sizeof(wanted_shape));
 	return AlbertDetail(status, "Its shape is %s; the configuration gives %s.", shape, wanted_shape);
 }
 
 const Tensor *
-AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, int which, AlbertStatus *status)
+AlbertLayoutTensor(const AlbertSource *source, const Matrix *matrix, AlbertStatus *status)
 {
 	char		name[MATRIX_NAME_SIZE];
 	const Tensor *tensor;
 
-	AlbertLayoutName(source, matrix, which, false, name, sizeof(name));
+	AlbertLayoutName(source, matrix, false, name, sizeof(name));
 	tensor = find_tensor(source, name);
 	if (tensor == NULL)
 	{
 		AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" is missing", name);
 		return NULL;
 	}
-	if (!check_type(source, tensor, status) || !check_shape(source, matrix, tensor, status))
-		return NULL;
-	return tensor;
+	return check_type(tensor, status) && check_shape(matrix, tensor, status) ? tensor : NULL;
 }
 
 /* ---- heads ---- */
@@ -372,7 +365,7 @@ find_first(const AlbertSource *source, const TensorRule *rule)
 	Matrix		matrix = {.rule = rule, .kind = &kinds[rule->kind][0], .scope = rule->scope};
 	char		name[MATRIX_NAME_SIZE];
 
-	AlbertLayoutName(source, &matrix, 0, false, name, sizeof(name));
+	AlbertLayoutName(source, &matrix, false, name, sizeof(name));
 	return find_tensor(source, name);
 }
 
@@ -393,12 +386,12 @@ static bool
 count_labels(AlbertSource *source, const Tensor *tensor, AlbertStatus *status)
 {
 	int64_t		stored = tensor->ndim == 2 ? tensor->shape[0] : 0;
-	bool		choice = (source->info.heads & ALBERT_HEAD_CHOICE) != 0;
+	bool		choice = (source->config.heads & ALBERT_HEAD_CHOICE) != 0;
 	int			named = choice ? 1 : source->nlabels;
 
 	if (stored > 0 && stored <= MAX_LABELS && (stored == named || (stored == source->label_end && !choice)))
 	{
-		source->info.config.num_labels = (int32_t) stored;
+		source->config.num_labels = (int32_t) stored;
 		return true;
 	}
 	AlbertFail(status, ALBERT_FORMAT, "number of labels does not fit tensor \"%s\"", tensor->name);
@@ -412,7 +405,7 @@ AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 	static const uint32_t heads[] = {
 		ALBERT_HEAD_POOLER, ALBERT_HEAD_MLM, ALBERT_HEAD_SENTENCE_ORDER, ALBERT_HEAD_QUESTION_ANSWERING
 	};
-	AlbertSourceInfo *info = &source->info;
+	AlbertConfig *config = &source->config;
 	const Tensor *classifier;
 
 	source->prefix = namings[source->naming].prefix;
@@ -421,9 +414,9 @@ AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 		source->prefix = "";
 	for (size_t i = 0; i < LENGTH(heads); i++)
 		if (find_head(source, heads[i]) != NULL)
-			info->heads |= heads[i];
-	if (info->heads & ALBERT_HEAD_SENTENCE_ORDER)
-		info->heads |= ALBERT_HEAD_POOLER;
+			config->heads |= heads[i];
+	if (config->heads & ALBERT_HEAD_SENTENCE_ORDER)
+		config->heads |= ALBERT_HEAD_POOLER;
 	/*
 	 * Classifiers for sequences, tokens and choices have the same tensors, so
 	 * the architecture decides; when it does not say, a head with a pooler
@@ -433,54 +426,49 @@ AlbertLayoutHeads(AlbertSource *source, AlbertStatus *status)
 	if (classifier != NULL)
 	{
 		if (source->classifier != 0)
-			info->heads |= source->classifier;
+			config->heads |= source->classifier;
 		else
-			info->heads |= info->heads & ALBERT_HEAD_POOLER ? ALBERT_HEAD_CLASSIFIER : ALBERT_HEAD_TOKEN_CLASSIFIER;
+			config->heads |= config->heads & ALBERT_HEAD_POOLER ? ALBERT_HEAD_CLASSIFIER : ALBERT_HEAD_TOKEN_CLASSIFIER;
 		if (!count_labels(source, classifier, status))
 			return false;
 	}
 	/* a tied decoder that is stored all the same is ignored, as transformers does */
-	info->untied = (info->heads & ALBERT_HEAD_MLM) && !source->tie_word_embeddings;
+	config->untied = (config->heads & ALBERT_HEAD_MLM) && !source->tie_word_embeddings;
 	return true;
 }
 
 /* ---- values ---- */
 
+#define READ_BLOCK	(1024 * 1024)	/* bytes of values that are read at once, if a row is not larger */
+
 bool
-AlbertMatricesRead(const MatrixReader *reader, const Layout *layout, bool base_only, AlbertStatus *status)
+AlbertMatricesRead(const AlbertSource *source, const Layout *layout, TakeRows take, void *context,
+				   const volatile sig_atomic_t *interrupt, AlbertStatus *status)
 {
-	size_t		row_bytes = READ_BUFFER;
-	void	   *buffer = AlbertArenaAlloc(reader->arena, READ_BUFFER);
+	size_t		size = READ_BLOCK;
 	float	   *values;
 
 	for (int i = 0; i < layout->n; i++)
-		if (layout->matrices[i].tensor_cols * sizeof(float) > row_bytes)
-			row_bytes = layout->matrices[i].tensor_cols * sizeof(float);
-	values = AlbertArenaAlloc(reader->arena, row_bytes);
-	if (buffer == NULL || values == NULL)
+		if (layout->matrices[i].cols * sizeof(float) > size)
+			size = layout->matrices[i].cols * sizeof(float);
+	values = AlbertArenaAlloc(source->arena, size);
+	if (values == NULL)
 		return AlbertNoMemory(status);
 	for (int i = 0; i < layout->n; i++)
 	{
 		const Matrix *matrix = &layout->matrices[i];
-		int			block = (int) (row_bytes / sizeof(float)) / matrix->tensor_cols;
-		int			rows = matrix->tensor_rows;
+		const Tensor *tensor = AlbertLayoutTensor(source, matrix, status);
+		int			block = (int) (size / sizeof(float)) / matrix->cols;
 
-		if (base_only && !is_base(matrix))
-			continue;
-		for (int which = 0; which < matrix->ntensors; which++)
+		if (tensor == NULL)
+			return false;
+		for (int row = 0; row < matrix->rows; row += block)
 		{
-			const Tensor *tensor = AlbertLayoutTensor(reader->source, matrix, which, status);
+			int			n = matrix->rows - row < block ? matrix->rows - row : block;
 
-			if (tensor == NULL)
+			if (!AlbertTensorRows(tensor, row, n, values, interrupt, status))
 				return false;
-			for (int row = 0; row < rows; row += block)
-			{
-				int			n = rows - row < block ? rows - row : block;
-
-				if (!AlbertTensorRows(reader->source, tensor, row, n, values, buffer, reader->interrupt, status))
-					return false;
-				reader->take(reader->context, matrix, which * rows + row, n, values);
-			}
+			take(context, matrix, matrix->image_row + row, n, values);
 		}
 	}
 	return true;
@@ -498,22 +486,22 @@ AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix, 
 	else if (matrix->scope == SCOPE_MODULE)
 		field = (char *) &model->dense[matrix->index];
 	field += matrix->rule->field + matrix->kind->field;
-	if (matrix->form == FORM_PLAIN)
-		*(const float **) field = data;
-	else if (matrix->form == FORM_LINEAR)
+	if (matrix->form == FORM_LINEAR)
 	{
 		AlbertLinear *linear = (AlbertLinear *) field;
 
 		linear->in = matrix->cols;
-		linear->out = matrix->rows;
+		linear->out = matrix->image_rows;
 		linear->precision = matrix->precision;
 		linear->weight = data;
 	}
+	else if (matrix->form != FORM_TABLE)
+		*(const float **) field = data;
 	else
 	{
 		AlbertTable *table = (AlbertTable *) field;
 
-		table->rows = matrix->rows;
+		table->rows = matrix->image_rows;
 		table->cols = matrix->cols;
 		table->precision = matrix->precision;
 		table->data = data;

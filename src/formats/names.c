@@ -4,30 +4,26 @@
  */
 #include "formats/internal.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *
-AlbertNameCopy(AlbertArena *arena, const char *text, size_t size)
+AlbertNameFormat(AlbertArena *arena, const char *fmt,...)
 {
-	char	   *name = AlbertArenaAlloc(arena, size + 1);
+	va_list		arguments;
+	int			size;
+	char	   *name;
 
-	if (name == NULL)
-		return NULL;
-	memcpy(name, text, size);
-	name[size] = '\0';
-	return name;
-}
-
-const char *
-AlbertNameJoin(AlbertArena *arena, const char *first, const char *between, const char *second)
-{
-	size_t		size = strlen(first) + strlen(between) + strlen(second) + 1;
-	char	   *name = AlbertArenaAlloc(arena, size);
-
+	va_start(arguments, fmt);
+	size = vsnprintf(NULL, 0, fmt, arguments) + 1;
+	va_end(arguments);
+	name = AlbertArenaAlloc(arena, size);
+	va_start(arguments, fmt);
 	if (name != NULL)
-		snprintf(name, size, "%s%s%s", first, between, second);
+		vsnprintf(name, size, fmt, arguments);
+	va_end(arguments);
 	return name;
 }
 

@@ -8,8 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define INFO(field)		offsetof(AlbertSourceInfo, field)
-#define DENSE(field)	offsetof(AlbertDenseShape, field)
+#define CONFIG(field)		offsetof(AlbertConfig, field)
+#define DENSE(field)	offsetof(AlbertDense, field)
 
 /* The part of a Python type's name behind the last dot. */
 static const char *
@@ -55,10 +55,10 @@ AlbertModulesBase(AlbertSource *source, const json_t **modules, const char **bas
 /* ---- pooling ---- */
 
 static const AlbertJsonMember pooling_flags[] = {
-	{"pooling_mode_cls_token", ALBERT_JSON_BIT, INFO(pooling), ALBERT_POOL_CLS, .or_null = false},
-	{"pooling_mode_max_tokens", ALBERT_JSON_BIT, INFO(pooling), ALBERT_POOL_MAX, .or_null = false},
-	{"pooling_mode_mean_tokens", ALBERT_JSON_BIT, INFO(pooling), ALBERT_POOL_MEAN, .or_null = false},
-	{"pooling_mode_mean_sqrt_len_tokens", ALBERT_JSON_BIT, INFO(pooling), ALBERT_POOL_MEAN_SQRT_LEN, .or_null = false},
+	{"pooling_mode_cls_token", ALBERT_JSON_BIT, CONFIG(pooling), ALBERT_POOL_CLS, .or_null = false},
+	{"pooling_mode_max_tokens", ALBERT_JSON_BIT, CONFIG(pooling), ALBERT_POOL_MAX, .or_null = false},
+	{"pooling_mode_mean_tokens", ALBERT_JSON_BIT, CONFIG(pooling), ALBERT_POOL_MEAN, .or_null = false},
+	{"pooling_mode_mean_sqrt_len_tokens", ALBERT_JSON_BIT, CONFIG(pooling), ALBERT_POOL_MEAN_SQRT_LEN, .or_null = false},
 	{"pooling_mode_weightedmean_tokens", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true},
 	{"pooling_mode_lasttoken", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true}
 };
@@ -93,39 +93,30 @@ read_pooling_mode(const json_t *mode, const char *file, uint32_t *pooling, Alber
 static bool
 read_pooling(AlbertSource *source, const char *path, AlbertStatus *status)
 {
-	AlbertSourceInfo *info = &source->info;
-	int32_t		hidden_size = info->config.hidden_size;
-	struct
-	{
-		int32_t		width;
-		int32_t		include_prompt;
-	}			read = {hidden_size, true};
-	AlbertJsonMember members[] = {
-		{"word_embedding_dimension", ALBERT_JSON_INT, 0, .lowest = 1, .highest = INT32_MAX},
-		{"include_prompt", ALBERT_JSON_BOOL, sizeof(int32_t), .or_null = false}
-	};
+	AlbertConfig *config = &source->config;
+	json_int_t	width = config->hidden_size;
+	int			include_prompt = true;
 	AlbertJsonText json;
+	json_error_t error;
 	const json_t *mode;
-	bool		ok;
 
 	if (!AlbertJsonFile(source, path, "config.json", true, JSON_OBJECT, &json, status))
 		return false;
-	if (json_object_get(json.root, "embedding_dimension") != NULL)
-		members[0].key = "embedding_dimension";
 	mode = json_object_get(json.root, "pooling_mode");
-	info->pooling = ALBERT_POOL_MEAN;
-	if (mode != NULL && !json_is_null(mode))
-		ok = read_pooling_mode(mode, json.file, &info->pooling, status);
-	else
-		ok = AlbertJsonRead(json.root, pooling_flags, LENGTH(pooling_flags), info, json.file, status);
-	if (!ok || !AlbertJsonRead(json.root, members, LENGTH(members), &read, json.file, status))
+	config->pooling = ALBERT_POOL_MEAN;
+	if (mode != NULL && !json_is_null(mode) ? !read_pooling_mode(mode, json.file, &config->pooling, status)
+		: !AlbertJsonRead(json.root, pooling_flags, LENGTH(pooling_flags), config, json.file, status))
 		return false;
-	if (info->pooling == 0)
+	if (json_unpack_ex((json_t *) json.root, &error, 0, "{s?I,s?I,s?b}", "word_embedding_dimension", &width,
+					   "embedding_dimension", &width, "include_prompt", &include_prompt) != 0)
+		return AlbertFail(status, ALBERT_FORMAT, "invalid dimension or \"include_prompt\" in file \"%s\": %s",
+						  json.file, error.text);
+	if (config->pooling == 0)
 		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" switches on no pooling", json.file);
-	if (read.width != hidden_size)
-		return AlbertFail(status, ALBERT_FORMAT, "\"%s\" in file \"%s\" is %d but the model's hidden_size is %d",
-						  members[0].key, json.file, read.width, hidden_size);
-	info->exclude_prompt = !read.include_prompt;
+	if (width != config->hidden_size)
+		return AlbertFail(status, ALBERT_FORMAT, "the dimension in file \"%s\" is %lld but the model's hidden_size is %d",
+						  json.file, (long long) width, config->hidden_size);
+	config->exclude_prompt = !include_prompt;
 	return true;
 }
 
@@ -154,34 +145,34 @@ static const AlbertJsonMember dense_members[] = {
 
 /* How many values come into the next Dense module. */
 static int64_t
-pooled_width(const AlbertSourceInfo *info)
+pooled_width(const AlbertConfig *config)
 {
-	if (info->ndense > 0)
-		return info->dense[info->ndense - 1].out;
-	return (int64_t) info->config.hidden_size * __builtin_popcount(info->pooling);
+	if (config->ndense > 0)
+		return config->dense[config->ndense - 1].out;
+	return (int64_t) config->hidden_size * __builtin_popcount(config->pooling);
 }
 
 static bool
 read_dense(AlbertSource *source, const char *path, AlbertStatus *status)
 {
-	AlbertSourceInfo *info = &source->info;
-	AlbertDenseShape dense = {.in = -1, .out = -1, .activation = ALBERT_ACT_TANH, .bias = true};
+	AlbertConfig *config = &source->config;
+	AlbertDense dense = {.in = -1, .out = -1, .activation = ALBERT_ACT_TANH, .bias = true};
 	char		prefix[32];
 	AlbertJsonText json;
 
-	if (info->ndense == ALBERT_MAX_DENSE)
+	if (config->ndense == ALBERT_MAX_DENSE)
 		return AlbertFail(status, ALBERT_UNSUPPORTED,
 						  "file \"modules.json\" has more than %d Dense modules", ALBERT_MAX_DENSE);
 	if (!AlbertJsonFile(source, path, "config.json", true, JSON_OBJECT, &json, status) ||
 		!AlbertJsonRead(json.root, dense_members, LENGTH(dense_members), &dense, json.file, status))
 		return false;
-	if (dense.in != pooled_width(info))
+	if (dense.in != pooled_width(config))
 		return AlbertFail(status, ALBERT_FORMAT, "\"in_features\" in file \"%s\" is %d but %lld values come in",
-						  json.file, dense.in, (long long) pooled_width(info));
+						  json.file, dense.in, (long long) pooled_width(config));
 	if ((int64_t) dense.in * dense.out > MAX_MATRIX)
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "the matrix of file \"%s\" is too large", json.file);
-	snprintf(prefix, sizeof(prefix), "dense.%d.", info->ndense);
-	info->dense[info->ndense++] = dense;
+	snprintf(prefix, sizeof(prefix), "dense.%d.", config->ndense);
+	config->dense[config->ndense++] = dense;
 	return AlbertWeightsOpen(source, path, prefix, status);
 }
 
@@ -191,7 +182,7 @@ read_dense(AlbertSource *source, const char *path, AlbertStatus *status)
 static bool
 read_module(AlbertSource *source, const json_t *module, AlbertStatus *status)
 {
-	AlbertSourceInfo *info = &source->info;
+	AlbertConfig *config = &source->config;
 	const char *type = class_name(json_object_get(module, "type"));
 	const char *path;
 
@@ -201,13 +192,13 @@ read_module(AlbertSource *source, const json_t *module, AlbertStatus *status)
 		return false;
 	if (strcmp(type, "Dropout") == 0)
 		return true;
-	if (strcmp(type, "Pooling") == 0 && info->pooling == 0)
+	if (strcmp(type, "Pooling") == 0 && config->pooling == 0)
 		return read_pooling(source, path, status);
-	if (strcmp(type, "Dense") == 0 && info->pooling != 0 && !info->normalize)
+	if (strcmp(type, "Dense") == 0 && config->pooling != 0 && !config->normalize)
 		return read_dense(source, path, status);
-	if (strcmp(type, "Normalize") == 0 && info->pooling != 0)
+	if (strcmp(type, "Normalize") == 0 && config->pooling != 0)
 	{
-		info->normalize = 1;
+		config->normalize = 1;
 		return true;
 	}
 	AlbertFail(status, ALBERT_UNSUPPORTED, "module \"%.100s\" in file \"modules.json\" is not supported", type);
@@ -220,14 +211,14 @@ read_length(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	static const char *const files[] = {"sentence_bert_config.json", "sentence_albert_config.json"};
 	static const AlbertJsonMember member = {
-		"max_seq_length", ALBERT_JSON_INT, INFO(max_seq_length), 0, INT32_MAX, .or_null = true
+		"max_seq_length", ALBERT_JSON_INT, CONFIG(max_seq_length), 0, INT32_MAX, .or_null = true
 	};
 	AlbertJsonText json = {NULL, NULL};
 
 	for (size_t i = 0; i < LENGTH(files) && json.root == NULL; i++)
 		if (!AlbertJsonFile(source, base, files[i], false, JSON_OBJECT, &json, status))
 			return false;
-	return json.root == NULL || AlbertJsonRead(json.root, &member, 1, &source->info, json.file, status);
+	return json.root == NULL || AlbertJsonRead(json.root, &member, 1, &source->config, json.file, status);
 }
 
 static bool

@@ -17,17 +17,16 @@ check_tensors(AlbertSource *source, AlbertStatus *status)
 {
 	Layout		layout;
 
-	if (!AlbertLayoutList(&source->info, NULL, ALBERT_FP32, source->arena, &layout, status))
+	if (!AlbertLayoutList(&source->config, NULL, ALBERT_FP32, source->arena, &layout, status))
 		return false;
 	for (int i = 0; i < layout.n; i++)
 	{
 		const Matrix *matrix = &layout.matrices[i];
 
-		for (int which = 0; which < matrix->ntensors; which++)
-			if (AlbertLayoutTensor(source, matrix, which, status) == NULL)
-				return false;
+		if (AlbertLayoutTensor(source, matrix, status) == NULL)
+			return false;
 		if (matrix->scope != SCOPE_MODULE)
-			source->info.parameters += (int64_t) matrix->rows * matrix->cols;
+			source->config.parameters += (int64_t) matrix->rows * matrix->cols;
 	}
 	return true;
 }
@@ -43,16 +42,12 @@ describe_adapter(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	AlbertStatus ignored;
 	AlbertJsonText json;
-	const char *kind;
+	const char *kind = "unknown";
 	const char *model;
 
-	if (!AlbertJsonFile(source, base, ADAPTER, true, JSON_OBJECT, &json, &ignored))
-		return;
-	kind = json_string_value(json_object_get(json.root, "peft_type"));
-	model = json_string_value(json_object_get(json.root, "base_model_name_or_path"));
-	if (model != NULL)
-		AlbertDetail(status, "It is of kind \"%.50s\", for the model \"%.200s\".",
-					 kind == NULL ? "unknown" : kind, model);
+	if (AlbertJsonFile(source, base, ADAPTER, true, JSON_OBJECT, &json, &ignored) &&
+		json_unpack((json_t *) json.root, "{s?s,s:s}", "peft_type", &kind, "base_model_name_or_path", &model) == 0)
+		AlbertDetail(status, "It is of kind \"%.50s\", for the model \"%.200s\".", kind, model);
 }
 
 /* Adapters and pickled heads: what they say of the model cannot be left out silently. */
@@ -105,7 +100,7 @@ read_directory(AlbertSource *source, AlbertStatus *status)
 		!read_config(source, base, status) ||
 		!AlbertWeightsOpen(source, base, "", status))
 		return false;
-	if (json_object_get(source->config, "base_sha256") != NULL)
+	if (json_object_get(source->config_json, "base_sha256") != NULL)
 		return AlbertHeadFilesRead(source, status);
 	return AlbertLayoutHeads(source, status) &&
 		AlbertModulesRead(source, modules, base, status) &&
@@ -151,24 +146,14 @@ AlbertSourceClose(AlbertSource *source)
 	source->documents = NULL;
 }
 
-const AlbertSourceInfo *
-AlbertSourceGetInfo(const AlbertSource *source)
+const AlbertConfig *
+AlbertSourceConfig(const AlbertSource *source)
 {
-	return &source->info;
+	return &source->config;
 }
 
-const char *
-AlbertSourceFile(const AlbertSource *source, int i, int *fd, int64_t *size)
+const AlbertSourceFile *
+AlbertSourceGetFile(const AlbertSource *source, int i)
 {
-	if (i < 0 || i >= source->nfiles)
-		return NULL;
-	*fd = source->files[i].fd;
-	*size = source->files[i].size;
-	return source->files[i].name;
-}
-
-int
-AlbertSourceFileCount(const AlbertSource *source)
-{
-	return source->nfiles;
+	return i < source->nfiles ? &source->files[i] : NULL;
 }

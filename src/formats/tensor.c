@@ -24,6 +24,8 @@ const ElementType AlbertElementTypes[] = {
 	{ELEMENT_OTHER, 0, "unknown", "", 0}
 };
 
+#define READ_BUFFER		65536	/* bytes of other types that are read at once */
+
 bool
 AlbertTensorContiguous(Tensor *tensor, int64_t *bytes)
 {
@@ -49,34 +51,25 @@ placed_in(const json_t *weight_map, const char *tensor, const char *file)
 }
 
 bool
-AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor, AlbertStatus *status)
+AlbertTensorAdd(const WeightsFile *weights, const Tensor *tensor)
 {
 	AlbertSource *source = weights->source;
 	Tensor	   *added;
 	const char *name;
 
-	if (weights->weight_map != NULL &&
-		!placed_in(weights->weight_map, tensor->name, source->files[weights->number].name))
+	if (weights->weight_map != NULL && !placed_in(weights->weight_map, tensor->name, weights->file->name))
 		return true;
 	if (source->ntensors >= MAX_TENSORS)
-		return AlbertFail(status, ALBERT_UNSUPPORTED, "model has more than %d tensors", MAX_TENSORS);
-	name = AlbertNameJoin(source->arena, weights->prefix, "", tensor->name);
+		return AlbertFail(weights->status, ALBERT_UNSUPPORTED, "model has more than %d tensors", MAX_TENSORS);
+	name = AlbertNameFormat(source->arena, "%s%s", weights->prefix, tensor->name);
 	if (name == NULL || !AlbertArenaReserve(source->arena, &source->tensors, source->ntensors, 1, sizeof(Tensor),
 											&source->tensors_room))
-		return AlbertNoMemory(status);
+		return AlbertNoMemory(weights->status);
 	added = &source->tensors[source->ntensors++];
 	*added = *tensor;
 	added->name = name;
-	added->file = weights->number;
+	added->file = weights->file;
 	return true;
-}
-
-bool
-AlbertTensorSort(AlbertSource *source, AlbertStatus *status)
-{
-	const char *twice = AlbertNamesSort(source->tensors, source->ntensors, sizeof(Tensor));
-
-	return twice == NULL || AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" is stored twice", twice);
 }
 
 const Tensor *
@@ -169,19 +162,19 @@ widen(ElementKind kind, const unsigned char *from, int64_t n, float *to)
 
 /* n elements that lie together, from a number of elements behind the tensor's first one */
 static bool
-read_run(const SourceFile *file, const Tensor *tensor, int64_t first, int64_t n,
-		 float *dest, int64_t dest_stride, unsigned char *buffer, AlbertStatus *status)
+read_run(const Tensor *tensor, int64_t first, int64_t n, float *dest, int64_t dest_stride, AlbertStatus *status)
 {
+	unsigned char buffer[READ_BUFFER];
 	int			size = tensor->type->size;
 	int64_t		chunk = READ_BUFFER / size;
 	int64_t		offset = tensor->offset + first * size;
 
 	if (dest_stride == 1 && STORED_AS_FLOAT(tensor->type->kind))
-		return AlbertFileRead(file, offset, dest, n * size, status);
+		return AlbertFileRead(tensor->file, offset, dest, n * size, status);
 	for (int64_t now; n > 0; n -= now)
 	{
 		now = n < chunk ? n : chunk;
-		if (!AlbertFileRead(file, offset, buffer, now * size, status))
+		if (!AlbertFileRead(tensor->file, offset, buffer, now * size, status))
 			return false;
 		if (dest_stride == 1)
 			widen(tensor->type->kind, buffer, now, dest);
@@ -208,44 +201,52 @@ all_finite(const float *values, int64_t n)
 	return bad == 0;
 }
 
+/* Rows or columns: how many, and how far apart their elements are in the file and where they go. */
+typedef struct Axis
+{
+	int64_t		n;
+	int64_t		stride;
+	int64_t		step;
+} Axis;
+
 bool
-AlbertTensorRows(const AlbertSource *source, const Tensor *tensor,
-				 int64_t row0, int64_t nrows, float *dest, void *buffer,
+AlbertTensorRows(const Tensor *tensor, int64_t row0, int64_t nrows, float *dest,
 				 const volatile sig_atomic_t *interrupt, AlbertStatus *status)
 {
-	const SourceFile *file = &source->files[tensor->file];
 	bool		vector = tensor->ndim == 1;
-	int64_t		cols = tensor->shape[vector ? 0 : 1];
-	int64_t		row_stride = vector ? 0 : tensor->stride[0];
-	int64_t		col_stride = tensor->stride[vector ? 0 : 1];
-	bool		by_rows = nrows == 1 || col_stride <= row_stride;	/* a transposed view is stored by columns */
-	int64_t		stride = by_rows ? col_stride : row_stride;
-	int64_t		outer = by_rows ? nrows : cols;
-	int64_t		inner = by_rows ? cols : nrows;
+	int64_t		cols = vector ? 1 : tensor->shape[1];
+	Axis		outer = {nrows, tensor->stride[0], cols};
+	Axis		inner = {cols, vector ? 1 : tensor->stride[1], 1};
+	int64_t		start = row0 * outer.stride;
 	int64_t		run;
 
-	if (by_rows && col_stride == 1 && (row_stride == cols || nrows == 1))
+	/* a transposed view is stored by columns */
+	if (nrows > 1 && inner.stride > outer.stride)
 	{
-		outer = 1;
-		inner = nrows * cols;
+		Axis		rows = outer;
+
+		outer = inner;
+		inner = rows;
+	}
+	else if (inner.stride == 1 && outer.stride == cols)
+	{
+		inner.n *= outer.n;
+		outer.n = 1;
 	}
 	/* elements that do not lie together in either direction come one at a time */
-	run = stride == 1 ? inner : 1;
-	for (int64_t i = 0; i < outer; i++)
+	run = inner.stride == 1 ? inner.n : 1;
+	for (int64_t i = 0; i < outer.n; i++)
 	{
-		int64_t		first = row0 * row_stride + i * (by_rows ? row_stride : col_stride);
-		float	   *to = dest + i * (by_rows ? cols : 1);
-
 		if (interrupt != NULL && *interrupt)
 			return AlbertFail(status, ALBERT_CANCELLED, "loading the model was canceled");
-		for (int64_t k = 0; k < inner; k += run)
-			if (!read_run(file, tensor, first + k * stride, run, to + k * (by_rows ? 1 : cols), by_rows ? 1 : cols,
-						  buffer, status))
+		for (int64_t k = 0; k < inner.n; k += run)
+			if (!read_run(tensor, start + i * outer.stride + k * inner.stride, run,
+						  dest + i * outer.step + k * inner.step, inner.step, status))
 				return false;
 	}
 	if (!all_finite(dest, nrows * cols))
 		return AlbertFail(status, ALBERT_FORMAT,
 						  "tensor \"%s\" in file \"%s\" has a value that is not a finite number",
-						  tensor->name, file->name);
+						  tensor->name, tensor->file->name);
 	return true;
 }

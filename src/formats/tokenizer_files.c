@@ -30,9 +30,9 @@ AlbertSourceOpenTokenizer(AlbertSource *source, const char *base, AlbertStatus *
 
 	for (int i = 0; i < NTOKENIZER_FILES; i++)
 	{
-		int		   *file = &source->tokenizer_files[i];
+		const AlbertSourceFile **file = &source->tokenizer_files[i];
 
-		if ((i > 0 && file[-1] > 0 && files[i].place == files[i - 1].place) ||
+		if ((i > 0 && file[-1] != NULL && files[i].place == files[i - 1].place) ||
 			!AlbertFileExists(source, base, files[i].name))
 			continue;
 		if (!AlbertFileOpen(source, base, files[i].name, file, status))
@@ -46,10 +46,10 @@ AlbertSourceOpenTokenizer(AlbertSource *source, const char *base, AlbertStatus *
 }
 
 bool
-AlbertSourceFileIsTokenizer(const AlbertSource *source, int number)
+AlbertSourceFileIsTokenizer(const AlbertSource *source, const AlbertSourceFile *file)
 {
 	for (int i = 0; i < NTOKENIZER_FILES; i++)
-		if (source->tokenizer_files[i] > 0 && source->tokenizer_files[i] == number)
+		if (source->tokenizer_files[i] == file)
 			return true;
 	return false;
 }
@@ -57,7 +57,7 @@ AlbertSourceFileIsTokenizer(const AlbertSource *source, int number)
 static bool
 check_vocabulary(const AlbertSource *source, AlbertStatus *status)
 {
-	int			vocab_size = source->info.config.vocab_size;
+	int			vocab_size = source->config.vocab_size;
 	AlbertTokenizer tokenizer;
 
 	if (!AlbertTokenizerBind(source->tokenizer.data, source->tokenizer.size, &tokenizer, status))
@@ -81,16 +81,15 @@ AlbertSourceCompileTokenizer(AlbertSource *source, AlbertStatus *status)
 		return true;
 	for (int i = 0; i < NTOKENIZER_FILES; i++)
 	{
-		const SourceFile *file = &source->files[source->tokenizer_files[i]];
 		AlbertSpan	bytes;
 
-		if (source->tokenizer_files[i] == 0)
+		if (source->tokenizer_files[i] == NULL)
 			continue;
-		if (!AlbertFileReadAll(file, MAX_TOKENIZER_FILE, source->arena, &bytes, status))
+		if (!AlbertFileReadAll(source->tokenizer_files[i], MAX_TOKENIZER_FILE, source->arena, &bytes, status))
 			return false;
 		*(AlbertBytes *) ((char *) &read + files[i].place) = (AlbertBytes) {bytes.at, AlbertSpanSize(bytes)};
 	}
-	return AlbertTokenizerCompile(&read, source->info.config.max_position_embeddings,
+	return AlbertTokenizerCompile(&read, source->config.max_position_embeddings,
 								  source->arena, &source->tokenizer, status) &&
 		check_vocabulary(source, status);
 }

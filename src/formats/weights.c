@@ -8,85 +8,119 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-static const struct
+bool
+(AlbertWeightsBad) (const WeightsFile *weights, const char *fmt,...)
 {
-	const char *file;
-	const char *index;
-	WeightsReader reader;
-}			formats[] =
-{
-	{"model.safetensors", "model.safetensors.index.json", AlbertSafetensorsRead},
-	{"pytorch_model.bin", "pytorch_model.bin.index.json", AlbertTorchRead}
-};
+	char		what[256];
+	va_list		arguments;
 
-static bool
-read_file(AlbertSource *source, const char *base, const char *name, const char *prefix, const json_t *weight_map,
-		  WeightsReader reader, AlbertStatus *status)
-{
-	AlbertArena scratch;
-	WeightsFile weights = {.source = source, .prefix = prefix, .weight_map = weight_map, .scratch = &scratch};
-	bool		ok;
-
-	if (!AlbertFileOpen(source, base, name, &weights.number, status))
-		return false;
-	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
-	ok = reader(&weights, status);
-	AlbertArenaFree(&scratch);
-	return ok;
+	va_start(arguments, fmt);
+	vsnprintf(what, sizeof(what), fmt, arguments);
+	va_end(arguments);
+	return AlbertFail(weights->status, ALBERT_FORMAT, "could not read weights from file \"%s\": %s",
+					  weights->file->name, what);
 }
 
-/* Shards: every file that the index names, once. */
+#define SAFETENSORS	"model.safetensors"
+#define TORCH		"pytorch_model.bin"
+#define INDEX		".index.json"
+
+/* Shards: every file that an index names, once. */
 static bool
-read_index(AlbertSource *source, const char *base, const char *index, const char *prefix,
-		   WeightsReader reader, AlbertStatus *status)
+read_index(const WeightsFile *index)
 {
+	AlbertSource *source = index->source;
+	WeightsReader reader = ends_with(index->file->name, SAFETENSORS INDEX) ? AlbertSafetensorsRead : AlbertTorchRead;
+	WeightsFile shard = *index;
 	AlbertJsonText json;
 	json_t	   *weight_map;
 	const char *tensor;
 	json_t	   *place;
-	const char *done[MAX_SHARDS];
-	int			ndone = 0;
 
-	if (!AlbertJsonFile(source, base, index, true, JSON_OBJECT, &json, status))
+	if (!AlbertJsonFile(source, "", index->file->name, true, JSON_OBJECT, &json, index->status))
 		return false;
-	weight_map = json_object_get(json.root, "weight_map");
+	shard.weight_map = weight_map = json_object_get(json.root, "weight_map");
 	if (!json_is_object(weight_map))
-		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" has no \"weight_map\"", json.file);
+		return AlbertWeightsBad(index, "it has no \"weight_map\"");
 	json_object_foreach(weight_map, tensor, place)
 	{
 		const char *name = json_string_value(place);
-		int			i = 0;
+		int			known = source->nfiles;
 
 		if (name == NULL || !AlbertPlainName(name))
-			return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" names no valid file for tensor \"%.200s\"",
-							  json.file, tensor);
-		while (i < ndone && strcmp(done[i], name) != 0)
-			i++;
-		if (i < ndone)
-			continue;
-		if (ndone == MAX_SHARDS)
-			return AlbertFail(status, ALBERT_UNSUPPORTED, "weights are in more than %d files", MAX_SHARDS);
-		done[ndone++] = name;
-		if (!read_file(source, base, name, prefix, weight_map, reader, status))
+			return AlbertWeightsBad(index, "it names no valid file for tensor \"%.100s\"", tensor);
+		if (!AlbertFileOpen(source, index->base, name, &shard.file, index->status) ||
+			(source->nfiles > known && !reader(&shard)))
 			return false;
 	}
 	return true;
 }
 
+static const struct
+{
+	const char *name;
+	WeightsReader reader;
+}			formats[] =
+{
+	{SAFETENSORS, AlbertSafetensorsRead},
+	{SAFETENSORS INDEX, read_index},
+	{TORCH, AlbertTorchRead},
+	{TORCH INDEX, read_index}
+};
+
+static bool
+read_file(AlbertSource *source, const char *base, const char *name, const char *prefix, WeightsReader reader,
+		  AlbertStatus *status)
+{
+	AlbertArena scratch;
+	WeightsFile weights = {.source = source, .base = base, .prefix = prefix, .scratch = &scratch, .status = status};
+	const char *twice;
+	bool		ok;
+
+	AlbertArenaInit(&scratch, source->arena->get, source->arena->put, source->arena->context);
+	ok = AlbertFileOpen(source, base, name, &weights.file, status) && reader(&weights);
+	AlbertArenaFree(&scratch);
+	twice = AlbertNamesSort(source->tensors, source->ntensors, sizeof(Tensor));
+	if (ok && twice != NULL)
+		return AlbertFail(status, ALBERT_FORMAT, "tensor \"%s\" is stored twice", twice);
+	return ok;
+}
+
 /* ---- files that are known by the end of their names only ---- */
 
-typedef struct Ending
+/* How many files of a directory end in this way; of one of them the name, in the arena. */
+static int
+find_ending(AlbertSource *source, const char *base, const char *end, const char **name)
+{
+	int			fd = openat(source->directory, base[0] == '\0' ? "." : base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR		   *directory = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	int			n = 0;
+
+	while (directory != NULL && (entry = readdir(directory)) != NULL)
+		if (ends_with(entry->d_name, end))
+		{
+			*name = AlbertNameFormat(source->arena, "%s", entry->d_name);
+			n++;
+		}
+	if (directory != NULL)
+		closedir(directory);
+	else if (fd >= 0)
+		close(fd);
+	return n;
+}
+
+static const struct
 {
 	const char *end;
 	const char *format;
-} Ending;
-
-static const Ending checkpoint_endings[] = {{".index", "TensorFlow"}};
-
-static const Ending foreign_endings[] = {
+}			foreign[] =
+{
 	{".gguf", "GGUF"},
 	{"openvino_model.bin", "OpenVINO"},
 	{".onnx", "ONNX"},
@@ -102,85 +136,47 @@ static const Ending foreign_endings[] = {
 	{".ckpt", "TensorFlow"}
 };
 
-/* How many files of a directory end in one of these ways; of one of them the name, in the arena, and the format. */
-static int
-find_endings(AlbertSource *source, const char *base, const Ending *endings, size_t nendings,
-			 const char **name, const char **format)
-{
-	int			fd = openat(source->directory, base[0] == '\0' ? "." : base, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR		   *directory = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int			n = 0;
-
-	while (directory != NULL && (entry = readdir(directory)) != NULL)
-		for (size_t i = 0; i < nendings; i++)
-			if (ends_with(entry->d_name, endings[i].end))
-			{
-				*name = AlbertNameCopy(source->arena, entry->d_name, strlen(entry->d_name));
-				*format = endings[i].format;
-				n++;
-				break;
-			}
-	if (directory != NULL)
-		closedir(directory);
-	else if (fd >= 0)
-		close(fd);
-	return n;
-}
-
 /* Say which weights are there instead, for that is what the user wonders about. */
 static bool
 no_weights(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	/* exports are kept in directories of their own */
 	static const char *const directories[] = {"", "onnx", "openvino"};
-	const char *name = NULL;
-	const char *format;
 
 	AlbertFail(status, ALBERT_NOT_FOUND, "model directory contains no weights in a supported form");
 	AlbertHint(status, "Weights are read from model.safetensors or pytorch_model.bin, also in shards with an index, "
 			   "or from a TensorFlow checkpoint of the original release.");
-	for (size_t i = 0; i < LENGTH(directories) && name == NULL; i++)
+	for (size_t i = 0; i < LENGTH(directories) * LENGTH(foreign); i++)
 	{
-		const char *path = i == 0 ? base : AlbertFilePath(source, base, directories[i]);
+		const char *directory = directories[i / LENGTH(foreign)];
+		const char *path = directory[0] == '\0' ? base : AlbertFilePath(source, base, directory);
+		const char *name = NULL;
 
-		if (path != NULL && find_endings(source, path, foreign_endings, LENGTH(foreign_endings), &name, &format) > 0 &&
-			name != NULL)
-			AlbertDetail(status, "There is \"%.100s%s%.100s\" (%s), which cannot be used.",
-						 path, path[0] == '\0' ? "" : "/", name, format);
+		if (path != NULL && find_ending(source, path, foreign[i % LENGTH(foreign)].end, &name) > 0 && name != NULL)
+			return AlbertDetail(status, "There is \"%.100s%s%.100s\" (%s), which cannot be used.",
+								path, path[0] == '\0' ? "" : "/", name, foreign[i % LENGTH(foreign)].format);
 	}
 	return false;
 }
 
 /* ---- whichever there is ---- */
 
-static bool
-read_weights(AlbertSource *source, const char *base, const char *prefix, AlbertStatus *status)
+bool
+AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, AlbertStatus *status)
 {
 	const char *checkpoint = NULL;
-	const char *format;
 
 	for (size_t i = 0; i < LENGTH(formats); i++)
-	{
-		if (AlbertFileExists(source, base, formats[i].file))
-			return read_file(source, base, formats[i].file, prefix, NULL, formats[i].reader, status);
-		if (AlbertFileExists(source, base, formats[i].index))
-			return read_index(source, base, formats[i].index, prefix, formats[i].reader, status);
-	}
-	switch (find_endings(source, base, checkpoint_endings, LENGTH(checkpoint_endings), &checkpoint, &format))
+		if (AlbertFileExists(source, base, formats[i].name))
+			return read_file(source, base, formats[i].name, prefix, formats[i].reader, status);
+	switch (find_ending(source, base, ".index", &checkpoint))
 	{
 		case 0:
 			return no_weights(source, base, status);
 		case 1:
 			return checkpoint == NULL ? AlbertNoMemory(status) :
-				read_file(source, base, checkpoint, prefix, NULL, AlbertTensorFlowRead, status);
+				read_file(source, base, checkpoint, prefix, AlbertTensorFlowRead, status);
 		default:
 			return AlbertFail(status, ALBERT_UNSUPPORTED, "model directory contains more than one checkpoint");
 	}
-}
-
-bool
-AlbertWeightsOpen(AlbertSource *source, const char *base, const char *prefix, AlbertStatus *status)
-{
-	return read_weights(source, base, prefix, status) && AlbertTensorSort(source, status);
 }

@@ -72,10 +72,10 @@ init_embedding(AlbertJob *job)
 	EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	const AlbertModel *model = &job->binding->model;
 
-	options->pooling = model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN;
-	options->with_dense = model->pooling != 0;
-	options->normalize = model->pooling != 0 && model->normalize;
-	options->exclude_prompt = model->exclude_prompt;
+	options->pooling = model->config->pooling != 0 ? model->config->pooling : ALBERT_POOL_MEAN;
+	options->with_dense = model->config->pooling != 0;
+	options->normalize = model->config->pooling != 0 && model->config->normalize;
+	options->exclude_prompt = model->config->exclude_prompt;
 	(void) AlbertFindPrompt(model, "", &options->prompt);
 }
 
@@ -307,7 +307,7 @@ run_embedding(AlbertJob *job, AlbertItem *items, int n)
 {
 	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	AlbertForwardOptions forward_options = {
-		.max_length = job->binding->model.pooling != 0 ? job->binding->model.max_seq_length : 0
+		.max_length = job->binding->model.config->pooling != 0 ? job->binding->model.config->max_seq_length : 0
 	};
 	int			prompt_tokens = excluded_tokens(job, options, forward_options.max_length);
 	int			parts = __builtin_popcount(options->pooling);

@@ -37,7 +37,7 @@ run_score(AlbertJob *job, AlbertItem *items, int n)
 	/* a head on embeddings has them with their own prompt */
 	if (model->head_weights == NULL && AlbertFindPrompt(model, "", &prompt))
 		AlbertPrependPrompt(job, &prompt, items, n);
-	AlbertRunLogits(job, items, n, 1, model->max_seq_length);
+	AlbertRunLogits(job, items, n, 1, model->config->max_seq_length);
 }
 
 static void

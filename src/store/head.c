@@ -28,8 +28,8 @@ AlbertHeadBind(const AlbertTrainedHead *head, const char *name, AlbertArena *are
 {
 	AlbertConfig *config = MemoryContextAlloc(arena->context, sizeof(AlbertConfig));
 	AlbertStatus ignored;
-	int			width = AlbertPoolWidth(model, model->pooling != 0 ? model->pooling : ALBERT_POOL_MEAN,
-										model->pooling != 0, &ignored);
+	int			width = AlbertPoolWidth(model, model->config->pooling != 0 ? model->config->pooling : ALBERT_POOL_MEAN,
+										model->config->pooling != 0, &ignored);
 
 	if (head->pairs)
 		width *= ALBERT_PAIR_PARTS;

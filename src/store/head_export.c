@@ -26,14 +26,12 @@ write_text(const char *directory, const char *name, const char *text)
 	AlbertFileClose(&file);
 }
 
-/* A source's file number i; without: its name's directories are left out. */
+/* A source's file; without: its name's directories are left out. */
 static void
-copy_file(const AlbertSource *source, int i, const char *directory, bool without)
+copy_file(const AlbertSourceFile *source, const char *directory, bool without)
 {
-	int64_t		size;
 	AlbertFile	file;
-	int			fd;
-	const char *name = AlbertSourceFile(source, i, &fd, &size);
+	const char *name = source->name;
 	const char *slash = strrchr(name, '/');
 
 	if (slash != NULL && without)
@@ -41,7 +39,7 @@ copy_file(const AlbertSource *source, int i, const char *directory, bool without
 	else if (slash != NULL)
 		AlbertDirectoryMake(psprintf("%s/%.*s", directory, (int) (slash - name), name));
 	AlbertFileCreate(&file, psprintf("%s/%s", directory, name), O_EXCL);
-	AlbertFileEach(fd, name, size, AlbertFileAppend, &file);
+	AlbertFileEach(source->fd, name, source->size, AlbertFileAppend, &file);
 	AlbertFileClose(&file);
 }
 
@@ -52,6 +50,7 @@ write_classifier(const AlbertTrainedHead *head, const AlbertSource *base, Albert
 {
 	AlbertStatus status;
 	AlbertFile	file;
+	const AlbertSourceFile *copied;
 	const char *config = AlbertHeadConfig(head, base, arena, &status);
 
 	if (config == NULL)
@@ -61,10 +60,10 @@ write_classifier(const AlbertTrainedHead *head, const AlbertSource *base, Albert
 	if (!AlbertHeadWrite(head, base, arena, AlbertFileAppend, &file, &status))
 		AlbertReport(&status);
 	AlbertFileClose(&file);
-	for (int i = 0, n = AlbertSourceFileCount(base); i < n; i++)
+	for (int i = 0; (copied = AlbertSourceGetFile(base, i)) != NULL; i++)
 	{
-		if (AlbertSourceFileIsTokenizer(base, i))
-			copy_file(base, i, directory, true);
+		if (AlbertSourceFileIsTokenizer(base, copied))
+			copy_file(copied, directory, true);
 	}
 }
 
@@ -72,9 +71,10 @@ static void
 write_beside(const AlbertRequest *request, const AlbertSource *base, const char *directory)
 {
 	char	   *head = psprintf("%s/head", directory);
+	const AlbertSourceFile *file;
 
-	for (int i = 0, n = AlbertSourceFileCount(base); i < n; i++)
-		copy_file(base, i, directory, false);
+	for (int i = 0; (file = AlbertSourceGetFile(base, i)) != NULL; i++)
+		copy_file(file, directory, false);
 	AlbertDirectoryMake(head);
 	AlbertObjectExport(request->object.relation, request->name, head);
 }

@@ -40,13 +40,13 @@ slot_name(const AlbertSlot *slot)
 /* ---- entries ---- */
 
 static void
-fill_info(AlbertModelEntry *entry, const AlbertSourceInfo *info)
+fill_info(AlbertModelEntry *entry, const AlbertConfig *config)
 {
-	entry->architecture = AlbertCleanText(info->architecture);
-	entry->heads = info->heads;
-	entry->parameters = info->parameters;
-	entry->layers = info->config.num_hidden_layers;
-	entry->hidden_size = info->config.hidden_size;
+	entry->architecture = AlbertCleanText(config->class_name);
+	entry->heads = config->heads;
+	entry->parameters = config->parameters;
+	entry->layers = config->num_hidden_layers;
+	entry->hidden_size = config->hidden_size;
 }
 
 static AlbertModelEntry *
@@ -156,7 +156,7 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 	entry->state = "available";
 	if (AlbertDirectoryOpen(directory, &arena, &source, &status))
 	{
-		fill_info(entry, AlbertSourceGetInfo(source));
+		fill_info(entry, AlbertSourceConfig(source));
 		tokenizer_error(source, error);
 		if (error[0] != '\0')
 			fill_broken(entry, error);
@@ -173,8 +173,8 @@ fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *dire
 	const AlbertKernels *kernels = AlbertKernelsById(slot->key.kernels);
 	int			i;
 
-	if (slot->facts.info.architecture[0] != '\0')
-		fill_info(entry, &slot->facts.info);
+	if (slot->facts.config.class_name[0] != '\0')
+		fill_info(entry, &slot->facts.config);
 	else if (directory[0] != '\0')
 		fill_from_directory(entry, directory);
 

@@ -205,7 +205,7 @@ load(LoadState *state, AlbertPart part, AlbertArena *arena)
 		AlbertReport(&status);
 	strlcpy(state->facts.name, request->name, sizeof(state->facts.name));
 	strlcpy(state->facts.path, request->directory, sizeof(state->facts.path));
-	state->facts.info = *AlbertSourceGetInfo(state->source);
+	state->facts.config = *AlbertSourceConfig(state->source);
 	memcpy(state->facts.digest, object->digest, ALBERT_SHA256_LEN);
 
 	/* A text part from files that have changed since does not go with these weights. */

@@ -80,7 +80,7 @@ typedef struct AlbertFacts
 {
 	char		name[ALBERT_NAME_LEN];	/* that it was loaded by */
 	char		path[ALBERT_PATH_LEN];	/* the model's directory; "": it is in a database */
-	AlbertSourceInfo info;
+	AlbertConfig config;
 	uint8		digest[ALBERT_SHA256_LEN];	/* known with the weights */
 } AlbertFacts;
 

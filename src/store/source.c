@@ -159,16 +159,14 @@ AlbertDigest(const AlbertSource *source, uint8 *digest)
 	List	   *lines = NIL;
 	ListCell   *cell;
 	pg_cryptohash_ctx *hash;
-	const char *name;
-	int			fd;
-	int64_t		size;
+	const AlbertSourceFile *file;
 
-	for (int i = 0; (name = AlbertSourceFile(source, i, &fd, &size)) != NULL; i++)
+	for (int i = 0; (file = AlbertSourceGetFile(source, i)) != NULL; i++)
 	{
 		hash = begin_hash();
-		AlbertFileEach(fd, name, size, add_hash, hash);
+		AlbertFileEach(file->fd, file->name, file->size, add_hash, hash);
 		end_hash(hash, digest);
-		lines = lappend(lines, psprintf("%s  %s\n", AlbertHex(digest), name));
+		lines = lappend(lines, psprintf("%s  %s\n", AlbertHex(digest), file->name));
 	}
 	list_sort(lines, compare_lines);
 	hash = begin_hash();
@@ -184,24 +182,22 @@ uint64
 AlbertFingerprint(const AlbertSource *source)
 {
 	uint64		hash = 0;
-	const char *name;
-	int			fd;
-	int64_t		size;
+	const AlbertSourceFile *file;
 
-	for (int i = 0; (name = AlbertSourceFile(source, i, &fd, &size)) != NULL; i++)
+	for (int i = 0; (file = AlbertSourceGetFile(source, i)) != NULL; i++)
 	{
 		struct stat st;
 		uint64		facts[5] = {0};
 
-		if (fstat(fd, &st) == 0)
+		if (fstat(file->fd, &st) == 0)
 		{
 			facts[0] = st.st_dev;
 			facts[1] = st.st_ino;
 			facts[2] = st.st_mtim.tv_sec;
 			facts[3] = st.st_mtim.tv_nsec;
 		}
-		facts[4] = size;
-		hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) name, strlen(name), 0));
+		facts[4] = file->size;
+		hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) file->name, strlen(file->name), 0));
 		hash = hash_combine64(hash, hash_bytes_extended((const unsigned char *) facts, sizeof(facts), 0));
 	}
 	return hash;

@@ -12,11 +12,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AlbertArena arena;
 	AlbertStatus status = {0};
+	AlbertSourceFile file = {.name = "data.pkl", .size = size};
+	WeightsFile weights = {.file = &file, .scratch = &arena, .status = &status};
 	AlbertSpan	input = {data, data + size};
 	PickleValue value;
 
 	AlbertArenaInitMalloc(&arena);
-	if (AlbertPickleLoad(&input, &arena, "data.pkl", &value, &status))
+	if (AlbertPickleLoad(&weights, &input, &value))
 	{
 		if (input.at > input.end)
 			abort();

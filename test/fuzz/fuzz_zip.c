@@ -10,10 +10,11 @@ extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	SourceFile	file = {.name = "archive", .size = size};
+	AlbertSourceFile file = {.name = "archive", .size = size};
 	AlbertArena arena;
 	AlbertStatus status = {0};
-	ZipArchive	zip = {.file = &file, .arena = &arena, .status = &status};
+	WeightsFile weights = {.file = &file, .scratch = &arena, .status = &status};
+	ZipArchive	zip = {.weights = &weights};
 	char		path[512];
 
 	fuzz_begin();

@@ -22,7 +22,7 @@
 typedef struct Loaded
 {
 	AlbertArena arena;
-	AlbertSourceInfo info;
+	AlbertConfig config;
 	void	   *image[ALBERT_NPARTS];
 	size_t		size[ALBERT_NPARTS];
 	AlbertModel model;
@@ -63,7 +63,7 @@ load_with(const char *directory, const AlbertKernels *kernels, AlbertPrecision p
 	AlbertArenaInitMalloc(&loaded->arena);
 	if (!AlbertSourceOpen(directory, &loaded->arena, &source, &loaded->status))
 		return false;
-	loaded->info = *AlbertSourceGetInfo(source);
+	loaded->config = *AlbertSourceConfig(source);
 	loaded->ok = load_parts(source, kernels, precision, interrupt, loaded);
 	AlbertSourceClose(source);
 	return loaded->ok;

@@ -163,9 +163,9 @@ synthetic_init(Synthetic *synthetic, const AlbertConfig *shape,
 		model->heads |= ALBERT_HEAD_CLASSIFIER;
 		model->classifier = synthetic_linear(synthetic, shape->num_labels, hidden);
 	}
-	model->ndense = 1;
-	model->dense[0].linear = synthetic_linear(synthetic, 20, hidden);
-	model->dense[0].activation = ALBERT_ACT_TANH;
+	config->ndense = 1;
+	config->dense[0].activation = ALBERT_ACT_TANH;
+	model->dense[0] = synthetic_linear(synthetic, 20, hidden);
 }
 
 static inline void

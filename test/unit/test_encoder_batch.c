@@ -634,7 +634,7 @@ test_pooling(const AlbertModel *model)
 
 	/* dense: tanh of a linear map; then length 1 */
 	ok = pool_whole(model, &batch, &hidden, ALBERT_POOL_MEAN, true, true, &run, &dense, &status);
-	CHECK(ok && dense.width == model->dense[0].linear.out, "dense: %s", ok ? "" : status.message);
+	CHECK(ok && dense.width == model->dense[0].out, "dense: %s", ok ? "" : status.message);
 	for (int j = 0; ok && j < dense.width; j++)
 		norm += (double) dense.data[j] * dense.data[j];
 	CHECK(fabs(norm - 1) < 1e-6, "normalized length %g", sqrt(norm));
@@ -646,9 +646,9 @@ test_pooling(const AlbertModel *model)
 		for (int j = 0; j < again.width; j++)
 			expected[j] = again.data[j] / sqrt(norm);
 		check_vector("dense", dense.data, expected, dense.width);
-		model->kernels->linear(&model->dense[0].linear, 1, row_of(&out, 0) + 2 * width, 0,
+		model->kernels->linear(&model->dense[0], 1, row_of(&out, 0) + 2 * width, 0,
 							   ALBERT_ACT_TANH, NULL, 0, dense.data, 0,
-							   AlbertArenaAlloc(&arena, model->kernels->linear_scratch(&model->dense[0].linear, 1)));
+							   AlbertArenaAlloc(&arena, model->kernels->linear_scratch(&model->dense[0], 1)));
 		CHECK(same_rows(dense.data, again.data, dense.width), "dense module differs from its linear map");
 	}
 	CHECK(!pool_whole(model, &batch, &hidden, ALBERT_POOL_MEAN | ALBERT_POOL_CLS, true, false,

@@ -204,18 +204,18 @@ check_reference_model(const Expected *wanted)
 		double		layers = digest_layers(model);
 		double		heads = digest_heads(model);
 
-		CHECK(strcmp(loaded.info.architecture, wanted->architecture) == 0, "%s: architecture %s",
-			  wanted->name, loaded.info.architecture);
+		CHECK(strcmp(loaded.config.class_name, wanted->architecture) == 0, "%s: architecture %s",
+			  wanted->name, loaded.config.class_name);
 		CHECK(model->heads == heads_of(wanted->architecture, wanted->name) &&
-			  loaded.info.heads == model->heads, "%s: heads %x", wanted->name, model->heads);
-		CHECK(model->parameters == wanted->parameters && loaded.info.parameters == wanted->parameters,
-			  "%s: %lld parameters", wanted->name, (long long) model->parameters);
+			  loaded.config.heads == model->heads, "%s: heads %x", wanted->name, model->heads);
+		CHECK(model->config->parameters == wanted->parameters && loaded.config.parameters == wanted->parameters,
+			  "%s: %lld parameters", wanted->name, (long long) model->config->parameters);
 		CHECK(near(embeddings, wanted->embeddings), "%s: embeddings %.17g", wanted->name, embeddings);
 		CHECK(near(layers, wanted->layers), "%s: layers %.17g", wanted->name, layers);
 		CHECK(near(heads, wanted->heads), "%s: heads %.17g", wanted->name, heads);
 		CHECK(loaded.tokenizer.vocab_size <= model->config->vocab_size, "%s: %d pieces", wanted->name,
 			  loaded.tokenizer.vocab_size);
-		CHECK(model->pooling == 0 && model->ndense == 0 && model->nprompts == 0,
+		CHECK(model->config->pooling == 0 && model->config->ndense == 0 && model->nprompts == 0,
 			  "%s: sentence-transformers modules out of nothing", wanted->name);
 		check_aligned(wanted->name, model);
 	}

@@ -63,7 +63,7 @@ test_config_defaults(void)
 		CHECK(l.model.config->hidden_act == ALBERT_ACT_GELU_NEW && l.model.config->layer_norm_eps == 1e-12f &&
 			  l.model.config->type_vocab_size == 2 && l.model.config->num_hidden_groups == 1 &&
 			  l.model.config->inner_group_num == 1, "defaults");
-		CHECK(strcmp(l.info.architecture, "AlbertModel") == 0, "architecture %s", l.info.architecture);
+		CHECK(strcmp(l.config.class_name, "AlbertModel") == 0, "architecture %s", l.config.class_name);
 	}
 	end_case(&c, &l);
 
@@ -228,8 +228,8 @@ test_names(void)
 	c.tensors[c.ntensors - 1].type = "I64";
 	add_tensor(&c, "something.else", 3, 3);
 	if (accept(&c, &l))
-		CHECK(l.info.parameters == 1000 * 8 + 34 * 8 + 16 + 12 * 9 + 4 * 12 * 13 + 24 + 20 * 13 + 12 * 21 + 24,
-			  "parameters %lld", (long long) l.info.parameters);
+		CHECK(l.config.parameters == 1000 * 8 + 34 * 8 + 16 + 12 * 9 + 4 * 12 * 13 + 24 + 20 * 13 + 12 * 21 + 24,
+			  "parameters %lld", (long long) l.config.parameters);
 	end_case(&c, &l);
 
 	begin_case(&c, "extra_unknown_type");
@@ -337,7 +337,7 @@ test_bert(void)
 	add_linear(&c, "cls.seq_relationship", 2, 12);
 	if (accept(&c, &l))
 	{
-		CHECK(l.info.heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_MLM | ALBERT_HEAD_SENTENCE_ORDER), "heads %x", l.info.heads);
+		CHECK(l.config.heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_MLM | ALBERT_HEAD_SENTENCE_ORDER), "heads %x", l.config.heads);
 		CHECK(l.model.config->hidden_act == ALBERT_ACT_GELU && l.model.config->embedding_size == 12 &&
 			  l.model.config->num_hidden_groups == 2 && l.model.config->inner_group_num == 1, "configuration");
 		CHECK(l.model.embedding_projection.weight == NULL, "there is no projection");
@@ -366,7 +366,7 @@ test_bert(void)
 	strcpy(find_tensor(&c, "bert.embeddings.LayerNorm.bias")->name, "bert.embeddings.LayerNorm.beta");
 	if (accept(&c, &l))
 	{
-		CHECK(l.info.heads == ALBERT_HEAD_POOLER, "heads %x", l.info.heads);
+		CHECK(l.config.heads == ALBERT_HEAD_POOLER, "heads %x", l.config.heads);
 		check_vector(&c, "bert.encoder.layer.1.output.LayerNorm.gamma", l.model.layers[1].output_norm.weight);
 		check_vector(&c, "bert.embeddings.LayerNorm.beta", l.model.embedding_norm.bias);
 	}
@@ -635,9 +635,7 @@ test_file_list(void)
 	Case		c;
 	Loaded		l;
 	AlbertSource *source;
-	const char *name;
-	int			fd;
-	int64_t		size;
+	const AlbertSourceFile *file;
 	int			n = 0;
 	bool		weights = false;
 
@@ -647,13 +645,13 @@ test_file_list(void)
 	AlbertArenaInitMalloc(&l.arena);
 	if (AlbertSourceOpen(c.directory, &l.arena, &source, &l.status))
 	{
-		for (; (name = AlbertSourceFile(source, n, &fd, &size)) != NULL; n++)
+		for (; (file = AlbertSourceGetFile(source, n)) != NULL; n++)
 		{
 			struct stat st;
 
-			CHECK(stat(text("%s/%s", c.directory, name), &st) == 0 && st.st_size == size, "size of %s", name);
-			CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0, "%s would leak into a child", name);
-			weights = weights || strcmp(name, "model.safetensors") == 0;
+			CHECK(stat(text("%s/%s", c.directory, file->name), &st) == 0 && st.st_size == file->size, "size of %s", file->name);
+			CHECK((fcntl(file->fd, F_GETFD) & FD_CLOEXEC) != 0, "%s would leak into a child", file->name);
+			weights = weights || strcmp(file->name, "model.safetensors") == 0;
 		}
 		AlbertSourceClose(source);
 	}

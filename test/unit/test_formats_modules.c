@@ -47,8 +47,8 @@ check_pooling(const char *name, const char *config, uint32_t pooling)
 		return;
 	}
 	if (accept(&c, &l))
-		CHECK(l.model.pooling == pooling && l.info.pooling == pooling && !l.model.normalize &&
-			  l.model.max_seq_length == 0, "%s: pooling %x", name, l.model.pooling);
+		CHECK(l.model.config->pooling == pooling && l.config.pooling == pooling && !l.model.config->normalize &&
+			  l.model.config->max_seq_length == 0, "%s: pooling %x", name, l.model.config->pooling);
 	end_case(&c, &l);
 }
 
@@ -143,11 +143,11 @@ test_chain(void)
 	{
 		float	   *matrix;
 
-		CHECK(l.model.normalize && l.model.ndense == 1 && l.model.max_seq_length == 20, "chain");
-		CHECK(l.model.dense[0].activation == ALBERT_ACT_TANH && l.model.dense[0].linear.in == 24 &&
-			  l.model.dense[0].linear.out == 5, "shape of the Dense module");
-		matrix = unpack_linear(&l.model, &l.model.dense[0].linear);
-		CHECK(matrix[3 * 24 + 7] == value_of(70, 3 * 24 + 7) && l.model.dense[0].linear.bias[4] == value_of(71, 4),
+		CHECK(l.model.config->normalize && l.model.config->ndense == 1 && l.model.config->max_seq_length == 20, "chain");
+		CHECK(l.model.config->dense[0].activation == ALBERT_ACT_TANH && l.model.dense[0].in == 24 &&
+			  l.model.dense[0].out == 5, "shape of the Dense module");
+		matrix = unpack_linear(&l.model, &l.model.dense[0]);
+		CHECK(matrix[3 * 24 + 7] == value_of(70, 3 * 24 + 7) && l.model.dense[0].bias[4] == value_of(71, 4),
 			  "values of the Dense module");
 		free(matrix);
 	}
@@ -156,8 +156,8 @@ test_chain(void)
 	begin_modules(&c, "no_bias", "[" TRANSFORMER "," POOLING "," DENSE "]", "{}");
 	add_dense(&c, "2_Dense", "{\"in_features\": 12, \"out_features\": 7, \"bias\": false, \"activation_function\": \"torch.nn.modules.linear.Identity\"}", 7, 12, false);
 	if (accept(&c, &l))
-		CHECK(l.model.ndense == 1 && l.model.dense[0].linear.bias == NULL &&
-			  l.model.dense[0].activation == ALBERT_ACT_NONE && !l.model.normalize, "no bias");
+		CHECK(l.model.config->ndense == 1 && l.model.dense[0].bias == NULL &&
+			  l.model.config->dense[0].activation == ALBERT_ACT_NONE && !l.model.config->normalize, "no bias");
 	end_case(&c, &l);
 
 	begin_modules(&c, "two_dense", "[" TRANSFORMER "," POOLING "," DENSE "," MODULE("x", "3_Dense", "Dense") "]", "{}");
@@ -165,7 +165,7 @@ test_chain(void)
 	add_dense(&c, "2_Dense", "{\"in_features\": 12, \"out_features\": 7}", 7, 12, true);
 	add_dense(&c, "3_Dense", "{\"in_features\": 7, \"out_features\": 3, \"activation_function\": \"torch.nn.modules.activation.ReLU\"}", 3, 7, true);
 	if (accept(&c, &l))
-		CHECK(l.model.ndense == 2 && l.model.dense[1].linear.out == 3 && l.model.dense[1].activation == ALBERT_ACT_RELU,
+		CHECK(l.model.config->ndense == 2 && l.model.dense[1].out == 3 && l.model.config->dense[1].activation == ALBERT_ACT_RELU,
 			  "two Dense modules");
 	end_case(&c, &l);
 
@@ -244,11 +244,11 @@ test_prompts(void)
 	begin_modules(&c, "prompt_left_out", "[" TRANSFORMER "," POOLING "]", "{\"include_prompt\": false}");
 	write_text(c.directory, "config_sentence_transformers.json", "{\"prompts\": {\"a\": \"b\"}}");
 	if (accept(&c, &l))
-		CHECK(l.model.exclude_prompt, "the prompt is pooled");
+		CHECK(l.model.config->exclude_prompt, "the prompt is pooled");
 	end_case(&c, &l);
 	begin_modules(&c, "prompt_included", "[" TRANSFORMER "," POOLING "]", "{\"include_prompt\": true}");
 	if (accept(&c, &l))
-		CHECK(!l.model.exclude_prompt, "the prompt is not pooled");
+		CHECK(!l.model.config->exclude_prompt, "the prompt is not pooled");
 	end_case(&c, &l);
 }
 
@@ -269,14 +269,14 @@ test_old_layout(void)
 	if (symlink(spiece, text("%s/spiece.model", inner)) != 0)
 		abort();
 	CHECK(load(c.directory, &l), "old layout: %s", l.status.message);
-	CHECK(l.model.max_seq_length == 31 && l.model.pooling == ALBERT_POOL_MEAN, "old layout: members");
+	CHECK(l.model.config->max_seq_length == 31 && l.model.config->pooling == ALBERT_POOL_MEAN, "old layout: members");
 	free((char *) inner);
 	end_case(&c, &l);
 
 	begin_modules(&c, "null_length", "[" TRANSFORMER "," POOLING "]", "{}");
 	write_text(c.directory, "sentence_bert_config.json", "{\"max_seq_length\": null}");
 	if (accept(&c, &l))
-		CHECK(l.model.max_seq_length == 0, "null length");
+		CHECK(l.model.config->max_seq_length == 0, "null length");
 	end_case(&c, &l);
 	begin_modules(&c, "text_length", "[" TRANSFORMER "," POOLING "]", "{}");
 	write_text(c.directory, "sentence_bert_config.json", "{\"max_seq_length\": \"20\"}");

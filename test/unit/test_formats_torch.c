@@ -465,7 +465,7 @@ test_pickles(void)
 	PICKLE("protocol_0", "\x80\0(dp0\n.", ALBERT_FORMAT, "protocol");
 	PICKLE("protocol_9", "\x80\x09}.", ALBERT_FORMAT, "protocol");
 	PICKLE("long_text", "\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\xff" "a.", ALBERT_FORMAT, "ends in the middle");
-	PICKLE("empty", "", ALBERT_FORMAT, "no end");
+	PICKLE("empty", "", ALBERT_FORMAT, "ends in the middle");
 	PICKLE("storage_view", "\x80\x02}X\1\0\0\0xctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storage"
 		   "ctorch\nFloatStorage\nX\1\0\0\0" "0X\3\0\0\0cpuK\x08(X\1\0\0\0" "1K\0K\4ttQK\0K\4\x85K\1\x85tRs.",
 		   ALBERT_FORMAT, "persistent id");

@@ -21,15 +21,13 @@ typedef struct ZipEntry
 
 typedef struct ZipArchive
 {
-	const SourceFile *file;
-	AlbertArena *arena;
-	AlbertStatus *status;
+	const WeightsFile *weights;
 	ZipEntry   *entries;		/* by name */
 	int			nentries;
 	uint64_t	end;			/* of the data: where the directory begins */
 } ZipArchive;
 
-/* Read the directory; file, arena and status are set. */
+/* Read the directory of the file that is set. */
 extern bool AlbertZipOpen(ZipArchive *zip);
 
 /* Offset of an entry's bytes in the file; fails unless they are stored as they are. */
@@ -63,11 +61,10 @@ typedef struct PickleList PickleList;
 typedef struct PickleValue
 {
 	PickleKind	kind;
-	uint32_t	length;			/* of bytes */
 	union
 	{
 		int64_t		number;
-		const char *text;		/* also bytes, which have no NUL behind them */
+		const char *text;
 		const ElementType *elements;
 		PickleList *list;
 	};
@@ -81,12 +78,11 @@ struct PickleList
 };
 
 /*
- * Run the pickle that the input begins with; what is behind it is left there.
- * Only globals that make up tensors are known; any other one fails with its
- * name, and nothing is ever called.  Everything is allocated in the arena.
+ * Run the pickle that the input, a part of the file, begins with; what is
+ * behind it is left there.  Only globals that make up tensors are known; any
+ * other one fails with its name, and nothing is ever called.
  */
-extern bool AlbertPickleLoad(AlbertSpan *input, AlbertArena *arena, const char *file, PickleValue *result,
-							 AlbertStatus *status);
+extern bool AlbertPickleLoad(const WeightsFile *weights, AlbertSpan *input, PickleValue *result);
 
 /* A list's item, if it has one there of that kind; else NULL. */
 extern const PickleValue *AlbertPickleItem(const PickleList *list, int i, PickleKind kind);

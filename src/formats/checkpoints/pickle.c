@@ -27,13 +27,14 @@ static const struct
 };
 
 #define MARKED		(-1)		/* values: as many as lie above the last mark */
+#define COUNTED		(-1)		/* bytes: as many as the number in front of them says */
 
 typedef struct Machine
 {
+	const WeightsFile *weights;
 	AlbertSpan *input;
-	AlbertArena *arena;
-	const char *file;
-	AlbertStatus *status;
+	uint64_t	number;			/* the operand of the operation that is being run */
+	AlbertSpan	bytes;			/* likewise */
 	PickleList	stack;
 	int			floor;			/* values up to the last mark, which is one; 0: there is no mark */
 	PickleValue *memo;
@@ -45,8 +46,7 @@ typedef struct Machine
 static bool
 bad_pickle(Machine *machine, const char *what)
 {
-	return AlbertFail(machine->status, ALBERT_FORMAT, "file \"%s\" holds a damaged pickle: %s",
-					  machine->file, what);
+	return AlbertWeightsBad(machine->weights, "its pickle %s", what);
 }
 
 /* ---- lists and the stack ---- */
@@ -55,9 +55,9 @@ static bool
 append(Machine *machine, PickleList *list, PickleValue value)
 {
 	if (++machine->nvalues > MAX_PICKLE_VALUES)
-		return bad_pickle(machine, "it is too long");
-	if (!AlbertArenaReserve(machine->arena, &list->items, list->n, 1, sizeof(PickleValue), &list->room))
-		return AlbertNoMemory(machine->status);
+		return bad_pickle(machine, "is too long");
+	if (!AlbertArenaReserve(machine->weights->scratch, &list->items, list->n, 1, sizeof(PickleValue), &list->room))
+		return AlbertNoMemory(machine->weights->status);
 	list->items[list->n++] = value;
 	return true;
 }
@@ -66,12 +66,6 @@ static bool
 push(Machine *machine, PickleValue value)
 {
 	return append(machine, &machine->stack, value);
-}
-
-static bool
-push_number(Machine *machine, PickleKind kind, int64_t number)
-{
-	return push(machine, (PickleValue) {.kind = kind, .number = number});
 }
 
 /* The topmost value; NULL when there is none above the last mark. */
@@ -92,9 +86,9 @@ pop(Machine *machine, int n, PickleList *values)
 	int			above = stack->n - machine->floor;
 
 	if (n == MARKED && machine->floor == 0)
-		return bad_pickle(machine, "it looks for a mark that is not there");
+		return bad_pickle(machine, "looks for a mark that is not there");
 	if (n > above)
-		return bad_pickle(machine, "it takes from an empty stack");
+		return bad_pickle(machine, "takes from an empty stack");
 	values->n = n == MARKED ? above : n;
 	stack->n -= values->n;
 	values->items = stack->items + stack->n;
@@ -103,154 +97,71 @@ pop(Machine *machine, int n, PickleList *values)
 	return true;
 }
 
-/* ---- operands ---- */
+/* ---- operations on plain data; n is how many values they take from the stack ---- */
 
 static bool
-take(Machine *machine, size_t n, const unsigned char **bytes)
+start_protocol(Machine *machine, PickleKind kind, int n)
 {
-	if (n > AlbertSpanSize(*machine->input))
-		return bad_pickle(machine, "it ends in the middle of an operation");
-	*bytes = machine->input->at;
-	machine->input->at += n;
-	return true;
+	return (machine->number >= 2 && machine->number <= 5) || bad_pickle(machine, "is of an unknown protocol");
 }
 
 static bool
-take_number(Machine *machine, int size, uint64_t *value)
+skip(Machine *machine, PickleKind kind, int n)
 {
-	const unsigned char *bytes;
-
-	if (!take(machine, size, &bytes))
-		return false;
-	*value = AlbertLittleEndian(bytes, size);
-	return true;
-}
-
-/* Bytes behind their number, which has so many bytes itself. */
-static bool
-take_bytes(Machine *machine, int number_size, const unsigned char **bytes, uint64_t *length)
-{
-	return take_number(machine, number_size, length) && take(machine, *length, bytes);
-}
-
-/* ---- operations on plain data ---- */
-
-static bool
-start_protocol(Machine *machine)
-{
-	uint64_t	version;
-
-	if (!take_number(machine, 1, &version))
-		return false;
-	if (version < 2 || version > 5)
-		return bad_pickle(machine, "its protocol is unknown");
 	return true;
 }
 
 /* A mark holds the floor that was before it. */
 static bool
-push_mark(Machine *machine)
+push_mark(Machine *machine, PickleKind kind, int n)
 {
-	if (!push_number(machine, PICKLE_OTHER, machine->floor))
+	if (!push(machine, (PickleValue) {.kind = kind, .number = machine->floor}))
 		return false;
 	machine->floor = machine->stack.n;
 	return true;
 }
 
 static bool
-push_int(Machine *machine, int size)
+push_true(Machine *machine, PickleKind kind, int n)
 {
+	return push(machine, (PickleValue) {.kind = kind, .number = 1});
+}
+
+/* Where there is no number, it is 0. */
+static bool
+push_number(Machine *machine, PickleKind kind, int n)
+{
+	return push(machine, (PickleValue) {.kind = kind, .number = (int64_t) machine->number});
+}
+
+/* Little-endian two's complement; more than eight bytes are nothing we look into. */
+static bool
+push_signed(Machine *machine, PickleKind kind, int n)
+{
+	size_t		size = AlbertSpanSize(machine->bytes);
 	uint64_t	value;
 
-	if (!take_number(machine, size, &value))
-		return false;
-	/* only the one of four bytes has a sign */
-	return push_number(machine, PICKLE_INT, size == 4 ? (int32_t) value : (int64_t) value);
+	if (size > 8)
+		return push(machine, (PickleValue) {.kind = PICKLE_OTHER});
+	value = AlbertLittleEndian(machine->bytes.at, size);
+	if (size > 0 && size < 8 && (machine->bytes.end[-1] & 0x80) != 0)
+		value |= UINT64_MAX << 8 * size;
+	return push(machine, (PickleValue) {.kind = kind, .number = (int64_t) value});
 }
 
-/* Little-endian two's complement; more than eight bytes stay bytes. */
+/* Bytes; when they are text, and might be a name, they are kept. */
 static bool
-push_long(Machine *machine)
+push_bytes(Machine *machine, PickleKind kind, int n)
 {
-	uint64_t	length;
-	const unsigned char *bytes;
-	uint64_t	value;
-
-	if (!take_bytes(machine, 1, &bytes, &length))
-		return false;
-	if (length > 8)
-		return push(machine, (PickleValue) {
-			.kind = PICKLE_OTHER, .text = (const char *) bytes, .length = (uint32_t) length
-		});
-	value = AlbertLittleEndian(bytes, length);
-	if (length > 0 && length < 8 && (bytes[length - 1] & 0x80) != 0)
-		value |= UINT64_MAX << 8 * length;
-	return push_number(machine, PICKLE_INT, (int64_t) value);
-}
-
-static bool
-push_bytes(Machine *machine, int number_size)
-{
-	uint64_t	length;
-	const unsigned char *bytes;
-
-	return take_bytes(machine, number_size, &bytes, &length) && push_number(machine, PICKLE_OTHER, 0);
-}
-
-static bool
-push_text(Machine *machine, const unsigned char *bytes, size_t length)
-{
+	size_t		size = AlbertSpanSize(machine->bytes);
 	const char *text;
 
-	if (length > MAX_TENSOR_NAME || memchr(bytes, '\0', length) != NULL)
-		return push_number(machine, PICKLE_OTHER, 0);
-	text = AlbertNameCopy(machine->arena, (const char *) bytes, length);
+	if (kind != PICKLE_TEXT || size > MAX_TENSOR_NAME || memchr(machine->bytes.at, '\0', size) != NULL)
+		return push(machine, (PickleValue) {.kind = PICKLE_OTHER});
+	text = AlbertNameFormat(machine->weights->scratch, "%.*s", (int) size, (const char *) machine->bytes.at);
 	if (text == NULL)
-		return AlbertNoMemory(machine->status);
-	return push(machine, (PickleValue) {.kind = PICKLE_TEXT, .text = text});
-}
-
-static bool
-take_text(Machine *machine, int number_size)
-{
-	uint64_t	length;
-	const unsigned char *bytes;
-
-	return take_bytes(machine, number_size, &bytes, &length) && push_text(machine, bytes, length);
-}
-
-static bool
-take_line(Machine *machine)
-{
-	const unsigned char *start = machine->input->at;
-	const unsigned char *end = memchr(start, '\n', AlbertSpanSize(*machine->input));
-
-	if (end == NULL)
-		return bad_pickle(machine, "it ends in the middle of an operation");
-	machine->input->at = end + 1;
-	return push_text(machine, start, end - start);
-}
-
-/* A new list of n values that leave the stack. */
-static bool
-push_list(Machine *machine, PickleKind kind, int n)
-{
-	PickleList *list = AlbertArenaAllocZero(machine->arena, sizeof(PickleList));
-	PickleList	values = {.n = 0};
-
-	if (list == NULL)
-		return AlbertNoMemory(machine->status);
-	if (n != 0 && !pop(machine, n, &values))
-		return false;
-	if (values.n > 0)
-	{
-		list->items = AlbertArenaArray(machine->arena, values.n, sizeof(PickleValue));
-		if (list->items == NULL)
-			return AlbertNoMemory(machine->status);
-		memcpy(list->items, values.items, values.n * sizeof(PickleValue));
-		list->n = list->room = values.n;
-	}
-	return push(machine, (PickleValue) {.kind = kind, .list = list});
+		return AlbertNoMemory(machine->weights->status);
+	return push(machine, (PickleValue) {.kind = kind, .text = text});
 }
 
 /* n values go into the list or dictionary below them. */
@@ -264,11 +175,28 @@ extend(Machine *machine, PickleKind kind, int n)
 		return false;
 	target = top(machine);
 	if (target == NULL || target->kind != kind || (kind == PICKLE_DICT && values.n % 2 != 0))
-		return bad_pickle(machine, "it adds to something that is no container");
+		return bad_pickle(machine, "adds to something that is no container");
 	for (int i = 0; i < values.n; i++)
 		if (!append(machine, target->list, values.items[i]))
 			return false;
 	return true;
+}
+
+/* A new list or dictionary of n values. */
+static bool
+push_list(Machine *machine, PickleKind kind, int n)
+{
+	PickleList *list = AlbertArenaAllocZero(machine->weights->scratch, sizeof(PickleList));
+	PickleList	values = {.n = 0};
+
+	if (list == NULL)
+		return AlbertNoMemory(machine->weights->status);
+	if (n != 0 && !pop(machine, n, &values))
+		return false;
+	for (int i = 0; i < values.n; i++)
+		if (!append(machine, list, values.items[i]))
+			return false;
+	return push(machine, (PickleValue) {.kind = kind, .list = list});
 }
 
 /* ---- memo ---- */
@@ -280,12 +208,12 @@ remember(Machine *machine, uint64_t place)
 	size_t		used = machine->memo_room;
 
 	if (value == NULL || place >= MAX_PICKLE_MEMO)
-		return bad_pickle(machine, "it cannot remember that");
+		return bad_pickle(machine, "remembers what or where it cannot");
 	if (place >= used)
 	{
-		if (!AlbertArenaReserve(machine->arena, &machine->memo, used, place + 1 - used, sizeof(PickleValue),
+		if (!AlbertArenaReserve(machine->weights->scratch, &machine->memo, used, place + 1 - used, sizeof(PickleValue),
 								&machine->memo_room))
-			return AlbertNoMemory(machine->status);
+			return AlbertNoMemory(machine->weights->status);
 		memset(machine->memo + used, 0, (machine->memo_room - used) * sizeof(PickleValue));
 	}
 	machine->memo[place] = *value;
@@ -293,26 +221,37 @@ remember(Machine *machine, uint64_t place)
 }
 
 static bool
-put(Machine *machine, int size)
+put(Machine *machine, PickleKind kind, int n)
 {
-	uint64_t	place;
-
-	return take_number(machine, size, &place) && remember(machine, place);
+	return remember(machine, machine->number);
 }
 
 static bool
-get(Machine *machine, int size)
+memoize(Machine *machine, PickleKind kind, int n)
 {
-	uint64_t	place;
+	return remember(machine, machine->nmemo++);
+}
 
-	if (!take_number(machine, size, &place))
-		return false;
-	if (place >= machine->memo_room || machine->memo[place].kind == PICKLE_NOTHING)
-		return bad_pickle(machine, "it recalls something it never remembered");
-	return push(machine, machine->memo[place]);
+static bool
+get(Machine *machine, PickleKind kind, int n)
+{
+	if (machine->number >= machine->memo_room || machine->memo[machine->number].kind == PICKLE_NOTHING)
+		return bad_pickle(machine, "recalls something it never remembered");
+	return push(machine, machine->memo[machine->number]);
 }
 
 /* ---- globals, and what PyTorch makes with them ---- */
+
+static bool
+refuse(Machine *machine, const char *what, const char *name)
+{
+	AlbertStatus *status = machine->weights->status;
+
+	AlbertFail(status, ALBERT_UNSUPPORTED, "the pickle in file \"%s\" asks for the %s \"%s\", which is not part of a tensor",
+			   machine->weights->file->name, what, name);
+	AlbertDetail(status, "Only tensors are read from a pickle; nothing in it is executed.");
+	return AlbertHint(status, "Save the weights as safetensors, or as a plain state dictionary.");
+}
 
 const PickleValue *
 AlbertPickleItem(const PickleList *list, int i, PickleKind kind)
@@ -322,7 +261,7 @@ AlbertPickleItem(const PickleList *list, int i, PickleKind kind)
 
 /* A module and a name in it are on the stack. */
 static bool
-find_global(Machine *machine)
+find_global(Machine *machine, PickleKind kind, int n)
 {
 	PickleList	names;
 	const PickleValue *module;
@@ -334,31 +273,47 @@ find_global(Machine *machine)
 	module = AlbertPickleItem(&names, 0, PICKLE_TEXT);
 	name = AlbertPickleItem(&names, 1, PICKLE_TEXT);
 	if (module == NULL || name == NULL)
-		return bad_pickle(machine, "a global has no name");
+		return bad_pickle(machine, "has a global without a name");
 	snprintf(full, sizeof(full), "%.60s.%.60s", module->text, name->text);
 	for (size_t i = 0; i < LENGTH(callables); i++)
 		if (strcmp(full, callables[i].name) == 0)
-			return push_number(machine, PICKLE_CALLABLE, i);
+			return push(machine, (PickleValue) {.kind = PICKLE_CALLABLE, .number = i});
 	for (const ElementType *type = AlbertElementTypes; type->size != 0; type++)
 		if (strcmp(full, type->storage) == 0)
 			return push(machine, (PickleValue) {.kind = PICKLE_ELEMENTS, .elements = type});
 	for (char *c = full; *c != '\0'; c++)
 		if (*c < ' ' || *c > '~')
 			*c = '?';
-	AlbertFail(machine->status, ALBERT_UNSUPPORTED, "file \"%s\" asks for \"%s\", which is not part of a tensor",
-			   machine->file, full);
-	AlbertDetail(machine->status, "Only tensors are read from a pickle; nothing in it is executed.");
-	return AlbertHint(machine->status, "Save the weights as safetensors, or as a plain state dictionary.");
+	return refuse(machine, "global", full);
+}
+
+/* GLOBAL has the two in lines of their own. */
+static bool
+read_global(Machine *machine, PickleKind kind, int n)
+{
+	for (int i = 0; i < 2; i++)
+	{
+		const unsigned char *start = machine->input->at;
+		const unsigned char *end = memchr(start, '\n', AlbertSpanSize(*machine->input));
+
+		if (end == NULL)
+			return bad_pickle(machine, "ends in the middle of an operation");
+		machine->input->at = end + 1;
+		machine->bytes = (AlbertSpan) {start, end};
+		if (!push_bytes(machine, PICKLE_TEXT, 0))
+			return false;
+	}
+	return find_global(machine, kind, n);
 }
 
 static bool
-persistent_id(Machine *machine)
+persistent_id(Machine *machine, PickleKind kind, int n)
 {
 	PickleValue *id = top(machine);
 
 	if (id == NULL || id->kind != PICKLE_LIST)
-		return bad_pickle(machine, "a persistent id is not that of a storage");
-	id->kind = PICKLE_STORAGE;
+		return bad_pickle(machine, "has a persistent id that is not that of a storage");
+	id->kind = kind;
 	return true;
 }
 
@@ -377,7 +332,7 @@ make_dict(Machine *machine, const PickleList *arguments)
 		const PickleValue *pair = AlbertPickleItem(pairs->list, i, PICKLE_LIST);
 
 		if (pair == NULL || pair->list->n != 2)
-			return bad_pickle(machine, "a dictionary is not made of pairs");
+			return bad_pickle(machine, "has a dictionary that is not made of pairs");
 		if (!append(machine, dict, pair->list->items[0]) ||
 			!append(machine, dict, pair->list->items[1]))
 			return false;
@@ -386,160 +341,148 @@ make_dict(Machine *machine, const PickleList *arguments)
 }
 
 static bool
-reduce(Machine *machine)
+reduce(Machine *machine, PickleKind kind, int n)
 {
 	PickleList	call;
 	const PickleValue *callable;
 	const PickleValue *arguments;
 	const PickleValue *first;
-	PickleKind	kind;
+	PickleKind	made;
 
-	if (!pop(machine, 2, &call))
+	if (!pop(machine, n, &call))
 		return false;
 	callable = AlbertPickleItem(&call, 0, PICKLE_CALLABLE);
 	arguments = AlbertPickleItem(&call, 1, PICKLE_LIST);
 	if (callable == NULL || arguments == NULL)
-		return bad_pickle(machine, "it calls something that is no function");
-	kind = callables[callable->number].kind;
+		return bad_pickle(machine, "calls something that is no function");
+	made = callables[callable->number].kind;
 	if (callables[callable->number].first)
 	{
-		first = AlbertPickleItem(arguments->list, 0, kind);
-		return first != NULL ? push(machine, *first) : bad_pickle(machine, "a tensor is not described as one");
+		first = AlbertPickleItem(arguments->list, 0, made);
+		return first != NULL ? push(machine, *first) : bad_pickle(machine, "has a tensor that is not described as one");
 	}
-	if (kind == PICKLE_DICT)
+	if (made == PICKLE_DICT)
 		return make_dict(machine, arguments->list);
-	return push(machine, (PickleValue) {.kind = kind, .list = arguments->list});
+	return push(machine, (PickleValue) {.kind = made, .list = arguments->list});
 }
 
 /* A dictionary may carry attributes (PyTorch's _metadata), which say nothing about weights. */
 static bool
-build(Machine *machine)
+build(Machine *machine, PickleKind kind, int n)
 {
 	PickleList	state;
 	const PickleValue *target;
 
-	if (!pop(machine, 1, &state))
+	if (!pop(machine, n, &state))
 		return false;
 	target = top(machine);
-	if (target == NULL || target->kind != PICKLE_DICT)
-		return bad_pickle(machine, "it gives attributes to something that has none");
-	return true;
+	return (target != NULL && target->kind == kind) ||
+		bad_pickle(machine, "gives attributes to something that has none");
 }
 
 /* ---- the machine ---- */
 
+static const struct
+{
+	bool		(*run) (Machine *machine, PickleKind kind, int n);
+	PickleKind	kind;			/* of what it makes, or adds to */
+	int			n;				/* values that it takes from the stack */
+	int			number_size;	/* bytes of the number behind it */
+	int			bytes;			/* that follow */
+}			operations[256] =
+{
+	[0x80] = {start_protocol, .number_size = 1},	/* PROTO */
+	[0x95] = {skip, .bytes = 8},	/* FRAME */
+	['('] = {push_mark, .kind = PICKLE_OTHER},	/* MARK */
+	['N'] = {push_number, .kind = PICKLE_NONE}, /* NONE */
+	[0x88] = {push_true, .kind = PICKLE_BOOL},	/* NEWTRUE */
+	[0x89] = {push_number, .kind = PICKLE_BOOL},	/* NEWFALSE */
+	['K'] = {push_number, .kind = PICKLE_INT, .number_size = 1},	/* BININT1 */
+	['M'] = {push_number, .kind = PICKLE_INT, .number_size = 2},	/* BININT2 */
+	['J'] = {push_signed, .kind = PICKLE_INT, .bytes = 4},	/* BININT */
+	[0x8a] = {push_signed, .kind = PICKLE_INT, .number_size = 1, .bytes = COUNTED}, /* LONG1 */
+	['G'] = {push_bytes, .kind = PICKLE_OTHER, .bytes = 8}, /* BINFLOAT */
+	['X'] = {push_bytes, .kind = PICKLE_TEXT, .number_size = 4, .bytes = COUNTED},	/* BINUNICODE */
+	['T'] = {push_bytes, .kind = PICKLE_TEXT, .number_size = 4, .bytes = COUNTED},	/* BINSTRING */
+	['U'] = {push_bytes, .kind = PICKLE_TEXT, .number_size = 1, .bytes = COUNTED},	/* SHORT_BINSTRING */
+	[0x8c] = {push_bytes, .kind = PICKLE_TEXT, .number_size = 1, .bytes = COUNTED}, /* SHORT_BINUNICODE */
+	[0x8d] = {push_bytes, .kind = PICKLE_TEXT, .number_size = 8, .bytes = COUNTED}, /* BINUNICODE8 */
+	['C'] = {push_bytes, .kind = PICKLE_OTHER, .number_size = 1, .bytes = COUNTED}, /* SHORT_BINBYTES */
+	['B'] = {push_bytes, .kind = PICKLE_OTHER, .number_size = 4, .bytes = COUNTED}, /* BINBYTES */
+	[')'] = {push_list, .kind = PICKLE_LIST},	/* EMPTY_TUPLE */
+	[']'] = {push_list, .kind = PICKLE_LIST},	/* EMPTY_LIST */
+	['}'] = {push_list, .kind = PICKLE_DICT},	/* EMPTY_DICT */
+	['t'] = {push_list, .kind = PICKLE_LIST, .n = MARKED},	/* TUPLE */
+	[0x85] = {push_list, .kind = PICKLE_LIST, .n = 1},	/* TUPLE1 */
+	[0x86] = {push_list, .kind = PICKLE_LIST, .n = 2},	/* TUPLE2 */
+	[0x87] = {push_list, .kind = PICKLE_LIST, .n = 3},	/* TUPLE3 */
+	['a'] = {extend, .kind = PICKLE_LIST, .n = 1},	/* APPEND */
+	['e'] = {extend, .kind = PICKLE_LIST, .n = MARKED},	/* APPENDS */
+	['s'] = {extend, .kind = PICKLE_DICT, .n = 2},	/* SETITEM */
+	['u'] = {extend, .kind = PICKLE_DICT, .n = MARKED},	/* SETITEMS */
+	['q'] = {put, .number_size = 1},	/* BINPUT */
+	['r'] = {put, .number_size = 4},	/* LONG_BINPUT */
+	[0x94] = {.run = memoize},			/* MEMOIZE */
+	['h'] = {get, .number_size = 1},	/* BINGET */
+	['j'] = {get, .number_size = 4},	/* LONG_BINGET */
+	['c'] = {.run = read_global},		/* GLOBAL */
+	[0x93] = {.run = find_global},		/* STACK_GLOBAL */
+	['Q'] = {persistent_id, .kind = PICKLE_STORAGE},	/* BINPERSID */
+	['R'] = {reduce, .n = 2},	/* REDUCE */
+	['b'] = {build, .kind = PICKLE_DICT, .n = 1} /* BUILD */
+};
+
+/* The next n bytes of the input. */
+static bool
+take(Machine *machine, uint64_t n, AlbertSpan *bytes)
+{
+	bytes->at = machine->input->at;
+	if (n > AlbertSpanSize(*machine->input))
+		return bad_pickle(machine, "ends in the middle of an operation");
+	bytes->end = machine->input->at += n;
+	return true;
+}
+
 static bool
 step(Machine *machine, int operation)
 {
-	const unsigned char *bytes;
+	int			size = operations[operation].number_size;
+	int			more = operations[operation].bytes;
+	char		name[8];
 
-	switch (operation)
+	if (operations[operation].run == NULL)
 	{
-		case 0x80:				/* PROTO */
-			return start_protocol(machine);
-		case 0x95:				/* FRAME */
-			return take(machine, 8, &bytes);
-		case '(':				/* MARK */
-			return push_mark(machine);
-		case 'N':				/* NONE */
-			return push_number(machine, PICKLE_NONE, 0);
-		case 0x88:				/* NEWTRUE */
-			return push_number(machine, PICKLE_BOOL, 1);
-		case 0x89:				/* NEWFALSE */
-			return push_number(machine, PICKLE_BOOL, 0);
-		case 'K':				/* BININT1 */
-			return push_int(machine, 1);
-		case 'M':				/* BININT2 */
-			return push_int(machine, 2);
-		case 'J':				/* BININT */
-			return push_int(machine, 4);
-		case 0x8a:				/* LONG1 */
-			return push_long(machine);
-		case 'G':				/* BINFLOAT */
-			return take(machine, 8, &bytes) && push_number(machine, PICKLE_OTHER, 0);
-		case 'X':				/* BINUNICODE */
-		case 'T':				/* BINSTRING */
-			return take_text(machine, 4);
-		case 'U':				/* SHORT_BINSTRING */
-		case 0x8c:				/* SHORT_BINUNICODE */
-			return take_text(machine, 1);
-		case 0x8d:				/* BINUNICODE8 */
-			return take_text(machine, 8);
-		case 'C':				/* SHORT_BINBYTES */
-			return push_bytes(machine, 1);
-		case 'B':				/* BINBYTES */
-			return push_bytes(machine, 4);
-		case ')':				/* EMPTY_TUPLE */
-		case ']':				/* EMPTY_LIST */
-			return push_list(machine, PICKLE_LIST, 0);
-		case '}':				/* EMPTY_DICT */
-			return push_list(machine, PICKLE_DICT, 0);
-		case 't':				/* TUPLE */
-			return push_list(machine, PICKLE_LIST, MARKED);
-		case 0x85:				/* TUPLE1, TUPLE2, TUPLE3 */
-		case 0x86:
-		case 0x87:
-			return push_list(machine, PICKLE_LIST, operation - 0x84);
-		case 'a':				/* APPEND */
-			return extend(machine, PICKLE_LIST, 1);
-		case 'e':				/* APPENDS */
-			return extend(machine, PICKLE_LIST, MARKED);
-		case 's':				/* SETITEM */
-			return extend(machine, PICKLE_DICT, 2);
-		case 'u':				/* SETITEMS */
-			return extend(machine, PICKLE_DICT, MARKED);
-		case 'q':				/* BINPUT */
-			return put(machine, 1);
-		case 'r':				/* LONG_BINPUT */
-			return put(machine, 4);
-		case 0x94:				/* MEMOIZE */
-			return remember(machine, machine->nmemo++);
-		case 'h':				/* BINGET */
-			return get(machine, 1);
-		case 'j':				/* LONG_BINGET */
-			return get(machine, 4);
-		case 'c':				/* GLOBAL */
-			return take_line(machine) && take_line(machine) && find_global(machine);
-		case 0x93:				/* STACK_GLOBAL */
-			return find_global(machine);
-		case 'Q':				/* BINPERSID */
-			return persistent_id(machine);
-		case 'R':				/* REDUCE */
-			return reduce(machine);
-		case 'b':				/* BUILD */
-			return build(machine);
-		default:
-			AlbertFail(machine->status, ALBERT_UNSUPPORTED,
-					   "file \"%s\" holds a pickle with the operation 0x%02x, which is not supported",
-					   machine->file, operation);
-			return AlbertDetail(machine->status, "Only tensors are read from a pickle; nothing in it is executed.");
+		snprintf(name, sizeof(name), "0x%02x", operation);
+		return refuse(machine, "operation", name);
 	}
+	if (!take(machine, size, &machine->bytes))
+		return false;
+	machine->number = AlbertLittleEndian(machine->bytes.at, size);
+	return take(machine, more == COUNTED ? machine->number : (uint64_t) more, &machine->bytes) &&
+		operations[operation].run(machine, operations[operation].kind, operations[operation].n);
 }
 
 bool
-AlbertPickleLoad(AlbertSpan *input, AlbertArena *arena, const char *file, PickleValue *result, AlbertStatus *status)
+AlbertPickleLoad(const WeightsFile *weights, AlbertSpan *input, PickleValue *result)
 {
-	Machine		machine = {.input = input, .arena = arena, .file = file, .status = status};
-
+	Machine		machine = {.weights = weights, .input = input};
 	PickleList	last;
 
 	for (int steps = 0; steps < MAX_PICKLE_STEPS; steps++)
 	{
-		const unsigned char *operation;
+		AlbertSpan	operation;
 
-		if (input->at == input->end)
-			return bad_pickle(&machine, "it has no end");
 		if (!take(&machine, 1, &operation))
 			return false;
-		if (*operation == '.')	/* STOP */
+		if (*operation.at == '.')	/* STOP */
 		{
 			if (!pop(&machine, 1, &last))
 				return false;
 			*result = last.items[0];
 			return true;
 		}
-		if (!step(&machine, *operation))
+		if (!step(&machine, *operation.at))
 			return false;
 	}
-	return bad_pickle(&machine, "it is too long");
+	return bad_pickle(&machine, "is too long");
 }

@@ -26,18 +26,21 @@
 typedef struct Checkpoint
 {
 	const WeightsFile *weights; /* the index */
-	const char *index;			/* its path */
-	AlbertStatus *status;
 	AlbertSpan	table;			/* the whole of it */
 	int			nshards;
-	int			shards[MAX_SHARDS]; /* their files, of which none is the source's first; 0: not open yet */
 } Checkpoint;
 
 static bool
-bad_index(Checkpoint *checkpoint, const char *what)
+bad_index(const Checkpoint *checkpoint, const char *what)
 {
-	return AlbertFail(checkpoint->status, ALBERT_FORMAT,
-					  "file \"%s\" is not a valid checkpoint index: %s", checkpoint->index, what);
+	return AlbertWeightsBad(checkpoint->weights, "it is not a valid checkpoint index: %s", what);
+}
+
+static bool
+unsupported(const Checkpoint *checkpoint, const char *what)
+{
+	return AlbertFail(checkpoint->weights->status, ALBERT_UNSUPPORTED, "checkpoint \"%s\" %s",
+					  checkpoint->weights->file->name, what);
 }
 
 /* ---- protocol buffers ---- */
@@ -118,39 +121,37 @@ read_header(Checkpoint *checkpoint, AlbertSpan message)
 	if (!READ(message, header_fields, &header) || header.nshards < 1)
 		return bad_index(checkpoint, "its header is malformed");
 	if (header.endian != 0)
-		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
-						  "checkpoint \"%s\" is not stored in little-endian order", checkpoint->index);
-	if (header.nshards > MAX_SHARDS)
-		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
-						  "weights are in more than %d files", MAX_SHARDS);
+		return unsupported(checkpoint, "is not stored in little-endian order");
+	if (header.nshards > MAX_FILES)
+		return unsupported(checkpoint, "consists of too many files");
 	checkpoint->nshards = (int) header.nshards;
 	return true;
 }
 
 /* ---- variables ---- */
 
+/* The file of that number, which most of the variables have in common. */
 static bool
-open_shard(Checkpoint *checkpoint, uint64_t shard)
+open_shard(const Checkpoint *checkpoint, uint64_t number, WeightsFile *shard)
 {
-	int			stem = strlen(checkpoint->index) - strlen(".index");
-	char		path[512];
+	const WeightsFile *index = checkpoint->weights;
+	int			stem = strlen(index->file->name) - strlen(".index");
+	const char *path;
 
-	if (shard >= (uint64_t) checkpoint->nshards)
+	if (number >= (uint64_t) checkpoint->nshards)
 		return bad_index(checkpoint, "a variable is in a file that does not exist");
-	if (checkpoint->shards[shard] > 0)
-		return true;
-	if (snprintf(path, sizeof(path), "%.*s.data-%05d-of-%05d", stem, checkpoint->index, (int) shard,
-				 checkpoint->nshards) >= (int) sizeof(path))
-		return bad_index(checkpoint, "its name is too long");
-	return AlbertFileOpen(checkpoint->weights->source, "", path, &checkpoint->shards[shard], checkpoint->status);
+	path = AlbertNameFormat(index->scratch, "%.*s.data-%05d-of-%05d", stem, index->file->name, (int) number,
+							checkpoint->nshards);
+	if (path == NULL)
+		return AlbertNoMemory(index->status);
+	*shard = *index;
+	return AlbertFileOpen(index->source, "", path, &shard->file, index->status);
 }
 
 /* Do the bytes lie in the file, and are there as many as the shape makes? */
 static bool
-entry_fits(const Checkpoint *checkpoint, const Entry *entry, int64_t bytes, const Tensor *tensor)
+entry_fits(const Entry *entry, const Tensor *tensor, int64_t bytes, const AlbertSourceFile *file)
 {
-	const SourceFile *file = &checkpoint->weights->source->files[checkpoint->shards[entry->shard]];
-
 	return entry->size <= (uint64_t) file->size && entry->offset <= file->size - entry->size &&
 		(tensor->type->size == 0 || entry->size == (uint64_t) bytes);
 }
@@ -170,37 +171,33 @@ transpose(Tensor *tensor)
 static bool
 add_variable(Checkpoint *checkpoint, const char *name, AlbertSpan value)
 {
-	WeightsFile shard = *checkpoint->weights;
+	WeightsFile shard;
 	Entry		entry = {0};
 	Tensor		tensor = {.type = AlbertElementTypes};
 	int64_t		bytes;
 
 	if (strcmp(name, "_CHECKPOINTABLE_OBJECT_GRAPH") == 0)
 	{
-		AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
-				   "checkpoint \"%s\" holds objects, as TensorFlow 2 saves them", checkpoint->index);
-		return AlbertDetail(checkpoint->status, "Only checkpoints of the original release of ALBERT can be read, "
+		unsupported(checkpoint, "holds objects, as TensorFlow 2 saves them");
+		return AlbertDetail(checkpoint->weights->status, "Only checkpoints of the original release of ALBERT can be read, "
 							"whose variables have names.");
 	}
 	if (!READ(value, entry_fields, &entry) || !parse_shape(entry.shape, &tensor))
 		return bad_index(checkpoint, "the entry of a variable is malformed");
 	if (is_sliced(value))
-		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
-						  "variable \"%s\" in checkpoint \"%s\" is stored in slices", name, checkpoint->index);
-	if (!open_shard(checkpoint, entry.shard))
+		return unsupported(checkpoint, "has variables that are stored in slices");
+	if (!open_shard(checkpoint, entry.shard, &shard))
 		return false;
 	while (tensor.type->size != 0 && tensor.type->number != entry.type)
 		tensor.type++;
-	if (!AlbertTensorContiguous(&tensor, &bytes) || !entry_fits(checkpoint, &entry, bytes, &tensor))
-		return AlbertFail(checkpoint->status, ALBERT_FORMAT,
-						  "variable \"%s\" in checkpoint \"%s\" does not lie in its file", name, checkpoint->index);
+	if (!AlbertTensorContiguous(&tensor, &bytes) || !entry_fits(&entry, &tensor, bytes, shard.file))
+		return AlbertWeightsBad(checkpoint->weights, "the variable \"%s\" does not lie in its file", name);
 	/* a module of TensorFlow's hub */
 	tensor.name = strncmp(name, "module/", 7) == 0 ? name + 7 : name;
 	tensor.offset = (int64_t) entry.offset;
 	if (ends_with(name, "/kernel") && tensor.ndim == 2)
 		transpose(&tensor);
-	shard.number = checkpoint->shards[entry.shard];
-	return AlbertTensorAdd(&shard, &tensor, checkpoint->status);
+	return AlbertTensorAdd(&shard, &tensor);
 }
 
 /* ---- the table ---- */
@@ -237,8 +234,7 @@ find_block(Checkpoint *checkpoint, AlbertSpan *handle, AlbertSpan *block)
 	block->at = checkpoint->table.at + offset;
 	block->end = block->at + size;
 	if (block->end[0] != 0)
-		return AlbertFail(checkpoint->status, ALBERT_UNSUPPORTED,
-						  "checkpoint index \"%s\" is compressed", checkpoint->index);
+		return unsupported(checkpoint, "has a compressed index");
 	if (CHECK_SUMS && masked_checksum(block->at, size + 1) != AlbertLittleEndian(block->end + 1, 4))
 		return bad_index(checkpoint, "a checksum is wrong");
 	restarts = AlbertLittleEndian(block->end - 4, 4);
@@ -315,13 +311,11 @@ read_table(Checkpoint *checkpoint)
 }
 
 bool
-AlbertTensorFlowRead(const WeightsFile *index, AlbertStatus *status)
+AlbertTensorFlowRead(const WeightsFile *index)
 {
-	const SourceFile *file = &index->source->files[index->number];
-	Checkpoint	checkpoint = {.weights = index, .index = file->name, .status = status};
+	Checkpoint	checkpoint = {.weights = index};
 
-	if (!AlbertFileReadAll(file, MAX_HEADER, index->scratch, &checkpoint.table, status))
-		return false;
 	index->source->naming = NAMING_ORIGINAL;
-	return read_table(&checkpoint);
+	return AlbertFileReadAll(index->file, MAX_HEADER, index->scratch, &checkpoint.table, index->status) &&
+		read_table(&checkpoint);
 }

@@ -13,9 +13,9 @@
 
 #define LEGACY_PROTOCOL		1001
 
-/* 0x1950a86a20f9469cfc6c, as a pickle writes a long number */
+/* How the first of them ends: LONG1 with ten bytes, 0x1950a86a20f9469cfc6c, and STOP. */
 static const unsigned char legacy_magic[] = {
-	0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19
+	0x8a, 10, 0x6c, 0xfc, 0x9c, 0x46, 0xf9, 0x20, 0x6a, 0xa8, 0x50, 0x19, '.'
 };
 
 /* What a pickle says of a storage, and then where it is. */
@@ -30,23 +30,22 @@ typedef struct Storage
 typedef struct TorchFile
 {
 	const WeightsFile *weights;
-	const SourceFile *file;
-	AlbertArena *scratch;
-	AlbertStatus *status;
 	Storage    *storages;		/* those that are there, by key */
 	int			nstorages;
 } TorchFile;
 
 static bool
-bad_file(TorchFile *torch, const char *what)
+big_endian(const WeightsFile *weights)
 {
-	return AlbertFail(torch->status, ALBERT_FORMAT, "file \"%s\" %s", torch->file->name, what);
+	return AlbertFail(weights->status, ALBERT_UNSUPPORTED, "file \"%s\" is not stored in little-endian order",
+					  weights->file->name);
 }
 
 static bool
-load_pickle(TorchFile *torch, AlbertSpan *input, PickleValue *value)
+make_storages(TorchFile *torch, int most)
 {
-	return AlbertPickleLoad(input, torch->scratch, torch->file->name, value, torch->status);
+	torch->storages = AlbertArenaArray(torch->weights->scratch, most, sizeof(Storage));
+	return torch->storages != NULL || AlbertNoMemory(torch->weights->status);
 }
 
 static Storage *
@@ -67,17 +66,17 @@ read_storage(TorchFile *torch, const PickleList *arguments, Storage *storage)
 	const PickleValue *elements;
 
 	if (id == NULL)
-		return bad_file(torch, "has a tensor that is not described as one");
+		return AlbertWeightsBad(torch->weights, "it has a tensor that is not described as one");
 	type = AlbertPickleItem(id->list, 1, PICKLE_ELEMENTS);
 	key = AlbertPickleItem(id->list, 2, PICKLE_TEXT);
 	elements = AlbertPickleItem(id->list, 4, PICKLE_INT);
 	/* a sixth member that is not None is a view of a part, as early versions of PyTorch had them */
 	if (type == NULL || key == NULL || elements == NULL || elements->number < 0 ||
 		(id->list->n > 5 && AlbertPickleItem(id->list, 5, PICKLE_NONE) == NULL))
-		return bad_file(torch, "has a persistent id that is not that of a storage");
+		return AlbertWeightsBad(torch->weights, "it has a persistent id that is not that of a storage");
 	*storage = (Storage) {.key = key->text, .type = type->elements};
 	if (__builtin_mul_overflow(elements->number, (int64_t) storage->type->size, &storage->size))
-		return bad_file(torch, "has a storage that is too large");
+		return AlbertWeightsBad(torch->weights, "it has a storage that is too large");
 	return true;
 }
 
@@ -132,32 +131,25 @@ add_tensor(TorchFile *torch, const char *name, const PickleList *arguments)
 	if (offset == NULL || shape == NULL || stride == NULL || offset->number < 0 ||
 		shape->list->n > MAX_DIMS || shape->list->n != stride->list->n ||
 		!copy_sizes(shape->list, tensor.shape) || !copy_sizes(stride->list, tensor.stride))
-		return bad_file(torch, "has a tensor that is not described as one");
+		return AlbertWeightsBad(torch->weights, "it has a tensor that is not described as one");
 	tensor.type = wanted.type;
 	tensor.ndim = shape->list->n;
 	tensor.offset = offset->number;
 	if (!tensor_fits(&tensor, wanted.size / wanted.type->size))
-		return bad_file(torch, "has a tensor that reaches beyond its storage");
+		return AlbertWeightsBad(torch->weights, "it has a tensor that reaches beyond its storage");
 	storage = find_storage(torch, wanted.key);
-	if (storage == NULL)
-		return AlbertFail(torch->status, ALBERT_FORMAT, "file \"%s\" lacks the storage \"%.200s\"",
-						  torch->file->name, wanted.key);
-	if (storage->size < wanted.size)
-	{
-		AlbertFail(torch->status, ALBERT_FORMAT, "storage \"%.200s\" of file \"%s\" is too short",
-				   wanted.key, torch->file->name);
-		return AlbertDetail(torch->status, "It has %lld bytes; its tensors need %lld.",
-							(long long) storage->size, (long long) wanted.size);
-	}
+	if (storage == NULL || storage->size < wanted.size)
+		return AlbertWeightsBad(torch->weights, "the storage \"%.200s\" is %s",
+								wanted.key, storage == NULL ? "missing" : "too short");
 	tensor.offset = storage->offset + tensor.offset * tensor.type->size;
-	return AlbertTensorAdd(torch->weights, &tensor, torch->status);
+	return AlbertTensorAdd(torch->weights, &tensor);
 }
 
 static bool
 add_tensors(TorchFile *torch, const PickleValue *dict)
 {
 	if (dict->kind != PICKLE_DICT)
-		return bad_file(torch, "holds no dictionary of tensors");
+		return AlbertWeightsBad(torch->weights, "it holds no dictionary of tensors");
 	for (int i = 0; i + 1 < dict->list->n; i += 2)
 	{
 		const PickleValue *name = AlbertPickleItem(dict->list, i, PICKLE_TEXT);
@@ -166,7 +158,7 @@ add_tensors(TorchFile *torch, const PickleValue *dict)
 		if (tensor == NULL)
 			continue;
 		if (name == NULL)
-			return bad_file(torch, "holds a tensor without a valid name");
+			return AlbertWeightsBad(torch->weights, "it holds a tensor without a valid name");
 		if (!add_tensor(torch, name->text, tensor->list))
 			return false;
 	}
@@ -175,62 +167,67 @@ add_tensors(TorchFile *torch, const PickleValue *dict)
 
 /* ---- zip archives ---- */
 
-/* The entry NAME/data.pkl, and NAME/ as root. */
+#define PICKLE_NAME		"data.pkl"
+
+/* The entry NAME/data.pkl. */
 static const ZipEntry *
-find_pickle(const ZipArchive *zip, const char **root)
+find_pickle(const ZipArchive *zip)
 {
 	for (int i = 0; i < zip->nentries; i++)
 	{
-		const char *name = zip->entries[i].name;
-		const char *slash = strchr(name, '/');
+		const char *slash = strchr(zip->entries[i].name, '/');
 
-		if (slash == NULL || strcmp(slash, "/data.pkl") != 0)
-			continue;
-		*root = AlbertNameCopy(zip->arena, name, slash + 1 - name);
-		return &zip->entries[i];
+		if (slash != NULL && strcmp(slash + 1, PICKLE_NAME) == 0)
+			return &zip->entries[i];
 	}
 	return NULL;
 }
 
-/* Newer archives say in which order they store bytes. */
+/* The bytes of an entry that is no storage. */
 static bool
-check_byte_order(TorchFile *torch, const ZipArchive *zip, const ZipEntry *entry)
+read_entry(const ZipArchive *zip, const ZipEntry *entry, AlbertSpan *bytes)
 {
-	char		order[6] = "";
+	const WeightsFile *weights = zip->weights;
 	int64_t		offset;
 
-	if (!AlbertZipData(zip, entry, &offset) ||
-		(entry->size == sizeof(order) && !AlbertFileRead(torch->file, offset, order, sizeof(order), torch->status)))
+	if (entry->size > MAX_PICKLE)
+		return AlbertWeightsBad(weights, "its entry \"%.200s\" is too large", entry->name);
+	return AlbertZipData(zip, entry, &offset) &&
+		AlbertFileBytes(weights->file, offset, entry->size, weights->scratch, bytes, weights->status);
+}
+
+/* Newer archives say in which order they store bytes. */
+static bool
+check_byte_order(const ZipArchive *zip, const ZipEntry *entry)
+{
+	AlbertSpan	order;
+
+	if (!read_entry(zip, entry, &order))
 		return false;
-	if (memcmp(order, "little", sizeof(order)) != 0)
-		return AlbertFail(torch->status, ALBERT_UNSUPPORTED,
-						  "file \"%s\" is not stored in little-endian order", torch->file->name);
-	return true;
+	return (AlbertSpanSize(order) == 6 && memcmp(order.at, "little", 6) == 0) || big_endian(zip->weights);
 }
 
 /* What there is below NAME: the storages, in the order of the entries, and signs of what cannot be read. */
 static bool
-read_entries(TorchFile *torch, const ZipArchive *zip, const char *root)
+read_entries(TorchFile *torch, const ZipArchive *zip, const ZipEntry *pickle)
 {
-	size_t		root_size = strlen(root);
+	size_t		root_size = strlen(pickle->name) - strlen(PICKLE_NAME);
 
-	torch->storages = AlbertArenaArray(torch->scratch, zip->nentries, sizeof(Storage));
-	if (torch->storages == NULL)
-		return AlbertNoMemory(torch->status);
+	if (!make_storages(torch, zip->nentries))
+		return false;
 	for (int i = 0; i < zip->nentries; i++)
 	{
 		const ZipEntry *entry = &zip->entries[i];
 		Storage    *storage = &torch->storages[torch->nstorages];
-		const char *name;
+		const char *name = entry->name + root_size;
 
-		if (strncmp(entry->name, root, root_size) != 0)
+		if (strncmp(entry->name, pickle->name, root_size) != 0)
 			continue;
-		name = entry->name + root_size;
 		if (strcmp(name, "constants.pkl") == 0)
-			return AlbertFail(torch->status, ALBERT_UNSUPPORTED,
+			return AlbertFail(zip->weights->status, ALBERT_UNSUPPORTED,
 							  "file \"%s\" is a TorchScript program, not a dictionary of tensors",
-							  torch->file->name);
-		if (strcmp(name, "byteorder") == 0 && !check_byte_order(torch, zip, entry))
+							  zip->weights->file->name);
+		if (strcmp(name, "byteorder") == 0 && !check_byte_order(zip, entry))
 			return false;
 		if (strncmp(name, "data/", 5) != 0)
 			continue;
@@ -245,26 +242,18 @@ read_entries(TorchFile *torch, const ZipArchive *zip, const char *root)
 static bool
 read_zip(TorchFile *torch)
 {
-	ZipArchive	zip = {.file = torch->file, .arena = torch->scratch, .status = torch->status};
+	ZipArchive	zip = {.weights = torch->weights};
 	const ZipEntry *entry;
-	const char *root;
-	int64_t		offset;
 	AlbertSpan	pickle;
 	PickleValue dict;
 
 	if (!AlbertZipOpen(&zip))
 		return false;
-	entry = find_pickle(&zip, &root);
+	entry = find_pickle(&zip);
 	if (entry == NULL)
-		return bad_file(torch, "is a zip archive that PyTorch has not made: it has no data.pkl");
-	if (root == NULL)
-		return AlbertNoMemory(torch->status);
-	if (!read_entries(torch, &zip, root) || !AlbertZipData(&zip, entry, &offset))
-		return false;
-	if (entry->size > MAX_PICKLE)
-		return bad_file(torch, "has a data.pkl that is too large");
-	return AlbertFileBytes(torch->file, offset, entry->size, torch->scratch, &pickle, torch->status) &&
-		load_pickle(torch, &pickle, &dict) && add_tensors(torch, &dict);
+		return AlbertWeightsBad(torch->weights, "it is a zip archive that PyTorch has not made: it has no " PICKLE_NAME);
+	return read_entries(torch, &zip, entry) && read_entry(&zip, entry, &pickle) &&
+		AlbertPickleLoad(torch->weights, &pickle, &dict) && add_tensors(torch, &dict);
 }
 
 /* ---- files from before PyTorch 1.6 ---- */
@@ -286,27 +275,24 @@ is_true(const PickleValue *dict, const char *key)
 
 /* Three pickles, which say what the file is. */
 static bool
-check_legacy_start(TorchFile *torch, AlbertSpan *input)
+check_legacy_start(const WeightsFile *weights, AlbertSpan *input)
 {
+	const size_t size = sizeof(legacy_magic);
+	const unsigned char *start = input->at;
 	PickleValue magic;
 	PickleValue protocol;
 	PickleValue system;
 
-	if (!load_pickle(torch, input, &magic))
+	if (!AlbertPickleLoad(weights, input, &magic))
 		return false;
-	if (magic.kind != PICKLE_OTHER || magic.length != sizeof(legacy_magic) ||
-		memcmp(magic.text, legacy_magic, sizeof(legacy_magic)) != 0)
-		return bad_file(torch, "is a pickle, but not one of PyTorch");
-	if (!load_pickle(torch, input, &protocol))
+	if (input->at < start + size || memcmp(input->at - size, legacy_magic, size) != 0)
+		return AlbertWeightsBad(weights, "it is a pickle, but not one of PyTorch");
+	if (!AlbertPickleLoad(weights, input, &protocol))
 		return false;
 	if (protocol.kind != PICKLE_INT || protocol.number != LEGACY_PROTOCOL)
-		return bad_file(torch, "has an unknown PyTorch protocol");
-	if (!load_pickle(torch, input, &system))
-		return false;
-	if (!is_true(&system, "little_endian"))
-		return AlbertFail(torch->status, ALBERT_UNSUPPORTED,
-						  "file \"%s\" is not stored in little-endian order", torch->file->name);
-	return true;
+		return AlbertWeightsBad(weights, "it has an unknown PyTorch protocol");
+	return AlbertPickleLoad(weights, input, &system) &&
+		(is_true(&system, "little_endian") || big_endian(weights));
 }
 
 /* torch.save sorts the keys before it writes them and the storages. */
@@ -314,17 +300,16 @@ static bool
 read_keys(TorchFile *torch, const PickleValue *keys)
 {
 	if (keys->kind != PICKLE_LIST)
-		return bad_file(torch, "has no list of storages");
+		return AlbertWeightsBad(torch->weights, "it has no list of storages");
 	torch->nstorages = keys->list->n;
-	torch->storages = AlbertArenaArray(torch->scratch, torch->nstorages, sizeof(Storage));
-	if (torch->storages == NULL)
-		return AlbertNoMemory(torch->status);
+	if (!make_storages(torch, torch->nstorages))
+		return false;
 	for (int i = 0; i < torch->nstorages; i++)
 	{
 		const PickleValue *key = AlbertPickleItem(keys->list, i, PICKLE_TEXT);
 
 		if (key == NULL || (i > 0 && strcmp(torch->storages[i - 1].key, key->text) >= 0))
-			return bad_file(torch, "has no list of storages in order");
+			return AlbertWeightsBad(torch->weights, "it has no list of storages in order");
 		torch->storages[i] = (Storage) {.key = key->text};
 	}
 	return true;
@@ -348,7 +333,7 @@ set_types(TorchFile *torch, const PickleValue *dict)
 		if (storage == NULL)
 			continue;			/* reported when the tensor is added */
 		if (storage->type != NULL && storage->type != wanted.type)
-			return bad_file(torch, "uses one storage with two types");
+			return AlbertWeightsBad(torch->weights, "it uses one storage with two types");
 		storage->type = wanted.type;
 	}
 	return true;
@@ -358,22 +343,22 @@ set_types(TorchFile *torch, const PickleValue *dict)
 static bool
 place_storages(TorchFile *torch, int64_t offset)
 {
+	const WeightsFile *weights = torch->weights;
+
 	for (int i = 0; i < torch->nstorages; i++)
 	{
 		Storage    *storage = &torch->storages[i];
 		unsigned char bytes[8];
 		uint64_t	elements;
-		int64_t		left = torch->file->size - offset - 8;
+		int64_t		left = weights->file->size - offset - 8;
 
 		if (storage->type == NULL)
-			return bad_file(torch, "has a storage that no tensor uses");
-		if (left < 0)
-			return bad_file(torch, "ends before its storages do");
-		if (!AlbertFileRead(torch->file, offset, bytes, sizeof(bytes), torch->status))
+			return AlbertWeightsBad(weights, "it has a storage that no tensor uses");
+		if (left >= 0 && !AlbertFileRead(weights->file, offset, bytes, sizeof(bytes), weights->status))
 			return false;
-		elements = AlbertLittleEndian(bytes, sizeof(bytes));
-		if (elements > (uint64_t) left / storage->type->size)
-			return bad_file(torch, "ends before its storages do");
+		elements = left < 0 ? 0 : AlbertLittleEndian(bytes, sizeof(bytes));
+		if (left < 0 || elements > (uint64_t) left / storage->type->size)
+			return AlbertWeightsBad(weights, "it ends before its storages do");
 		storage->offset = offset + 8;
 		storage->size = elements * storage->type->size;
 		offset = storage->offset + storage->size;
@@ -384,38 +369,34 @@ place_storages(TorchFile *torch, int64_t offset)
 static bool
 read_legacy(TorchFile *torch)
 {
-	size_t		size = torch->file->size < MAX_PICKLE ? torch->file->size : MAX_PICKLE;
+	const WeightsFile *weights = torch->weights;
+	size_t		size = weights->file->size < MAX_PICKLE ? weights->file->size : MAX_PICKLE;
 	AlbertSpan	start;
 	AlbertSpan	input;
 	PickleValue dict;
 	PickleValue keys;
 
-	if (!AlbertFileBytes(torch->file, 0, size, torch->scratch, &start, torch->status))
+	if (!AlbertFileBytes(weights->file, 0, size, weights->scratch, &start, weights->status))
 		return false;
 	input = start;
-	return check_legacy_start(torch, &input) &&
-		load_pickle(torch, &input, &dict) && load_pickle(torch, &input, &keys) && read_keys(torch, &keys) &&
-		set_types(torch, &dict) && place_storages(torch, input.at - start.at) && add_tensors(torch, &dict);
+	return check_legacy_start(weights, &input) &&
+		AlbertPickleLoad(weights, &input, &dict) && AlbertPickleLoad(weights, &input, &keys) &&
+		read_keys(torch, &keys) && set_types(torch, &dict) && place_storages(torch, input.at - start.at) &&
+		add_tensors(torch, &dict);
 }
 
 /* ---- either ---- */
 
 bool
-AlbertTorchRead(const WeightsFile *weights, AlbertStatus *status)
+AlbertTorchRead(const WeightsFile *weights)
 {
-	TorchFile	torch = {
-		.weights = weights, .file = &weights->source->files[weights->number],
-		.scratch = weights->scratch, .status = status
-	};
-	unsigned char start[4];
+	TorchFile	torch = {.weights = weights};
+	unsigned char start[4] = {0};
 
-	if (torch.file->size < (int64_t) sizeof(start))
-		return bad_file(&torch, "is too short for a PyTorch file");
-	if (!AlbertFileRead(torch.file, 0, start, sizeof(start), status))
+	if (weights->file->size >= (int64_t) sizeof(start) &&
+		!AlbertFileRead(weights->file, 0, start, sizeof(start), weights->status))
 		return false;
 	if (memcmp(start, "PK\3\4", 4) == 0)
 		return read_zip(&torch);
-	if (start[0] == 0x80)
-		return read_legacy(&torch);
-	return bad_file(&torch, "is not a PyTorch file");
+	return start[0] == 0x80 ? read_legacy(&torch) : AlbertWeightsBad(weights, "it is not a PyTorch file");
 }
