@@ -59,7 +59,7 @@ bool
 AlbertRequireHead(const AlbertModel *model, uint32_t heads, const char *what,
 				  AlbertStatus *status)
 {
-	if ((model->heads & heads) == 0)
+	if ((model->config->heads & heads) == 0)
 		return AlbertFail(status, ALBERT_UNSUPPORTED, "model has no %s", what);
 	return true;
 }

@@ -141,7 +141,6 @@ typedef struct AlbertModel
 	const AlbertConfig *config;
 	const AlbertKernels *kernels;
 	AlbertPrecision precision;
-	uint32_t	heads;			/* AlbertHead bits */
 
 	AlbertTable word_embeddings;	/* (vocab, embedding) */
 	const float *position_embeddings;	/* (positions, embedding) */
@@ -165,7 +164,6 @@ typedef struct AlbertModel
 	bool		head_pairs;		/* for pairs of texts: of what both embeddings make together */
 
 	AlbertLinear dense[ALBERT_MAX_DENSE];	/* config->ndense of them */
-	int32_t		nlabels;
 	const char *const *labels;	/* num_labels UTF-8 names; LABEL_i where the config has none */
 	int32_t		nprompts;
 	const char *const *prompt_names;

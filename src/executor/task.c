@@ -149,7 +149,7 @@ AlbertRequireExecute(Oid function)
 static void
 check_heads(const AlbertJob *job)
 {
-	uint32		heads = job->binding->model.heads;
+	uint32		heads = job->binding->model.config->heads;
 
 	if ((job->task->heads & ~heads) != 0)
 		ereport(ERROR,

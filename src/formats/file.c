@@ -146,7 +146,8 @@ AlbertFileBytes(const AlbertSourceFile *file, int64_t offset, size_t size, Alber
 }
 
 bool
-AlbertFileReadAll(const AlbertSourceFile *file, size_t limit, AlbertArena *arena, AlbertSpan *bytes, AlbertStatus *status)
+AlbertFileReadAll(const AlbertSourceFile *file, size_t limit, AlbertArena *arena, AlbertSpan *bytes,
+				  AlbertStatus *status)
 {
 	if (file->size <= (int64_t) limit)
 		return AlbertFileBytes(file, 0, file->size, arena, bytes, status);

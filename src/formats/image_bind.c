@@ -46,7 +46,6 @@ bind_strings(const TextImage *image, AlbertArena *arena, AlbertModel *model, Alb
 			return bad_image(status, "end of the strings");
 		text++;
 	}
-	model->nlabels = nlabels;
 	model->labels = pointers;
 	model->nprompts = image->nprompts;
 	model->prompt_names = pointers + nlabels;
@@ -66,7 +65,6 @@ bind_text(const TextImage *image, size_t size, AlbertArena *arena, AlbertModel *
 	if (!bind_strings(image, arena, model, status))
 		return false;
 	model->config = &image->config;
-	model->heads = image->config.heads;
 	return AlbertTokenizerBind((const char *) image + image->tokenizer, image->header.size - image->tokenizer,
 							   tokenizer, status);
 }

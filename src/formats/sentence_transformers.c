@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CONFIG(field)		offsetof(AlbertConfig, field)
+#define POOLING			offsetof(AlbertConfig, pooling)
 #define DENSE(field)	offsetof(AlbertDense, field)
 
 /* The part of a Python type's name behind the last dot. */
@@ -55,10 +55,10 @@ AlbertModulesBase(AlbertSource *source, const json_t **modules, const char **bas
 /* ---- pooling ---- */
 
 static const AlbertJsonMember pooling_flags[] = {
-	{"pooling_mode_cls_token", ALBERT_JSON_BIT, CONFIG(pooling), ALBERT_POOL_CLS, .or_null = false},
-	{"pooling_mode_max_tokens", ALBERT_JSON_BIT, CONFIG(pooling), ALBERT_POOL_MAX, .or_null = false},
-	{"pooling_mode_mean_tokens", ALBERT_JSON_BIT, CONFIG(pooling), ALBERT_POOL_MEAN, .or_null = false},
-	{"pooling_mode_mean_sqrt_len_tokens", ALBERT_JSON_BIT, CONFIG(pooling), ALBERT_POOL_MEAN_SQRT_LEN, .or_null = false},
+	{"pooling_mode_cls_token", ALBERT_JSON_BIT, POOLING, ALBERT_POOL_CLS, .or_null = false},
+	{"pooling_mode_max_tokens", ALBERT_JSON_BIT, POOLING, ALBERT_POOL_MAX, .or_null = false},
+	{"pooling_mode_mean_tokens", ALBERT_JSON_BIT, POOLING, ALBERT_POOL_MEAN, .or_null = false},
+	{"pooling_mode_mean_sqrt_len_tokens", ALBERT_JSON_BIT, POOLING, ALBERT_POOL_MEAN_SQRT_LEN, .or_null = false},
 	{"pooling_mode_weightedmean_tokens", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true},
 	{"pooling_mode_lasttoken", ALBERT_JSON_UNSUPPORTED, ALBERT_JSON_NOWHERE, .or_null = true}
 };
@@ -114,7 +114,7 @@ read_pooling(AlbertSource *source, const char *path, AlbertStatus *status)
 	if (config->pooling == 0)
 		return AlbertFail(status, ALBERT_FORMAT, "file \"%s\" switches on no pooling", json.file);
 	if (width != config->hidden_size)
-		return AlbertFail(status, ALBERT_FORMAT, "the dimension in file \"%s\" is %lld but the model's hidden_size is %d",
+		return AlbertFail(status, ALBERT_FORMAT, "dimension in file \"%s\" is %lld but the model's hidden_size is %d",
 						  json.file, (long long) width, config->hidden_size);
 	config->exclude_prompt = !include_prompt;
 	return true;
@@ -211,7 +211,7 @@ read_length(AlbertSource *source, const char *base, AlbertStatus *status)
 {
 	static const char *const files[] = {"sentence_bert_config.json", "sentence_albert_config.json"};
 	static const AlbertJsonMember member = {
-		"max_seq_length", ALBERT_JSON_INT, CONFIG(max_seq_length), 0, INT32_MAX, .or_null = true
+		"max_seq_length", ALBERT_JSON_INT, offsetof(AlbertConfig, max_seq_length), 0, INT32_MAX, .or_null = true
 	};
 	AlbertJsonText json = {NULL, NULL};
 

@@ -4,6 +4,7 @@
  */
 #include "formats/internal.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -38,6 +39,19 @@ AlbertTensorContiguous(Tensor *tensor, int64_t *bytes)
 			return false;
 	}
 	return !__builtin_mul_overflow(stride, (int64_t) tensor->type->size, bytes);
+}
+
+bool
+(AlbertWeightsBad) (const WeightsFile *weights, const char *fmt,...)
+{
+	char		what[256];
+	va_list		arguments;
+
+	va_start(arguments, fmt);
+	vsnprintf(what, sizeof(what), fmt, arguments);
+	va_end(arguments);
+	return AlbertFail(weights->status, ALBERT_FORMAT, "could not read weights from file \"%s\": %s",
+					  weights->file->name, what);
 }
 
 /* Does the map place the tensor in the file of that name? */

@@ -8,23 +8,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-bool
-(AlbertWeightsBad) (const WeightsFile *weights, const char *fmt,...)
-{
-	char		what[256];
-	va_list		arguments;
-
-	va_start(arguments, fmt);
-	vsnprintf(what, sizeof(what), fmt, arguments);
-	va_end(arguments);
-	return AlbertFail(weights->status, ALBERT_FORMAT, "could not read weights from file \"%s\": %s",
-					  weights->file->name, what);
-}
 
 #define SAFETENSORS	"model.safetensors"
 #define TORCH		"pytorch_model.bin"

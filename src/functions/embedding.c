@@ -45,7 +45,7 @@ take_pooling(AlbertJob *job, Datum value)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("unknown pooling \"%s\"", name),
 				 errhint("Poolings are mean, cls, max, mean_sqrt_len and pooler.")));
-	if (options->pooling == ALBERT_POOL_POOLER && (job->binding->model.heads & ALBERT_HEAD_POOLER) == 0)
+	if (options->pooling == ALBERT_POOL_POOLER && (job->binding->model.config->heads & ALBERT_HEAD_POOLER) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("model \"%s\" has no pooler", job->binding->name)));

@@ -27,9 +27,9 @@ void
 AlbertHeadBind(const AlbertTrainedHead *head, const char *name, AlbertArena *arena, AlbertModel *model)
 {
 	AlbertConfig *config = MemoryContextAlloc(arena->context, sizeof(AlbertConfig));
+	uint32		pooling = model->config->pooling;
 	AlbertStatus ignored;
-	int			width = AlbertPoolWidth(model, model->config->pooling != 0 ? model->config->pooling : ALBERT_POOL_MEAN,
-										model->config->pooling != 0, &ignored);
+	int			width = AlbertPoolWidth(model, pooling != 0 ? pooling : ALBERT_POOL_MEAN, pooling != 0, &ignored);
 
 	if (head->pairs)
 		width *= ALBERT_PAIR_PARTS;
@@ -43,11 +43,10 @@ AlbertHeadBind(const AlbertTrainedHead *head, const char *name, AlbertArena *are
 	config->num_labels = head->nlabels;
 	config->problem_type = head->problem;
 	config->score_function = head->problem == ALBERT_PROBLEM_REGRESSION ? ALBERT_SCORE_IDENTITY : ALBERT_SCORE_UNSET;
-	model->config = config;
 	/* the base's own classifier goes, of whatever kind it is */
-	model->heads &= ~(ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE);
-	model->heads |= ALBERT_HEAD_CLASSIFIER;
-	model->nlabels = head->nlabels;
+	config->heads &= ~(ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE);
+	config->heads |= ALBERT_HEAD_CLASSIFIER;
+	model->config = config;
 	model->labels = head->labels;
 	model->head_weights = head->weights;
 	model->head_bias = head->bias;

@@ -127,7 +127,7 @@ synthetic_init(Synthetic *synthetic, const AlbertConfig *shape,
 	model->config = config;
 	model->kernels = kernels;
 	model->precision = precision;
-	model->heads = ALBERT_HEAD_POOLER | ALBERT_HEAD_MLM | ALBERT_HEAD_SENTENCE_ORDER |
+	config->heads = ALBERT_HEAD_POOLER | ALBERT_HEAD_MLM | ALBERT_HEAD_SENTENCE_ORDER |
 		ALBERT_HEAD_QUESTION_ANSWERING;
 	model->word_embeddings = synthetic_table(synthetic, shape->vocab_size, embedding);
 	model->position_embeddings = synthetic_values(synthetic,
@@ -160,7 +160,7 @@ synthetic_init(Synthetic *synthetic, const AlbertConfig *shape,
 	model->qa_outputs = synthetic_linear(synthetic, 2, hidden);
 	if (shape->num_labels > 0)
 	{
-		model->heads |= ALBERT_HEAD_CLASSIFIER;
+		config->heads |= ALBERT_HEAD_CLASSIFIER;
 		model->classifier = synthetic_linear(synthetic, shape->num_labels, hidden);
 	}
 	config->ndense = 1;

@@ -313,7 +313,7 @@ test_embedding(Run *run, const json_t *record)
 	if (similar < tried->worst_cosine)
 		tried->worst_cosine = similar;
 
-	CHECK((pooler != NULL) == ((model->heads & ALBERT_HEAD_POOLER) != 0), "%s: pooler",
+	CHECK((pooler != NULL) == ((model->config->heads & ALBERT_HEAD_POOLER) != 0), "%s: pooler",
 		  tried->name);
 	hidden.n = 1;
 	if (pooler != NULL &&

@@ -481,13 +481,15 @@ static void
 test_missing_heads(const AlbertModel *model)
 {
 	AlbertModel bare = *model;
+	AlbertConfig headless = *model->config;
 	AlbertArena arena;
 	AlbertRun	run = {.arena = &arena};
 	AlbertRows	rows = {0};
 	AlbertRows	out;
 	AlbertStatus status;
 
-	bare.heads = 0;
+	headless.heads = 0;
+	bare.config = &headless;
 	rows.width = model->config->hidden_size;
 	AlbertArenaInitMalloc(&arena);
 #define REFUSED(call, expected) \

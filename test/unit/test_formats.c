@@ -130,20 +130,20 @@ digest_heads(const AlbertModel *model)
 {
 	Digest		digest = {.model = model};
 
-	if (model->heads & ALBERT_HEAD_POOLER)
+	if (model->config->heads & ALBERT_HEAD_POOLER)
 		add_linear(&digest, &model->pooler);
-	if (model->heads & ALBERT_HEAD_MLM)
+	if (model->config->heads & ALBERT_HEAD_MLM)
 	{
 		add_linear(&digest, &model->mlm_dense);
 		add_norm(&digest, &model->mlm_norm, model->config->embedding_size);
 		add_table(&digest, &model->mlm_decoder);
 		add_values(&digest, model->mlm_bias, model->config->vocab_size);
 	}
-	if (model->heads & ALBERT_HEAD_SENTENCE_ORDER)
+	if (model->config->heads & ALBERT_HEAD_SENTENCE_ORDER)
 		add_linear(&digest, &model->sentence_order);
-	if (model->heads & (ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE))
+	if (model->config->heads & (ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE))
 		add_linear(&digest, &model->classifier);
-	if (model->heads & ALBERT_HEAD_QUESTION_ANSWERING)
+	if (model->config->heads & ALBERT_HEAD_QUESTION_ANSWERING)
 		add_linear(&digest, &model->qa_outputs);
 	return digest.total;
 }
@@ -206,8 +206,8 @@ check_reference_model(const Expected *wanted)
 
 		CHECK(strcmp(loaded.config.class_name, wanted->architecture) == 0, "%s: architecture %s",
 			  wanted->name, loaded.config.class_name);
-		CHECK(model->heads == heads_of(wanted->architecture, wanted->name) &&
-			  loaded.config.heads == model->heads, "%s: heads %x", wanted->name, model->heads);
+		CHECK(model->config->heads == heads_of(wanted->architecture, wanted->name) &&
+			  loaded.config.heads == model->config->heads, "%s: heads %x", wanted->name, model->config->heads);
 		CHECK(model->config->parameters == wanted->parameters && loaded.config.parameters == wanted->parameters,
 			  "%s: %lld parameters", wanted->name, (long long) model->config->parameters);
 		CHECK(near(embeddings, wanted->embeddings), "%s: embeddings %.17g", wanted->name, embeddings);
@@ -240,23 +240,23 @@ check_reference_members(void)
 
 	if (must_load("c01_three_labels", &l))
 	{
-		CHECK(l.model.nlabels == 3 && l.model.config->num_labels == 3 &&
+		CHECK(l.model.config->num_labels == 3 &&
 			  strcmp(l.model.labels[0], "negative") == 0 && strcmp(l.model.labels[2], "positive") == 0,
 			  "c01: labels");
 		CHECK(l.model.config->problem_type == ALBERT_PROBLEM_UNSET, "c01: problem type");
 	}
 	unload(&l);
 	if (must_load("c03_multi_label", &l))
-		CHECK(l.model.config->problem_type == ALBERT_PROBLEM_MULTI_LABEL && l.model.nlabels == 4,
+		CHECK(l.model.config->problem_type == ALBERT_PROBLEM_MULTI_LABEL && l.model.config->num_labels == 4,
 			  "c03: problem type");
 	unload(&l);
 	if (must_load("c04_regression", &l))
-		CHECK(l.model.config->problem_type == ALBERT_PROBLEM_REGRESSION && l.model.nlabels == 1,
+		CHECK(l.model.config->problem_type == ALBERT_PROBLEM_REGRESSION && l.model.config->num_labels == 1,
 			  "c04: problem type");
 	unload(&l);
 	if (must_load("t01_bio", &l))
 		for (int i = 0; i < 6; i++)
-			CHECK(l.model.nlabels == 6 && strcmp(l.model.labels[i], tags[i]) == 0, "t01: label %d", i);
+			CHECK(l.model.config->num_labels == 6 && strcmp(l.model.labels[i], tags[i]) == 0, "t01: label %d", i);
 	unload(&l);
 	if (must_load("m12_short_positions_eps", &l))
 		CHECK(l.model.config->max_position_embeddings == 40 && l.model.config->hidden_act == ALBERT_ACT_SILU &&

@@ -121,8 +121,8 @@ check_labels(const char *name, json_t *id2label, json_t *label2id, json_t *num_l
 	}
 	if (accept(&c, &l))
 	{
-		CHECK(l.model.nlabels == rows && l.model.config->num_labels == rows, "%s: %d labels", name, l.model.nlabels);
-		for (int i = 0; i < rows && i < l.model.nlabels; i++)
+		CHECK(l.model.config->num_labels == rows, "%s: %d labels", name, l.model.config->num_labels);
+		for (int i = 0; i < rows && i < l.model.config->num_labels; i++)
 			CHECK(strcmp(l.model.labels[i], labels[i]) == 0, "%s: label %d is %s", name, i, l.model.labels[i]);
 	}
 	end_case(&c, &l);
@@ -171,7 +171,7 @@ test_many_labels(void)
 	add_classifier(&c, "AlbertForTokenClassification", 3000, false);
 	set_config(&c, "id2label", labels);
 	if (accept(&c, &l))
-		CHECK(l.model.nlabels == 3000 && strcmp(l.model.labels[2999], "name 2999") == 0, "many labels");
+		CHECK(l.model.config->num_labels == 3000 && strcmp(l.model.labels[2999], "name 2999") == 0, "many labels");
 	end_case(&c, &l);
 }
 
@@ -191,7 +191,7 @@ check_heads(const char *name, const char *architecture, int rows, bool pooler, u
 		return;
 	}
 	if (accept(&c, &l))
-		CHECK(l.model.heads == heads, "%s: heads %x", name, l.model.heads);
+		CHECK(l.model.config->heads == heads, "%s: heads %x", name, l.model.config->heads);
 	end_case(&c, &l);
 }
 

@@ -385,7 +385,7 @@ test_good(void)
 		l.model.kernels->table_row(&l.model.word_embeddings, 500, row);
 		CHECK(row[3] == value_of(0, 500 * 8 + 3), "words");
 		CHECK(l.model.config->hidden_act == ALBERT_ACT_GELU_NEW, "the original gelu is the tanh formula");
-		CHECK(l.model.heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER), "heads %x", l.model.heads);
+		CHECK(l.model.config->heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER), "heads %x", l.model.config->heads);
 		free(ffn);
 		free(classifier);
 		free(key_value);
@@ -422,8 +422,8 @@ test_heads(void)
 		CHECK(l.model.mlm_bias[500] == value_of(31, 500), "bias");
 		CHECK(order[12 + 4] == value_of(32, 12 + 4) && l.model.sentence_order.bias[1] == value_of(33, 1), "order");
 		CHECK(answer[12 + 4] == value_of(34, 12 + 4) && l.model.qa_outputs.bias[1] == value_of(35, 1), "answer");
-		CHECK(l.model.heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_MLM |
-								ALBERT_HEAD_SENTENCE_ORDER | ALBERT_HEAD_QUESTION_ANSWERING), "heads %x", l.model.heads);
+		CHECK(l.model.config->heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_MLM |
+								ALBERT_HEAD_SENTENCE_ORDER | ALBERT_HEAD_QUESTION_ANSWERING), "heads %x", l.model.config->heads);
 		free(dense);
 		free(order);
 		free(answer);

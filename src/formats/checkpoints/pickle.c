@@ -247,7 +247,7 @@ refuse(Machine *machine, const char *what, const char *name)
 {
 	AlbertStatus *status = machine->weights->status;
 
-	AlbertFail(status, ALBERT_UNSUPPORTED, "the pickle in file \"%s\" asks for the %s \"%s\", which is not part of a tensor",
+	AlbertFail(status, ALBERT_UNSUPPORTED, "file \"%s\" asks for the %s \"%s\", which is not part of a tensor",
 			   machine->weights->file->name, what, name);
 	AlbertDetail(status, "Only tensors are read from a pickle; nothing in it is executed.");
 	return AlbertHint(status, "Save the weights as safetensors, or as a plain state dictionary.");

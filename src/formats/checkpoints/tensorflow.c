@@ -179,8 +179,8 @@ add_variable(Checkpoint *checkpoint, const char *name, AlbertSpan value)
 	if (strcmp(name, "_CHECKPOINTABLE_OBJECT_GRAPH") == 0)
 	{
 		unsupported(checkpoint, "holds objects, as TensorFlow 2 saves them");
-		return AlbertDetail(checkpoint->weights->status, "Only checkpoints of the original release of ALBERT can be read, "
-							"whose variables have names.");
+		return AlbertDetail(checkpoint->weights->status, "Only checkpoints of the original release of ALBERT, "
+							"whose variables have names, can be read.");
 	}
 	if (!READ(value, entry_fields, &entry) || !parse_shape(entry.shape, &tensor))
 		return bad_index(checkpoint, "the entry of a variable is malformed");

@@ -251,7 +251,7 @@ read_zip(TorchFile *torch)
 		return false;
 	entry = find_pickle(&zip);
 	if (entry == NULL)
-		return AlbertWeightsBad(torch->weights, "it is a zip archive that PyTorch has not made: it has no " PICKLE_NAME);
+		return AlbertWeightsBad(torch->weights, "it is a zip archive, but not one of PyTorch: it has no " PICKLE_NAME);
 	return read_entries(torch, &zip, entry) && read_entry(&zip, entry, &pickle) &&
 		AlbertPickleLoad(torch->weights, &pickle, &dict) && add_tensors(torch, &dict);
 }
