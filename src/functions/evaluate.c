@@ -95,7 +95,7 @@ row_log_loss(const AlbertLabels *labels, int row, const double *scores)
 {
 	double		loss = 0;
 
-	if (labels->kind == ALBERT_LABEL_CLASS)
+	if (labels->problem == ALBERT_PROBLEM_SINGLE_LABEL)
 		return log_loss(scores[AlbertLabelClass(&labels->rows[row])]);
 	for (int c = 0; c < labels->nclasses; c++)
 		loss += log_loss(bms_is_member(c, labels->rows[row].classes) ? scores[c] : 1 - scores[c]);
@@ -190,7 +190,7 @@ report_classes(const Report *report)
 {
 	const AlbertLabels *labels = report->labels;
 	int			k = labels->nclasses;
-	bool		sets = labels->kind == ALBERT_LABEL_SET;
+	bool		sets = labels->problem == ALBERT_PROBLEM_MULTI_LABEL;
 	int64	   *confusion = sets ? NULL : palloc0((Size) k * k * sizeof(int64));
 	ClassCounts *counts = palloc0(k * sizeof(ClassCounts));
 	int64		right = 0;
@@ -262,7 +262,7 @@ AlbertLabelsReport(const AlbertLabels *labels, const double *scores, const int32
 	{
 		Report		report = {.labels = labels, .scores = scores, .folds = folds, .fold = fold, .result = result};
 
-		if (labels->kind == ALBERT_LABEL_NUMBER)
+		if (labels->problem == ALBERT_PROBLEM_REGRESSION)
 			report_numbers(&report);
 		else
 			report_classes(&report);
@@ -291,13 +291,6 @@ static const AlbertTask evaluate_task = {
 	.result = set_scores
 };
 
-static AlbertLabelKind
-kind_of_model(const AlbertConfig *config)
-{
-	return config->problem_type == ALBERT_PROBLEM_REGRESSION ? ALBERT_LABEL_NUMBER
-		: config->problem_type == ALBERT_PROBLEM_MULTI_LABEL ? ALBERT_LABEL_SET : ALBERT_LABEL_CLASS;
-}
-
 PG_FUNCTION_INFO_V1(albert_evaluate);
 Datum
 albert_evaluate(PG_FUNCTION_ARGS)
@@ -314,7 +307,8 @@ albert_evaluate(PG_FUNCTION_ARGS)
 	AlbertJobStartTask(&job, &evaluate_task, AlbertCString(PG_GETARG_DATUM(0)));
 	model = &job.binding->model;
 	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), false, model->labels, model->config->num_labels, &labels);
-	if (labels.kind != kind_of_model(model->config))
+	/* unset is a single label */
+	if (labels.problem != Max(model->config->problem_type, ALBERT_PROBLEM_SINGLE_LABEL))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("the query's labels are not of the kind that model \"%s\" gives", job.binding->name),
@@ -322,7 +316,7 @@ albert_evaluate(PG_FUNCTION_ARGS)
 						 "was trained.")));
 	values = AlbertLabelledRun(&job, &labels, true, job.binding->name, "evaluate", &width);
 	/* the model's labels are the first classes; those that it does not know have no score */
-	nscores = labels.kind == ALBERT_LABEL_NUMBER ? 1 : labels.nclasses;
+	nscores = labels.problem == ALBERT_PROBLEM_REGRESSION ? 1 : labels.nclasses;
 	scores = AlbertLabelledAlloc((Size) labels.nrows * nscores, sizeof(double));
 	for (int i = 0; i < labels.nrows; i++)
 	{

@@ -27,6 +27,15 @@
 #define RUN_ITEMS		256		/* given to the model at a time */
 #define MAX_BYTES		((Size) 4 * 1024 * 1024 * 1024)
 
+/* Distinct strings by their numbers, as they come: in UTF-8, with a NUL behind each. */
+typedef struct Strings
+{
+	int			n;
+	int			room;
+	AlbertLabelText *strings;
+	distinct_hash *numbers;
+} Strings;
+
 typedef struct Reader
 {
 	AlbertLabels *labels;
@@ -36,11 +45,9 @@ typedef struct Reader
 	int			weight;
 	int			split;
 	Oid			element;		/* of a set's array */
-	int			room;
-	distinct_hash *texts;		/* numbered as they come */
-	int			ntexts;
-	distinct_hash *classes;
-	int			nclasses;
+	int			room;			/* for rows */
+	Strings		texts;
+	Strings		classes;		/* the known ones first */
 	MemoryContext context;		/* of all that is kept */
 } Reader;
 
@@ -52,13 +59,13 @@ AlbertLabelledAlloc(Size count, Size size)
 
 /* ---------- what the columns are ---------- */
 
-static AlbertLabelKind
-kind_of(Oid type)
+static AlbertProblemType
+problem_of(Oid type)
 {
 	type = getBaseType(type);
 	if (type == FLOAT4OID || type == FLOAT8OID || type == NUMERICOID)
-		return ALBERT_LABEL_NUMBER;
-	return TypeCategory(type) == TYPCATEGORY_ARRAY ? ALBERT_LABEL_SET : ALBERT_LABEL_CLASS;
+		return ALBERT_PROBLEM_REGRESSION;
+	return TypeCategory(type) == TYPCATEGORY_ARRAY ? ALBERT_PROBLEM_MULTI_LABEL : ALBERT_PROBLEM_SINGLE_LABEL;
 }
 
 static void
@@ -104,8 +111,8 @@ look_at_columns(void *context, TupleDesc desc)
 				 errmsg("the query must give a text and a label"),
 				 errhint("For example: SELECT body, queue FROM tickets.")));
 	require_text(TupleDescAttr(desc, 0), "first column");
-	reader->labels->kind = kind_of(TupleDescAttr(desc, 1)->atttypid);
-	if (reader->labels->kind == ALBERT_LABEL_SET)
+	reader->labels->problem = problem_of(TupleDescAttr(desc, 1)->atttypid);
+	if (reader->labels->problem == ALBERT_PROBLEM_MULTI_LABEL)
 		reader->element = get_element_type(getBaseType(TupleDescAttr(desc, 1)->atttypid));
 	for (int i = 2; i < desc->natts; i++)
 		look_at_other(reader, i + 1, TupleDescAttr(desc, i));
@@ -114,22 +121,37 @@ look_at_columns(void *context, TupleDesc desc)
 
 /* ---------- one row ---------- */
 
-/* A string's number among the distinct ones, which are kept in UTF-8 with a NUL behind each. */
+/* Room for one more element behind n; what is there may move. */
+static void *
+make_room(void *array, int n, int *room, Size size)
+{
+	if (n < *room)
+		return array;
+	if (*room > INT_MAX / 4)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the query has too many rows")));
+	*room = Max(1000, 2 * *room);
+	return repalloc_huge(array, *room * size);
+}
+
 static int
-number_of_string(const Reader *reader, distinct_hash *strings, int *n, char *string)
+number_of_string(const Reader *reader, Strings *strings, char *string)
 {
 	AlbertText	text = {.data = pg_server_to_any(string, strlen(string), PG_UTF8)};
 	AlbertDistinct *entry;
 	bool		found;
 
 	text.size = strlen(text.data);
-	entry = AlbertDistinctPut(strings, text, n, &found);
+	entry = AlbertDistinctPut(strings->numbers, text, &strings->n, &found);
 	if (!found)
 	{
 		char	   *kept = MemoryContextAllocExtended(reader->context, text.size + 1, MCXT_ALLOC_HUGE);
 
 		memcpy(kept, text.data, text.size + 1);
 		entry->text.data = kept;
+		strings->strings = make_room(strings->strings, entry->number, &strings->room, sizeof(AlbertLabelText));
+		strings->strings[entry->number] = (AlbertLabelText) {.text = entry->text, .hash = entry->hash};
 	}
 	return entry->number;
 }
@@ -137,7 +159,7 @@ number_of_string(const Reader *reader, distinct_hash *strings, int *n, char *str
 static Bitmapset *
 add_class(Reader *reader, Bitmapset *classes, char *name)
 {
-	int			class = number_of_string(reader, reader->classes, &reader->nclasses, name);
+	int			class = number_of_string(reader, &reader->classes, name);
 
 	if (class >= reader->nknown + MAX_CLASSES)
 		ereport(ERROR,
@@ -199,23 +221,6 @@ is_tested(const char *split)
 					 "whose split is null is left out.")));
 }
 
-static AlbertLabelled *
-new_row(Reader *reader)
-{
-	AlbertLabels *labels = reader->labels;
-
-	if (labels->nrows == reader->room)
-	{
-		if (reader->room > INT_MAX / 4)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("the query has too many rows")));
-		reader->room = Max(1000, 2 * reader->room);
-		labels->rows = repalloc_huge(labels->rows, reader->room * sizeof(AlbertLabelled));
-	}
-	return &labels->rows[labels->nrows++];
-}
-
 static void
 take_row(void *context, HeapTuple tuple, TupleDesc desc)
 {
@@ -235,18 +240,20 @@ take_row(void *context, HeapTuple tuple, TupleDesc desc)
 		labels->nskipped++;
 		return;
 	}
-	row = new_row(reader);
+	labels->rows = make_room(labels->rows, labels->nrows, &reader->room, sizeof(AlbertLabelled));
+	row = &labels->rows[labels->nrows++];
 	memset(row, 0, sizeof(*row));
-	row->text = number_of_string(reader, reader->texts, &reader->ntexts, text);
-	row->pair = pair == NULL ? -1 : number_of_string(reader, reader->texts, &reader->ntexts, pair);
+	row->text = number_of_string(reader, &reader->texts, text);
+	row->pair = pair == NULL ? -1 : number_of_string(reader, &reader->texts, pair);
 	row->tested = split != NULL && is_tested(split);
 	labels->ntested += row->tested;
+	reader->texts.strings[row->text].learnt |= !row->tested;
 	row->weight = reader->weight == 0 ? 1 : finite_number(tuple, desc, reader->weight, "weight");
 	if (row->weight < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a weight is negative")));
-	if (labels->kind == ALBERT_LABEL_NUMBER)
+	if (labels->problem == ALBERT_PROBLEM_REGRESSION)
 	{
 		row->number = finite_number(tuple, desc, 2, "label");
 		/* what a model computes are such */
@@ -255,7 +262,7 @@ take_row(void *context, HeapTuple tuple, TupleDesc desc)
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("label %g is out of range for type real", row->number)));
 	}
-	else if (labels->kind == ALBERT_LABEL_SET)
+	else if (labels->problem == ALBERT_PROBLEM_MULTI_LABEL)
 		classes = take_set(reader, DatumGetArrayTypeP(label));
 	else
 		classes = add_class(reader, NULL, SPI_getvalue(tuple, desc, 2));
@@ -268,115 +275,58 @@ take_row(void *context, HeapTuple tuple, TupleDesc desc)
 
 /* Rows that are kept back tell nothing where the same text is learnt from: they are left out. */
 static void
-leave_out_known(AlbertLabels *labels, int ntexts)
+leave_out_known(AlbertLabels *labels)
 {
-	bool	   *learnt = AlbertLabelledAlloc(ntexts, sizeof(bool));
 	int			kept = 0;
 
 	for (int i = 0; i < labels->nrows; i++)
 	{
-		if (!labels->rows[i].tested)
-			learnt[labels->rows[i].text] = true;
-	}
-	for (int i = 0; i < labels->nrows; i++)
-	{
-		if (labels->rows[i].tested && learnt[labels->rows[i].text])
+		const AlbertLabelled *row = &labels->rows[i];
+
+		if (row->tested && labels->texts[row->text].learnt)
 		{
 			labels->nskipped++;
 			labels->ntested--;
 		}
 		else
-			labels->rows[kept++] = labels->rows[i];
+			labels->rows[kept++] = *row;
 	}
 	labels->nrows = kept;
-	pfree(learnt);
 }
 
-/* In alphabetical order.  Sorting millions takes seconds. */
 static int
-compare_names(const void *a, const void *b)
+compare_names(const void *a, const void *b, void *context)
 {
-	CHECK_FOR_INTERRUPTS();
-	return strcmp((*(AlbertDistinct *const *) a)->text.data, (*(AlbertDistinct *const *) b)->text.data);
+	const AlbertLabelText *names = context;
+
+	return strcmp(names[*(const int *) a].text.data, names[*(const int *) b].text.data);
 }
 
-/* By their hashes first, so that what folds are made of is as if it were drawn. */
-static int
-compare_texts(const void *a, const void *b)
-{
-	uint32		x = (*(AlbertDistinct *const *) a)->hash;
-	uint32		y = (*(AlbertDistinct *const *) b)->hash;
-
-	return x != y ? (x < y ? -1 : 1) : compare_names(a, b);
-}
-
-/*
- * The strings in order, from the one numbered first on; numbers[i] becomes the
- * place of the one that was number i.  used NULL: all, else those of the numbers
- * in it.
- */
-static AlbertDistinct **
-in_order(distinct_hash *strings, int first, const Bitmapset *used, int (*compare) (const void *a, const void *b),
-		 int *numbers, int *n)
-{
-	AlbertDistinct **order = AlbertLabelledAlloc(strings->members, sizeof(AlbertDistinct *));
-	distinct_iterator iterator;
-	AlbertDistinct *string;
-
-	*n = 0;
-	distinct_start_iterate(strings, &iterator);
-	while ((string = distinct_iterate(strings, &iterator)) != NULL)
-	{
-		if (string->number >= first && (used == NULL || bms_is_member(string->number, used)))
-			order[(*n)++] = string;
-	}
-	qsort(order, *n, sizeof(AlbertDistinct *), compare);
-	for (int i = 0; i < *n; i++)
-		numbers[order[i]->number] = first + i;
-	return order;
-}
-
+/* The known classes, and those of the rows in alphabetical order. */
 static void
-number_texts(Reader *reader)
+number_classes(const Reader *reader)
 {
 	AlbertLabels *labels = reader->labels;
-	int		   *numbers = AlbertLabelledAlloc(reader->ntexts, sizeof(int));
-	AlbertDistinct **order = in_order(reader->texts, 0, NULL, compare_texts, numbers, &labels->ntexts);
-
-	labels->texts = AlbertLabelledAlloc(labels->ntexts, sizeof(AlbertText));
-	for (int i = 0; i < labels->ntexts; i++)
-		labels->texts[i] = order[i]->text;
-	for (int i = 0; i < labels->nrows; i++)
-	{
-		AlbertLabelled *row = &labels->rows[i];
-
-		row->text = numbers[row->text];
-		row->pair = labels->pairs ? numbers[row->pair] : -1;
-	}
-}
-
-/* The known classes, and those of the rows. */
-static void
-number_classes(Reader *reader, const char *const *known)
-{
-	AlbertLabels *labels = reader->labels;
-	int		   *numbers = AlbertLabelledAlloc(reader->nclasses, sizeof(int));
+	AlbertLabelText *names = reader->classes.strings;
+	int		   *order = AlbertLabelledAlloc(reader->classes.n, sizeof(int));
+	int		   *numbers = AlbertLabelledAlloc(reader->classes.n, sizeof(int));
 	Bitmapset  *used = NULL;
-	AlbertDistinct **order;
-	int			nothers;
+	int			n;
 
 	for (int i = 0; i < labels->nrows; i++)
 		used = bms_add_members(used, labels->rows[i].classes);
-	order = in_order(reader->classes, reader->nknown, used, compare_names, numbers, &nothers);
-	labels->nclasses = reader->nknown + nothers;
-	labels->classes = AlbertLabelledAlloc(labels->nclasses, sizeof(char *));
-	for (int c = 0; c < reader->nknown; c++)
+	for (n = 0; n < reader->nknown; n++)
+		order[n] = n;
+	for (int c = n - 1; (c = bms_next_member(used, c)) >= 0;)
+		order[n++] = c;
+	qsort_arg(order + reader->nknown, n - reader->nknown, sizeof(int), compare_names, names);
+	labels->nclasses = n;
+	labels->classes = AlbertLabelledAlloc(n, sizeof(char *));
+	for (int c = 0; c < n; c++)
 	{
-		numbers[c] = c;
-		labels->classes[c] = known[c];
+		numbers[order[c]] = c;
+		labels->classes[c] = names[order[c]].text.data;
 	}
-	for (int i = 0; i < nothers; i++)
-		labels->classes[reader->nknown + i] = order[i]->text.data;
 	for (int i = 0; i < labels->nrows; i++)
 	{
 		Bitmapset **classes = &labels->rows[i].classes;
@@ -390,14 +340,28 @@ number_classes(Reader *reader, const char *const *known)
 	}
 }
 
+/* By their hashes first, so that what folds are made of is as if it were drawn. */
 static int
-compare_rows(const void *a, const void *b)
+compare_texts(const AlbertLabelText *texts, int a, int b)
+{
+	if (a == b)
+		return 0;
+	if (texts[a].hash != texts[b].hash)
+		return texts[a].hash < texts[b].hash ? -1 : 1;
+	return strcmp(texts[a].text.data, texts[b].text.data);
+}
+
+/* Sorting millions takes seconds. */
+static int
+compare_rows(const void *a, const void *b, void *texts)
 {
 	const AlbertLabelled *x = a;
 	const AlbertLabelled *y = b;
-	int			order = x->text != y->text ? x->text - y->text : x->pair - y->pair;
+	int			order = compare_texts(texts, x->text, y->text);
 
 	CHECK_FOR_INTERRUPTS();
+	if (order == 0)
+		order = compare_texts(texts, x->pair, y->pair);
 	if (order == 0)
 		order = bms_compare(x->classes, y->classes);
 	if (order == 0)
@@ -425,33 +389,47 @@ number_vectors(AlbertLabels *labels)
 	}
 }
 
-void
-AlbertLabelledRead(const char *query, bool may_split, const char *const *known, int nknown, AlbertLabels *labels)
+/* The known classes in their places, also where a model calls two of them the same. */
+static Strings
+known_classes(const char *const *known, int n)
 {
-	Reader		reader = {
-		.labels = labels, .may_split = may_split, .nknown = nknown, .nclasses = nknown, .context = CurrentMemoryContext,
-		.texts = distinct_create(CurrentMemoryContext, 1000, NULL),
-		.classes = distinct_create(CurrentMemoryContext, 100, NULL)
+	Strings		classes = {
+		.n = n, .room = n, .strings = AlbertLabelledAlloc(n, sizeof(AlbertLabelText)),
+		.numbers = distinct_create(CurrentMemoryContext, 100, NULL)
 	};
 
-	*labels = (AlbertLabels) {.rows = palloc(1)};
-	for (int i = 0; i < nknown; i++)
+	for (int i = 0; i < n; i++)
 	{
 		AlbertText	name = {.data = known[i], .size = strlen(known[i])};
 		bool		found;
 
-		distinct_insert(reader.classes, name, &found)->number = i;
+		classes.strings[i].text = name;
+		distinct_insert(classes.numbers, name, &found)->number = i;
 	}
+	return classes;
+}
+
+void
+AlbertLabelledRead(const char *query, bool may_split, const char *const *known, int nknown, AlbertLabels *labels)
+{
+	Reader		reader = {
+		.labels = labels, .may_split = may_split, .nknown = nknown, .context = CurrentMemoryContext,
+		.texts = {.strings = palloc(1), .numbers = distinct_create(CurrentMemoryContext, 1000, NULL)},
+		.classes = known_classes(known, nknown)
+	};
+
+	*labels = (AlbertLabels) {.rows = palloc(1)};
 	AlbertReadQuery(query, look_at_columns, take_row, &reader);
 	if (labels->nrows == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_NO_DATA_FOUND),
 				 errmsg("the query gives no row with a text and a label")));
-	leave_out_known(labels, reader.ntexts);
-	number_texts(&reader);
-	if (labels->kind != ALBERT_LABEL_NUMBER)
-		number_classes(&reader, known);
-	qsort(labels->rows, labels->nrows, sizeof(AlbertLabelled), compare_rows);
+	labels->ntexts = reader.texts.n;
+	labels->texts = reader.texts.strings;
+	leave_out_known(labels);
+	if (labels->problem != ALBERT_PROBLEM_REGRESSION)
+		number_classes(&reader);
+	qsort_arg(labels->rows, labels->nrows, sizeof(AlbertLabelled), compare_rows, labels->texts);
 	number_vectors(labels);
 }
 
@@ -489,9 +467,9 @@ run_all(AlbertJob *job, const AlbertLabels *labels, bool whole, int n, AlbertPro
 		for (int i = 0; i < now; i++)
 		{
 			items[i].isnull = true;
-			items[i].text = labels->texts[whole ? labels->vectors[first + i].text : first + i];
+			items[i].text = labels->texts[whole ? labels->vectors[first + i].text : first + i].text;
 			if (whole && labels->pairs)
-				items[i].pair = labels->texts[labels->vectors[first + i].pair];
+				items[i].pair = labels->texts[labels->vectors[first + i].pair].text;
 		}
 		AlbertTaskRun(job, items, now);
 		MemoryContextSwitchTo(old);

@@ -12,12 +12,12 @@
 
 #include "executor/task.h"
 
-typedef enum AlbertLabelKind
+typedef struct AlbertLabelText
 {
-	ALBERT_LABEL_CLASS,			/* one of several */
-	ALBERT_LABEL_SET,			/* any of several: an array */
-	ALBERT_LABEL_NUMBER
-} AlbertLabelKind;
+	AlbertText	text;			/* with a NUL behind it */
+	uint32		hash;
+	bool		learnt;			/* is the first text of a row that is not kept back */
+} AlbertLabelText;
 
 typedef struct AlbertLabelled
 {
@@ -25,7 +25,7 @@ typedef struct AlbertLabelled
 	int			pair;			/* -1: none */
 	int			vector;			/* number among the distinct texts or pairs */
 	int			group;			/* number among the distinct first texts */
-	Bitmapset  *classes;		/* their numbers; of ALBERT_LABEL_CLASS one */
+	Bitmapset  *classes;		/* their numbers; of a single label one */
 	double		number;
 	double		weight;
 	bool		tested;			/* kept back from what is learnt */
@@ -40,7 +40,7 @@ typedef struct AlbertLabelVector
 
 typedef struct AlbertLabels
 {
-	AlbertLabelKind kind;
+	AlbertProblemType problem;	/* by the label's type: one class, an array of classes, a number */
 	bool		pairs;			/* rows have two texts */
 	int			nrows;			/* sorted by what is in them, not by where they came from */
 	AlbertLabelled *rows;
@@ -50,7 +50,7 @@ typedef struct AlbertLabels
 	int			nvectors;
 	AlbertLabelVector *vectors;
 	int			ntexts;
-	AlbertText *texts;			/* the distinct ones */
+	AlbertLabelText *texts;		/* the distinct ones */
 	int			nclasses;
 	const char **classes;		/* UTF-8 */
 } AlbertLabels;
@@ -63,7 +63,7 @@ typedef struct AlbertLabels
 extern void AlbertLabelledRead(const char *query, bool may_split, const char *const *known, int nknown,
 							   AlbertLabels *labels);
 
-/* The one class of a row of ALBERT_LABEL_CLASS. */
+/* The one class of a row with a single label. */
 static inline int
 AlbertLabelClass(const AlbertLabelled *row)
 {

@@ -21,16 +21,16 @@
 
 #define TOLERANCE		1e-6	/* of the fit that is kept */
 
-typedef struct Problem
+typedef struct Trainer
 {
 	AlbertLabels labels;
 	AlbertTraining training;
 	AlbertArena arena;
 	AlbertFitter *fitter;
 	int			nfolds;
-} Problem;
+} Trainer;
 
-/* ---------- the problem ---------- */
+/* ---------- what is learnt ---------- */
 
 /* How many distinct texts are learnt from that have each class, and behind them of any class. */
 static int *
@@ -70,12 +70,12 @@ check_labels(const AlbertLabels *labels, int folds)
 	int		   *texts = count_texts(labels);
 	int			all = texts[labels->nclasses];
 
-	if (labels->kind == ALBERT_LABEL_CLASS && labels->nclasses < 2)
+	if (labels->problem == ALBERT_PROBLEM_SINGLE_LABEL && labels->nclasses < 2)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("all rows have the label \"%s\"", shown(labels->classes[0])),
 				 errhint("There must be two labels at least.")));
-	if (labels->kind == ALBERT_LABEL_SET && labels->nclasses < 1)
+	if (labels->problem == ALBERT_PROBLEM_MULTI_LABEL && labels->nclasses < 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("no row has a label")));
@@ -103,7 +103,7 @@ balance(const AlbertLabels *labels, AlbertTrainingRow *rows)
 	double	   *totals = palloc0(labels->nclasses * sizeof(double));
 	double		total = 0;
 
-	if (labels->kind != ALBERT_LABEL_CLASS)
+	if (labels->problem != ALBERT_PROBLEM_SINGLE_LABEL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("only labels of which a row has one can be balanced")));
@@ -119,40 +119,38 @@ balance(const AlbertLabels *labels, AlbertTrainingRow *rows)
 	}
 }
 
-/* Of labels that are learnt by one output. */
+/* By row and output: a number, whether the class is the second of two, or whether each class is the row's. */
 static float *
-single_targets(const AlbertLabels *labels)
+make_targets(const AlbertLabels *labels, int noutputs)
 {
-	float	   *targets = AlbertLabelledAlloc(labels->nrows, sizeof(float));
-
-	for (int i = 0; i < labels->nrows; i++)
-		targets[i] = labels->kind == ALBERT_LABEL_NUMBER ? labels->rows[i].number : AlbertLabelClass(&labels->rows[i]);
-	return targets;
-}
-
-/* Of sets, each class of which is learnt by itself. */
-static float *
-set_targets(const AlbertLabels *labels)
-{
-	float	   *targets = AlbertLabelledAlloc((Size) labels->nrows * labels->nclasses, sizeof(float));
+	float	   *targets = AlbertLabelledAlloc((Size) labels->nrows * noutputs, sizeof(float));
 
 	for (int i = 0; i < labels->nrows; i++)
 	{
+		const AlbertLabelled *row = &labels->rows[i];
+		float	   *of_row = targets + (Size) i * noutputs;
+
 		CHECK_FOR_INTERRUPTS();
-		for (int c = -1; (c = bms_next_member(labels->rows[i].classes, c)) >= 0;)
-			targets[(Size) i * labels->nclasses + c] = 1;
+		if (labels->problem == ALBERT_PROBLEM_REGRESSION)
+			*of_row = row->number;
+		else if (labels->problem == ALBERT_PROBLEM_SINGLE_LABEL)
+			*of_row = AlbertLabelClass(row);
+		else
+		{
+			for (int c = -1; (c = bms_next_member(row->classes, c)) >= 0;)
+				of_row[c] = 1;
+		}
 	}
 	return targets;
 }
 
+/* Of two classes one output learns which it is. */
 static void
-make_training(Problem *problem, bool balanced)
+make_training(Trainer *trainer, bool balanced)
 {
-	const AlbertLabels *labels = &problem->labels;
-	AlbertTraining *training = &problem->training;
+	const AlbertLabels *labels = &trainer->labels;
+	AlbertTraining *training = &trainer->training;
 	AlbertTrainingRow *rows = AlbertLabelledAlloc(labels->nrows, sizeof(AlbertTrainingRow));
-	bool		single = labels->kind == ALBERT_LABEL_NUMBER ||
-		(labels->kind == ALBERT_LABEL_CLASS && labels->nclasses == 2);
 
 	for (int i = 0; i < labels->nrows; i++)
 	{
@@ -160,39 +158,47 @@ make_training(Problem *problem, bool balanced)
 
 		rows[i] = (AlbertTrainingRow) {
 			.vector = row->vector,
-			.class = labels->kind == ALBERT_LABEL_CLASS ? AlbertLabelClass(row) : 0,
+			.class = labels->problem == ALBERT_PROBLEM_SINGLE_LABEL ? AlbertLabelClass(row) : 0,
 			.group = row->tested ? -1 : row->group,
 			.weight = row->tested ? 0 : row->weight
 		};
 	}
 	if (balanced)
 		balance(labels, rows);
-	training->link = labels->kind == ALBERT_LABEL_NUMBER ? ALBERT_LINK_IDENTITY
-		: labels->kind == ALBERT_LABEL_CLASS && !single ? ALBERT_LINK_SOFTMAX : ALBERT_LINK_SIGMOID;
-	training->noutputs = single ? 1 : labels->nclasses;
 	training->nrows = labels->nrows;
 	training->rows = rows;
-	training->arena = &problem->arena;
+	training->arena = &trainer->arena;
 	training->poll = AlbertPollInterrupts;
+	training->noutputs = labels->nclasses;
+	training->link = ALBERT_LINK_SIGMOID;
+	if (labels->problem == ALBERT_PROBLEM_REGRESSION)
+	{
+		training->noutputs = 1;
+		training->link = ALBERT_LINK_IDENTITY;
+	}
+	else if (labels->problem == ALBERT_PROBLEM_SINGLE_LABEL && labels->nclasses == 2)
+		training->noutputs = 1;
+	else if (labels->problem == ALBERT_PROBLEM_SINGLE_LABEL)
+		training->link = ALBERT_LINK_SOFTMAX;
 	if (training->link != ALBERT_LINK_SOFTMAX)
-		training->targets = single ? single_targets(labels) : set_targets(labels);
+		training->targets = make_targets(labels, training->noutputs);
 }
 
 /* The base's embeddings of the texts or, for pairs, what two of them make. */
 static void
-make_vectors(Problem *problem, AlbertJob *job, const char *name)
+make_vectors(Trainer *trainer, AlbertJob *job, const char *name)
 {
-	const AlbertLabels *labels = &problem->labels;
+	const AlbertLabels *labels = &trainer->labels;
 	int			width = 0;
 	float	   *texts = AlbertLabelledRun(job, labels, false, name, "train", &width);
 	float	   *values;
 
-	problem->training.width = labels->pairs ? width * ALBERT_PAIR_PARTS : width;
-	values = AlbertLabelledAlloc((Size) labels->nvectors * problem->training.width, sizeof(float));
+	trainer->training.width = labels->pairs ? width * ALBERT_PAIR_PARTS : width;
+	values = AlbertLabelledAlloc((Size) labels->nvectors * trainer->training.width, sizeof(float));
 	for (int i = 0; i < labels->nvectors; i++)
 	{
 		const float *text = texts + (Size) labels->vectors[i].text * width;
-		float	   *to = values + (Size) i * problem->training.width;
+		float	   *to = values + (Size) i * trainer->training.width;
 
 		CHECK_FOR_INTERRUPTS();
 		if (labels->pairs)
@@ -201,17 +207,17 @@ make_vectors(Problem *problem, AlbertJob *job, const char *name)
 			memcpy(to, text, width * sizeof(float));
 	}
 	pfree(texts);
-	problem->training.vectors = values;
+	trainer->training.vectors = values;
 }
 
 /* Scores of every class, of outputs that for two classes are one. */
 static double *
-scores_of(const Problem *problem, const double *outputs)
+scores_of(const Trainer *trainer, const double *outputs)
 {
-	const AlbertLabels *labels = &problem->labels;
+	const AlbertLabels *labels = &trainer->labels;
 	double	   *scores;
 
-	if (labels->kind != ALBERT_LABEL_CLASS || labels->nclasses > 2)
+	if (trainer->training.noutputs >= labels->nclasses)
 		return unconstify(double *, outputs);
 	scores = AlbertLabelledAlloc((Size) labels->nrows * 2, sizeof(double));
 	for (int i = 0; i < labels->nrows; i++)
@@ -226,13 +232,13 @@ scores_of(const Problem *problem, const double *outputs)
 
 /* A head's labels and weights from a fit. */
 static void
-make_head(const Problem *problem, const AlbertFit *fit, AlbertTrainedHead *head)
+make_head(const Trainer *trainer, const AlbertFit *fit, AlbertTrainedHead *head)
 {
 	static const char *const number_labels[] = {"value"};
-	const AlbertLabels *labels = &problem->labels;
-	int			width = problem->training.width;
-	bool		two = labels->kind == ALBERT_LABEL_CLASS && labels->nclasses == 2;
-	int			n = labels->kind == ALBERT_LABEL_NUMBER ? 1 : labels->nclasses;
+	const AlbertLabels *labels = &trainer->labels;
+	int			width = trainer->training.width;
+	bool		two = trainer->training.noutputs < labels->nclasses;
+	int			n = two ? 2 : trainer->training.noutputs;
 	float	   *weights = AlbertLabelledAlloc((Size) n * width, sizeof(float));
 	float	   *bias = AlbertLabelledAlloc(n, sizeof(float));
 	double	   *coefficients = AlbertLabelledAlloc(width, sizeof(double));
@@ -242,16 +248,15 @@ make_head(const Problem *problem, const AlbertFit *fit, AlbertTrainedHead *head)
 		/* of two classes' logits only the difference counts */
 		double		factor = !two ? 1 : label == 0 ? -0.5 : 0.5;
 
-		bias[label] = factor * AlbertFitterCoefficients(problem->fitter, fit, two ? 0 : label, coefficients);
+		bias[label] = factor * AlbertFitterCoefficients(trainer->fitter, fit, two ? 0 : label, coefficients);
 		for (int j = 0; j < width; j++)
 			weights[(Size) label * width + j] = factor * coefficients[j];
 	}
 	*head = (AlbertTrainedHead) {
-		.problem = labels->kind == ALBERT_LABEL_NUMBER ? ALBERT_PROBLEM_REGRESSION
-		: labels->kind == ALBERT_LABEL_SET ? ALBERT_PROBLEM_MULTI_LABEL : ALBERT_PROBLEM_SINGLE_LABEL,
+		.problem = labels->problem,
 		.pairs = labels->pairs,
 		.nlabels = n,
-		.labels = labels->kind == ALBERT_LABEL_NUMBER ? number_labels : labels->classes,
+		.labels = labels->problem == ALBERT_PROBLEM_REGRESSION ? number_labels : labels->classes,
 		.width = width,
 		.weights = weights,
 		.bias = bias
@@ -333,9 +338,9 @@ count_fit(void *context)
 
 /* Find the strength, unless it is given, with each fold left out; fit all; and report how well that goes. */
 static void
-fit_and_report(Problem *problem, const char *name, const double *strength, ReturnSetInfo *result, AlbertFit *fit)
+fit_and_report(Trainer *trainer, const char *name, const double *strength, ReturnSetInfo *result, AlbertFit *fit)
 {
-	AlbertTraining *training = &problem->training;
+	AlbertTraining *training = &trainer->training;
 	int			ntried = strength != NULL ? 1 : STRENGTHS;
 	AlbertValidation found = {0};
 	AlbertProgress progress;
@@ -343,18 +348,18 @@ fit_and_report(Problem *problem, const char *name, const double *strength, Retur
 	int32_t    *folds;
 	double		Cs[STRENGTHS];
 
-	require(AlbertFitterMake(training, &problem->fitter, &status), &status);
-	require(AlbertFoldsMake(training, problem->labels.ngroups, problem->nfolds, &folds, &status), &status);
+	require(AlbertFitterMake(training, &trainer->fitter, &status), &status);
+	require(AlbertFoldsMake(training, trainer->labels.ngroups, trainer->nfolds, &folds, &status), &status);
 	for (int i = 0; i < ntried; i++)
-		Cs[i] = strength != NULL ? *strength : pow(10, i - 2) / fmax(AlbertFitterVariance(problem->fitter), 1e-12);
+		Cs[i] = strength != NULL ? *strength : pow(10, i - 2) / fmax(AlbertFitterVariance(trainer->fitter), 1e-12);
 	training->fitted = count_fit;
 	training->context = &progress;
-	AlbertProgressBegin(&progress, InvalidOid, name, "fit", ntried * problem->nfolds + 1);
+	AlbertProgressBegin(&progress, InvalidOid, name, "fit", ntried * trainer->nfolds + 1);
 	PG_TRY();
 	{
-		require(AlbertCrossValidate(problem->fitter, training, folds, problem->nfolds, Cs, ntried, &found, &status),
+		require(AlbertCrossValidate(trainer->fitter, training, folds, trainer->nfolds, Cs, ntried, &found, &status),
 				&status);
-		require(AlbertFitterFit(problem->fitter, found.C, NULL, 0, TOLERANCE, fit, &status), &status);
+		require(AlbertFitterFit(trainer->fitter, found.C, NULL, 0, TOLERANCE, fit, &status), &status);
 	}
 	PG_FINALLY();
 	{
@@ -362,8 +367,8 @@ fit_and_report(Problem *problem, const char *name, const double *strength, Retur
 	}
 	PG_END_TRY();
 	/* those that are tested are in no fold */
-	AlbertFitterPredict(problem->fitter, fit, folds, -1, found.outputs);
-	AlbertLabelsReport(&problem->labels, scores_of(problem, found.outputs), folds, problem->nfolds, result);
+	AlbertFitterPredict(trainer->fitter, fit, folds, -1, found.outputs);
+	AlbertLabelsReport(&trainer->labels, scores_of(trainer, found.outputs), folds, trainer->nfolds, result);
 	AlbertPutMetric(result, -1, "strength", NULL, NULL, found.C, NAN, NAN);
 }
 
@@ -371,7 +376,7 @@ PG_FUNCTION_INFO_V1(albert_train);
 Datum
 albert_train(PG_FUNCTION_ARGS)
 {
-	Problem		problem = {0};
+	Trainer		trainer = {0};
 	char	   *name;
 	char	   *base;
 	char	   *by;
@@ -400,13 +405,13 @@ albert_train(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("model \"%s\" is a trained one itself", base),
 				 errhint("Train on the embeddings of its base.")));
-	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), true, NULL, 0, &problem.labels);
-	problem.nfolds = check_labels(&problem.labels, folds);
-	AlbertArenaInitContext(&problem.arena, CurrentMemoryContext);
-	make_training(&problem, PG_GETARG_BOOL(3));
-	make_vectors(&problem, &job, name);
-	fit_and_report(&problem, name, PG_ARGISNULL(4) ? NULL : &strength, (ReturnSetInfo *) fcinfo->resultinfo, &fit);
-	make_head(&problem, &fit, &head);
+	AlbertLabelledRead(AlbertCString(PG_GETARG_DATUM(1)), true, NULL, 0, &trainer.labels);
+	trainer.nfolds = check_labels(&trainer.labels, folds);
+	AlbertArenaInitContext(&trainer.arena, CurrentMemoryContext);
+	make_training(&trainer, PG_GETARG_BOOL(3));
+	make_vectors(&trainer, &job, name);
+	fit_and_report(&trainer, name, PG_ARGISNULL(4) ? NULL : &strength, (ReturnSetInfo *) fcinfo->resultinfo, &fit);
+	make_head(&trainer, &fit, &head);
 	keep_model(fcinfo, name, by, &head, job.binding);
 	return (Datum) 0;
 }
