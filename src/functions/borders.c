@@ -108,6 +108,8 @@ find_cuts(CutText *source, AlbertJob *job)
 		while (begin[at] < source->length && is_blank(source, begin[at]))
 			begin[at]++;
 	}
+	/* what stands at the end without being a token's */
+	end[n] = source->length;
 }
 
 /* ---------- sentences ---------- */
@@ -365,7 +367,6 @@ AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, Border be
 	source->bytes = AlbertCodePointBytes(&item->text);
 	while (source->bytes[source->length] < item->text.size)
 		source->length++;
-	/* what stands at the end without being a token's */
 	while (source->length > 0 && is_blank(source, source->length - 1))
 		source->length--;
 	find_cuts(source, job);

@@ -56,33 +56,15 @@ typedef struct Chunking
 	Border		split_by;
 } Chunking;
 
-/* ---------- chunks ---------- */
-
-typedef struct Chunk
-{
-	int			from;			/* cuts */
-	int			to;
-	int			start;			/* code points */
-	int			stop;
-} Chunk;
-
-static Chunk
-make_chunk(const Chunking *chunking, int from, int to)
-{
-	return (Chunk) {
-		.from = from,
-		.to = to,
-		.start = chunking->cut.begin[from],
-		.stop = to == chunking->cut.tokens.n ? chunking->cut.length : chunking->cut.end[to]
-	};
-}
+/* ---------- chunks: from one cut to another ---------- */
 
 static AlbertText
-chunk_text(const Chunking *chunking, const Chunk *chunk)
+chunk_text(const Chunking *chunking, int from, int to)
 {
-	int			byte = chunking->cut.bytes[chunk->start];
+	const CutText *cut = &chunking->cut;
+	int			start = cut->bytes[cut->begin[from]];
 
-	return (AlbertText) {.data = chunking->cut.text.data + byte, .size = chunking->cut.bytes[chunk->stop] - byte};
+	return (AlbertText) {.data = cut->text.data + start, .size = cut->bytes[cut->end[to]] - start};
 }
 
 static const AlbertText no_text = {.data = "", .size = 0};
@@ -104,10 +86,11 @@ length_with_prefix(const Chunking *chunking, AlbertText text)
 	return tokens.n;
 }
 
+/* By how many tokens a chunk exceeds what is allowed; at most 0 when it fits. */
 static int
-chunk_length(const Chunking *chunking, const Chunk *chunk)
+excess_of(const Chunking *chunking, int from, int to)
 {
-	return length_with_prefix(chunking, chunk_text(chunking, chunk));
+	return length_with_prefix(chunking, chunk_text(chunking, from, to)) - chunking->max_tokens;
 }
 
 /* The last cut in (from, at] that is such a border or a better one; from: there is none. */
@@ -128,22 +111,13 @@ first_border(const Chunking *chunking, int at, int end, Border border)
 	return at;
 }
 
-/* By how many tokens a chunk from one cut to another exceeds what is allowed; at most 0 when it fits. */
-static int
-excess_of(const Chunking *chunking, int from, int to)
-{
-	Chunk		chunk = make_chunk(chunking, from, to);
-
-	return chunk_length(chunking, &chunk) - chunking->max_tokens;
-}
-
 /*
- * The longest chunk from a cut on that fits and ends with such a border;
- * false: there is none.  Looked for where the text's own tokens say that it
- * is: back from there until it fits, then on as long as it fits.
+ * Where the longest chunk ends that fits and ends with such a border; from:
+ * there is none.  Looked for where the text's own tokens say that it is: back
+ * from there until it fits, then on as long as it fits.
  */
-static bool
-whole_chunk(const Chunking *chunking, int from, Border border, Chunk *chunk)
+static int
+end_at_border(const Chunking *chunking, int from, Border border)
 {
 	int			rest = chunking->cut.tokens.n - from;
 	int			end = from + (chunking->room < rest - SLACK ? chunking->room + SLACK : rest);
@@ -157,11 +131,9 @@ whole_chunk(const Chunking *chunking, int from, Border border, Chunk *chunk)
 		int			next = first_border(chunking, at + 1, end + 1, border);
 
 		if (next > end || excess_of(chunking, from, next) > 0)
-			break;
+			return at;
 		at = next;
 	}
-	*chunk = make_chunk(chunking, from, at);
-	return at > from;
 }
 
 /* The last word's end in (from, at], else the last cut, else the first cut after. */
@@ -176,71 +148,73 @@ cut_at(const Chunking *chunking, int from, int at)
 }
 
 /*
- * The chunk from a cut on: as far as it fits, to a word's end when there is
+ * Where a chunk ends that goes as far as it fits, to a word's end when there is
  * one.  By itself it can need more tokens than it had in the text.
  */
-static Chunk
-chunk_of_words(const Chunking *chunking, int from)
+static int
+end_at_word(const Chunking *chunking, int from)
 {
-	int			room = Min(chunking->room, chunking->cut.tokens.n - from);
+	const CutText *cut = &chunking->cut;
+	int			room = Min(chunking->room, cut->tokens.n - from);
 
 	for (;;)
 	{
 		int			to = cut_at(chunking, from, from + Max(room, 1));
-		Chunk		chunk = make_chunk(chunking, from, to);
-		int			length = chunk_length(chunking, &chunk);
+		int			excess = excess_of(chunking, from, to);
 
-		if (length <= chunking->max_tokens)
-			return chunk;
+		if (excess <= 0)
+			return to;
 		if (room <= 1 || to - from > room)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("max_tokens must be at least %d for this text, not %d", length, chunking->max_tokens),
+					 errmsg("max_tokens must be at least %d for this text, not %d",
+							chunking->max_tokens + excess, chunking->max_tokens),
 					 errdetail_plural("The %d character from %d on cannot be cut into less.",
 									  "The %d characters from %d on cannot be cut into less.",
-									  chunk.stop - chunk.start, chunk.stop - chunk.start, chunk.start)));
-		room = Max(Min(room, to - from) - (length - chunking->max_tokens), 1);
+									  cut->end[to] - cut->begin[from], cut->end[to] - cut->begin[from],
+									  cut->begin[from])));
+		room = Max(Min(room, to - from) - excess, 1);
 	}
 }
 
-/* To the last border of the kind that was asked for, else of the next lesser kind. */
-static Chunk
-next_chunk(const Chunking *chunking, int from)
+/* Where the chunk from a cut on ends: with the kind of border that was asked for, else with the next lesser kind. */
+static int
+next_end(const Chunking *chunking, int from)
 {
-	Chunk		chunk;
-
 	for (Border border = chunking->split_by; border > BORDER_WORD; border--)
 	{
-		if (whole_chunk(chunking, from, border, &chunk))
-			return chunk;
+		int			to = end_at_border(chunking, from, border);
+
+		if (to > from)
+			return to;
 	}
-	return chunk_of_words(chunking, from);
+	return end_at_word(chunking, from);
 }
 
 /* Where the chunk after one begins: as far back as the overlap goes, at the best kind of border that there is. */
 static int
-overlapping_cut(const Chunking *chunking, const Chunk *chunk, int overlap)
+overlapping_cut(const Chunking *chunking, int from, int to, int overlap)
 {
-	int			least = Max(chunk->to - overlap, chunk->from + 1);
+	int			least = Max(to - overlap, from + 1);
 
 	for (Border border = chunking->split_by; border > BORDER_WORD; border--)
 	{
-		int			cut = first_border(chunking, least, chunk->to, border);
+		int			cut = first_border(chunking, least, to, border);
 
-		if (cut < chunk->to)
+		if (cut < to)
 			return cut;
 	}
-	return first_border(chunking, least, chunk->to, BORDER_WORD);
+	return first_border(chunking, least, to, BORDER_WORD);
 }
 
 static void
-put_chunk(AlbertItem *item, const Chunking *chunking, int number, const Chunk *chunk)
+put_chunk(AlbertItem *item, const Chunking *chunking, int number, int from, int to)
 {
-	AlbertText	text = chunk_text(chunking, chunk);
+	AlbertText	text = chunk_text(chunking, from, to);
 	Datum		value = AlbertTextToDatum(text.data, text.size);
 
 	AlbertPutRow(item->rows, (Datum[]) {
-		Int32GetDatum(number), value, Int32GetDatum(chunk->start), Int32GetDatum(chunk->stop)
+		Int32GetDatum(number), value, Int32GetDatum(chunking->cut.begin[from]), Int32GetDatum(chunking->cut.end[to])
 	}, NULL);
 	pfree(DatumGetPointer(value));
 }
@@ -282,14 +256,17 @@ put_chunks(AlbertJob *job, AlbertItem *item, int number)
 	job->counts.tokens += chunking.cut.tokens.n;
 	for (int n = 1; reached < chunking.cut.tokens.n; n++)
 	{
-		Chunk		chunk = next_chunk(&chunking, from);
+		int			to = next_end(&chunking, from);
 
 		/* an overlap that keeps the chunk from going on is none */
-		if (chunk.to <= reached)
-			chunk = next_chunk(&chunking, reached);
-		put_chunk(item, &chunking, n, &chunk);
-		reached = chunk.to;
-		from = overlapping_cut(&chunking, &chunk, options->overlap);
+		if (to <= reached)
+		{
+			from = reached;
+			to = next_end(&chunking, from);
+		}
+		put_chunk(item, &chunking, n, from, to);
+		reached = to;
+		from = overlapping_cut(&chunking, from, to, options->overlap);
 	}
 }
 
