@@ -420,7 +420,7 @@ COMMENT ON FUNCTION albert_similarity(real[], real[]) IS
 
 -- ---------------------------------------------------------------------
 -- Sentence order, classification, choice
--- (src/functions/score.c, classify.c, probability.c, zero_shot.c, choose.c)
+-- (src/functions/score.c, classify.c, choose.c)
 -- ---------------------------------------------------------------------
 CREATE FUNCTION albert_sentence_order(a text, b text)
 RETURNS real

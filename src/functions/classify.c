@@ -1,170 +1,79 @@
 /*
  * classify.c
- *	  Sequence classification: the best label, or every label's score.
+ *	  Sequence classification, and what it is asked for: the best label, every
+ *	  label's score, the labels that are probable enough, the probability of one.
  */
 #include "postgres.h"
 
-#include <math.h>
-
+#include "catalog/pg_type.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/float.h"
 
-#include "executor/forward.h"
+#include "executor/text.h"
 #include "functions/functions.h"
 
-/* ---------- logits ---------- */
+/* Labels that an error message lists at most. */
+#define LABELS_SHOWN	20
 
-/* An item's scores: the sums over its windows, and behind them how many tokens they are over. */
-static void
-consume_logits(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
+typedef struct ClassifyOptions
 {
-	AlbertJob  *job = forward->job;
-	AlbertRows	logits = AlbertPooledLogits(job, hidden, job->task->heads);
+	float		least;			/* labels that score less are none */
+	int			top_k;			/* 0: all */
+	int			label;			/* number of the label whose probability is wanted */
+} ClassifyOptions;
 
-	for (int s = 0; s < n; s++)
-	{
-		double	   *sums = AlbertScoresRow(job, sequences[s].item);
-		const float *row = logits.data + (size_t) s * logits.ld;
-		int			own = sequences[s].own_to - sequences[s].own_from;
-
-		for (int i = 0; i < logits.width; i++)
-			sums[i] += (double) row[i] * own;
-		sums[logits.width] += own;
-	}
-}
-
-void
-AlbertPairValues(const float *a, const float *b, int width, float *values)
+static const char *
+label_list(const AlbertJob *job)
 {
-	for (int i = 0; i < width; i++)
-	{
-		values[i] = a[i];
-		values[width + i] = b[i];
-		values[2 * width + i] = fabsf(a[i] - b[i]);
-		values[3 * width + i] = a[i] * b[i];
-	}
+	StringInfoData list;
+	int			n = job->binding->model.config->num_labels;
+
+	initStringInfo(&list);
+	for (int i = 0; i < Min(n, LABELS_SHOWN); i++)
+		appendStringInfo(&list, "%s%s", i == 0 ? "" : ", ", AlbertCString(AlbertLabelToDatum(job, i)));
+	if (n > LABELS_SHOWN)
+		appendStringInfoString(&list, ", ...");
+	return list.data;
 }
 
 static void
-check_pairs(const AlbertJob *job, const AlbertItem *items, int n)
+take_label(AlbertJob *job, Datum value)
 {
-	bool		pairs = job->binding->model.head_pairs;
-
-	for (int i = 0; i < n; i++)
-	{
-		if ((items[i].pair.data != NULL) != pairs)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 pairs ?
-					 errmsg("model \"%s\" has been trained on pairs of texts and cannot judge single ones",
-							job->binding->name) :
-					 errmsg("model \"%s\" has been trained on single texts and cannot judge pairs",
-							job->binding->name)));
-	}
-}
-
-/* The embeddings of the items' first or second texts; what is wrong with one is wrong with the item. */
-static AlbertItem *
-embed_texts(AlbertJob *job, AlbertItem *items, int n, bool second)
-{
-	AlbertItem *texts = palloc0(n * sizeof(AlbertItem));
-
-	for (int i = 0; i < n; i++)
-	{
-		texts[i].text = second ? items[i].pair : items[i].text;
-		texts[i].isnull = true;
-		texts[i].status = items[i].status;
-	}
-	AlbertEmbedPlainly(job, texts, n);
-	for (int i = 0; i < n; i++)
-		items[i].status = texts[i].status;
-	return texts;
-}
-
-static void
-put_logits(AlbertJob *job, int number, const float *values, int width)
-{
+	AlbertText	name = AlbertTextFromDatum(value);
 	const AlbertModel *model = &job->binding->model;
 
-	for (int label = 0; label < model->config->num_labels; label++)
+	for (int i = 0; i < model->config->num_labels; i++)
 	{
-		const float *weights = model->head_weights + (size_t) label * width;
-		double		sum = model->head_bias[label];
-
-		for (int j = 0; j < width; j++)
-			sum += (double) weights[j] * values[j];
-		AlbertScoresRow(job, number)[label] = sum;
-	}
-}
-
-/* The logits of a head that has been trained on embeddings. */
-static void
-run_trained(AlbertJob *job, AlbertItem *items, int n)
-{
-	const AlbertModel *model = &job->binding->model;
-	AlbertItem *firsts;
-	AlbertItem *seconds = NULL;
-	float	   *both = NULL;
-
-	check_pairs(job, items, n);
-	firsts = embed_texts(job, items, n, false);
-	if (model->head_pairs)
-		seconds = embed_texts(job, items, n, true);
-	AlbertScoresBegin(job, n, model->config->num_labels);
-	for (int i = 0; i < n; i++)
-	{
-		const float *values;
-		int			width;
-
-		if (items[i].status != NULL)
-			continue;
-		values = AlbertFloatsOf(firsts[i].result, &width);
-		if (seconds != NULL)
+		if (strlen(model->labels[i]) == name.size && memcmp(model->labels[i], name.data, name.size) == 0)
 		{
-			if (both == NULL)
-				both = palloc(ALBERT_PAIR_PARTS * width * sizeof(float));
-			AlbertPairValues(values, AlbertFloatsOf(seconds[i].result, &width), width, both);
-			values = both;
-			width *= ALBERT_PAIR_PARTS;
+			AlbertOptionsOf(job, ClassifyOptions)->label = i;
+			return;
 		}
-		put_logits(job, i, values, width);
 	}
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("model \"%s\" has no label \"%s\"", job->binding->name, AlbertCString(value)),
+			 errdetail("Its labels are: %s.", label_list(job))));
 }
 
-void
-AlbertRunLogits(AlbertJob *job, AlbertItem *items, int n, int width, int max_length)
+/* Of all these functions: each has those that it can use. */
+static const AlbertOption classify_options[] = {
+	ALBERT_FLOAT_OPTION("min_score", ClassifyOptions, least),
+	ALBERT_FLOAT_OPTION("threshold", ClassifyOptions, least),
+	ALBERT_INT_OPTION("top_k", ClassifyOptions, top_k, 0, INT_MAX),
+	ALBERT_TAKEN_OPTION("label", take_label),
+	ALBERT_NO_OPTION
+};
+
+/* ---------- scores ---------- */
+
+/* As TextClassificationPipeline makes them of logits. */
+static void
+scores_of_logits(const AlbertConfig *config, double *scores)
 {
-	AlbertForwardOptions options = {.max_length = max_length, .rows = ALBERT_ROWS_FIRST};
-
-	if (job->binding->model.head_weights != NULL && job->task->heads == ALBERT_HEAD_CLASSIFIER)
-	{
-		run_trained(job, items, n);
-		return;
-	}
-	AlbertScoresBegin(job, n, width + 1);
-	AlbertForwardTexts(job, items, n, &options, consume_logits);
-	for (int i = 0; i < n; i++)
-	{
-		double	   *row = AlbertScoresRow(job, i);
-
-		for (int label = 0; label < width && items[i].status == NULL; label++)
-			row[label] /= row[width];
-	}
-}
-
-void
-AlbertRunClassifier(AlbertJob *job, AlbertItem *items, int n)
-{
-	AlbertRunLogits(job, items, n, job->binding->model.config->num_labels, 0);
-}
-
-double *
-AlbertClassScores(AlbertJob *job, int number)
-{
-	const AlbertConfig *config = job->binding->model.config;
-	double	   *scores = AlbertScoresRow(job, number);
-
 	if (config->problem_type == ALBERT_PROBLEM_REGRESSION)
-		return scores;
+		return;
 	if (config->problem_type == ALBERT_PROBLEM_MULTI_LABEL || config->num_labels == 1)
 	{
 		for (int i = 0; i < config->num_labels; i++)
@@ -172,46 +81,40 @@ AlbertClassScores(AlbertJob *job, int number)
 	}
 	else
 		AlbertSoftmax(scores, config->num_labels);
-	return scores;
 }
 
-/* ---------- the best label, or all ---------- */
-
-typedef struct ClassifyOptions
+void
+AlbertRunClassifier(AlbertJob *job, AlbertItem *items, int n)
 {
-	float		min_score;		/* albert_classify: NULL when the best label scores less */
-	int			top_k;			/* albert_classify_scores: 0: all */
-} ClassifyOptions;
+	const AlbertConfig *config = job->binding->model.config;
 
-static const AlbertOption classify_options[] = {
-	ALBERT_FLOAT_OPTION("min_score", ClassifyOptions, min_score),
-	ALBERT_INT_OPTION("top_k", ClassifyOptions, top_k, 0, INT_MAX),
-	ALBERT_NO_OPTION
-};
+	AlbertRunLogits(job, items, n, config->num_labels, 0);
+	for (int i = 0; i < n; i++)
+		scores_of_logits(config, AlbertScoresRow(job, i));
+}
+
+/* ---------- albert_classify(content [, pair]) text, albert_classify_scores(content [, pair]) rows ---------- */
 
 static void
 init_classify(AlbertJob *job)
 {
-	AlbertOptionsOf(job, ClassifyOptions)->min_score = -get_float4_infinity();
+	AlbertOptionsOf(job, ClassifyOptions)->least = -get_float4_infinity();
 }
 
-/* albert_classify(content [, pair]) text */
 static void
 best_label(AlbertJob *job, AlbertItem *item, int number)
 {
-	const ClassifyOptions *options = AlbertOptionsOf(job, ClassifyOptions);
-	const double *scores = AlbertClassScores(job, number);
+	const double *scores = AlbertScoresRow(job, number);
 	int			best = AlbertArgMax(scores, job->binding->model.config->num_labels);
 
-	if (scores[best] >= options->min_score)
+	if (scores[best] >= AlbertOptionsOf(job, ClassifyOptions)->least)
 		AlbertItemSet(item, AlbertLabelToDatum(job, best));
 }
 
-/* albert_classify_scores(content [, pair]) rows */
 static void
 put_labels(AlbertJob *job, AlbertItem *item, int number)
 {
-	AlbertPutScores(job, item, AlbertClassScores(job, number), job->binding->model.config->num_labels,
+	AlbertPutScores(job, item, AlbertScoresRow(job, number), job->binding->model.config->num_labels,
 					AlbertOptionsOf(job, ClassifyOptions)->top_k, AlbertLabelToDatum);
 }
 
@@ -225,4 +128,113 @@ const AlbertTask albert_classify_task = {
 	.run = AlbertRunClassifier,
 	.result = best_label,
 	.rows = put_labels
+};
+
+/* ---------- albert_labels(content [, pair]) text[] ---------- */
+
+static void
+refuse_regression(AlbertJob *job)
+{
+	if (job->binding->model.config->problem_type == ALBERT_PROBLEM_REGRESSION)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" is a regression, whose outputs are no probabilities", job->binding->name),
+				 errhint("albert_classify_scores gives its outputs.")));
+}
+
+static void
+init_labels(AlbertJob *job)
+{
+	refuse_regression(job);
+	AlbertOptionsOf(job, ClassifyOptions)->least = 0.5;
+}
+
+/* Best first. */
+static void
+labels_above(AlbertJob *job, AlbertItem *item, int number)
+{
+	float		least = AlbertOptionsOf(job, ClassifyOptions)->least;
+	int			num_labels = job->binding->model.config->num_labels;
+	AlbertRanked *ranked = AlbertRank(AlbertScoresRow(job, number), num_labels);
+	Datum	   *labels = palloc(num_labels * sizeof(Datum));
+	int			n = 0;
+
+	for (; n < num_labels && (float) ranked[n].score >= least; n++)
+		labels[n] = AlbertLabelToDatum(job, ranked[n].first);
+	AlbertItemSet(item, PointerGetDatum(construct_array(labels, n, TEXTOID, -1, false, TYPALIGN_INT)));
+}
+
+const AlbertTask albert_labels_task = {
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.windows = true,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = init_labels,
+	.options = classify_options,
+	.run = AlbertRunClassifier,
+	.result = labels_above
+};
+
+/* ---------- albert_class_probability(content, label [, pair]) real ---------- */
+
+static void
+label_probability(AlbertJob *job, AlbertItem *item, int number)
+{
+	int			label = AlbertOptionsOf(job, ClassifyOptions)->label;
+
+	AlbertItemSet(item, Float4GetDatum((float) AlbertScoresRow(job, number)[label]));
+}
+
+const AlbertTask albert_class_probability_task = {
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.windows = true,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = refuse_regression,
+	.options = classify_options,
+	.run = AlbertRunClassifier,
+	.result = label_probability
+};
+
+/* ---------- albert_entailment(premise, hypothesis) real ---------- */
+
+int
+AlbertEntailmentLabel(const AlbertModel *model)
+{
+	for (int i = 0; i < model->config->num_labels; i++)
+	{
+		if (pg_strncasecmp(model->labels[i], "entail", 6) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/*
+ * A zero-shot pipeline takes the last label where none is called so; a number that
+ * stands alone should not be guessed.
+ */
+static void
+init_entailment(AlbertJob *job)
+{
+	int			label = AlbertEntailmentLabel(&job->binding->model);
+
+	refuse_regression(job);
+	if (label < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("model \"%s\" has no label for entailment", job->binding->name),
+				 errdetail("Its labels are: %s.", label_list(job)),
+				 errhint("Where one of them means entailment, name it in the model's config.json, or use "
+						 "albert_class_probability.")));
+	AlbertOptionsOf(job, ClassifyOptions)->label = label;
+}
+
+const AlbertTask albert_entailment_task = {
+	.text_arg = "premise",
+	.pair_arg = "hypothesis",
+	.pair_needed = true,
+	.heads = ALBERT_HEAD_CLASSIFIER,
+	.init = init_entailment,
+	.run = AlbertRunClassifier,
+	.result = label_probability
 };

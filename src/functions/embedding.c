@@ -1,6 +1,6 @@
 /*
  * embedding.c
- *	  Sentence and token embeddings, and the similarity of two texts.
+ *	  Embeddings of texts, and the similarity of two texts.
  */
 #include "postgres.h"
 
@@ -103,15 +103,26 @@ static const AlbertOption embedding_options[] = {
 	ALBERT_NO_OPTION
 };
 
-static void
-check_embedding(AlbertJob *job)
+/* How many values the pooling gives; raises when the model's Dense modules do not fit it. */
+static int
+pooled_width(const AlbertJob *job)
 {
-	EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
+	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	AlbertStatus status;
 	int			width = AlbertPoolWidth(&job->binding->model, options->pooling, options->with_dense, &status);
 
-	/* 0 is for the run to report */
-	if (width > 0 && options->dimensions > width)
+	if (width == 0)
+		AlbertReport(&status);
+	return width;
+}
+
+static void
+check_embedding(AlbertJob *job)
+{
+	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
+	int			width = pooled_width(job);
+
+	if (options->dimensions > width)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("dimensions must be at most the embedding's %d, not %d",
@@ -168,18 +179,6 @@ batch_of_rows(AlbertJob *job, const AlbertSequence *sequences, int n, const Albe
 	return (AlbertBatch) {.ntexts = n, .ntokens = hidden->n, .text_start = text_start};
 }
 
-static bool
-pool_batch(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, const AlbertRows *hidden,
-		   const AlbertRun *run, AlbertRows *vectors, AlbertStatus *status)
-{
-	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
-	const AlbertModel *model = &job->binding->model;
-
-	/* as a whole, whatever the windows: else what does not fit is found after the first only */
-	return AlbertPoolWidth(model, options->pooling, options->with_dense, status) != 0 &&
-		AlbertPool(model, rows, skip, hidden, options->pooling, run, vectors, status);
-}
-
 /* Vectors of whole texts in front, those of windows put together; returns how many. */
 static int
 join_windows(AlbertForward *forward, const AlbertSequence *sequences, int n, AlbertRows *vectors)
@@ -217,6 +216,7 @@ static void
 consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
+	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	int32_t    *skip = AlbertJobAlloc(job, n, sizeof(int32_t));
 	AlbertBatch rows = batch_of_rows(job, sequences, n, hidden, skip);
 	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
@@ -225,13 +225,13 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n, con
 	AlbertStatus status;
 	int			text = 0;
 
-	while (!pool_batch(job, &rows, skip, hidden, &run, &vectors, &status))
+	while (!AlbertPool(&job->binding->model, &rows, skip, hidden, options->pooling, &run, &vectors, &status))
 	{
 		AlbertRetry(&run, &status);
 		AlbertArenaRewind(job->arena, mark);
 	}
 	vectors.n = join_windows(forward, sequences, n, &vectors);
-	if (AlbertOptionsOf(job, EmbeddingOptions)->with_dense && vectors.n > 0)
+	if (options->with_dense && vectors.n > 0)
 		vectors = AlbertRunHead(job, AlbertPoolDense, &vectors);
 	for (int s = 0; s < n; s++)
 	{
@@ -315,6 +315,7 @@ run_embedding(AlbertJob *job, AlbertItem *items, int n)
 	PoolState	state = {.sums = AlbertJobAlloc(job, width, sizeof(double))};
 	AlbertForward forward;
 
+	(void) pooled_width(job);
 	if (options->prompt.data != NULL)
 		AlbertPrependPrompt(job, &options->prompt, items, n);
 	AlbertForwardTokenize(&forward, job, items, n, &forward_options);
@@ -455,70 +456,3 @@ albert_similarity_vectors(PG_FUNCTION_ARGS)
 				 errhint("Embeddings can be compared when the same model made them.")));
 	PG_RETURN_FLOAT4((float) AlbertCosine(a, b, na));
 }
-
-/* ---------- albert_token_embeddings(content [, pair]) rows ---------- */
-
-typedef struct TokenEmbeddingOptions
-{
-	bool		special_tokens; /* rows for [CLS] and [SEP] too */
-} TokenEmbeddingOptions;
-
-static const AlbertOption token_embedding_options[] = {
-	ALBERT_BOOL_OPTION("special_tokens", TokenEmbeddingOptions, special_tokens),
-	ALBERT_NO_OPTION
-};
-
-static void
-init_token_embeddings(AlbertJob *job)
-{
-	AlbertOptionsOf(job, TokenEmbeddingOptions)->special_tokens = true;
-}
-
-static void
-put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, const AlbertRows *hidden)
-{
-	const AlbertTokenizer *tokenizer = &forward->job->binding->tokenizer;
-	const AlbertTokens *tokens = &sequence->tokens;
-	bool		special = AlbertOptionsOf(forward->job, TokenEmbeddingOptions)->special_tokens;
-
-	for (int t = sequence->own_from; t < sequence->own_to; t++)
-	{
-		const float *row = hidden->data + (size_t) (sequence->row + t - sequence->own_from) * hidden->ld;
-		Datum		piece;
-		Datum		vector;
-
-		if (tokens->items[t].special && !special)
-			continue;
-		piece = AlbertPieceToDatum(tokenizer, tokens->items[t].id);
-		vector = AlbertArrayOf(FLOAT4OID, row, hidden->width);
-		AlbertPutRow(forward->items[sequence->item].rows, (Datum[]) {
-			Int32GetDatum(sequence->first + t - 1), piece, Int32GetDatum(tokens->items[t].id), vector
-		}, NULL);
-		pfree(DatumGetPointer(piece));
-		pfree(DatumGetPointer(vector));
-	}
-}
-
-static void
-consume_token_embeddings(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
-{
-	for (int s = 0; s < n; s++)
-		put_embeddings(forward, &sequences[s], hidden);
-}
-
-static void
-run_token_embeddings(AlbertJob *job, AlbertItem *items, int n)
-{
-	AlbertForwardOptions options = {.rows = ALBERT_ROWS_OWN};
-
-	AlbertForwardTexts(job, items, n, &options, consume_token_embeddings);
-}
-
-const AlbertTask albert_token_embeddings_task = {
-	.windows = true,
-	.text_arg = "content",
-	.pair_arg = "pair",
-	.init = init_token_embeddings,
-	.options = token_embedding_options,
-	.run = run_token_embeddings
-};

@@ -275,7 +275,7 @@ static void
 set_scores(AlbertJob *job, AlbertItem *item, int number)
 {
 	int			k = job->binding->model.config->num_labels;
-	const double *scores = AlbertClassScores(job, number);
+	const double *scores = AlbertScoresRow(job, number);
 	float	   *row = palloc(k * sizeof(float));
 
 	for (int c = 0; c < k; c++)

@@ -57,8 +57,9 @@ extern Oid	AlbertColumnFunction(Oid schema, const char *task);
 extern ArrayType *AlbertMakeArray(Oid element, int ndim, const int *dims);
 extern Datum AlbertArrayOf(Oid element, const void *values, int n);
 
-/* The tokens' ids, one behind the other; palloc'd. */
+/* The tokens' ids, and their pieces as texts, one behind the other; palloc'd. */
 extern int32_t *AlbertTokenIds(const AlbertTokens *tokens);
+extern Datum *AlbertTokenPieces(const AlbertJob *job, const AlbertTokens *tokens);
 
 /* The name that the model gives a label. */
 extern Datum AlbertLabelToDatum(const AlbertJob *job, int label);
@@ -149,7 +150,7 @@ extern void AlbertPutScores(AlbertJob *job, AlbertItem *item, const double *scor
 /* Scores and their numbers, which are first, from the best to the worst; palloc'd. */
 extern AlbertRanked *AlbertRank(const double *scores, int n);
 
-/* ---------- classify.c, probability.c ---------- */
+/* ---------- logits.c, classify.c ---------- */
 
 /*
  * The logits of the task's head on the pooler, width of them an item, as the
@@ -158,15 +159,11 @@ extern AlbertRanked *AlbertRank(const double *scores, int n);
  */
 extern void AlbertRunLogits(AlbertJob *job, AlbertItem *items, int n, int width, int max_length);
 
-/*
- * As a task's run: the classifier's logits; and an item's scores that
- * TextClassificationPipeline makes of them, once.
- */
-extern void AlbertRunClassifier(AlbertJob *job, AlbertItem *items, int n);
-extern double *AlbertClassScores(AlbertJob *job, int number);
-
 /* What a head that was trained on pairs sees of two embeddings: ALBERT_PAIR_PARTS * width values. */
 extern void AlbertPairValues(const float *a, const float *b, int width, float *values);
+
+/* As a task's run: the run's scores are what TextClassificationPipeline makes of the classifier's logits. */
+extern void AlbertRunClassifier(AlbertJob *job, AlbertItem *items, int n);
 
 /* The label called entail..., in any case of letters; -1: none is. */
 extern int	AlbertEntailmentLabel(const AlbertModel *model);

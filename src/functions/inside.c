@@ -38,25 +38,19 @@ run_traced(AlbertForward *forward, const AlbertTrace *trace)
 /* ---------- albert_layers(content) rows ---------- */
 
 /* Rows are kept apart from the trace callback: nothing may raise an error inside the encoder. */
-typedef struct LayerMoves
+typedef struct LayerMove
 {
-	int			nlayers;
-	int			max;
-	double	   *distances;
-	double	   *cosines;
-} LayerMoves;
+	double		distance;
+	double		cosine;
+} LayerMove;
 
-/* Means over the tokens of |output - input| and of their cosine. */
+/* Means over the tokens of |output - input| and of their cosine.  A run that was interrupted tells all layers again. */
 static void
 note_layer(void *context, int layer, int ntokens, int hidden_size,
 		   const float *input, int ld_input, const float *output, int ld_output)
 {
-	LayerMoves *moves = context;
-	double		distance = 0;
-	double		cosine = 0;
+	LayerMove	move = {0};
 
-	if (moves->nlayers == moves->max)
-		return;
 	for (int t = 0; t < ntokens; t++)
 	{
 		const float *x = input + (size_t) t * ld_input;
@@ -65,12 +59,12 @@ note_layer(void *context, int layer, int ntokens, int hidden_size,
 
 		for (int i = 0; i < hidden_size; i++)
 			sum += ((double) y[i] - x[i]) * ((double) y[i] - x[i]);
-		distance += sqrt(sum);
-		cosine += AlbertCosine(x, y, hidden_size);
+		move.distance += sqrt(sum);
+		move.cosine += AlbertCosine(x, y, hidden_size);
 	}
-	moves->distances[moves->nlayers] = distance / ntokens;
-	moves->cosines[moves->nlayers] = cosine / ntokens;
-	moves->nlayers++;
+	move.distance /= ntokens;
+	move.cosine /= ntokens;
+	((LayerMove *) context)[layer] = move;
 }
 
 /* Layers of a model: an application of a group of inner layers counts each of them. */
@@ -83,19 +77,18 @@ layer_applications(const AlbertConfig *config)
 static void
 put_layers(AlbertJob *job, AlbertItem *item, int number)
 {
-	LayerMoves	moves = {.max = layer_applications(job->binding->model.config)};
-	AlbertTrace trace = {.context = &moves, .layer = note_layer};
+	int			n = layer_applications(job->binding->model.config);
+	LayerMove  *moves = AlbertJobAlloc(job, n, sizeof(LayerMove));
+	AlbertTrace trace = {.context = moves, .layer = note_layer};
 	AlbertForward forward;
 
-	moves.distances = AlbertJobAlloc(job, moves.max, sizeof(double));
-	moves.cosines = AlbertJobAlloc(job, moves.max, sizeof(double));
 	if (!tokenize_one(job, item, &forward))
 		return;
 	run_traced(&forward, &trace);
-	for (int layer = 0; layer < moves.nlayers; layer++)
+	for (int layer = 0; layer < n; layer++)
 		AlbertPutRow(item->rows, (Datum[]) {
-			Int32GetDatum(layer + 1), Float4GetDatum((float) moves.distances[layer]),
-			Float4GetDatum((float) moves.cosines[layer])
+			Int32GetDatum(layer + 1), Float4GetDatum((float) moves[layer].distance),
+			Float4GetDatum((float) moves[layer].cosine)
 		}, NULL);
 }
 
@@ -134,61 +127,50 @@ static const AlbertOption attention_options[] = {
 
 typedef struct AttentionMap
 {
-	int			layer;			/* from 0 */
-	int			head;			/* from 0 */
-	int			len;			/* tokens of the sequence */
-	float	   *probs;			/* (len, len) */
+	const AttentionOptions *options;
+	float	   *probs;			/* (tokens, tokens) */
 } AttentionMap;
 
 static bool
 wants_layer(void *context, int layer)
 {
-	return ((AttentionMap *) context)->layer == layer;
+	return ((AttentionMap *) context)->options->layer == layer + 1;
 }
 
 static void
 note_attention(void *context, int layer, int text, int heads, int len, const float *probs)
 {
 	AttentionMap *map = context;
+	size_t		size = (size_t) len * len;
 
-	memcpy(map->probs, probs + (size_t) map->head * len * len, (size_t) len * len * sizeof(float));
-	map->len = len;
-}
-
-static void
-put_map(AlbertJob *job, AlbertItem *item, const AlbertTokens *tokens, const AttentionMap *map)
-{
-	Datum	   *pieces = palloc(tokens->n * sizeof(Datum));
-
-	for (int t = 0; t < tokens->n; t++)
-		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->items[t].id);
-	for (int q = 0; q < map->len; q++)
-	{
-		for (int k = 0; k < map->len; k++)
-			AlbertPutRow(item->rows, (Datum[]) {
-				Int32GetDatum(q), pieces[q], Int32GetDatum(k), pieces[k],
-				Float4GetDatum(map->probs[(size_t) q * map->len + k])
-			}, NULL);
-	}
+	memcpy(map->probs, probs + (map->options->head - 1) * size, size * sizeof(float));
 }
 
 static void
 put_attention(AlbertJob *job, AlbertItem *item, int number)
 {
-	const AttentionOptions *options = AlbertOptionsOf(job, AttentionOptions);
-	AttentionMap map = {.layer = options->layer - 1, .head = options->head - 1};
+	AttentionMap map = {.options = AlbertOptionsOf(job, AttentionOptions)};
 	AlbertTrace trace = {
 		.context = &map, .wants_attention = wants_layer, .attention = note_attention
 	};
 	AlbertForward forward;
 	const AlbertTokens *tokens;
+	Datum	   *pieces;
 
 	if (!tokenize_one(job, item, &forward))
 		return;
 	tokens = &forward.sequences[0].tokens;
 	map.probs = AlbertJobAlloc(job, (size_t) tokens->n * tokens->n, sizeof(float));
 	run_traced(&forward, &trace);
-	put_map(job, item, tokens, &map);
+	pieces = AlbertTokenPieces(job, tokens);
+	for (int q = 0; q < tokens->n; q++)
+	{
+		for (int k = 0; k < tokens->n; k++)
+			AlbertPutRow(item->rows, (Datum[]) {
+				Int32GetDatum(q), pieces[q], Int32GetDatum(k), pieces[k],
+				Float4GetDatum(map.probs[(size_t) q * tokens->n + k])
+			}, NULL);
+	}
 }
 
 const AlbertTask albert_attention_task = {

@@ -1,6 +1,7 @@
 /*
  * tokenize.c
- *	  The tokenizer from SQL: pieces, ids, token rows, counts, and back.
+ *	  Tokens from SQL: pieces, ids, token rows, counts, and back; and their
+ *	  embeddings.
  */
 #include "postgres.h"
 
@@ -12,19 +13,19 @@
 #include "executor/text.h"
 #include "functions/functions.h"
 
-typedef struct TokenizeOptions
+typedef struct TokenOptions
 {
-	bool		special_tokens; /* count and show those added around the texts */
-} TokenizeOptions;
+	bool		special_tokens; /* show and count those added around the texts */
+} TokenOptions;
 
 static void
 with_special_tokens(AlbertJob *job)
 {
-	AlbertOptionsOf(job, TokenizeOptions)->special_tokens = true;
+	AlbertOptionsOf(job, TokenOptions)->special_tokens = true;
 }
 
-static const AlbertOption tokenize_options[] = {
-	ALBERT_BOOL_OPTION("special_tokens", TokenizeOptions, special_tokens),
+static const AlbertOption token_options[] = {
+	ALBERT_BOOL_OPTION("special_tokens", TokenOptions, special_tokens),
 	ALBERT_NO_OPTION
 };
 
@@ -34,7 +35,7 @@ tokenize(AlbertJob *job, AlbertItem *item, AlbertTokens *tokens)
 {
 	AlbertEncodeOptions encode = {
 		.truncation = ALBERT_TRUNCATE_NONE,
-		.special_tokens = AlbertOptionsOf(job, TokenizeOptions)->special_tokens
+		.special_tokens = AlbertOptionsOf(job, TokenOptions)->special_tokens
 	};
 
 	if (!AlbertTokenizeText(job, item, &encode, tokens))
@@ -49,14 +50,11 @@ static void
 set_pieces(AlbertJob *job, AlbertItem *item, int number)
 {
 	AlbertTokens tokens;
-	Datum	   *pieces;
 
 	if (!tokenize(job, item, &tokens))
 		return;
-	pieces = palloc(Max(tokens.n, 1) * sizeof(Datum));
-	for (int t = 0; t < tokens.n; t++)
-		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens.items[t].id);
-	AlbertItemSet(item, PointerGetDatum(construct_array(pieces, tokens.n, TEXTOID, -1, false, TYPALIGN_INT)));
+	AlbertItemSet(item, PointerGetDatum(construct_array(AlbertTokenPieces(job, &tokens), tokens.n, TEXTOID, -1, false,
+														TYPALIGN_INT)));
 }
 
 const AlbertTask albert_tokenize_task = {
@@ -103,7 +101,7 @@ const AlbertTask albert_encode_task = {
 	.pair_arg = "pair",
 	.text_only = true,
 	.init = with_special_tokens,
-	.options = tokenize_options,
+	.options = token_options,
 	.result = set_ids,
 	.rows = put_tokens
 };
@@ -124,7 +122,7 @@ const AlbertTask albert_token_count_task = {
 	.pair_arg = "pair",
 	.text_only = true,
 	.init = with_special_tokens,
-	.options = tokenize_options,
+	.options = token_options,
 	.result = set_count
 };
 
@@ -150,3 +148,54 @@ albert_decode(PG_FUNCTION_ARGS)
 	job.arena = AlbertWorkspace();
 	PG_RETURN_DATUM(AlbertDecodeToDatum(&job, ids, n, skip));
 }
+
+/* ---------- albert_token_embeddings(content [, pair]) rows ---------- */
+
+static void
+put_embeddings(AlbertForward *forward, const AlbertSequence *sequence, const AlbertRows *hidden)
+{
+	const AlbertTokenizer *tokenizer = &forward->job->binding->tokenizer;
+	const AlbertTokens *tokens = &sequence->tokens;
+	bool		special = AlbertOptionsOf(forward->job, TokenOptions)->special_tokens;
+
+	for (int t = sequence->own_from; t < sequence->own_to; t++)
+	{
+		const float *row = hidden->data + (size_t) (sequence->row + t - sequence->own_from) * hidden->ld;
+		Datum		piece;
+		Datum		vector;
+
+		if (tokens->items[t].special && !special)
+			continue;
+		piece = AlbertPieceToDatum(tokenizer, tokens->items[t].id);
+		vector = AlbertArrayOf(FLOAT4OID, row, hidden->width);
+		AlbertPutRow(forward->items[sequence->item].rows, (Datum[]) {
+			Int32GetDatum(sequence->first + t - 1), piece, Int32GetDatum(tokens->items[t].id), vector
+		}, NULL);
+		pfree(DatumGetPointer(piece));
+		pfree(DatumGetPointer(vector));
+	}
+}
+
+static void
+consume_token_embeddings(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
+{
+	for (int s = 0; s < n; s++)
+		put_embeddings(forward, &sequences[s], hidden);
+}
+
+static void
+run_token_embeddings(AlbertJob *job, AlbertItem *items, int n)
+{
+	AlbertForwardOptions options = {.rows = ALBERT_ROWS_OWN};
+
+	AlbertForwardTexts(job, items, n, &options, consume_token_embeddings);
+}
+
+const AlbertTask albert_token_embeddings_task = {
+	.windows = true,
+	.text_arg = "content",
+	.pair_arg = "pair",
+	.init = with_special_tokens,
+	.options = token_options,
+	.run = run_token_embeddings
+};

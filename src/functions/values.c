@@ -59,6 +59,16 @@ AlbertTokenIds(const AlbertTokens *tokens)
 	return ids;
 }
 
+Datum *
+AlbertTokenPieces(const AlbertJob *job, const AlbertTokens *tokens)
+{
+	Datum	   *pieces = palloc_extended(Max(tokens->n, 1) * sizeof(Datum), MCXT_ALLOC_HUGE);
+
+	for (int t = 0; t < tokens->n; t++)
+		pieces[t] = AlbertPieceToDatum(&job->binding->tokenizer, tokens->items[t].id);
+	return pieces;
+}
+
 int *
 AlbertCodePointBytes(const AlbertText *text)
 {
