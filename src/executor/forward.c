@@ -28,14 +28,19 @@ AlbertJobAlloc(AlbertJob *job, size_t count, size_t size)
 	return result;
 }
 
-AlbertRun
-AlbertJobRun(const AlbertJob *job)
+/* For one call of the encoder or the tokenizer. */
+static AlbertRun
+job_run(const AlbertJob *job)
 {
 	return (AlbertRun) {.arena = job->arena, .interrupt = &InterruptPending};
 }
 
-bool
-AlbertRetry(AlbertRun *run, const AlbertStatus *status)
+/*
+ * Was the failed call only interrupted?  Handles the interrupt (which usually
+ * raises an error), and returns for "call again"; raises any other status.
+ */
+static void
+retry(AlbertRun *run, const AlbertStatus *status)
 {
 	if (status->code != ALBERT_CANCELLED)
 		AlbertReport(status);
@@ -47,7 +52,6 @@ AlbertRetry(AlbertRun *run, const AlbertStatus *status)
 	 */
 	if (InterruptPending)
 		run->interrupt = NULL;
-	return true;
 }
 
 /* Is it the text's fault, or what this model cannot do with this text?  Else the server's. */
@@ -84,7 +88,7 @@ AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
 {
 	AlbertEncodeOptions encode = *options;
 	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-	AlbertRun	run = AlbertJobRun(job);
+	AlbertRun	run = job_run(job);
 	AlbertStatus status;
 
 	CHECK_FOR_INTERRUPTS();
@@ -97,7 +101,7 @@ AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
 	{
 		if (is_texts_fault(status.code))
 			return AlbertItemFail(job, item, &status);
-		AlbertRetry(&run, &status);
+		retry(&run, &status);
 		encode.interrupt = run.interrupt;
 		AlbertArenaRewind(job->arena, mark);
 	}
@@ -402,7 +406,7 @@ run_batch(AlbertForward *forward, AlbertSequence *sequences, int n)
 {
 	AlbertJob  *job = forward->job;
 	AlbertArenaMark start = AlbertArenaGetMark(job->arena);
-	AlbertRun	run = AlbertJobRun(job);
+	AlbertRun	run = job_run(job);
 	AlbertArenaMark packed;
 	AlbertBatch batch;
 	AlbertRows	hidden;
@@ -414,7 +418,7 @@ run_batch(AlbertForward *forward, AlbertSequence *sequences, int n)
 	CHECK_FOR_INTERRUPTS();
 	while (!AlbertEncode(&job->binding->model, &batch, &run, &hidden, &status))
 	{
-		AlbertRetry(&run, &status);
+		retry(&run, &status);
 		AlbertArenaRewind(job->arena, packed);
 	}
 	job->counts.batches++;
@@ -452,16 +456,32 @@ AlbertRows
 AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const AlbertRows *rows)
 {
 	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-	AlbertRun	run = AlbertJobRun(job);
+	AlbertRun	run = job_run(job);
 	AlbertRows	logits;
 	AlbertStatus status;
 
 	while (!head(&job->binding->model, rows, &run, &logits, &status))
 	{
-		AlbertRetry(&run, &status);
+		retry(&run, &status);
 		AlbertArenaRewind(job->arena, mark);
 	}
 	return logits;
+}
+
+AlbertRows
+AlbertRunPool(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, const AlbertRows *hidden, uint32 pooling)
+{
+	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
+	AlbertRun	run = job_run(job);
+	AlbertRows	vectors;
+	AlbertStatus status;
+
+	while (!AlbertPool(&job->binding->model, rows, skip, hidden, pooling, &run, &vectors, &status))
+	{
+		retry(&run, &status);
+		AlbertArenaRewind(job->arena, mark);
+	}
+	return vectors;
 }
 
 AlbertRows

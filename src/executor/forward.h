@@ -113,6 +113,10 @@ typedef bool (*AlbertHeadFunction) (const AlbertModel *model, const AlbertRows *
 									AlbertStatus *status);
 extern AlbertRows AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const AlbertRows *rows);
 
+/* Likewise AlbertPool. */
+extern AlbertRows AlbertRunPool(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, const AlbertRows *hidden,
+								uint32 pooling);
+
 /*
  * One text's tokens outside a forward run; under ALBERT_TRUNCATE_NONE nothing
  * is cut.  False when the text is at fault: then the item has a status.
@@ -120,15 +124,6 @@ extern AlbertRows AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const A
 extern bool AlbertTokenizeText(AlbertJob *job, AlbertItem *item,
 							   const AlbertEncodeOptions *options, AlbertTokens *tokens)
 			__attribute__((warn_unused_result));
-
-/* The AlbertRun for calling a head from consume. */
-extern AlbertRun AlbertJobRun(const AlbertJob *job);
-
-/*
- * Was the failed call only interrupted?  Handles the interrupt (which usually
- * raises an error) and says true for "call again"; raises any other status.
- */
-extern bool AlbertRetry(AlbertRun *run, const AlbertStatus *status);
 
 /* Arena allocation that raises instead of returning NULL. */
 extern void *AlbertJobAlloc(AlbertJob *job, size_t count, size_t size);

@@ -259,9 +259,22 @@ take_option(AlbertJob *job, const char *name, Datum value)
 	return true;
 }
 
+/* To the store an empty name is the default's, which a function of a named model must not follow. */
+static void
+require_name(const char *model)
+{
+	if (*model == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("a model's name must not be empty"),
+				 errhint("Leave the model out to use the one that albert.model names.")));
+}
+
 void
 AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
 {
+	if (model != NULL)
+		require_name(model);
 	memset(job, 0, sizeof(*job));
 	job->task = task;
 	job->binding = AlbertStoreAttach(model, task->text_only ? ALBERT_PART_TEXT : ALBERT_PART_WEIGHTS);
@@ -272,26 +285,13 @@ AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model)
 }
 
 void
-AlbertRequireModelName(const char *model)
-{
-	if (*model == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("a model's name must not be empty"),
-				 errhint("Leave the model out to use the one that albert.model names.")));
-}
-
-void
 AlbertJobStart(AlbertJob *job, const AlbertSignature *signature, const NullableDatum *args)
 {
 	const AlbertTask *task = signature->task;
 	const char *model = NULL;
 
 	if (signature->model >= 0 && !args[signature->model].isnull)
-	{
 		model = AlbertCString(args[signature->model].value);
-		AlbertRequireModelName(model);
-	}
 	AlbertJobStartTask(job, task, model);
 	for (int i = 0; i < signature->nargs; i++)
 	{

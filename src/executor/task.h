@@ -189,9 +189,6 @@ extern void AlbertJobStart(AlbertJob *job, const AlbertSignature *signature,
 /* The same without a SQL function: a model by name (NULL: the default), default options. */
 extern void AlbertJobStartTask(AlbertJob *job, const AlbertTask *task, const char *model);
 
-/* To the store an empty name is the default's, which a function of a named model must not follow: an error. */
-extern void AlbertRequireModelName(const char *model);
-
 /*
  * A row's texts from its arguments, converted to UTF-8; false when one of them or
  * the model is NULL and so the result is NULL.

@@ -62,7 +62,7 @@ typedef struct Answers
 	char	   *folded;			/* context in lower case, by which equal answers are told */
 	int		   *folded_bytes;	/* the same of it */
 	int			n;
-	int			max;			/* room at answers */
+	int			room;
 	Answer	   *answers;
 	distinct_hash *distinct;	/* their texts in lower case */
 	double		null_score;		/* the least over the windows of the score of no answer */
@@ -107,11 +107,7 @@ new_answer(Answers *answers, int number, double score, int start, int stop)
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("context has more than %d possible answers", MAX_ANSWERS),
 				 errhint("Ask for fewer with top_k, or for shorter ones with max_answer_len.")));
-	if (number == answers->max)
-	{
-		answers->max *= 2;
-		answers->answers = repalloc(answers->answers, answers->max * sizeof(Answer));
-	}
+	answers->answers = AlbertMakeRoom(answers->answers, number, &answers->room, sizeof(Answer));
 	answers->answers[number] = (Answer) {.rank = {.score = score, .first = number}, .start = start, .stop = stop};
 }
 
@@ -307,9 +303,8 @@ run_answer(AlbertJob *job, AlbertItem *items, int n)
 	{
 		all[i].bytes = AlbertCodePointBytes(&items[i].pair);
 		fold_context(&all[i], &items[i].pair);
-		all[i].max = 16;
-		all[i].answers = palloc(all[i].max * sizeof(Answer));
-		all[i].distinct = distinct_create(CurrentMemoryContext, all[i].max, NULL);
+		all[i].answers = palloc(sizeof(Answer));
+		all[i].distinct = distinct_create(CurrentMemoryContext, 16, NULL);
 		all[i].null_score = 1000000;
 		add_item(&forward, i);
 	}

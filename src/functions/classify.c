@@ -23,6 +23,14 @@ typedef struct ClassifyOptions
 	int			label;			/* number of the label whose probability is wanted */
 } ClassifyOptions;
 
+static Datum
+label_name(const AlbertJob *job, int label)
+{
+	const char *name = job->binding->model.labels[label];
+
+	return AlbertOutputToDatum(name, strlen(name));
+}
+
 static const char *
 label_list(const AlbertJob *job)
 {
@@ -31,7 +39,7 @@ label_list(const AlbertJob *job)
 
 	initStringInfo(&list);
 	for (int i = 0; i < Min(n, LABELS_SHOWN); i++)
-		appendStringInfo(&list, "%s%s", i == 0 ? "" : ", ", AlbertCString(AlbertLabelToDatum(job, i)));
+		appendStringInfo(&list, "%s%s", i == 0 ? "" : ", ", AlbertCString(label_name(job, i)));
 	if (n > LABELS_SHOWN)
 		appendStringInfoString(&list, ", ...");
 	return list.data;
@@ -108,14 +116,14 @@ best_label(AlbertJob *job, AlbertItem *item, int number)
 	int			best = AlbertArgMax(scores, job->binding->model.config->num_labels);
 
 	if (scores[best] >= AlbertOptionsOf(job, ClassifyOptions)->least)
-		AlbertItemSet(item, AlbertLabelToDatum(job, best));
+		AlbertItemSet(item, label_name(job, best));
 }
 
 static void
 put_labels(AlbertJob *job, AlbertItem *item, int number)
 {
 	AlbertPutScores(job, item, AlbertScoresRow(job, number), job->binding->model.config->num_labels,
-					AlbertOptionsOf(job, ClassifyOptions)->top_k, AlbertLabelToDatum);
+					AlbertOptionsOf(job, ClassifyOptions)->top_k, label_name);
 }
 
 const AlbertTask albert_classify_task = {
@@ -160,7 +168,7 @@ labels_above(AlbertJob *job, AlbertItem *item, int number)
 	int			n = 0;
 
 	for (; n < num_labels && (float) ranked[n].score >= least; n++)
-		labels[n] = AlbertLabelToDatum(job, ranked[n].first);
+		labels[n] = label_name(job, ranked[n].first);
 	AlbertItemSet(item, PointerGetDatum(construct_array(labels, n, TEXTOID, -1, false, TYPALIGN_INT)));
 }
 

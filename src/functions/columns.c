@@ -8,8 +8,10 @@
 #include "fmgr.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/primnodes.h"
+#include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/syscache.h"
 
 #include "executor/task.h"
 
@@ -21,23 +23,15 @@ typedef struct CalledModels
 	ArrayBuildState *names;
 } CalledModels;
 
-/* The model's argument of a call, whether given by place or by name; NULL: none. */
+/* The model's argument of a call, whether given by place or by name. */
 static Node *
 model_argument(const FuncExpr *call, int model)
 {
-	ListCell   *cell;
-	int			place = 0;
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+	List	   *args = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
 
-	foreach(cell, call->args)
-	{
-		Node	   *argument = lfirst(cell);
-
-		if (IsA(argument, NamedArgExpr) && ((NamedArgExpr *) argument)->argnumber == model)
-			return (Node *) ((NamedArgExpr *) argument)->arg;
-		if (!IsA(argument, NamedArgExpr) && place++ == model)
-			return argument;
-	}
-	return NULL;
+	ReleaseSysCache(tuple);
+	return list_nth(args, model);
 }
 
 static bool
@@ -51,7 +45,7 @@ collect_models(Node *node, void *context)
 	{
 		const FuncExpr *call = (const FuncExpr *) node;
 		AlbertSignature *signature = AlbertSignatureOf(call->funcid);
-		Node	   *model = signature == NULL ? NULL : model_argument(call, signature->model);
+		Node	   *model = signature == NULL || signature->model < 0 ? NULL : model_argument(call, signature->model);
 
 		called->calls = called->calls || signature != NULL;
 		if (model != NULL && IsA(model, Const) && !((Const *) model)->constisnull)

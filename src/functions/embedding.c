@@ -219,17 +219,9 @@ consume_pool(AlbertForward *forward, const AlbertSequence *sequences, int n, con
 	const EmbeddingOptions *options = AlbertOptionsOf(job, EmbeddingOptions);
 	int32_t    *skip = AlbertJobAlloc(job, n, sizeof(int32_t));
 	AlbertBatch rows = batch_of_rows(job, sequences, n, hidden, skip);
-	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
-	AlbertRun	run = AlbertJobRun(job);
-	AlbertRows	vectors;
-	AlbertStatus status;
+	AlbertRows	vectors = AlbertRunPool(job, &rows, skip, hidden, options->pooling);
 	int			text = 0;
 
-	while (!AlbertPool(&job->binding->model, &rows, skip, hidden, options->pooling, &run, &vectors, &status))
-	{
-		AlbertRetry(&run, &status);
-		AlbertArenaRewind(job->arena, mark);
-	}
 	vectors.n = join_windows(forward, sequences, n, &vectors);
 	if (options->with_dense && vectors.n > 0)
 		vectors = AlbertRunHead(job, AlbertPoolDense, &vectors);

@@ -47,7 +47,8 @@ typedef struct Entity
 /* What is looked at: one text with its tokens' probabilities. */
 typedef struct Tagged
 {
-	const AlbertJob *job;
+	const AlbertTokenizer *tokenizer;
+	const EntityOptions *options;
 	const AlbertItem *item;
 	const AlbertTokens *tokens;
 	const int  *bytes;			/* code point -> byte of the item's text */
@@ -72,7 +73,7 @@ token_probs(const Tagged *tagged, int token)
 static bool
 is_subword(const Tagged *tagged, int token)
 {
-	const AlbertTokenizer *tokenizer = &tagged->job->binding->tokenizer;
+	const AlbertTokenizer *tokenizer = tagged->tokenizer;
 	const char *text = tagged->item->text.data;
 	int			start = tagged->tokens->items[token].start;
 
@@ -92,14 +93,14 @@ is_subword(const Tagged *tagged, int token)
 }
 
 static Entity
-word_entity(const Tagged *tagged, int first, int last, int aggregation)
+word_entity(const Tagged *tagged, int first, int last)
 {
 	Entity		word = {.first = first, .last = last};
 	int			n = tagged->num_labels;
 	const double *probs = token_probs(tagged, first);
 	double	   *mean = NULL;
 
-	if (aggregation == AGGREGATE_AVERAGE)
+	if (tagged->options->aggregation == AGGREGATE_AVERAGE)
 	{
 		mean = palloc0(n * sizeof(double));
 		for (int t = first; t <= last; t++)
@@ -109,7 +110,7 @@ word_entity(const Tagged *tagged, int first, int last, int aggregation)
 		}
 		probs = mean;
 	}
-	else if (aggregation == AGGREGATE_MAX)
+	else if (tagged->options->aggregation == AGGREGATE_MAX)
 	{
 		for (int t = first + 1; t <= last; t++)
 		{
@@ -128,7 +129,7 @@ word_entity(const Tagged *tagged, int first, int last, int aggregation)
 
 /* The tokens or, by aggregation, words of a sequence with their labels; returns how many. */
 static int
-label_words(const Tagged *tagged, int aggregation, Entity *entities)
+label_words(const Tagged *tagged, Entity *entities)
 {
 	const AlbertTokens *tokens = tagged->tokens;
 	int			n = 0;
@@ -140,10 +141,10 @@ label_words(const Tagged *tagged, int aggregation, Entity *entities)
 		CHECK_FOR_INTERRUPTS();
 		if (tokens->items[t].special)
 			continue;
-		while (aggregation >= AGGREGATE_FIRST && t + 1 < tokens->n && !tokens->items[t + 1].special &&
-			   is_subword(tagged, t + 1))
+		while (tagged->options->aggregation >= AGGREGATE_FIRST && t + 1 < tokens->n &&
+			   !tokens->items[t + 1].special && is_subword(tagged, t + 1))
 			t++;
-		entities[n++] = word_entity(tagged, first, t, aggregation);
+		entities[n++] = word_entity(tagged, first, t);
 	}
 	return n;
 }
@@ -159,19 +160,19 @@ label_tag(const char *label)
 
 /* Does the entity go on with the group that the one before it is in? */
 static bool
-continues_group(const Tagged *tagged, const Entity *previous, const Entity *entity, int aggregation)
+continues_group(const Tagged *tagged, const Entity *previous, const Entity *entity)
 {
 	const char *label = tagged->labels[entity->label];
 
-	return aggregation != AGGREGATE_NONE && strncmp(label, "B-", 2) != 0 &&
+	return tagged->options->aggregation != AGGREGATE_NONE && strncmp(label, "B-", 2) != 0 &&
 		strcmp(label_tag(label), label_tag(tagged->labels[previous->label])) == 0;
 }
 
 /* The pieces of a token or word, unknown ones as they were written. */
 static void
-append_entity(const Tagged *tagged, StringInfo words, const Entity *entity, bool first, bool raw)
+append_entity(const Tagged *tagged, StringInfo words, const Entity *entity, bool first)
 {
-	const AlbertTokenizer *tokenizer = &tagged->job->binding->tokenizer;
+	const AlbertTokenizer *tokenizer = tagged->tokenizer;
 	const AlbertTokens *tokens = tagged->tokens;
 
 	for (int t = entity->first; t <= entity->last; t++)
@@ -183,7 +184,7 @@ append_entity(const Tagged *tagged, StringInfo words, const Entity *entity, bool
 			piece.data = tagged->item->text.data + tagged->bytes[tokens->items[t].start];
 			piece.size = tagged->bytes[tokens->items[t].stop] - tagged->bytes[tokens->items[t].start];
 		}
-		if (raw)
+		if (tagged->options->aggregation == AGGREGATE_NONE)
 			appendBinaryStringInfo(words, piece.data, piece.size);
 		else
 			AlbertAppendPiece(tokenizer, words, &piece, first && t == entity->first);
@@ -196,15 +197,14 @@ append_entity(const Tagged *tagged, StringInfo words, const Entity *entity, bool
  * they are, because that is what the reference does.
  */
 static Datum
-entity_word(const Tagged *tagged, const Entity *members, int n, int aggregation)
+entity_word(const Tagged *tagged, const Entity *members, int n)
 {
 	StringInfoData words;
 	Datum		result;
 
 	initStringInfo(&words);
 	for (int i = 0; i < n; i++)
-		append_entity(tagged, &words, &members[i], i == 0 || aggregation >= AGGREGATE_FIRST,
-					  aggregation == AGGREGATE_NONE);
+		append_entity(tagged, &words, &members[i], i == 0 || tagged->options->aggregation >= AGGREGATE_FIRST);
 	result = AlbertOutputToDatum(words.data, words.len);
 	pfree(words.data);
 	return result;
@@ -212,26 +212,24 @@ entity_word(const Tagged *tagged, const Entity *members, int n, int aggregation)
 
 /* A row for members [0, n), which is what entity is made of. */
 static void
-put_entity(const Tagged *tagged, AlbertItem *item, const Entity *entity,
-		   const Entity *members, int n)
+put_entity(const Tagged *tagged, const Entity *entity, const Entity *members, int n)
 {
-	const EntityOptions *options = AlbertOptionsOf(tagged->job, EntityOptions);
 	const char *label = tagged->labels[entity->label];
-	const char *dash = options->aggregation != AGGREGATE_NONE ? strchr(label, '-') : NULL;
+	const char *dash = tagged->options->aggregation != AGGREGATE_NONE ? strchr(label, '-') : NULL;
 	const char *name = dash == NULL ? label : dash + 1;
 
-	if (strcmp(name, "O") == 0 || entity->score < options->min_score)
+	if (strcmp(name, "O") == 0 || entity->score < tagged->options->min_score)
 		return;
-	AlbertPutRow(item->rows, (Datum[]) {
+	AlbertPutRow(tagged->item->rows, (Datum[]) {
 		AlbertOutputToDatum(name, strlen(name)), Float4GetDatum((float) entity->score),
-		entity_word(tagged, members, n, options->aggregation),
+		entity_word(tagged, members, n),
 		Int32GetDatum(tagged->tokens->items[entity->first].start),
 		Int32GetDatum(tagged->tokens->items[entity->last].stop)
 	}, NULL);
 }
 
 static void
-put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n, int aggregation)
+put_groups(const Tagged *tagged, const Entity *entities, int n)
 {
 	int			i = 0;
 
@@ -241,14 +239,14 @@ put_groups(const Tagged *tagged, AlbertItem *item, const Entity *entities, int n
 		int			members = 1;
 
 		while (i + members < n &&
-			   continues_group(tagged, &entities[i + members - 1], &entities[i + members], aggregation))
+			   continues_group(tagged, &entities[i + members - 1], &entities[i + members]))
 		{
 			group.score += entities[i + members].score;
 			group.last = entities[i + members].last;
 			members++;
 		}
 		group.score /= members;
-		put_entity(tagged, item, &group, &entities[i], members);
+		put_entity(tagged, &group, &entities[i], members);
 		i += members;
 	}
 }
@@ -279,17 +277,16 @@ static void
 put_entities(AlbertForward *forward, const AlbertSequence *sequence, int num_labels)
 {
 	AlbertJob  *job = forward->job;
-	int			aggregation = AlbertOptionsOf(job, EntityOptions)->aggregation;
-	AlbertItem *item = &forward->items[sequence->item];
+	const AlbertItem *item = &forward->items[sequence->item];
 	Entity	   *entities = palloc_extended((Size) sequence->whole->n * sizeof(Entity), MCXT_ALLOC_HUGE);
 	int		   *bytes = AlbertCodePointBytes(&item->text);
 	Tagged		tagged = {
-		.job = job, .item = item, .tokens = sequence->whole, .bytes = bytes,
+		.tokenizer = &job->binding->tokenizer, .options = AlbertOptionsOf(job, EntityOptions),
+		.item = item, .tokens = sequence->whole, .bytes = bytes,
 		.num_labels = num_labels, .labels = job->binding->model.labels, .probs = job->state
 	};
-	int			n = label_words(&tagged, aggregation, entities);
 
-	put_groups(&tagged, item, entities, n, aggregation);
+	put_groups(&tagged, entities, label_words(&tagged, entities));
 	pfree(bytes);
 	pfree(entities);
 	pfree(job->state);

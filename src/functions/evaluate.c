@@ -137,38 +137,28 @@ put_classes(const Report *report, const ClassCounts *counts)
 	}
 }
 
-/* What was predicted of a row's one class.  Is it right? */
+/* What was predicted of a row: the best class or, of sets, each by itself.  Is it what the row has, and no more? */
 static bool
-count_class(const Report *report, int row, ClassCounts *counts, int64 *confusion)
+count_row(const Report *report, int row, ClassCounts *counts, int64 *confusion)
 {
+	const AlbertLabelled *labelled = &report->labels->rows[row];
 	int			k = report->labels->nclasses;
-	int			class = AlbertLabelClass(&report->labels->rows[row]);
-	int			predicted = AlbertArgMax(report->scores + (Size) row * k, k);
-
-	confusion[(Size) class * k + predicted]++;
-	counts[class].rows++;
-	counts[predicted].predicted++;
-	counts[class].right += predicted == class;
-	return predicted == class;
-}
-
-/* What was predicted of each class by itself.  Is it all of the row's classes, and no other? */
-static bool
-count_set(const Report *report, int row, ClassCounts *counts)
-{
-	int			k = report->labels->nclasses;
+	const double *scores = report->scores + (Size) row * k;
+	int			best = AlbertArgMax(scores, k);
 	bool		right = true;
 
 	for (int c = 0; c < k; c++)
 	{
-		bool		has = bms_is_member(c, report->labels->rows[row].classes);
-		bool		predicted = report->scores[(Size) row * k + c] > 0.5;
+		bool		has = bms_is_member(c, labelled->classes);
+		bool		predicted = confusion != NULL ? c == best : scores[c] > 0.5;
 
 		right &= has == predicted;
 		counts[c].rows += has;
 		counts[c].predicted += predicted;
 		counts[c].right += has && predicted;
 	}
+	if (confusion != NULL)
+		confusion[(Size) AlbertLabelClass(labelled) * k + best]++;
 	return right;
 }
 
@@ -190,8 +180,7 @@ report_classes(const Report *report)
 {
 	const AlbertLabels *labels = report->labels;
 	int			k = labels->nclasses;
-	bool		sets = labels->problem == ALBERT_PROBLEM_MULTI_LABEL;
-	int64	   *confusion = sets ? NULL : palloc0((Size) k * k * sizeof(int64));
+	int64	   *confusion = labels->problem == ALBERT_PROBLEM_MULTI_LABEL ? NULL : palloc0((Size) k * k * sizeof(int64));
 	ClassCounts *counts = palloc0(k * sizeof(ClassCounts));
 	int64		right = 0;
 	int64		n = 0;
@@ -205,7 +194,7 @@ report_classes(const Report *report)
 		CHECK_FOR_INTERRUPTS();
 		if (!takes_part(report, i))
 			continue;
-		right += sets ? count_set(report, i, counts) : count_class(report, i, counts, confusion);
+		right += count_row(report, i, counts, confusion);
 		own = row_log_loss(labels, i, report->scores + (Size) i * k);
 		loss += own;
 		squares += own * own;
@@ -217,7 +206,7 @@ report_classes(const Report *report)
 	if (report->fold >= 0)
 		return;
 	put_classes(report, counts);
-	if (!sets)
+	if (confusion != NULL)
 		put_confusion(report, confusion);
 }
 

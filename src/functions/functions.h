@@ -53,6 +53,9 @@ extern Oid	AlbertColumnFunction(Oid schema, const char *task);
 
 /* values.c: SQL values and options */
 
+/* A palloc'd array that has room for an element behind n; it may move. */
+extern void *AlbertMakeRoom(void *array, int n, int *room, Size size);
+
 /* Room for an array without NULLs of a 4-byte type, which has elements; and one with these. */
 extern ArrayType *AlbertMakeArray(Oid element, int ndim, const int *dims);
 extern Datum AlbertArrayOf(Oid element, const void *values, int n);
@@ -60,9 +63,6 @@ extern Datum AlbertArrayOf(Oid element, const void *values, int n);
 /* The tokens' ids, and their pieces as texts, one behind the other; palloc'd. */
 extern int32_t *AlbertTokenIds(const AlbertTokens *tokens);
 extern Datum *AlbertTokenPieces(const AlbertJob *job, const AlbertTokens *tokens);
-
-/* The name that the model gives a label. */
-extern Datum AlbertLabelToDatum(const AlbertJob *job, int label);
 
 /* Where each code point of a text starts: code point -> byte, and the size behind the last. */
 extern int *AlbertCodePointBytes(const AlbertText *text);

@@ -7,6 +7,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
@@ -121,20 +122,6 @@ look_at_columns(void *context, TupleDesc desc)
 
 /* ---------- one row ---------- */
 
-/* Room for one more element behind n; what is there may move. */
-static void *
-make_room(void *array, int n, int *room, Size size)
-{
-	if (n < *room)
-		return array;
-	if (*room > INT_MAX / 4)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("the query has too many rows")));
-	*room = Max(1000, 2 * *room);
-	return repalloc_huge(array, *room * size);
-}
-
 static int
 number_of_string(const Reader *reader, Strings *strings, char *string)
 {
@@ -150,7 +137,7 @@ number_of_string(const Reader *reader, Strings *strings, char *string)
 
 		memcpy(kept, text.data, text.size + 1);
 		entry->text.data = kept;
-		strings->strings = make_room(strings->strings, entry->number, &strings->room, sizeof(AlbertLabelText));
+		strings->strings = AlbertMakeRoom(strings->strings, entry->number, &strings->room, sizeof(AlbertLabelText));
 		strings->strings[entry->number] = (AlbertLabelText) {.text = entry->text, .hash = entry->hash};
 	}
 	return entry->number;
@@ -222,6 +209,32 @@ is_tested(const char *split)
 }
 
 static void
+take_label(Reader *reader, AlbertLabelled *row, HeapTuple tuple, TupleDesc desc)
+{
+	Bitmapset  *classes;
+	MemoryContext old;
+	bool		isnull;
+
+	if (reader->labels->problem == ALBERT_PROBLEM_REGRESSION)
+	{
+		row->number = finite_number(tuple, desc, 2, "label");
+		/* what a model computes are such */
+		if (fabs(row->number) > FLT_MAX)
+			ereport(ERROR,
+					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+					 errmsg("label %g is out of range for type real", row->number)));
+		return;
+	}
+	if (reader->labels->problem == ALBERT_PROBLEM_MULTI_LABEL)
+		classes = take_set(reader, DatumGetArrayTypeP(SPI_getbinval(tuple, desc, 2, &isnull)));
+	else
+		classes = add_class(reader, NULL, SPI_getvalue(tuple, desc, 2));
+	old = MemoryContextSwitchTo(reader->context);
+	row->classes = bms_copy(classes);
+	MemoryContextSwitchTo(old);
+}
+
+static void
 take_row(void *context, HeapTuple tuple, TupleDesc desc)
 {
 	Reader	   *reader = context;
@@ -229,18 +242,15 @@ take_row(void *context, HeapTuple tuple, TupleDesc desc)
 	char	   *text = SPI_getvalue(tuple, desc, 1);
 	char	   *pair = reader->pair == 0 ? NULL : SPI_getvalue(tuple, desc, reader->pair);
 	char	   *split = reader->split == 0 ? NULL : SPI_getvalue(tuple, desc, reader->split);
-	bool		isnull;
-	Datum		label = SPI_getbinval(tuple, desc, 2, &isnull);
-	Bitmapset  *classes = NULL;
-	MemoryContext old;
 	AlbertLabelled *row;
 
-	if (text == NULL || isnull || (reader->pair != 0 && pair == NULL) || (reader->split != 0 && split == NULL))
+	if (text == NULL || heap_attisnull(tuple, 2, desc) || (reader->pair != 0 && pair == NULL) ||
+		(reader->split != 0 && split == NULL))
 	{
 		labels->nskipped++;
 		return;
 	}
-	labels->rows = make_room(labels->rows, labels->nrows, &reader->room, sizeof(AlbertLabelled));
+	labels->rows = AlbertMakeRoom(labels->rows, labels->nrows, &reader->room, sizeof(AlbertLabelled));
 	row = &labels->rows[labels->nrows++];
 	memset(row, 0, sizeof(*row));
 	row->text = number_of_string(reader, &reader->texts, text);
@@ -253,22 +263,7 @@ take_row(void *context, HeapTuple tuple, TupleDesc desc)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a weight is negative")));
-	if (labels->problem == ALBERT_PROBLEM_REGRESSION)
-	{
-		row->number = finite_number(tuple, desc, 2, "label");
-		/* what a model computes are such */
-		if (fabs(row->number) > FLT_MAX)
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("label %g is out of range for type real", row->number)));
-	}
-	else if (labels->problem == ALBERT_PROBLEM_MULTI_LABEL)
-		classes = take_set(reader, DatumGetArrayTypeP(label));
-	else
-		classes = add_class(reader, NULL, SPI_getvalue(tuple, desc, 2));
-	old = MemoryContextSwitchTo(reader->context);
-	row->classes = bms_copy(classes);
-	MemoryContextSwitchTo(old);
+	take_label(reader, row, tuple, desc);
 }
 
 /* ---------- order, distinct texts, classes ---------- */

@@ -43,7 +43,8 @@ extern PGDLLEXPORT void AlbertPairsWorker(dsm_segment *segment, shm_toc *toc);
 typedef struct Rows
 {
 	int			n;
-	int			room;
+	int			room;			/* at keys */
+	int			values_room;
 	int			width;
 	char	  **keys;
 	float	   *values;			/* (n, width) */
@@ -133,16 +134,8 @@ add_row(Rows *rows, const char *key, ArrayType *array)
 					 errmsg("the embedding of row \"%s\" has a value that is not finite", key)));
 	}
 	rows->width = width;
-	if (rows->n == rows->room)
-	{
-		if (rows->room > INT_MAX / 2)
-			ereport(ERROR,
-					(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-					 errmsg("more than %d embeddings cannot be compared", rows->room)));
-		rows->room = Max(1000, 2 * rows->room);
-		rows->keys = repalloc_huge(rows->keys, rows->room * sizeof(char *));
-		rows->values = repalloc_huge(rows->values, (Size) rows->room * width * sizeof(float));
-	}
+	rows->keys = AlbertMakeRoom(rows->keys, rows->n, &rows->room, sizeof(char *));
+	rows->values = AlbertMakeRoom(rows->values, rows->n, &rows->values_room, width * sizeof(float));
 	rows->keys[rows->n] = MemoryContextStrdup(rows->context, key);
 	memcpy(rows->values + (Size) rows->n * width, values, width * sizeof(float));
 	rows->n++;

@@ -136,15 +136,13 @@ PG_FUNCTION_INFO_V1(albert_decode);
 Datum
 albert_decode(PG_FUNCTION_ARGS)
 {
-	const char *model = NULL;
+	static const AlbertTask task = {.text_only = true};
 	bool		skip = PG_GETARG_BOOL(PG_NARGS() - 1);
-	AlbertJob	job = {0};
+	AlbertJob	job;
 	int			n;
 	const int32_t *ids = AlbertNumbersOption("token_ids", PG_GETARG_DATUM(0), &n);
 
-	if (PG_NARGS() == 3)
-		model = AlbertCString(PG_GETARG_DATUM(1));
-	job.binding = AlbertStoreAttach(model, ALBERT_PART_TEXT);
+	AlbertJobStartTask(&job, &task, PG_NARGS() == 3 ? AlbertCString(PG_GETARG_DATUM(1)) : NULL);
 	job.arena = AlbertWorkspace();
 	PG_RETURN_DATUM(AlbertDecodeToDatum(&job, ids, n, skip));
 }

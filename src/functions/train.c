@@ -184,30 +184,32 @@ make_training(Trainer *trainer, bool balanced)
 		training->targets = make_targets(labels, training->noutputs);
 }
 
-/* The base's embeddings of the texts or, for pairs, what two of them make. */
+/* What the embeddings of two texts make, for each pair; the embeddings are freed. */
+static float *
+join_pairs(const AlbertLabels *labels, float *texts, int width)
+{
+	float	   *values = AlbertLabelledAlloc((Size) labels->nvectors * ALBERT_PAIR_PARTS * width, sizeof(float));
+
+	for (int i = 0; i < labels->nvectors; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		AlbertPairValues(texts + (Size) labels->vectors[i].text * width, texts + (Size) labels->vectors[i].pair * width,
+						 width, values + (Size) i * ALBERT_PAIR_PARTS * width);
+	}
+	pfree(texts);
+	return values;
+}
+
+/* The base's embeddings of the texts; those of pairs are of each text by itself. */
 static void
 make_vectors(Trainer *trainer, AlbertJob *job, const char *name)
 {
 	const AlbertLabels *labels = &trainer->labels;
 	int			width = 0;
-	float	   *texts = AlbertLabelledRun(job, labels, false, name, "train", &width);
-	float	   *values;
+	float	   *values = AlbertLabelledRun(job, labels, !labels->pairs, name, "train", &width);
 
-	trainer->training.width = labels->pairs ? width * ALBERT_PAIR_PARTS : width;
-	values = AlbertLabelledAlloc((Size) labels->nvectors * trainer->training.width, sizeof(float));
-	for (int i = 0; i < labels->nvectors; i++)
-	{
-		const float *text = texts + (Size) labels->vectors[i].text * width;
-		float	   *to = values + (Size) i * trainer->training.width;
-
-		CHECK_FOR_INTERRUPTS();
-		if (labels->pairs)
-			AlbertPairValues(text, texts + (Size) labels->vectors[i].pair * width, width, to);
-		else
-			memcpy(to, text, width * sizeof(float));
-	}
-	pfree(texts);
-	trainer->training.vectors = values;
+	trainer->training.vectors = labels->pairs ? join_pairs(labels, values, width) : values;
+	trainer->training.width = labels->pairs ? ALBERT_PAIR_PARTS * width : width;
 }
 
 /* Scores of every class, of outputs that for two classes are one. */

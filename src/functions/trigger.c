@@ -177,8 +177,6 @@ embed(const AlbertText *text, const char *model)
 	AlbertItem	item = {.text = *text};
 	AlbertJob	job;
 
-	if (model != NULL)
-		AlbertRequireModelName(model);
 	AlbertJobStartTask(&job, &albert_embedding_task, model);
 	job.raises = true;
 	AlbertTaskRun(&job, &item, 1);

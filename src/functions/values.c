@@ -19,6 +19,20 @@
 
 #define MAX_COLUMNS		20		/* of a set */
 #define FETCH_ROWS		1000	/* of a query, at a time */
+#define LEAST_ROOM		16		/* of an array that grows */
+
+void *
+AlbertMakeRoom(void *array, int n, int *room, Size size)
+{
+	if (n < *room)
+		return array;
+	if (*room > INT_MAX / 4)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("there are more than %d rows", *room)));
+	*room = Max(LEAST_ROOM, 2 * *room);
+	return repalloc_huge(array, *room * size);
+}
 
 ArrayType *
 AlbertMakeArray(Oid element, int ndim, const int *dims)
@@ -82,14 +96,6 @@ AlbertCodePointBytes(const AlbertText *text)
 	}
 	bytes[n] = text->size;
 	return bytes;
-}
-
-Datum
-AlbertLabelToDatum(const AlbertJob *job, int label)
-{
-	const char *name = job->binding->model.labels[label];
-
-	return AlbertOutputToDatum(name, strlen(name));
 }
 
 Datum
