@@ -26,6 +26,8 @@ WHERE (t.oid, u.oid) IN (('text'::regtype, 'text[]'::regtype), ('text[]'::regtyp
 SELECT albert_embedding('x', 'none');
 \set VERBOSITY default
 SELECT albert_embedding('x', '');
+SELECT albert_decode('{5}', '');
+SELECT * FROM albert_evaluate('', 'SELECT 1, 2');
 SELECT albert_embedding('x', NULL::text) IS NULL AS null_model;
 SELECT albert_embedding('x', 'small', overflow => NULL) IS NULL AS null_option;
 SELECT albert_embedding('x', 'small', overflow => 'TRUNCATE');

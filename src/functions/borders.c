@@ -354,18 +354,14 @@ find_borders(CutText *source, AlbertJob *job)
 }
 
 void
-AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, Border best)
+AlbertCutText(CutText *source, AlbertJob *job, AlbertText text, Border best)
 {
-	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE};
-	AlbertItem	whole = {.text = item->text};
-
 	memset(source, 0, sizeof(*source));
-	source->text = item->text;
+	source->text = text;
 	source->best = best;
-	if (!AlbertTokenizeText(job, &whole, &encode, &source->tokens))
-		AlbertReport(whole.status);
-	source->bytes = AlbertCodePointBytes(&item->text);
-	while (source->bytes[source->length] < item->text.size)
+	source->tokens = AlbertTokensOf(job, text, false);
+	source->bytes = AlbertCodePointBytes(&text);
+	while (source->bytes[source->length] < text.size)
 		source->length++;
 	while (source->length > 0 && is_blank(source, source->length - 1))
 		source->length--;

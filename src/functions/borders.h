@@ -37,6 +37,6 @@ typedef struct CutText
  * are told.  Sections, and code that is not cut at blank lines or ends of
  * sentences, are looked for where sections are asked for: the text is Markdown.
  */
-extern void AlbertCutText(CutText *source, AlbertJob *job, const AlbertItem *item, Border best);
+extern void AlbertCutText(CutText *source, AlbertJob *job, AlbertText text, Border best);
 
 #endif							/* ALBERT_BORDERS_H */

@@ -75,15 +75,13 @@ length_with_prefix(const Chunking *chunking, AlbertText text)
 {
 	AlbertArenaMark mark = AlbertArenaGetMark(chunking->job->arena);
 	AlbertItem	item = {.text = text};
-	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE, .special_tokens = true};
-	AlbertTokens tokens;
+	int			n;
 
 	if (chunking->prefix.size > 0)
 		AlbertPrependPrompt(chunking->job, &chunking->prefix, &item, 1);
-	if (!AlbertTokenizeText(chunking->job, &item, &encode, &tokens))
-		AlbertReport(item.status);
+	n = AlbertTokensOf(chunking->job, item.text, true).n;
 	AlbertArenaRewind(chunking->job->arena, mark);
-	return tokens.n;
+	return n;
 }
 
 /* By how many tokens a chunk exceeds what is allowed; at most 0 when it fits. */
@@ -252,7 +250,7 @@ put_chunks(AlbertJob *job, AlbertItem *item, int number)
 
 	chunking.room = chunking.max_tokens - length_with_prefix(&chunking, no_text);
 	check_room(&chunking, options->overlap);
-	AlbertCutText(&chunking.cut, job, item, chunking.split_by);
+	AlbertCutText(&chunking.cut, job, item->text, chunking.split_by);
 	job->counts.tokens += chunking.cut.tokens.n;
 	for (int n = 1; reached < chunking.cut.tokens.n; n++)
 	{

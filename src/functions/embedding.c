@@ -255,19 +255,11 @@ finish_vector(AlbertJob *job, AlbertItem *item, int number)
 
 /* Tokens of the prompt at a text's front, its leading special token among them, that are not pooled. */
 static int
-excluded_tokens(AlbertJob *job, const EmbeddingOptions *options, int max_length)
+excluded_tokens(AlbertJob *job, const EmbeddingOptions *options)
 {
-	AlbertItem	item = {.text = options->prompt};
-	AlbertEncodeOptions encode = {
-		.truncation = ALBERT_TRUNCATE_LONGEST, .max_length = max_length, .special_tokens = true
-	};
-	AlbertTokens tokens;
-
 	if (!options->exclude_prompt || options->prompt.data == NULL || options->prompt.size == 0)
 		return 0;
-	if (!AlbertTokenizeText(job, &item, &encode, &tokens))
-		AlbertReport(item.status);
-	return tokens.n - 1;
+	return AlbertTokensOf(job, options->prompt, true).n - 1;
 }
 
 /* Which rows of the last layer are pooled: none of a prompt that is excluded. */
@@ -301,7 +293,7 @@ run_embedding(AlbertJob *job, AlbertItem *items, int n)
 	AlbertForwardOptions forward_options = {
 		.max_length = job->binding->model.config->pooling != 0 ? job->binding->model.config->max_seq_length : 0
 	};
-	int			prompt_tokens = excluded_tokens(job, options, forward_options.max_length);
+	int			prompt_tokens = excluded_tokens(job, options);
 	int			parts = __builtin_popcount(options->pooling);
 	size_t		width = (size_t) parts * job->binding->model.config->hidden_size;
 	PoolState	state = {.sums = AlbertJobAlloc(job, width, sizeof(double))};

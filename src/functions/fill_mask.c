@@ -125,15 +125,12 @@ target_id(AlbertJob *job, Datum target)
 	AlbertText	text = AlbertTextFromDatum(target);
 	const AlbertTokenizer *tokenizer = &job->binding->tokenizer;
 	int32_t		id = AlbertTokenizerPieceId(tokenizer, text.data, text.size);
-	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE};
-	AlbertItem	item = {.text = text};
 	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
 	AlbertTokens tokens;
 
 	if (id >= 0)
 		return id;
-	if (!AlbertTokenizeText(job, &item, &encode, &tokens))
-		AlbertReport(item.status);
+	tokens = AlbertTokensOf(job, text, false);
 	if (tokens.n == 0)
 		return -1;
 	id = tokens.items[0].id;

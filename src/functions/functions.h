@@ -60,6 +60,9 @@ extern void *AlbertMakeRoom(void *array, int n, int *room, Size size);
 extern ArrayType *AlbertMakeArray(Oid element, int ndim, const int *dims);
 extern Datum AlbertArrayOf(Oid element, const void *values, int n);
 
+/* All tokens of a text, in the arena; raises what is wrong with it. */
+extern AlbertTokens AlbertTokensOf(AlbertJob *job, AlbertText text, bool special_tokens);
+
 /* The tokens' ids, and their pieces as texts, one behind the other; palloc'd. */
 extern int32_t *AlbertTokenIds(const AlbertTokens *tokens);
 extern Datum *AlbertTokenPieces(const AlbertJob *job, const AlbertTokens *tokens);

@@ -22,6 +22,7 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "executor/text.h"
 #include "store/head.h"
 
 PG_FUNCTION_INFO_V1(albert_import_file);
@@ -33,12 +34,6 @@ PG_FUNCTION_INFO_V1(albert_drop_model);
 PG_FUNCTION_INFO_V1(albert_export_directory);
 PG_FUNCTION_INFO_V1(albert_grant);
 PG_FUNCTION_INFO_V1(albert_revoke);
-
-static char *
-text_argument(FunctionCallInfo fcinfo, int i)
-{
-	return text_to_cstring(PG_GETARG_TEXT_PP(i));
-}
 
 /* ---- whose model it is ---- */
 
@@ -89,11 +84,11 @@ require_absolute(char *directory)
 Datum
 albert_import_file(PG_FUNCTION_ARGS)
 {
-	char	   *path = text_argument(fcinfo, 1);
+	char	   *path = AlbertCString(PG_GETARG_DATUM(1));
 	bytea	   *part = PG_GETARG_BYTEA_PP(2);
 	int64		offset = PG_GETARG_INT64(3);
 	int64		size = VARSIZE_ANY_EXHDR(part);
-	Relation	table = AlbertImportBegin(text_argument(fcinfo, 0));
+	Relation	table = AlbertImportBegin(AlbertCString(PG_GETARG_DATUM(0)));
 	int64		end = AlbertObjectFileEnd(table, path);
 	bool		fresh = end < 0;
 
@@ -177,13 +172,13 @@ import_below(Relation table, const char *directory, const char *base, char *buff
 Datum
 albert_import_directory(PG_FUNCTION_ARGS)
 {
-	char	   *directory = text_argument(fcinfo, 1);
+	char	   *directory = AlbertCString(PG_GETARG_DATUM(1));
 	Relation	table;
 	int			n;
 
 	require_role(ROLE_PG_READ_SERVER_FILES, "read files of the server");
 	require_absolute(directory);
-	table = AlbertImportBegin(text_argument(fcinfo, 0));
+	table = AlbertImportBegin(AlbertCString(PG_GETARG_DATUM(0)));
 	n = import_below(table, directory, "", palloc(ALBERT_PART_BYTES));
 	table_close(table, NoLock);
 	PG_RETURN_INT32(n);
@@ -211,7 +206,7 @@ options_json(FunctionCallInfo fcinfo, int first)
 		escape_json(&json, names[i]);
 		appendStringInfoString(&json, ": ");
 		if (get_fn_expr_argtype(fcinfo->flinfo, first + i) == TEXTOID)
-			escape_json(&json, text_argument(fcinfo, first + i));
+			escape_json(&json, AlbertCString(PG_GETARG_DATUM(first + i)));
 		else if (get_fn_expr_argtype(fcinfo->flinfo, first + i) == BOOLOID)
 			appendStringInfoString(&json, PG_GETARG_BOOL(first + i) ? "true" : "false");
 		else
@@ -227,13 +222,13 @@ Datum
 albert_create_model(PG_FUNCTION_ARGS)
 {
 	char	   *name;
-	char	   *directory = PG_ARGISNULL(1) ? NULL : text_argument(fcinfo, 1);
+	char	   *directory = PG_ARGISNULL(1) ? NULL : AlbertCString(PG_GETARG_DATUM(1));
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("the model must not be null")));
-	name = text_argument(fcinfo, 0);
+	name = AlbertCString(PG_GETARG_DATUM(0));
 	AlbertModelNameCheck(name);
 	if (directory == NULL)
 		(void) own_table(name);
@@ -247,7 +242,7 @@ albert_create_model(PG_FUNCTION_ARGS)
 	AlbertImportEnd(AlbertImportBegin(name), directory, options_json(fcinfo, 1));
 	if (!PG_ARGISNULL(COMMENT_ARGUMENT))
 		AlbertObjectCommand(psprintf("COMMENT ON TABLE %s IS %s", AlbertObjectQuoted(name),
-									 quote_literal_cstr(text_argument(fcinfo, COMMENT_ARGUMENT))));
+									 quote_literal_cstr(AlbertCString(PG_GETARG_DATUM(COMMENT_ARGUMENT)))));
 	PG_RETURN_VOID();
 }
 
@@ -256,7 +251,7 @@ albert_create_model(PG_FUNCTION_ARGS)
 Datum
 albert_drop_model(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_argument(fcinfo, 0);
+	char	   *name = AlbertCString(PG_GETARG_DATUM(0));
 	Oid			relation = own_table(name);
 	AlbertObject object;
 	char	   *description;
@@ -272,8 +267,8 @@ albert_drop_model(PG_FUNCTION_ARGS)
 Datum
 albert_rename_model(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_argument(fcinfo, 0);
-	char	   *new_name = text_argument(fcinfo, 1);
+	char	   *name = AlbertCString(PG_GETARG_DATUM(0));
+	char	   *new_name = AlbertCString(PG_GETARG_DATUM(1));
 	Oid			relation = own_table(name);
 
 	AlbertModelNameCheck(new_name);
@@ -289,7 +284,7 @@ albert_rename_model(PG_FUNCTION_ARGS)
 static void
 change_grant(FunctionCallInfo fcinfo, const char *change, const char *direction)
 {
-	char	   *name = text_argument(fcinfo, 0);
+	char	   *name = AlbertCString(PG_GETARG_DATUM(0));
 	char	   *role = NameStr(*PG_GETARG_NAME(1));
 
 	(void) own_table(name);
@@ -315,8 +310,8 @@ albert_revoke(PG_FUNCTION_ARGS)
 Datum
 albert_export_directory(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_argument(fcinfo, 0);
-	char	   *directory = text_argument(fcinfo, 1);
+	char	   *name = AlbertCString(PG_GETARG_DATUM(0));
+	char	   *directory = AlbertCString(PG_GETARG_DATUM(1));
 	AlbertObject object;
 
 	require_role(ROLE_PG_WRITE_SERVER_FILES, "write files of the server");
@@ -402,8 +397,8 @@ copy_grants(Oid from, const char *to)
 Datum
 albert_replace_model(PG_FUNCTION_ARGS)
 {
-	char	   *name = text_argument(fcinfo, 0);
-	char	   *by = text_argument(fcinfo, 1);
+	char	   *name = AlbertCString(PG_GETARG_DATUM(0));
+	char	   *by = AlbertCString(PG_GETARG_DATUM(1));
 	Oid			schema = get_func_namespace(fcinfo->flinfo->fn_oid);
 	char	   *quoted = AlbertObjectQuoted(by);
 	Oid			old = own_table(name);

@@ -14,6 +14,7 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
+#include "executor/forward.h"
 #include "executor/text.h"
 #include "functions/functions.h"
 
@@ -61,6 +62,18 @@ AlbertArrayOf(Oid element, const void *values, int n)
 	array = AlbertMakeArray(element, 1, &n);
 	memcpy(ARR_DATA_PTR(array), values, (Size) n * 4);
 	return PointerGetDatum(array);
+}
+
+AlbertTokens
+AlbertTokensOf(AlbertJob *job, AlbertText text, bool special_tokens)
+{
+	AlbertEncodeOptions encode = {.truncation = ALBERT_TRUNCATE_NONE, .special_tokens = special_tokens};
+	AlbertItem	item = {.text = text};
+	AlbertTokens tokens;
+
+	if (!AlbertTokenizeText(job, &item, &encode, &tokens))
+		AlbertReport(item.status);
+	return tokens;
 }
 
 int32_t *
