@@ -59,12 +59,10 @@ PG_FUNCTION_INFO_V1(albert_called_models);
 Datum
 albert_called_models(PG_FUNCTION_ARGS)
 {
-	CalledModels called = {0};
+	CalledModels called = {.names = initArrayResult(TEXTOID, CurrentMemoryContext, false)};
 
 	(void) collect_models(stringToNode(TextDatumGetCString(PG_GETARG_DATUM(0))), &called);
 	if (!called.calls)
 		PG_RETURN_NULL();
-	if (called.names == NULL)
-		PG_RETURN_DATUM(PointerGetDatum(construct_empty_array(TEXTOID)));
 	PG_RETURN_DATUM(makeArrayResult(called.names, CurrentMemoryContext));
 }

@@ -340,29 +340,12 @@ const AlbertTask albert_embedding_task = {
 
 /* ---------- albert_embeddings(content text[]) real[][] ---------- */
 
-/* n vectors, each a real[], as the rows of one array */
-static Datum
-matrix_of(const AlbertItem *items, int n)
-{
-	int			dims[2] = {n};
-	ArrayType  *array;
-
-	(void) AlbertFloatsOf(items[0].result, &dims[1]);
-	array = AlbertMakeArray(FLOAT4OID, 2, dims);
-	for (int i = 0; i < n; i++)
-	{
-		const float *row = AlbertFloatsOf(items[i].result, &dims[1]);
-
-		memcpy((float *) ARR_DATA_PTR(array) + (size_t) i * dims[1], row, dims[1] * sizeof(float));
-	}
-	return PointerGetDatum(array);
-}
-
 PG_FUNCTION_INFO_V1(albert_embeddings);
 Datum
 albert_embeddings(PG_FUNCTION_ARGS)
 {
 	const AlbertSignature *signature = AlbertCallSignature(fcinfo, &albert_embedding_task);
+	ArrayBuildStateArr *rows;
 	AlbertItem *items;
 	Datum	   *texts;
 	AlbertJob	job;
@@ -373,14 +356,15 @@ albert_embeddings(PG_FUNCTION_ARGS)
 		PG_RETURN_NULL();
 	texts = AlbertTextsOption("content", PG_GETARG_DATUM(signature->text), &n);
 	AlbertJobStart(&job, signature, fcinfo->args);
-	if (n == 0)
-		PG_RETURN_DATUM(PointerGetDatum(construct_empty_array(FLOAT4OID)));
-	items = palloc_extended(n * sizeof(AlbertItem), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	items = palloc_extended(Max(n, 1) * sizeof(AlbertItem), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
 	for (int i = 0; i < n; i++)
 		items[i].text = AlbertTextFromDatum(texts[i]);
 	job.raises = true;
 	AlbertTaskRun(&job, items, n);
-	PG_RETURN_DATUM(matrix_of(items, n));
+	rows = initArrayResultArr(FLOAT4ARRAYOID, FLOAT4OID, CurrentMemoryContext, false);
+	for (int i = 0; i < n; i++)
+		rows = accumArrayResultArr(rows, items[i].result, false, FLOAT4ARRAYOID, CurrentMemoryContext);
+	PG_RETURN_DATUM(makeArrayResultArr(rows, CurrentMemoryContext, false));
 }
 
 /* ---------- albert_similarity(a, b) real ---------- */

@@ -56,8 +56,7 @@ extern Oid	AlbertColumnFunction(Oid schema, const char *task);
 /* A palloc'd array that has room for an element behind n; it may move. */
 extern void *AlbertMakeRoom(void *array, int n, int *room, Size size);
 
-/* Room for an array without NULLs of a 4-byte type, which has elements; and one with these. */
-extern ArrayType *AlbertMakeArray(Oid element, int ndim, const int *dims);
+/* An array of values of a 4-byte type. */
 extern Datum AlbertArrayOf(Oid element, const void *values, int n);
 
 /* All tokens of a text, in the arena; raises what is wrong with it. */

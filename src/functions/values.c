@@ -35,31 +35,20 @@ AlbertMakeRoom(void *array, int n, int *room, Size size)
 	return repalloc_huge(array, *room * size);
 }
 
-ArrayType *
-AlbertMakeArray(Oid element, int ndim, const int *dims)
-{
-	Size		size = ARR_OVERHEAD_NONULLS(ndim) + (Size) ArrayGetNItems(ndim, dims) * 4;
-	ArrayType  *array = palloc0(size);
-
-	SET_VARSIZE(array, size);
-	array->ndim = ndim;
-	array->elemtype = element;
-	for (int i = 0; i < ndim; i++)
-	{
-		ARR_DIMS(array)[i] = dims[i];
-		ARR_LBOUND(array)[i] = 1;
-	}
-	return array;
-}
-
 Datum
 AlbertArrayOf(Oid element, const void *values, int n)
 {
+	Size		size = ARR_OVERHEAD_NONULLS(1) + (Size) n * 4;
 	ArrayType  *array;
 
 	if (n == 0)
 		return PointerGetDatum(construct_empty_array(element));
-	array = AlbertMakeArray(element, 1, &n);
+	array = palloc0(size);
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->elemtype = element;
+	ARR_DIMS(array)[0] = n;
+	ARR_LBOUND(array)[0] = 1;
 	memcpy(ARR_DATA_PTR(array), values, (Size) n * 4);
 	return PointerGetDatum(array);
 }
