@@ -485,8 +485,9 @@ AlbertRunPool(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, cons
 }
 
 AlbertRows
-AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden, uint32 head)
+AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden)
 {
+	uint32		head = job->task->heads;
 	AlbertRows	pooled;
 
 	if (head == ALBERT_HEAD_CLASSIFIER && job->binding->model.head_weights != NULL)

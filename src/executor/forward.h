@@ -99,10 +99,10 @@ extern void AlbertForwardTexts(AlbertJob *job, AlbertItem *items, int nitems,
 extern void AlbertForwardWant(AlbertForward *forward, AlbertSequence *sequence, int first, int from, int to);
 
 /*
- * From consume, for such a run: the model's head (sentence order or
+ * From consume, for such a run: the task's head (sentence order or
  * classifier) on the pooled first rows, one row of logits a sequence.
  */
-extern AlbertRows AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden, uint32 head);
+extern AlbertRows AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden);
 
 /*
  * Run a head from consume: one of the AlbertHead functions on rows, its

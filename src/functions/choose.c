@@ -77,7 +77,7 @@ static void
 consume_choices(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	const ChooseOptions *options = AlbertOptionsOf(forward->job, ChooseOptions);
-	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden, forward->job->task->heads);
+	AlbertRows	logits = AlbertPooledLogits(forward->job, hidden);
 
 	for (int s = 0; s < n; s++)
 	{

@@ -180,7 +180,8 @@ report_classes(const Report *report)
 {
 	const AlbertLabels *labels = report->labels;
 	int			k = labels->nclasses;
-	int64	   *confusion = labels->problem == ALBERT_PROBLEM_MULTI_LABEL ? NULL : palloc0((Size) k * k * sizeof(int64));
+	bool		sets = labels->problem == ALBERT_PROBLEM_MULTI_LABEL;
+	int64	   *confusion = sets ? NULL : palloc0((Size) k * k * sizeof(int64));
 	ClassCounts *counts = palloc0(k * sizeof(ClassCounts));
 	int64		right = 0;
 	int64		n = 0;

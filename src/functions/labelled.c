@@ -370,7 +370,7 @@ compare_rows(const void *a, const void *b, void *texts)
 static void
 number_vectors(AlbertLabels *labels)
 {
-	labels->vectors = AlbertLabelledAlloc(labels->nrows, sizeof(AlbertLabelVector));
+	labels->vectors = AlbertLabelledAlloc(labels->nrows, sizeof(int));
 	for (int i = 0; i < labels->nrows; i++)
 	{
 		AlbertLabelled *row = &labels->rows[i];
@@ -378,7 +378,7 @@ number_vectors(AlbertLabels *labels)
 
 		labels->ngroups += new_text;
 		if (new_text || row->pair != row[-1].pair)
-			labels->vectors[labels->nvectors++] = (AlbertLabelVector) {.text = row->text, .pair = row->pair};
+			labels->vectors[labels->nvectors++] = i;
 		row->vector = labels->nvectors - 1;
 		row->group = labels->ngroups - 1;
 	}
@@ -444,6 +444,18 @@ make_values(int n, int width)
 	return palloc_extended(size, MCXT_ALLOC_HUGE);
 }
 
+/* A text, or what a row has. */
+static AlbertItem
+item_of(const AlbertLabels *labels, bool whole, int number)
+{
+	const AlbertLabelled *row = whole ? &labels->rows[labels->vectors[number]] : NULL;
+	AlbertItem	item = {.isnull = true, .text = labels->texts[whole ? row->text : number].text};
+
+	if (whole && labels->pairs)
+		item.pair = labels->texts[row->pair].text;
+	return item;
+}
+
 static float *
 run_all(AlbertJob *job, const AlbertLabels *labels, bool whole, int n, AlbertProgress *progress, int *width)
 {
@@ -456,16 +468,11 @@ run_all(AlbertJob *job, const AlbertLabels *labels, bool whole, int n, AlbertPro
 		int			first = progress->rows_done;
 		int			now = Min(n - first, RUN_ITEMS);
 		MemoryContext old = MemoryContextSwitchTo(context);
-		AlbertItem *items = palloc0(now * sizeof(AlbertItem));
+		AlbertItem *items = palloc(now * sizeof(AlbertItem));
 
 		CHECK_FOR_INTERRUPTS();
 		for (int i = 0; i < now; i++)
-		{
-			items[i].isnull = true;
-			items[i].text = labels->texts[whole ? labels->vectors[first + i].text : first + i].text;
-			if (whole && labels->pairs)
-				items[i].pair = labels->texts[labels->vectors[first + i].pair].text;
-		}
+			items[i] = item_of(labels, whole, first + i);
 		AlbertTaskRun(job, items, now);
 		MemoryContextSwitchTo(old);
 		for (int i = 0; i < now; i++)

@@ -31,13 +31,6 @@ typedef struct AlbertLabelled
 	bool		tested;			/* kept back from what is learnt */
 } AlbertLabelled;
 
-/* What a model sees of a row, as there. */
-typedef struct AlbertLabelVector
-{
-	int			text;
-	int			pair;
-} AlbertLabelVector;
-
 typedef struct AlbertLabels
 {
 	AlbertProblemType problem;	/* by the label's type: one class, an array of classes, a number */
@@ -48,7 +41,7 @@ typedef struct AlbertLabels
 	int			nskipped;		/* rows without text or label, and tested ones whose text is learnt from */
 	int			ngroups;
 	int			nvectors;
-	AlbertLabelVector *vectors;
+	int		   *vectors;		/* the first row that has each of them */
 	int			ntexts;
 	AlbertLabelText *texts;		/* the distinct ones */
 	int			nclasses;

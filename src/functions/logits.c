@@ -17,7 +17,7 @@ static void
 consume_logits(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
 	AlbertJob  *job = forward->job;
-	AlbertRows	logits = AlbertPooledLogits(job, hidden, job->task->heads);
+	AlbertRows	logits = AlbertPooledLogits(job, hidden);
 
 	for (int s = 0; s < n; s++)
 	{
@@ -63,7 +63,7 @@ check_pairs(const AlbertJob *job, const AlbertItem *items, int n)
 	}
 }
 
-/* The embeddings of the items' texts and, behind those, of their pairs; what is wrong with one is wrong with the item. */
+/* The embeddings of the items' texts and, behind those, of their pairs. What is wrong with one is the item's status. */
 static AlbertItem *
 embed_texts(AlbertJob *job, AlbertItem *items, int n)
 {

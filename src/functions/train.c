@@ -192,9 +192,11 @@ join_pairs(const AlbertLabels *labels, float *texts, int width)
 
 	for (int i = 0; i < labels->nvectors; i++)
 	{
+		const AlbertLabelled *row = &labels->rows[labels->vectors[i]];
+
 		CHECK_FOR_INTERRUPTS();
-		AlbertPairValues(texts + (Size) labels->vectors[i].text * width, texts + (Size) labels->vectors[i].pair * width,
-						 width, values + (Size) i * ALBERT_PAIR_PARTS * width);
+		AlbertPairValues(texts + (Size) row->text * width, texts + (Size) row->pair * width, width,
+						 values + (Size) i * ALBERT_PAIR_PARTS * width);
 	}
 	pfree(texts);
 	return values;
