@@ -16,23 +16,15 @@ ignore_hidden(AlbertForward *forward, const AlbertSequence *sequences, int n, co
 {
 }
 
-/* The traced run over one text, whose tokens are to be had before it: false when it has a status. */
-static bool
-tokenize_one(AlbertJob *job, AlbertItem *item, AlbertForward *forward)
+/* Before a run over one text, which is one sequence, for what the trace is told. */
+static void
+begin_traced(AlbertForward *forward, AlbertJob *job, AlbertItem *item, const AlbertTrace *trace)
 {
 	AlbertForwardOptions options = {0};
 
 	AlbertForwardTokenize(forward, job, item, 1, &options);
-	forward->nsequences = Min(forward->nsequences, 1);
-	return item->status == NULL;
-}
-
-static void
-run_traced(AlbertForward *forward, const AlbertTrace *trace)
-{
 	forward->trace = trace;
 	forward->consume = ignore_hidden;
-	AlbertForwardRun(forward);
 }
 
 /* ---------- albert_layers(content) rows ---------- */
@@ -82,9 +74,8 @@ put_layers(AlbertJob *job, AlbertItem *item, int number)
 	AlbertTrace trace = {.context = moves, .layer = note_layer};
 	AlbertForward forward;
 
-	if (!tokenize_one(job, item, &forward))
-		return;
-	run_traced(&forward, &trace);
+	begin_traced(&forward, job, item, &trace);
+	AlbertForwardRun(&forward);
 	for (int layer = 0; layer < n; layer++)
 		AlbertPutRow(item->rows, (Datum[]) {
 			Int32GetDatum(layer + 1), Float4GetDatum((float) moves[layer].distance),
@@ -157,11 +148,10 @@ put_attention(AlbertJob *job, AlbertItem *item, int number)
 	const AlbertTokens *tokens;
 	Datum	   *pieces;
 
-	if (!tokenize_one(job, item, &forward))
-		return;
+	begin_traced(&forward, job, item, &trace);
 	tokens = &forward.sequences[0].tokens;
 	map.probs = AlbertJobAlloc(job, (size_t) tokens->n * tokens->n, sizeof(float));
-	run_traced(&forward, &trace);
+	AlbertForwardRun(&forward);
 	pieces = AlbertTokenPieces(job, tokens);
 	for (int q = 0; q < tokens->n; q++)
 	{
