@@ -20,33 +20,6 @@ typedef struct CodePair
 
 #define LENGTH(array)	(sizeof(array) / sizeof((array)[0]))
 
-bool
-tok_is(uint32_t code, CharacterProperty property)
-{
-	return (properties[property_pages[code >> 8]][code & 0xFF] & property) != 0;
-}
-
-bool
-tok_is_space(uint32_t code)
-{
-	if (code < 0x80)
-		return code == ' ' || (code >= 0x09 && code <= 0x0D);
-	if (code < 0x1680)
-		return code == 0x85 || code == 0xA0;
-	return code == 0x1680 || (code >= 0x2000 && code <= 0x200A) || code == 0x2028 ||
-		code == 0x2029 || code == 0x202F || code == 0x205F || code == 0x3000;
-}
-
-bool
-tok_is_ideograph(uint32_t code)
-{
-	return code >= 0x3400 &&
-		((code >= 0x4E00 && code <= 0x9FFF) || code <= 0x4DBF ||
-		 (code >= 0x20000 && code <= 0x2A6DF) || (code >= 0x2A700 && code <= 0x2B81F) ||
-		 (code >= 0x2B920 && code <= 0x2CEAF) || (code >= 0xF900 && code <= 0xFAFF) ||
-		 (code >= 0x2F800 && code <= 0x2FA1F));
-}
-
 /* Of marks that the library knows. */
 int
 tok_combining_class(uint32_t code)
@@ -58,7 +31,7 @@ tok_combining_class(uint32_t code)
 static inline bool
 is_alone(uint32_t code)
 {
-	return (code >= ' ' && code < 0x7F) || utf8proc_get_property(code)->boundclass == UTF8PROC_BOUNDCLASS_OTHER;
+	return tok_is_printable_ascii(code) || utf8proc_get_property(code)->boundclass == UTF8PROC_BOUNDCLASS_OTHER;
 }
 
 /* Does a grapheme end between two letters?  The state is utf8proc's. */
@@ -76,9 +49,6 @@ tok_lower(uint32_t code, uint32_t out[2])
 	size_t		low = 0;
 	size_t		high = LENGTH(lower_pairs);
 
-	out[0] = code;
-	if (!tok_is(code, IS_UPPER))
-		return 1;
 	if (code == 0x130)
 	{
 		out[0] = 'i';
@@ -113,40 +83,24 @@ tok_decompose(uint32_t code, bool compatible, uint32_t out[MOST_PARTS])
 	return 1;
 }
 
-/* Bytes of the well-formed character at p, or 0. */
-static inline size_t
-character_length(const char *p, size_t room)
-{
-	unsigned char lead = (unsigned char) p[0];
-	size_t		length = tok_utf8_length(lead);
-	uint32_t	code;
-
-	if (lead < 0x80)
-		return 1;
-	if (lead < 0xC2 || lead > 0xF4 || length > room)
-		return 0;
-	for (size_t i = 1; i < length; i++)
-		if (((unsigned char) p[i] & 0xC0) != 0x80)
-			return 0;
-	tok_utf8_decode(p, &code);
-	if (length == 3 && (code < 0x800 || (code >= 0xD800 && code <= 0xDFFF)))
-		return 0;
-	return length == 4 && (code < 0x10000 || code > 0x10FFFF) ? 0 : length;
-}
-
 size_t
 tok_utf8_valid(const char *text, size_t size)
 {
-	size_t		length = 1;
 	size_t		at = 0;
 
-	for (; at < size && length > 0; at += length)
+	while (at < size)
 	{
 		uint64_t	word = ~UINT64_C(0);
+		utf8proc_ssize_t length = sizeof(word);
+		utf8proc_int32_t code;
 
 		if (size - at >= sizeof(word))
 			memcpy(&word, text + at, sizeof(word));
-		length = (word & UINT64_C(0x8080808080808080)) == 0 ? sizeof(word) : character_length(text + at, size - at);
+		if ((word & UINT64_C(0x8080808080808080)) != 0)
+			length = utf8proc_iterate((const utf8proc_uint8_t *) text + at, (utf8proc_ssize_t) (size - at), &code);
+		if (length <= 0)
+			break;
+		at += length;
 	}
 	return at;
 }

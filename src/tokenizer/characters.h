@@ -16,6 +16,13 @@
 extern size_t tok_utf8_valid(const char *text, size_t size);	/* how many bytes are; size if all */
 extern size_t tok_utf8_count(const char *text, size_t size);	/* code points */
 
+/* Bytes of a character. */
+static inline size_t
+tok_utf8_size(uint32_t code)
+{
+	return code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
+}
+
 /* Bytes written, up to 4. */
 static inline size_t
 tok_utf8_encode(uint32_t code, unsigned char *text)
@@ -70,15 +77,36 @@ typedef enum CharacterProperty
 	IS_DECOMPOSED = 0x10,		/* NFKD changes it */
 	IS_UPPER = 0x20,			/* Lowercase changes it */
 	IS_DIGIT = 0x40,			/* Python's str.isdigit() */
-	IS_WORD = 0x80				/* an added token that is to be a single word is none beside it */
+	IS_WORD = 0x80,				/* an added token that is to be a single word is none beside it */
+	IS_SPACE = 0x100,			/* BertPreTokenizer drops it between words: the White_Space property */
+	IS_IDEOGRAPH = 0x200		/* BertNormalizer makes it a word */
 } CharacterProperty;
 
-extern bool tok_is(uint32_t code, CharacterProperty property);
-extern bool tok_is_space(uint32_t code);	/* the White_Space property */
-extern bool tok_is_ideograph(uint32_t code);
+extern const uint8_t tok_property_pages[];	/* by block of 256 characters */
+extern const uint16_t tok_properties[][256];
+
+static inline uint32_t
+tok_properties_of(uint32_t code)
+{
+	return tok_properties[tok_property_pages[code >> 8]][code & 0xFF];
+}
+
+/* Has the character one of the properties? */
+static inline bool
+tok_is(uint32_t code, uint32_t properties)
+{
+	return (tok_properties_of(code) & properties) != 0;
+}
+
 extern bool tok_grapheme_break(uint32_t before, uint32_t code, int32_t *state);
 extern int	tok_combining_class(uint32_t code);
-extern int	tok_lower(uint32_t code, uint32_t out[2]);	/* codes written */
+extern int	tok_lower(uint32_t code, uint32_t out[2]);	/* of one that IS_UPPER; codes written */
 extern int	tok_decompose(uint32_t code, bool compatible, uint32_t out[MOST_PARTS]);	/* codes written */
+
+static inline bool
+tok_is_printable_ascii(uint32_t code)
+{
+	return code >= ' ' && code < 0x7F;
+}
 
 #endif							/* ALBERT_TOKENIZER_CHARACTERS_H */

@@ -18,6 +18,7 @@ nfkd = normalizers.NFKD()
 lower = normalizers.Lowercase()
 clean = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=False, strip_accents=False, lowercase=False)
 accents = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=False, strip_accents=True, lowercase=False)
+ideographs = normalizers.BertNormalizer(clean_text=False, handle_chinese_chars=True, strip_accents=False, lowercase=False)
 bert = pre_tokenizers.BertPreTokenizer()
 words = Tokenizer(models.WordLevel({"x": 0}, unk_token="x"))
 words.add_tokens([AddedToken("ab", single_word=True)])
@@ -43,6 +44,8 @@ PROPERTIES = [
     lambda c: lower.normalize_str(chr(c)) != chr(c),
     lambda c: chr(c).isdigit(),
     lambda c: words.token_to_id("ab") not in words.encode("ab" + chr(c)).ids,
+    lambda c: len(bert.pre_tokenize_str("a" + chr(c) + "b")) == 2,
+    lambda c: ideographs.normalize_str(chr(c)) != chr(c),
 ]
 
 print(f"""/*
@@ -63,9 +66,9 @@ for start in range(0, 0x110000, 256):
     numbers.append(pages.index(page))
 assert len(pages) < 256
 print("/* Which page of properties a block of 256 characters has. */")
-print(f"static const uint8_t property_pages[{len(numbers)}] = {{")
+print(f"const uint8_t tok_property_pages[{len(numbers)}] = {{")
 write(f"{number}," for number in numbers)
-print(f"\nstatic const uint8_t properties[{len(pages)}][256] = {{")
+print(f"\nconst uint16_t tok_properties[{len(pages)}][256] = {{")
 for page in pages:
     print("\t{")
     write((f"{value}," for value in page), "\n\t},")

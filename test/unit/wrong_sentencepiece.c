@@ -46,7 +46,7 @@ encode(const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, i
 	return n;
 }
 
-extern const AlbertSpieceTable AlbertSpieceFunctions;
-const AlbertSpieceTable AlbertSpieceFunctions = {
-	ALBERT_SPIECE_VERSION, open_model, close_model, encode
+extern const AlbertSpieceTable AlbertSpieceFunctions3;
+const AlbertSpieceTable AlbertSpieceFunctions3 = {
+	open_model, close_model, encode
 };

@@ -8,58 +8,61 @@
 #include "tokenizer/encode/encoder.h"
 
 /*
- * The library does not take ids from the files: a token in the vocabulary has
- * the id it has there, others get the ids behind it, in order.  listed: it is of
- * a list of added tokens; the other special tokens need not be.  *id is -1 when
- * there is no token.
+ * The tokens in the reference's order: those of lists of added tokens, then the
+ * special tokens that are not among them.
  */
 static bool
-take_token(Builder *builder, SettingsTokens *added, SettingsToken token, bool listed, int32_t *next, int32_t *id)
+add_special(Builder *builder)
 {
-	SettingsToken *known;
+	const SettingsTokens *special = &builder->settings.special;
 
-	*id = -1;
-	if (token.text == NULL || token.size == 0)
-		return true;
-	if (!listed)
-		token.flags |= ADDED_SPECIAL;
-	known = tok_settings_find(added, &token);
-	if (known == NULL)
+	for (size_t i = 0; i < special->count; i++)
 	{
-		token.id = tok_builder_find(builder, token.text, token.size);
-		if (token.id < 0)
-			token.id = (*next)++;
-		if (!tok_settings_push(builder, added, &token))
+		SettingsToken token = special->items[i];
+		SettingsToken *known;
+
+		if (token.text == NULL || token.size == 0)
+			continue;
+		token.flags |= ADDED_SPECIAL;
+		known = tok_settings_find(&builder->settings.added, &token);
+		if (known != NULL)
+			known->flags |= ADDED_SPECIAL;
+		else if (!tok_settings_push(builder, &builder->settings.added, &token))
 			return false;
-		known = &added->items[added->count - 1];
 	}
-	else if (listed)
-		known->flags = token.flags; /* the later file's */
-	*id = known->id;
-	return tok_builder_place(builder, *id, token.text, token.size,
-							 PIECE_KNOWN | PIECE_ODD | (token.flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0));
+	return true;
 }
 
 /*
- * The tokens in the reference's order: tokenizer.json's own, then those of the
- * other files, then the special tokens that are not among them.
+ * The library does not take ids from the files: a token in the vocabulary has
+ * the id it has there, others get the ids behind it, in order.
  */
 static bool
-collect(Builder *builder, SettingsTokens *added)
+settle_ids(Builder *builder)
 {
-	const Settings *settings = &builder->settings;
-	int32_t    *roles = builder->header.special;
-	bool		good = true;
+	const SettingsTokens *added = &builder->settings.added;
 	int32_t		next = 0;
-	int32_t		id;
 
-	for (id = 0; id < builder->piece_count; id++)
+	for (int32_t id = 0; id < builder->piece_count; id++)
 		next += builder->pieces[id].text != NULL;
-	for (size_t i = 0; good && i < settings->added.count; i++)
-		good = take_token(builder, added, settings->added.items[i], true, &next, &id);
-	for (size_t i = 0; good && i < settings->special.count; i++)
-		good = take_token(builder, added, settings->special.items[i], false, &next, i < ROLE_COUNT ? &roles[i] : &id);
-	return good;
+	for (size_t i = 0; i < added->count; i++)
+	{
+		SettingsToken *token = &added->items[i];
+
+		token->id = AlbertTokenizerPieceId(&builder->tokenizer, token->text, token->size);
+		if (token->id < 0)
+			token->id = next++;
+		if (!tok_builder_place(builder, token->id, token->text, token->size,
+							   PIECE_ODD | (token->flags & ADDED_SPECIAL ? PIECE_SPECIAL : 0)))
+			return false;
+	}
+	for (int role = 0; role < ROLE_COUNT; role++)
+	{
+		const SettingsToken *token = tok_settings_find(added, &builder->settings.special.items[role]);
+
+		builder->header.special[role] = token == NULL ? -1 : token->id;
+	}
+	return true;
 }
 
 /*
@@ -68,15 +71,14 @@ collect(Builder *builder, SettingsTokens *added)
  * one text the first is found, so it goes in last.
  */
 static bool
-build_trie(Builder *builder, const SettingsTokens *added, bool normalized, Section section)
+build_trie(Builder *builder, bool normalized, Section section)
 {
+	const SettingsTokens *added = &builder->settings.added;
 	TrieKey    *keys = AlbertArenaArray(builder->arena, added->count, sizeof(TrieKey));
 	size_t		count = 0;
-	AlbertTokenizer probe;
 
 	if (keys == NULL)
 		return AlbertNoMemory(builder->status);
-	tok_builder_probe(builder, &probe);
 	for (size_t i = added->count; i-- > 0;)
 	{
 		const SettingsToken *token = &added->items[i];
@@ -84,7 +86,8 @@ build_trie(Builder *builder, const SettingsTokens *added, bool normalized, Secti
 
 		if (((token->flags & ADDED_NORMALIZED) != 0) != normalized)
 			continue;
-		if (normalized && !tok_normalize(&probe, token->text, token->size, builder->arena, &text, builder->status))
+		if (normalized &&
+			!tok_normalize(&builder->tokenizer, token->text, token->size, builder->arena, &text, builder->status))
 			return false;
 		if (text.size > 0)
 			keys[count++] = (TrieKey) {text.data, (uint32_t) text.size, (int32_t) i};
@@ -94,25 +97,20 @@ build_trie(Builder *builder, const SettingsTokens *added, bool normalized, Secti
 	return tok_build_trie(builder, keys, count, false, section);
 }
 
-static bool
-write_added(Builder *builder, const SettingsTokens *added)
-{
-	AddedToken *tokens = AlbertArenaArray(builder->arena, added->count, sizeof(AddedToken));
-
-	if (tokens == NULL)
-		return AlbertNoMemory(builder->status);
-	for (size_t i = 0; i < added->count; i++)
-		tokens[i] = (AddedToken) {added->items[i].id, added->items[i].flags};
-	builder->sections[SECTION_ADDED] = (AlbertBytes) {tokens, added->count * sizeof(AddedToken)};
-	return build_trie(builder, added, false, SECTION_ADDED_RAW) &&
-		build_trie(builder, added, true, SECTION_ADDED_NORMALIZED);
-}
-
 /* Settle the added tokens; the model's pieces and the steps are there before. */
 bool
 tok_builder_added(Builder *builder)
 {
-	SettingsTokens added = {NULL, 0, 0};
+	const SettingsTokens *added = &builder->settings.added;
+	AddedToken *tokens;
 
-	return collect(builder, &added) && write_added(builder, &added);
+	if (!add_special(builder) || !settle_ids(builder))
+		return false;
+	tokens = AlbertArenaArray(builder->arena, added->count, sizeof(AddedToken));
+	if (tokens == NULL)
+		return AlbertNoMemory(builder->status);
+	for (size_t i = 0; i < added->count; i++)
+		tokens[i] = (AddedToken) {added->items[i].id, added->items[i].flags};
+	tok_builder_section(builder, SECTION_ADDED, tokens, added->count * sizeof(AddedToken));
+	return build_trie(builder, false, SECTION_ADDED_RAW) && build_trie(builder, true, SECTION_ADDED_NORMALIZED);
 }

@@ -24,7 +24,7 @@ note_pattern(TokenizerHeader *header, const StepString *pattern)
 	{
 		uint32_t	code = pattern->codes[i];
 
-		if (tok_is_space(code))
+		if (tok_is(code, IS_SPACE))
 			return false;
 		if (code >= 0x80 || pattern->count == 1)
 			continue;
@@ -44,7 +44,7 @@ puts_in_plainly(const TokenizerHeader *header, const Step *step)
 		uint32_t	code = step->content.codes[i];
 
 		if ((code < 0x80 && (header->ascii_class[code] & ASCII_PAIRED) != 0) ||
-			(step->operation == STEP_REPLACE_SPACES && !tok_is_space(code)))
+			(step->operation == STEP_REPLACE_SPACES && !tok_is(code, IS_SPACE)))
 			return false;
 	}
 	return step->operation != STEP_PREPEND;
@@ -53,10 +53,12 @@ puts_in_plainly(const TokenizerHeader *header, const Step *step)
 static bool
 normalizes_plainly(Builder *builder)
 {
-	for (int32_t i = 0; i < builder->step_count; i++)
+	size_t		count = SECTION_ITEMS(&builder->header, SECTION_STEPS, Step);
+
+	for (size_t i = 0; i < count; i++)
 		if (!note_pattern(&builder->header, &builder->steps[i].pattern))
 			return false;
-	for (int32_t i = 0; i < builder->step_count; i++)
+	for (size_t i = 0; i < count; i++)
 		if (!puts_in_plainly(&builder->header, &builder->steps[i]))
 			return false;
 	return true;
@@ -64,12 +66,12 @@ normalizes_plainly(Builder *builder)
 
 /* The one ASCII character that a string becomes; 0 when it is another or none. */
 static bool
-becomes(Builder *builder, const AlbertTokenizer *probe, const char *text, size_t size, uint8_t *result)
+becomes(Builder *builder, const char *text, size_t size, uint8_t *result)
 {
 	AlbertArenaMark mark = AlbertArenaGetMark(builder->arena);
 	AlbertText	normal;
 
-	if (!tok_normalize(probe, text, size, builder->arena, &normal, builder->status))
+	if (!tok_normalize(&builder->tokenizer, text, size, builder->arena, &normal, builder->status))
 		return false;
 	*result = normal.size == 1 && (unsigned char) normal.data[0] < 0x80 ? (uint8_t) normal.data[0] : 0;
 	AlbertArenaRewind(builder->arena, mark);
@@ -80,22 +82,20 @@ bool
 tok_builder_ascii(Builder *builder)
 {
 	TokenizerHeader *header = &builder->header;
-	AlbertTokenizer probe;
 	uint8_t		line_end;
 
-	if (!splits_plainly(header) || builder->sections[SECTION_ADDED_NORMALIZED].size > 0 ||
+	if (!splits_plainly(header) || header->sections[SECTION_ADDED_NORMALIZED].size > 0 ||
 		!normalizes_plainly(builder))
 		return true;
-	tok_builder_probe(builder, &probe);
 	for (int code = 1; code < 0x80; code++)
 	{
 		char		character = (char) code;
 		uint8_t    *result = &header->ascii[code];
 
 		/* white space at a text's ends may be stripped, but between words it is none's in any case */
-		if (!becomes(builder, &probe, &character, 1, result))
+		if (!becomes(builder, &character, 1, result))
 			return false;
-		if (tok_is_space(*result) || (*result == 0 && code == ' '))
+		if (tok_is(*result, IS_SPACE) || (*result == 0 && code == ' '))
 		{
 			*result = ' ';
 			header->ascii_class[code] |= ASCII_SPACE;
@@ -104,9 +104,9 @@ tok_builder_ascii(Builder *builder)
 			header->ascii_class[code] |= ASCII_ALONE;
 	}
 	/* the two are one grapheme to the character map */
-	if (!becomes(builder, &probe, "\r\n", 2, &line_end))
+	if (!becomes(builder, "\r\n", 2, &line_end))
 		return false;
-	if (!tok_is_space(line_end) && builder->sections[SECTION_CHARSMAP].size > 0)
+	if (!tok_is(line_end, IS_SPACE) && header->sections[SECTION_CHARSMAP].size > 0)
 		header->ascii['\r'] = 0;
 	for (int code = 1; code < 0x80; code++)
 		header->ascii_class[code] |= header->ascii[code] != 0 ? ASCII_PLAIN : 0;

@@ -31,16 +31,23 @@ tok_parse(Builder *builder, AlbertBytes file)
 						   "file", builder->file, builder->status);
 }
 
+void
+tok_builder_section(Builder *builder, Section section, const void *data, size_t size)
+{
+	builder->tokenizer.tables[section] = data;
+	builder->header.sections[section].size = size;
+}
+
 /* Append a piece; its text is not copied and must outlive the builder. */
 bool
-tok_builder_piece(Builder *builder, const char *text, size_t size, double score, uint32_t flags)
+tok_builder_piece(Builder *builder, const char *text, size_t size, double score)
 {
 	if (builder->piece_count >= MAX_PIECES)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary has more than %d pieces", MAX_PIECES);
 	if (!AlbertArenaReserve(builder->arena, &builder->pieces, builder->piece_count, 1, sizeof(Piece),
 							&builder->piece_room))
 		return AlbertNoMemory(builder->status);
-	builder->pieces[builder->piece_count++] = (Piece) {text, (uint32_t) size, flags, score};
+	builder->pieces[builder->piece_count++] = (Piece) {.text = text, .size = (uint32_t) size, .score = score};
 	return true;
 }
 
@@ -51,7 +58,7 @@ tok_builder_place(Builder *builder, int32_t id, const char *text, size_t size, u
 	Piece	   *piece;
 
 	while (builder->piece_count <= id)
-		if (!tok_builder_piece(builder, NULL, 0, 0, 0))
+		if (!tok_builder_piece(builder, NULL, 0, 0))
 			return false;
 	piece = &builder->pieces[id];
 	piece->text = text;
@@ -76,11 +83,12 @@ set_string(Builder *builder, const char *text, StepString *string)
 bool
 tok_builder_step(Builder *builder, Operation operation, const char *pattern, const char *content)
 {
-	Step	   *step = &builder->steps[builder->step_count];
+	size_t		count = SECTION_ITEMS(&builder->header, SECTION_STEPS, Step);
+	Step	   *step = &builder->steps[count];
 
-	if (builder->step_count == MOST_STEPS)
+	if (count == MOST_STEPS)
 		return tok_unsupported(builder, "has too many steps", NULL);
-	builder->step_count++;
+	tok_builder_section(builder, SECTION_STEPS, builder->steps, (count + 1) * sizeof(Step));
 	step->operation = operation;
 	return set_string(builder, pattern, &step->pattern) && set_string(builder, content, &step->content);
 }
@@ -116,31 +124,7 @@ tok_builder_template(Builder *builder, int32_t cls, int32_t sep)
 	return true;
 }
 
-/* A tokenizer bound to the builder's sections so far. */
-void
-tok_builder_probe(Builder *builder, AlbertTokenizer *probe)
-{
-	builder->sections[SECTION_STEPS] = (AlbertBytes) {builder->steps, builder->step_count * sizeof(Step)};
-	memset(probe, 0, sizeof(*probe));
-	probe->image = &builder->header;
-	for (int i = 0; i < SECTION_COUNT; i++)
-	{
-		builder->header.sections[i].size = builder->sections[i].size;
-		probe->tables[i] = builder->sections[i].data;
-	}
-}
-
-/* The id of a piece of the model, -1 if it is none; of pieces that share their text it is the last one's. */
-int32_t
-tok_builder_find(Builder *builder, const char *text, size_t size)
-{
-	AlbertTokenizer probe;
-
-	tok_builder_probe(builder, &probe);
-	return AlbertTokenizerPieceId(&probe, text, size);
-}
-
-/* The sections that tell a piece's text and kind by its id. */
+/* The sections that tell a piece's text, flags and score by its id. */
 static bool
 lay_out_pieces(Builder *builder)
 {
@@ -152,10 +136,10 @@ lay_out_pieces(Builder *builder)
 	char	   *text;
 
 	for (size_t i = 0; i < n; i++)
-		bytes += builder->pieces[i].text == NULL ? 1 : builder->pieces[i].size + 1;
+		bytes += builder->pieces[i].size + 1;
 	if (bytes > UINT32_MAX)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary is too large");
-	text = AlbertArenaAlloc(builder->arena, bytes);
+	text = AlbertArenaAllocZero(builder->arena, bytes);
 	if (offsets == NULL || flags == NULL || scores == NULL || text == NULL)
 		return AlbertNoMemory(builder->status);
 	bytes = 0;
@@ -164,21 +148,18 @@ lay_out_pieces(Builder *builder)
 		const Piece *piece = &builder->pieces[i];
 
 		offsets[i] = (uint32_t) bytes;
-		flags[i] = piece->text == NULL ? 0 : (uint8_t) piece->flags;
+		flags[i] = piece->text == NULL ? 0 : (uint8_t) (PIECE_KNOWN | piece->flags);
 		scores[i] = piece->score;
-		if (piece->text != NULL && piece->size > 0)
-		{
+		if (piece->size > 0)
 			memcpy(text + bytes, piece->text, piece->size);
-			bytes += piece->size;
-		}
-		text[bytes++] = '\0';
+		bytes += piece->size + 1;
 	}
 	offsets[n] = (uint32_t) bytes;
-	builder->sections[SECTION_PIECE_OFFSETS] = (AlbertBytes) {offsets, (n + 1) * sizeof(uint32_t)};
-	builder->sections[SECTION_PIECE_BYTES] = (AlbertBytes) {text, bytes};
-	builder->sections[SECTION_PIECE_FLAGS] = (AlbertBytes) {flags, n};
+	tok_builder_section(builder, SECTION_PIECE_OFFSETS, offsets, (n + 1) * sizeof(uint32_t));
+	tok_builder_section(builder, SECTION_PIECE_BYTES, text, bytes);
+	tok_builder_section(builder, SECTION_PIECE_FLAGS, flags, n);
 	if (builder->header.model == MODEL_UNIGRAM)
-		builder->sections[SECTION_SCORES] = (AlbertBytes) {scores, n * sizeof(double)};
+		tok_builder_section(builder, SECTION_SCORES, scores, n * sizeof(double));
 	return true;
 }
 
@@ -189,16 +170,14 @@ tok_builder_layout(Builder *builder, AlbertBytes *image)
 	size_t		size = AlbertAlign(sizeof(TokenizerHeader));
 	char	   *out;
 
-	builder->sections[SECTION_STEPS] = (AlbertBytes) {builder->steps, builder->step_count * sizeof(Step)};
-	builder->sections[SECTION_TEMPLATE] = (AlbertBytes) {builder->items, builder->item_count * sizeof(TemplateItem)};
+	tok_builder_section(builder, SECTION_TEMPLATE, builder->items, builder->item_count * sizeof(TemplateItem));
 	if (!lay_out_pieces(builder))
 		return false;
 	header->vocab_size = builder->piece_count;
 	for (int i = 0; i < SECTION_COUNT; i++)
 	{
 		header->sections[i].offset = size;
-		header->sections[i].size = builder->sections[i].size;
-		size = AlbertAlign(size + builder->sections[i].size);
+		size = AlbertAlign(size + header->sections[i].size);
 	}
 	AlbertImageHeaderFill(&header->base, ALBERT_IMAGE_TOKENIZER, size);
 
@@ -207,8 +186,8 @@ tok_builder_layout(Builder *builder, AlbertBytes *image)
 		return AlbertNoMemory(builder->status);
 	memcpy(out, header, sizeof(TokenizerHeader));
 	for (int i = 0; i < SECTION_COUNT; i++)
-		if (builder->sections[i].size > 0)
-			memcpy(out + header->sections[i].offset, builder->sections[i].data, builder->sections[i].size);
+		if (header->sections[i].size > 0)
+			memcpy(out + header->sections[i].offset, builder->tokenizer.tables[i], header->sections[i].size);
 	image->data = out;
 	image->size = size;
 	return true;

@@ -62,8 +62,7 @@ compile(Builder *builder, const AlbertTokenizerFiles *files, int model_max_posit
 	settle_max_length(builder, model_max_positions);
 	builder->header.clean_up_spaces = builder->settings.clean_up_spaces;
 	builder->header.truncate_left = builder->settings.truncate_left;
-	return tok_builder_layout(builder, image) &&
-		(builder->spiece == NULL || tok_spiece_compare(builder, image));
+	return tok_builder_layout(builder, image) && (builder->spiece == NULL || tok_spiece_compare(builder));
 }
 
 bool
@@ -77,6 +76,7 @@ AlbertTokenizerCompile(const AlbertTokenizerFiles *files, int model_max_position
 		return AlbertNoMemory(status);
 	builder->arena = arena;
 	builder->status = status;
+	builder->tokenizer.image = &builder->header;
 	builder->header.model_unk_id = -1;
 	builder->documents = json_array();
 	good = builder->documents != NULL ? compile(builder, files, model_max_positions, image) : AlbertNoMemory(status);

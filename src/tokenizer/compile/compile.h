@@ -72,13 +72,12 @@ typedef struct Builder
 	const char *file;			/* that is being read, for messages */
 	bool		has_json;		/* there is a tokenizer.json */
 	json_t	   *documents;		/* parsed so far; pieces' and tokens' texts may be theirs */
+	AlbertTokenizer tokenizer;	/* as far as it is made: header, with the sections where they are */
 	TokenizerHeader header;
-	AlbertBytes sections[SECTION_COUNT];
 	Piece	   *pieces;
 	int32_t		piece_count;
 	size_t		piece_room;
 	Step		steps[MOST_STEPS];
-	int32_t		step_count;
 	TemplateItem items[MOST_ITEMS];
 	int32_t		item_count;
 	Settings	settings;
@@ -95,14 +94,13 @@ extern json_t *tok_parse(Builder *builder, AlbertBytes file);
 extern bool tok_build_trie(Builder *builder, const TrieKey *keys, size_t count, bool unigram, Section section);
 
 /* builder.c */
-extern bool tok_builder_piece(Builder *builder, const char *text, size_t size, double score, uint32_t flags);
+extern void tok_builder_section(Builder *builder, Section section, const void *data, size_t size);
+extern bool tok_builder_piece(Builder *builder, const char *text, size_t size, double score);
 extern bool tok_builder_place(Builder *builder, int32_t id, const char *text, size_t size, uint32_t flags);
 extern bool tok_builder_step(Builder *builder, Operation operation, const char *pattern, const char *content);
 extern bool tok_builder_item(Builder *builder, TemplateWhat what, int32_t id, int32_t type);
 extern bool tok_builder_template(Builder *builder, int32_t cls, int32_t sep);
 extern bool tok_builder_layout(Builder *builder, AlbertBytes *image);
-extern int32_t tok_builder_find(Builder *builder, const char *text, size_t size);
-extern void tok_builder_probe(Builder *builder, AlbertTokenizer *probe);
 
 /* model.c: the models' tables from the pieces */
 extern bool tok_builder_unigram(Builder *builder);
@@ -110,12 +108,11 @@ extern bool tok_builder_wordpiece(Builder *builder, const char *prefix);
 extern bool tok_builder_bert_steps(Builder *builder, bool clean, bool ideographs, bool strip_accents, bool lower);
 extern bool tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size);
 
-/* settings.c: a class's defaults, then what files say; tokenizer_json is that file's content, or NULL */
-extern bool tok_albert_defaults(Builder *builder);
-extern bool tok_bert_defaults(Builder *builder);
+/* settings.c: a model's defaults, then what files say; tokenizer_json is that file's content, or NULL */
+extern bool tok_settings_defaults(Builder *builder, ModelKind model);
 extern bool tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const json_t *tokenizer_json);
 extern bool tok_settings_push(Builder *builder, SettingsTokens *tokens, const SettingsToken *token);
-extern SettingsToken *tok_settings_find(const SettingsTokens *tokens, const SettingsToken *wanted);
+extern SettingsToken *tok_settings_find(const SettingsTokens *tokens, const SettingsToken *wanted);	/* NULL: no such */
 
 /* added.c */
 extern bool tok_builder_added(Builder *builder);
@@ -128,11 +125,11 @@ extern double tok_score_as_read(double score);
 
 /*
  * library.c.  To compare is to have every piece, and some hundreds of texts
- * made of pieces, cut by the image and by the library; a difference that is not
+ * made of pieces, cut by the tokenizer and by the library; a difference that is not
  * one of those known is an error that shows it.
  */
 extern bool tok_spiece_open(Builder *builder, const AlbertTokenizerFiles *files);
-extern bool tok_spiece_compare(Builder *builder, const AlbertBytes *image);
+extern bool tok_spiece_compare(Builder *builder);
 
 /* spiece.c, vocab.c, json.c: the three kinds of files */
 extern bool tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files);

@@ -107,7 +107,7 @@ read_precompiled(Builder *builder, const json_t *object, bool whole)
 	unsigned char *bytes;
 	size_t		size;
 
-	if (builder->sections[SECTION_CHARSMAP].size > 0)
+	if (builder->header.sections[SECTION_CHARSMAP].size > 0)
 		return tok_unsupported(builder, "normalizer", "Precompiled, twice");
 	bytes = AlbertArenaAlloc(builder->arena, json_string_length(map));
 	if (bytes == NULL)
@@ -228,12 +228,15 @@ read_steps(Builder *builder, const json_t *object, const StepKind *kinds, const 
 /* ---- post-processor ---- */
 
 static const char bad_template[] = "Its template is not as it should be.";
+static const char wrong_texts[] = "with texts missing or repeated";
 
+/* A template of so many texts, each of which it names once, in their order. */
 static bool
-read_template(Builder *builder, const json_t *list, const json_t *specials)
+read_template(Builder *builder, const json_t *list, const json_t *specials, int texts)
 {
 	const json_t *item;
 	size_t		index;
+	int			found = 0;
 
 	if (!json_is_array(list))
 		return tok_malformed(builder, bad_template);
@@ -250,8 +253,11 @@ read_template(Builder *builder, const json_t *list, const json_t *specials)
 			return tok_malformed(builder, bad_template);
 		if (sequence != NULL)
 		{
-			if (!tok_builder_item(builder, strcmp(name, "A") == 0 ? TEMPLATE_FIRST : TEMPLATE_SECOND, -1, type))
+			if (strcmp(name, found == 0 ? "A" : "B") != 0)
+				return tok_unsupported(builder, "post-processor", wrong_texts);
+			if (!tok_builder_item(builder, found == 0 ? TEMPLATE_FIRST : TEMPLATE_SECOND, -1, type))
 				return false;
+			found++;
 			continue;
 		}
 		ids = json_object_get(json_object_get(specials, name), "ids");
@@ -263,25 +269,12 @@ read_template(Builder *builder, const json_t *list, const json_t *specials)
 			else if (!tok_builder_item(builder, TEMPLATE_SPECIAL, id, type))
 				return false;
 	}
-	return true;
-}
-
-/* Do the items name the texts, each once and in their order? */
-static bool
-check_template(const TemplateItem *items, int32_t count, int texts)
-{
-	int			found = 0;
-
-	for (int32_t i = 0; i < count; i++)
-		if (items[i].what != TEMPLATE_SPECIAL && items[i].what != (found++ == 0 ? TEMPLATE_FIRST : TEMPLATE_SECOND))
-			return false;
-	return found == texts;
+	return found == texts || tok_unsupported(builder, "post-processor", wrong_texts);
 }
 
 static bool
 read_post_processor(Builder *builder, const json_t *object)
 {
-	TokenizerHeader *header = &builder->header;
 	const char *type = type_of(object);
 	const json_t *specials = json_object_get(object, "special_tokens");
 	int32_t		cls;
@@ -300,15 +293,10 @@ read_post_processor(Builder *builder, const json_t *object)
 	}
 	if (strcmp(type, "TemplateProcessing") != 0)
 		return tok_unsupported(builder, "post-processor", type);
-	if (!read_template(builder, json_object_get(object, "single"), specials))
+	if (!read_template(builder, json_object_get(object, "single"), specials, 1))
 		return false;
-	header->template_single = builder->item_count;
-	if (!read_template(builder, json_object_get(object, "pair"), specials))
-		return false;
-	if (!check_template(builder->items, header->template_single, 1) ||
-		!check_template(builder->items + header->template_single, builder->item_count - header->template_single, 2))
-		return tok_unsupported(builder, "post-processor", "with texts missing or repeated");
-	return true;
+	builder->header.template_single = builder->item_count;
+	return read_template(builder, json_object_get(object, "pair"), specials, 2);
 }
 
 static bool
@@ -364,7 +352,7 @@ read_unigram(Builder *builder, const json_t *model)
 		if (!json_is_string(text) || !json_is_number(score) || !isfinite(json_number_value(score)))
 			return tok_malformed(builder, bad_vocabulary);
 		if (!tok_builder_piece(builder, json_string_value(text), json_string_length(text),
-							   tok_score_as_read(json_number_value(score)), PIECE_KNOWN))
+							   tok_score_as_read(json_number_value(score))))
 			return false;
 	}
 	if (!get_id(json_object_get(model, "unk_id"), unknown) || *unknown >= builder->piece_count)
@@ -394,13 +382,13 @@ read_wordpiece(Builder *builder, const json_t *model)
 
 		if (!get_id(value, &id))
 			return tok_malformed(builder, bad_vocabulary);
-		if (!tok_builder_place(builder, id, key, strlen(key), PIECE_KNOWN))
+		if (!tok_builder_place(builder, id, key, strlen(key), 0))
 			return false;
 	}
 	if (!tok_builder_wordpiece(builder, prefix != NULL ? prefix : "##"))
 		return false;
 	if (name != NULL)
-		builder->header.model_unk_id = tok_builder_find(builder, name, strlen(name));
+		builder->header.model_unk_id = AlbertTokenizerPieceId(&builder->tokenizer, name, strlen(name));
 	return builder->header.model_unk_id >= 0 || tok_malformed(builder, "It has no piece for unknown words.");
 }
 
@@ -422,9 +410,8 @@ tok_compile_json(Builder *builder, const AlbertTokenizerFiles *files)
 	type = type_of(model);
 	/* older files leave the type out; the vocabulary tells */
 	unigram = type != NULL ? strcmp(type, "Unigram") == 0 : json_is_array(json_object_get(model, "vocab"));
-	if (!(unigram ? tok_albert_defaults(builder) : tok_bert_defaults(builder)))
-		return false;
-	if (!tok_settings_read(builder, files, root))
+	if (!tok_settings_defaults(builder, unigram ? MODEL_UNIGRAM : MODEL_WORDPIECE) ||
+		!tok_settings_read(builder, files, root))
 		return false;
 	if (!unigram && type != NULL && strcmp(type, "WordPiece") != 0)
 		return tok_unsupported(builder, "model", type);

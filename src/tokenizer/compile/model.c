@@ -52,15 +52,14 @@ tok_builder_unigram(Builder *builder)
 bool
 tok_builder_wordpiece(Builder *builder, const char *prefix)
 {
-	AlbertTokenizer probe;
 	const TrieUnit *unit;
 
 	builder->header.model = MODEL_WORDPIECE;
 	if (!build_trie(builder))
 		return false;
-	tok_builder_probe(builder, &probe);
-	unit = tok_trie_walk(TRIE(&probe, SECTION_TRIE), prefix, strlen(prefix), false);
-	builder->header.continuing_unit = unit == NULL ? -1 : (int32_t) (unit - TABLE(&probe, SECTION_TRIE, TrieUnit));
+	unit = tok_trie_walk(TRIE(&builder->tokenizer, SECTION_TRIE), prefix, strlen(prefix), false);
+	builder->header.continuing_unit = unit == NULL ? -1
+		: (int32_t) (unit - TABLE(&builder->tokenizer, SECTION_TRIE, TrieUnit));
 	return true;
 }
 
@@ -133,7 +132,7 @@ tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size)
 	}
 	if (!is_sound(units, units_size / 4, text, text_size + 1))
 		return tok_malformed(builder, "The character map points outside itself.");
-	builder->sections[SECTION_CHARSMAP] = (AlbertBytes) {units, units_size};
-	builder->sections[SECTION_CHARSMAP_TEXT] = (AlbertBytes) {text, text_size + 1};
+	tok_builder_section(builder, SECTION_CHARSMAP, units, units_size);
+	tok_builder_section(builder, SECTION_CHARSMAP_TEXT, text, text_size + 1);
 	return true;
 }

@@ -27,20 +27,21 @@ static const AlbertJsonChoice sides[] = {{"left", true}, {"right", false}, {NULL
 
 #define SETTING(field)	offsetof(Settings, field)
 
-/* What a text is made of; beside a tokenizer.json, which says it itself, they have no effect. */
-static const AlbertJsonMember normalizing[] = {
+/* What albert.json may correct. */
+static const AlbertJsonMember switches[] = {
+	/* what a text is made of: beside a tokenizer.json, which says it itself, these have no effect */
 	{"do_lower_case", ALBERT_JSON_BOOL, SETTING(do_lower_case), .or_null = true},
 	{"keep_accents", ALBERT_JSON_BOOL, SETTING(keep_accents), .or_null = true},
 	{"strip_accents", ALBERT_JSON_BOOL, SETTING(strip_accents), .or_null = true},
-	{"tokenize_chinese_chars", ALBERT_JSON_BOOL, SETTING(tokenize_chinese_chars), .or_null = true}
-};
-
-static const AlbertJsonMember switches[] = {
+	{"tokenize_chinese_chars", ALBERT_JSON_BOOL, SETTING(tokenize_chinese_chars), .or_null = true},
+	/* the others */
 	{"clean_up_tokenization_spaces", ALBERT_JSON_BOOL, SETTING(clean_up_spaces), .or_null = true},
 	{"model_max_length", ALBERT_JSON_NUMBER, SETTING(model_max_length), 1, INFINITY, .or_null = true},
 	{"truncation_side", ALBERT_JSON_CHOICE, SETTING(truncate_left), .choices = sides, .or_null = true,
 	.unknown = ALBERT_FORMAT}
 };
+
+#define NORMALIZING_SWITCHES	4
 
 static const AlbertJsonMember others[] = {
 	{"tokenizer_class", ALBERT_JSON_STRING, SETTING(class_name), .or_null = true},
@@ -69,7 +70,7 @@ SettingsToken *
 tok_settings_find(const SettingsTokens *tokens, const SettingsToken *wanted)
 {
 	for (size_t i = 0; i < tokens->count; i++)
-		if (tokens->items[i].text != NULL && tokens->items[i].size == wanted->size &&
+		if (tokens->items[i].text != NULL && wanted->text != NULL && tokens->items[i].size == wanted->size &&
 			memcmp(tokens->items[i].text, wanted->text, wanted->size) == 0)
 			return &tokens->items[i];
 	return NULL;
@@ -107,6 +108,20 @@ read_token(Builder *builder, const char *key, const json_t *value, uint32_t plai
 	return true;
 }
 
+/* Add to the added tokens.  Where they have the token already, the later file says how it is matched. */
+static bool
+add(Builder *builder, const SettingsToken *token)
+{
+	SettingsToken *known = tok_settings_find(&builder->settings.added, token);
+
+	if (token->text == NULL || token->size == 0)
+		return true;
+	if (known == NULL)
+		return tok_settings_push(builder, &builder->settings.added, token);
+	known->flags = token->flags | (known->flags & ADDED_SPECIAL);
+	return true;
+}
+
 /* A token of a list that tells its id, to the added ones; ids are the vocabulary's whatever that says. */
 static bool
 read_added(Builder *builder, const char *key, const json_t *value, double id)
@@ -115,8 +130,7 @@ read_added(Builder *builder, const char *key, const json_t *value, double id)
 
 	if (!json_is_object(value) || !(id >= 0 && id < MAX_PIECES))
 		return malformed(builder, key, value);
-	return read_token(builder, key, value, 0, &token) &&
-		tok_settings_push(builder, &builder->settings.added, &token);
+	return read_token(builder, key, value, 0, &token) && add(builder, &token);
 }
 
 static bool
@@ -137,23 +151,28 @@ read_roles(Builder *builder, const json_t *root)
 	return true;
 }
 
+/* A list of tokens: a tokenizer.json's own, each an object with its id, or additional special ones. */
 static bool
-read_additional(Builder *builder, const json_t *root)
+read_list(Builder *builder, const json_t *root, const char *key, bool own)
 {
-	static const char key[] = "additional_special_tokens";
 	const json_t *list = json_object_get(root, key);
 	const json_t *value;
 	size_t		index;
 
-	if (list != NULL && !json_is_null(list) && !json_is_array(list))
+	if (list != NULL && !json_is_array(list) && (own || !json_is_null(list)))
 		return malformed(builder, key, list);
 	json_array_foreach(list, index, value)
 	{
+		const json_t *id = json_object_get(value, "id");
 		SettingsToken token;
+		bool		good;
 
-		if (!read_token(builder, key, value, 0, &token))
-			return false;
-		if (token.text != NULL && !tok_settings_push(builder, &builder->settings.special, &token))
+		if (own)
+			good = read_added(builder, key, value, json_is_number(id) ? json_number_value(id) : -1);
+		else
+			good = read_token(builder, key, value, 0, &token) &&
+				(token.text == NULL || tok_settings_push(builder, &builder->settings.special, &token));
+		if (!good)
 			return false;
 	}
 	return true;
@@ -184,7 +203,7 @@ read_decoder(Builder *builder, json_t *decoder)
 static bool
 read_special(Builder *builder, json_t *root)
 {
-	return read_roles(builder, root) && read_additional(builder, root);
+	return read_roles(builder, root) && read_list(builder, root, "additional_special_tokens", false);
 }
 
 static bool
@@ -196,7 +215,7 @@ read_config(Builder *builder, json_t *root)
 		return AlbertFail(builder->status, ALBERT_UNSUPPORTED,
 						  "\"sp_model_kwargs\" in file \"%s\" asks for random segmentation", builder->file);
 	return read_special(builder, root) &&
-		READ(builder, root, normalizing) && READ(builder, root, switches) && READ(builder, root, others) &&
+		READ(builder, root, switches) && READ(builder, root, others) &&
 		read_decoder(builder, json_object_get(root, "added_tokens_decoder"));
 }
 
@@ -217,28 +236,7 @@ read_added_ids(Builder *builder, json_t *root)
 			return malformed(builder, key, value);
 		if (tok_settings_find(&settings->special, &token) != NULL)
 			token.flags = ADDED_SPECIAL;
-		if (!tok_settings_push(builder, &settings->added, &token))
-			return false;
-	}
-	return true;
-}
-
-/* The list "added_tokens" of a tokenizer.json. */
-static bool
-read_own(Builder *builder, const json_t *root)
-{
-	static const char key[] = "added_tokens";
-	const json_t *list = json_object_get(root, key);
-	const json_t *value;
-	size_t		index;
-
-	if (list != NULL && !json_is_array(list))
-		return malformed(builder, key, list);
-	json_array_foreach(list, index, value)
-	{
-		const json_t *id = json_object_get(value, "id");
-
-		if (!read_added(builder, key, value, json_is_number(id) ? json_number_value(id) : -1))
+		if (!add(builder, &token))
 			return false;
 	}
 	return true;
@@ -314,15 +312,6 @@ read_file(Builder *builder, const char *file, AlbertBytes bytes, bool (*read) (B
 	return good;
 }
 
-static bool
-is_among(const AlbertJsonMember *members, size_t n, const char *key)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(members[i].key, key) == 0)
-			return true;
-	return false;
-}
-
 /*
  * albert.json: what the directory's files should have said of the switches.  A
  * key that has no effect would be taken for one that has, so it is refused.
@@ -335,29 +324,33 @@ read_corrections(Builder *builder, json_t *root)
 
 	json_object_foreach(root, key, value)
 	{
-		if (is_among(normalizing, LENGTH(normalizing), key))
+		size_t		i = 0;
+
+		while (i < LENGTH(switches) && strcmp(switches[i].key, key) != 0)
+			i++;
+		if (i == LENGTH(switches))
 		{
-			if (!builder->has_json)
-				continue;
+			AlbertFail(builder->status, ALBERT_FORMAT, "unknown setting \"%.100s\" in file \"%s\"", key,
+					   builder->file);
+			return AlbertDetail(builder->status, "It corrects do_lower_case, keep_accents, strip_accents, "
+								"tokenize_chinese_chars, clean_up_tokenization_spaces, model_max_length and "
+								"truncation_side.");
+		}
+		if (i < NORMALIZING_SWITCHES && builder->has_json)
+		{
 			AlbertFail(builder->status, ALBERT_UNSUPPORTED,
 					   "\"%s\" in file \"%s\" has no effect beside a tokenizer.json", key, builder->file);
 			return AlbertDetail(builder->status, "How texts are made ready is said by that file alone.");
 		}
-		if (is_among(switches, LENGTH(switches), key))
-			continue;
-		AlbertFail(builder->status, ALBERT_FORMAT, "unknown setting \"%.100s\" in file \"%s\"", key, builder->file);
-		return AlbertDetail(builder->status, "It corrects do_lower_case, keep_accents, strip_accents, "
-							"tokenize_chinese_chars, clean_up_tokenization_spaces, model_max_length and "
-							"truncation_side.");
 	}
-	return READ(builder, root, normalizing) && READ(builder, root, switches);
+	return READ(builder, root, switches);
 }
 
 bool
 tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const json_t *tokenizer_json)
 {
 	builder->has_json = tokenizer_json != NULL;
-	if (!read_own(builder, tokenizer_json) ||
+	if (!read_list(builder, tokenizer_json, "added_tokens", true) ||
 		!read_file(builder, "tokenizer_config.json", files->tokenizer_config_json, read_config) ||
 		!settle_class(builder, files))
 		return false;
@@ -369,41 +362,30 @@ tok_settings_read(Builder *builder, const AlbertTokenizerFiles *files, const jso
 		read_file(builder, "albert.json", files->options, read_corrections);
 }
 
-/* What holds where nothing is said; names are the roles' tokens. */
-static bool
-set_defaults(Builder *builder, const char *const names[ROLE_COUNT], uint32_t mask_flags)
+/* What holds where nothing is said: ALBERT's (unigram) or BERT's (WordPiece) tokens. */
+bool
+tok_settings_defaults(Builder *builder, ModelKind model)
 {
+	static const char *const names[][ROLE_COUNT] = {
+		[MODEL_UNIGRAM] = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"},
+		[MODEL_WORDPIECE] = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"}
+	};
 	Settings   *settings = &builder->settings;
 
 	*settings = (Settings) {
-		.plain_mask = mask_flags,
+		.plain_mask = model == MODEL_UNIGRAM ? ADDED_LSTRIP : 0,
 		.do_lower_case = true,
 		.strip_accents = -1,
 		.tokenize_chinese_chars = true
 	};
 	for (int role = 0; role < ROLE_COUNT; role++)
 	{
-		uint32_t	size = names[role] == NULL ? 0 : (uint32_t) strlen(names[role]);
-		SettingsToken token = {names[role], size, role == ROLE_MASK ? mask_flags : 0, 0};
+		const char *name = names[model][role];
+		SettingsToken token = {name, name == NULL ? 0 : (uint32_t) strlen(name), 0, 0};
 
+		token.flags = role == ROLE_MASK ? settings->plain_mask : 0;
 		if (!tok_settings_push(builder, &settings->special, &token))
 			return false;
 	}
 	return true;
-}
-
-bool
-tok_albert_defaults(Builder *builder)
-{
-	static const char *const names[ROLE_COUNT] = {"[CLS]", "[SEP]", "<unk>", "[SEP]", "<pad>", "[CLS]", "[MASK]"};
-
-	return set_defaults(builder, names, ADDED_LSTRIP);
-}
-
-bool
-tok_bert_defaults(Builder *builder)
-{
-	static const char *const names[ROLE_COUNT] = {NULL, NULL, "[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]"};
-
-	return set_defaults(builder, names, 0);
 }

@@ -78,8 +78,9 @@ read_model(Builder *builder, AlbertSpan message, Model *model)
 			continue;
 		if (!READ(field.bytes, piece_fields, &type))
 			return tok_malformed(builder, damaged);
-		if (!tok_builder_piece(builder, NULL, 0, 0, type == TYPE_USER_DEFINED ? PIECE_ODD : 0))
+		if (!tok_builder_piece(builder, NULL, 0, 0))
 			return false;
+		builder->pieces[builder->piece_count - 1].flags = type == TYPE_USER_DEFINED ? PIECE_ODD : 0;
 	}
 	return builder->piece_count > 0 || tok_malformed(builder, "It has no pieces.");
 }
@@ -139,7 +140,7 @@ take_piece(Builder *builder, int32_t id, const AlbertSpiecePiece *from)
 	piece->text = from->text;
 	piece->size = (uint32_t) from->size;
 	piece->score = tok_score_as_read(from->score - (comma ? COMMA_PENALTY : 0));
-	piece->flags |= PIECE_KNOWN | (comma || from->type != ALBERT_SPIECE_NORMAL ? PIECE_ODD : 0);
+	piece->flags |= comma || from->type != ALBERT_SPIECE_NORMAL ? PIECE_ODD : 0;
 	return true;
 }
 
@@ -163,7 +164,7 @@ add_steps(Builder *builder)
 {
 	const Settings *settings = &builder->settings;
 	bool		strip = !settings->keep_accents;
-	bool		map = builder->sections[SECTION_CHARSMAP].size > 0;
+	bool		map = builder->header.sections[SECTION_CHARSMAP].size > 0;
 
 	if (!tok_builder_step(builder, STEP_REPLACE, "``", "\"") ||
 		!tok_builder_step(builder, STEP_REPLACE, "''", "\"") ||
@@ -189,7 +190,7 @@ tok_compile_spiece(Builder *builder, const AlbertTokenizerFiles *files)
 	const unsigned char *data = files->spiece_model.data;
 	AlbertSpan	message = {data, data + files->spiece_model.size};
 
-	if (!tok_albert_defaults(builder) || !tok_settings_read(builder, files, NULL))
+	if (!tok_settings_defaults(builder, MODEL_UNIGRAM) || !tok_settings_read(builder, files, NULL))
 		return false;
 	builder->file = "spiece.model";
 	return read_model(builder, message, &model) && check_supported(builder, &model) &&

@@ -178,6 +178,6 @@ tok_build_trie(Builder *owner, const TrieKey *keys, size_t count, bool unigram, 
 			return false;
 		builder.units[builder.nodes[i].unit].id = builder.nodes[i].id;
 	}
-	owner->sections[section] = (AlbertBytes) {builder.units, builder.unit_count * sizeof(TrieUnit)};
+	tok_builder_section(owner, section, builder.units, builder.unit_count * sizeof(TrieUnit));
 	return true;
 }

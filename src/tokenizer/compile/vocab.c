@@ -26,7 +26,7 @@ read_lines(Builder *builder, AlbertBytes file)
 
 		while (p < end && *p != '\n' && *p != '\r')
 			p++;
-		if (!tok_builder_piece(builder, line, p - line, 0, PIECE_KNOWN))
+		if (!tok_builder_piece(builder, line, p - line, 0))
 			return false;
 		p += end - p >= 2 && p[0] == '\r' && p[1] == '\n' ? 2 : 1;
 	}
@@ -41,8 +41,8 @@ drop_doubles(Builder *builder)
 	{
 		Piece	   *piece = &builder->pieces[id];
 
-		if (tok_builder_find(builder, piece->text, piece->size) != id)
-			piece->text = NULL;
+		if (AlbertTokenizerPieceId(&builder->tokenizer, piece->text, piece->size) != id)
+			*piece = (Piece) {.text = NULL};
 	}
 }
 
@@ -54,7 +54,7 @@ tok_compile_vocab(Builder *builder, const AlbertTokenizerFiles *files)
 	const SettingsToken *unknown;
 	bool		strip;
 
-	if (!tok_bert_defaults(builder))
+	if (!tok_settings_defaults(builder, MODEL_WORDPIECE))
 		return false;
 	settings->clean_up_spaces = true;
 	if (!tok_settings_read(builder, files, NULL) || !read_lines(builder, files->vocab_txt) ||
@@ -63,7 +63,7 @@ tok_compile_vocab(Builder *builder, const AlbertTokenizerFiles *files)
 	drop_doubles(builder);
 	unknown = &settings->special.items[ROLE_UNK];
 	if (unknown->text != NULL)
-		header->model_unk_id = tok_builder_find(builder, unknown->text, unknown->size);
+		header->model_unk_id = AlbertTokenizerPieceId(&builder->tokenizer, unknown->text, unknown->size);
 	if (header->model_unk_id < 0)
 		return tok_malformed(builder, "It does not have the piece for unknown words.");
 	strip = settings->strip_accents >= 0 ? settings->strip_accents != 0 : settings->do_lower_case;

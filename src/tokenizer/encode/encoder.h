@@ -3,11 +3,11 @@
  *	  What the encoder's own files share.
  *
  * A text without anything to surprise goes word by word from its bytes to the
- * model.  Any other becomes letters, which pass through one stage for each of
- * the image's steps in blocks: a stage takes what it can of its input, keeps
- * the rest until more comes, and appends to the next one's input; the last one
- * makes words of them.  So the memory for letters does not grow with the text,
- * runs and words that have to be seen whole aside.
+ * model.  Any other goes letter by letter through one stage for each of the
+ * image's steps: a stage takes a letter, holds it back as long as letters behind
+ * it have a say, and gives to the next stage what becomes of it; the last one
+ * makes words.  So the memory for letters does not grow with the text, runs and
+ * words that have to be seen whole aside.
  */
 #ifndef ALBERT_TOKENIZER_ENCODER_H
 #define ALBERT_TOKENIZER_ENCODER_H
@@ -35,33 +35,24 @@ typedef struct Letters
 } Letters;
 
 struct Encoder;
-struct Stage;
-
-/*
- * Append to out what becomes of the letters of stage->in.  All of them are
- * consumed, unless *consumed is set to fewer, which may be when they are not
- * the last.
- */
-typedef bool (*StageFunction) (struct Encoder *encoder, struct Stage *stage, Letters *out, bool last,
-							   size_t *consumed);
 
 typedef struct Stage
 {
-	StageFunction run;
+	bool		(*take) (struct Encoder *encoder, struct Stage *stage, Letter letter);
+	bool		(*finish) (struct Encoder *encoder, struct Stage *stage);	/* the fragment is over; NULL: nothing to do */
+	uint32_t	looks_at;		/* properties of letters that it takes while none are held; 0: of all letters */
 	const Step *step;
-	size_t		step_count;		/* consecutive steps that one stage takes */
-	Letters		in;
+	Letters		held;			/* taken, and not let through yet */
 
 	/* how far the fragment got, zeroed at its start */
 	bool		started;		/* something was let through */
-	bool		pending;		/* a long grapheme goes on; white space still belongs to a token */
+	bool		pending;		/* white space still belongs to a token */
 	int32_t		grapheme;		/* utf8proc's state */
 	uint32_t	before;			/* the letter before, in code */
-	Letter		letter;			/* the last one taken into account */
+	size_t		size;			/* of the grapheme so far, in bytes */
+	int32_t		place;			/* of the letter that new marks belong to */
 	size_t		head;			/* in held */
-	Letters		held;
-	struct Cache *cache;		/* what became of characters lately */
-	uint32_t   *unmapped;		/* characters + 1 that the character map left as they are lately */
+	Letters		ahead;			/* taken, and not decided on yet */
 } Stage;
 
 /* A word in bytes, and the place of each of them. */
@@ -80,6 +71,8 @@ typedef struct Way
 	int32_t		id;
 } Way;
 
+#define UNMAPPED		256		/* characters that are remembered */
+
 typedef struct Encoder
 {
 	const AlbertTokenizer *tokenizer;
@@ -92,6 +85,7 @@ typedef struct Encoder
 	size_t		token_room;
 	Stage	   *stages;			/* NULL: not needed so far */
 	size_t		stage_count;
+	uint32_t   *unmapped;		/* characters + 1 that the character map left as they are lately */
 	Word		word;			/* as far as it is known */
 	Way		   *ways;			/* unigram: to each position of a word */
 	size_t		way_room;
@@ -105,7 +99,6 @@ extern bool tok_interrupted(const Encoder *encoder);
 extern size_t tok_expected(const Encoder *encoder, size_t count);
 extern bool tok_grow_tokens(Encoder *encoder, size_t more);
 extern bool tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more);
-extern bool tok_letters_append(Encoder *encoder, Letters *letters, const Letter *more, size_t count);
 
 static inline bool
 tok_letters_push(Encoder *encoder, Letters *letters, Letter letter)
@@ -123,22 +116,28 @@ tok_reserve(Encoder *encoder, size_t more)
 	return encoder->token_room - encoder->token_count >= more || tok_grow_tokens(encoder, more);
 }
 
-/* The bytes [from, to) of a word as a token, for which there is room. */
-static inline void
-tok_put_piece(Encoder *encoder, const Word *word, int32_t id, size_t from, size_t to)
+/* The bytes [from, to) of a word as a token. */
+static inline AlbertToken
+tok_piece(const Word *word, int32_t id, size_t from, size_t to)
 {
-	encoder->tokens[encoder->token_count++] = (AlbertToken) {
-		.id = id,
-		.start = word->places[from],
-		.stop = word->places[to - 1] + 1
-	};
+	return (AlbertToken) {.id = id, .start = word->places[from], .stop = word->places[to - 1] + 1};
+}
+
+/* Give a letter to a stage, or to the first one behind it that does not leave it as it is. */
+static inline bool
+tok_give(Encoder *encoder, Stage *stage, Letter letter)
+{
+	uint32_t	properties = tok_properties_of(letter.code);
+
+	while (stage->looks_at != 0 && stage->held.count == 0 && (properties & stage->looks_at) == 0)
+		stage++;
+	return stage->take(encoder, stage, letter);
 }
 
 /* text.c */
 extern bool tok_encode_text(Encoder *encoder, const AlbertText *text);
 
-/* stages.c: stages for the steps, with one behind them that takes what comes out; a fragment through all of them */
-extern bool tok_make_stages(Encoder *encoder, StageFunction sink);
+/* stages.c: a fragment through stages for the steps, to words */
 extern bool tok_run_stages(Encoder *encoder, const char *text, size_t size, int32_t base);
 
 /*
@@ -148,21 +147,20 @@ extern bool tok_run_stages(Encoder *encoder, const char *text, size_t size, int3
 extern bool tok_normalize(const AlbertTokenizer *tokenizer, const char *text, size_t size, AlbertArena *arena,
 						  AlbertText *result, AlbertStatus *status);
 
-/*
- * normalize.c, charsmap.c: what a stage for the first of these steps, with so
- * many behind it as it takes along, is run by
- */
-extern StageFunction tok_normalizer(const Step *steps, size_t count, size_t *taken);
-extern bool tok_charsmap_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed);
+/* normalize.c: the stage for the first of these steps; the letters that a stage holds go to the next */
+extern Stage tok_step_stage(const Step *steps, size_t count);
+extern bool tok_give_held(Encoder *encoder, Stage *stage);
 
-/* match.c: a last stage that finds added tokens in normal text */
-extern bool tok_match_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed);
+/* charsmap.c; match.c: added tokens in normal text, which go to the words at once */
+extern bool tok_take_mapped(Encoder *encoder, Stage *stage, Letter letter);
+extern bool tok_finish_mapped(Encoder *encoder, Stage *stage);
+extern bool tok_take_matched(Encoder *encoder, Stage *stage, Letter letter);
+extern bool tok_finish_matched(Encoder *encoder, Stage *stage);
 
-/* words.c: words of letters, with tokens between them; a last stage that does no more; a plain text's words */
-extern bool tok_take_letter(Encoder *encoder, Letter letter);
-extern bool tok_finish_word(Encoder *encoder);
+/* words.c: words of letters, with tokens between them; a plain text's words */
+extern bool tok_take_word(Encoder *encoder, Stage *stage, Letter letter);
+extern bool tok_finish_word(Encoder *encoder, Stage *stage);
 extern bool tok_take_token(Encoder *encoder, int32_t id, int32_t start, int32_t stop);
-extern bool tok_words_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed);
 extern bool tok_is_plain(const TokenizerHeader *header, const char *text, size_t size);
 extern bool tok_plain_words(Encoder *encoder, const char *text, size_t size, int32_t base);
 

@@ -4,6 +4,8 @@
  */
 #include "tokenizer/encode/encoder.h"
 
+#include <string.h>
+
 /* The longest token at a letter: its letters, 0 when there is none; SIZE_MAX: more letters have to tell. */
 static size_t
 longest_token(Trie trie, const Letters *in, size_t at, bool last, int32_t *index)
@@ -31,28 +33,17 @@ longest_token(Trie trie, const Letters *in, size_t at, bool last, int32_t *index
 	return last ? longest : SIZE_MAX;
 }
 
-/* Held white space is a word's, since no token wants it. */
+/* White space that a token may want is held until something else follows. */
 static bool
-release(Encoder *encoder, Stage *stage)
+give_letter(Encoder *encoder, Stage *stage, Letter letter)
 {
-	for (size_t i = 0; i < stage->held.count; i++)
-		if (!tok_take_letter(encoder, stage->held.items[i]))
-			return false;
-	stage->held.count = 0;
-	return true;
-}
-
-/* White space that a token may want is held back until something else follows. */
-static bool
-take_letter(Encoder *encoder, Stage *stage, Letter letter)
-{
-	if (tok_is_space(letter.code))
+	if (tok_is(letter.code, IS_SPACE))
 		return tok_letters_push(encoder, &stage->held, letter);
-	return release(encoder, stage) && tok_take_letter(encoder, letter);
+	return tok_give_held(encoder, stage) && tok_give(encoder, stage + 1, letter);
 }
 
 static bool
-take_token(Encoder *encoder, Stage *stage, const AddedToken *token, int32_t start, int32_t stop)
+give_token(Encoder *encoder, Stage *stage, const AddedToken *token, int32_t start, int32_t stop)
 {
 	if ((token->flags & ADDED_LSTRIP) != 0 && stage->held.count > 0)
 	{
@@ -60,60 +51,71 @@ take_token(Encoder *encoder, Stage *stage, const AddedToken *token, int32_t star
 		stage->held.count = 0;
 	}
 	stage->pending = (token->flags & ADDED_RSTRIP) != 0;
-	return release(encoder, stage) && tok_take_token(encoder, token->id, start, stop);
+	return tok_give_held(encoder, stage) && tok_take_token(encoder, token->id, start, stop);
 }
 
 /* Does the token in the letters [from, behind) stand alone, where it has to? */
 static bool
 stands_alone(const Stage *stage, const AddedToken *token, size_t behind)
 {
-	const Letters *in = &stage->in;
+	const Letters *in = &stage->ahead;
 
 	return (token->flags & ADDED_SINGLE_WORD) == 0 ||
 		!((stage->started && tok_is(stage->before, IS_WORD)) ||
 		  (behind < in->count && tok_is(in->items[behind].code, IS_WORD)));
 }
 
-bool
-tok_match_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
+/* Find tokens in the letters that are ahead, as far as these tell; last: no more will come. */
+static bool
+match(Encoder *encoder, Stage *stage, bool last)
 {
-	const Letters *in = &stage->in;
+	Letters    *in = &stage->ahead;
 	Trie		trie = TRIE(encoder->tokenizer, SECTION_ADDED_NORMALIZED);
-	size_t		behind;
+	bool		good = true;
+	size_t		i = 0;
 
-	for (size_t i = 0; i < in->count; i = behind)
+	while (good && i < in->count)
 	{
 		Letter		letter = in->items[i];
 		int32_t		index = 0;
 		size_t		length = longest_token(trie, in, i, last, &index);
+		size_t		behind = i + (length > 0 ? length : 1);
 		const AddedToken *token = TABLE(encoder->tokenizer, SECTION_ADDED, AddedToken) + index;
-		bool		good = true;
 
 		if (length == SIZE_MAX ||
 			(length > 0 && (token->flags & ADDED_SINGLE_WORD) != 0 && i + length == in->count && !last))
-		{
-			*consumed = i;
-			return true;
-		}
-		behind = i + (length > 0 ? length : 1);
-		if (stage->pending && tok_is_space(letter.code))
+			break;
+		if (stage->pending && tok_is(letter.code, IS_SPACE))
 		{
 			/* the last token takes it along */
 			encoder->tokens[encoder->token_count - 1].stop = letter.place + 1;
 			behind = i + 1;
 		}
 		else if (length > 0 && stands_alone(stage, token, behind))
-			good = take_token(encoder, stage, token, letter.place, in->items[behind - 1].place + 1);
+			good = give_token(encoder, stage, token, letter.place, in->items[behind - 1].place + 1);
 		else
 		{
 			stage->pending = false;
 			for (size_t j = i; good && j < behind; j++)
-				good = take_letter(encoder, stage, in->items[j]);
+				good = give_letter(encoder, stage, in->items[j]);
 		}
-		if (!good)
-			return false;
 		stage->before = in->items[behind - 1].code;
 		stage->started = true;
+		i = behind;
 	}
-	return !last || (release(encoder, stage) && tok_finish_word(encoder));
+	in->count -= i;
+	memmove(in->items, in->items + i, in->count * sizeof(Letter));
+	return good;
+}
+
+bool
+tok_take_matched(Encoder *encoder, Stage *stage, Letter letter)
+{
+	return tok_letters_push(encoder, &stage->ahead, letter) && match(encoder, stage, false);
+}
+
+bool
+tok_finish_matched(Encoder *encoder, Stage *stage)
+{
+	return match(encoder, stage, true) && tok_give_held(encoder, stage);
 }

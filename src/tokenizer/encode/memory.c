@@ -5,8 +5,6 @@
  */
 #include "tokenizer/encode/encoder.h"
 
-#include <string.h>
-
 bool
 tok_interrupted(const Encoder *encoder)
 {
@@ -40,15 +38,4 @@ tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
 		return true;
 	return AlbertArenaReserve(encoder->arena, &letters->items, letters->count, more, sizeof(Letter), &letters->room) ||
 		AlbertNoMemory(encoder->status);
-}
-
-bool
-tok_letters_append(Encoder *encoder, Letters *letters, const Letter *more, size_t count)
-{
-	if (!tok_letters_reserve(encoder, letters, count))
-		return false;
-	if (count > 0)
-		memcpy(letters->items + letters->count, more, count * sizeof(Letter));
-	letters->count += count;
-	return true;
 }

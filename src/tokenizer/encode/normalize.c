@@ -11,125 +11,102 @@
 
 #include <string.h>
 
-static inline void
-add(Letters *out, Letter letter, uint32_t code)
+/* Give a string of a step's to the next stage; each letter shares an alignment. */
+static bool
+give_string(Encoder *encoder, Stage *stage, const StepString *string, Letter letter)
 {
-	letter.code = code;
-	out->items[out->count++] = letter;
+	for (uint32_t i = 0; i < string->count; i++)
+	{
+		letter.code = string->codes[i];
+		if (!tok_give(encoder, stage + 1, letter))
+			return false;
+	}
+	return true;
 }
 
-/* Append a string of a step's; each letter shares an alignment. */
-static bool
-add_string(Encoder *encoder, Letters *out, const StepString *string, Letter letter)
+bool
+tok_give_held(Encoder *encoder, Stage *stage)
 {
-	if (!tok_letters_reserve(encoder, out, string->count))
-		return false;
-	for (uint32_t i = 0; i < string->count; i++)
-		add(out, letter, string->codes[i]);
+	for (size_t i = 0; i < stage->held.count; i++)
+		if (!tok_give(encoder, stage + 1, stage->held.items[i]))
+			return false;
+	stage->held.count = 0;
 	return true;
 }
 
 /* ---- replacing ---- */
 
-/* What replaces a match takes the alignment of the match's last letter. */
 static bool
-run_replace(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
+begins_pattern(const Letters *letters, const StepString *pattern)
+{
+	for (size_t i = 0; i < letters->count; i++)
+		if (letters->items[i].code != pattern->codes[i])
+			return false;
+	return true;
+}
+
+/* Letters that may be a match are held.  What replaces one takes the alignment of its last letter. */
+static bool
+take_replaced(Encoder *encoder, Stage *stage, Letter letter)
 {
 	const StepString *pattern = &stage->step->pattern;
-	const Letter *in = stage->in.items;
-	size_t		count = stage->in.count;
-	size_t		i = 0;
+	Letters    *held = &stage->held;
 
-	if (!tok_letters_reserve(encoder, out, count))
+	if (held->count == 0 && letter.code != pattern->codes[0])
+		return tok_give(encoder, stage + 1, letter);
+	if (!tok_letters_push(encoder, held, letter))
 		return false;
-	while (i < count)
+	while (!begins_pattern(held, pattern))
 	{
-		size_t		length = 0;
-
-		while (length < pattern->count && i + length < count && in[i + length].code == pattern->codes[length])
-			length++;
-		if (length < pattern->count)
-		{
-			if (i + length == count && !last)
-				break;			/* it may go on */
-			out->items[out->count++] = in[i++];
-			continue;
-		}
-		i += length;
-		if (!add_string(encoder, out, &stage->step->content, in[i - 1]) ||
-			!tok_letters_reserve(encoder, out, count - i))
+		letter = held->items[0];
+		memmove(held->items, held->items + 1, --held->count * sizeof(Letter));
+		if (!tok_give(encoder, stage + 1, letter))
 			return false;
 	}
-	*consumed = i;
-	return true;
+	if (held->count < pattern->count)
+		return true;
+	letter = held->items[held->count - 1];
+	held->count = 0;
+	return give_string(encoder, stage, &stage->step->content, letter);
 }
 
-/* Two or more spaces; head counts those that were not let through yet. */
+/* Two or more spaces: the first and the latest are held. */
 static bool
-run_replace_spaces(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
+finish_spaces(Encoder *encoder, Stage *stage)
 {
-	if (!tok_letters_reserve(encoder, out, stage->in.count))
-		return false;
-	for (size_t i = 0; i <= stage->in.count; i++)
-	{
-		if (i < stage->in.count && stage->in.items[i].code == ' ')
-		{
-			stage->letter = stage->in.items[i];
-			stage->head++;
-			continue;
-		}
-		if (i == stage->in.count && !last)
-			break;
-		if (stage->head == 1 ? !tok_letters_push(encoder, out, stage->letter)
-			: stage->head > 1 && !add_string(encoder, out, &stage->step->content, stage->letter))
-			return false;
-		stage->head = 0;
-		if (i < stage->in.count && !tok_letters_push(encoder, out, stage->in.items[i]))
-			return false;
-	}
+	if (stage->held.count < 2)
+		return tok_give_held(encoder, stage);
+	stage->held.count = 0;
+	return give_string(encoder, stage, &stage->step->content, stage->held.items[1]);
+}
+
+static bool
+take_spaces(Encoder *encoder, Stage *stage, Letter letter)
+{
+	if (letter.code != ' ')
+		return finish_spaces(encoder, stage) && tok_give(encoder, stage + 1, letter);
+	if (stage->held.count < 2)
+		return tok_letters_push(encoder, &stage->held, letter);
+	stage->held.items[1] = letter;
 	return true;
 }
 
 static bool
-run_prepend(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
+take_prepended(Encoder *encoder, Stage *stage, Letter letter)
 {
-	if (!stage->started && stage->in.count > 0)
-	{
-		stage->started = true;
-		if (!add_string(encoder, out, &stage->step->content, stage->in.items[0]))
-			return false;
-	}
-	return tok_letters_append(encoder, out, stage->in.items, stage->in.count);
+	bool		first = !stage->started;
+
+	stage->started = true;
+	return (!first || give_string(encoder, stage, &stage->step->content, letter)) &&
+		tok_give(encoder, stage + 1, letter);
 }
 
 /* ---- characters one by one ---- */
 
-/*
- * Steps that look at nothing but a character run in one stage.  Stages remember
- * what became of characters.  A decomposition is one of them when all marks
- * are dropped right behind it: then their order does not matter.
- */
-#define CACHE_SIZE		512
-#define POOL_SIZE		2048
-#define MOST_FRESH		(MOST_PARTS * 2 * 3)	/* of a character: decomposed, lower case, set apart */
-
-typedef struct Cache
-{
-	struct
-	{
-		uint32_t	key;		/* the character + 1 */
-		uint16_t	first;		/* in pool */
-		uint16_t	count;
-	}			entries[CACHE_SIZE];
-	uint32_t	pool[POOL_SIZE];
-	size_t		used;
-} Cache;
-
-/* What a step makes of a character: how many codes. */
+/* What a step makes of a character that it looks at: how many codes. */
 static int
 map_code(int32_t operation, uint32_t code, uint32_t out[MOST_PARTS])
 {
-	out[0] = code;
 	switch (operation)
 	{
 		case STEP_NFD:
@@ -137,100 +114,36 @@ map_code(int32_t operation, uint32_t code, uint32_t out[MOST_PARTS])
 			return tok_decompose(code, operation == STEP_NFKD, out);
 		case STEP_LOWER:
 			return tok_lower(code, out);
-		case STEP_STRIP_MARKS:
-			return !tok_is(code, IS_MARK);
-		case STEP_STRIP_NONSPACING:
-			return !tok_is(code, IS_NONSPACING);
 		case STEP_CLEAN:
-			if (tok_is_space(code) && !tok_is(code, IS_CONTROL))
-				out[0] = ' ';
+			out[0] = ' ';
 			return !tok_is(code, IS_CONTROL);
-		default:				/* STEP_IDEOGRAPHS */
-			if (!tok_is_ideograph(code))
-				return 1;
+		case STEP_IDEOGRAPHS:
 			out[0] = out[2] = ' ';
 			out[1] = code;
 			return 3;
+		default:				/* STEP_STRIP_MARKS, STEP_STRIP_NONSPACING */
+			return 0;
 	}
-}
-
-static int
-map_character(const Stage *stage, uint32_t code, uint32_t out[MOST_FRESH])
-{
-	int			count = 1;
-
-	out[0] = code;
-	for (size_t i = 0; i < stage->step_count; i++)
-	{
-		uint32_t	from[MOST_FRESH];
-		int			n = count;
-
-		memcpy(from, out, count * sizeof(uint32_t));
-		count = 0;
-		for (int j = 0; j < n; j++)
-		{
-			uint32_t	parts[MOST_PARTS];
-			int			part_count = map_code(stage->step[i].operation, from[j], parts);
-
-			for (int k = 0; k < part_count && count < MOST_FRESH; k++)
-				out[count++] = parts[k];
-		}
-	}
-	return count;
 }
 
 static bool
-make_cache(Encoder *encoder, Stage *stage)
+take_character(Encoder *encoder, Stage *stage, Letter letter)
 {
-	if (stage->cache != NULL)
-		return true;
-	stage->cache = AlbertArenaAlloc(encoder->arena, sizeof(Cache));
-	if (stage->cache == NULL)
-		return AlbertNoMemory(encoder->status);
-	memset(stage->cache->entries, 0, sizeof(stage->cache->entries));
-	stage->cache->used = 0;
+	uint32_t	codes[MOST_PARTS];
+	int			count = map_code(stage->step->operation, letter.code, codes);
+
+	for (int i = 0; i < count; i++)
+		if (!tok_give(encoder, stage + 1, (Letter) {codes[i], letter.place}))
+			return false;
 	return true;
-}
-
-/* Remember in its slot what becomes of a character. */
-static void
-remember(Stage *stage, uint32_t code, size_t slot)
-{
-	Cache	   *cache = stage->cache;
-	uint32_t	fresh[MOST_FRESH];
-	int			count = map_character(stage, code, fresh);
-
-	if (cache->used + count > POOL_SIZE)
-	{
-		memset(cache->entries, 0, sizeof(cache->entries));
-		cache->used = 0;
-	}
-	memcpy(cache->pool + cache->used, fresh, count * sizeof(uint32_t));
-	cache->entries[slot].key = code + 1;
-	cache->entries[slot].first = (uint16_t) cache->used;
-	cache->entries[slot].count = (uint16_t) count;
-	cache->used += count;
-}
-
-/* What the stage's steps make of a character: how many codes. */
-static inline int
-look_up(Stage *stage, uint32_t code, const uint32_t **codes)
-{
-	Cache	   *cache = stage->cache;
-	size_t		slot = code < 0x80 ? code : 0x80 + code % (CACHE_SIZE - 0x80);
-
-	if (cache->entries[slot].key != code + 1)
-		remember(stage, code, slot);
-	*codes = cache->pool + cache->entries[slot].first;
-	return cache->entries[slot].count;
 }
 
 /* ---- Unicode forms ---- */
 
 /*
- * A run of letters that may have to change places is held as pairs of a code
- * and the place of its old letter; HELD_NEW marks a code that shares the old
- * letter before.
+ * Marks that may have to change places are held as pairs of a code and the
+ * place of its old letter; HELD_NEW marks a code that shares the old letter
+ * before.
  */
 #define HELD_NEW		0x80000000u
 #define HELD_CODE		0x7FFFFFFFu
@@ -241,7 +154,7 @@ held_class(Letter letter)
 	return tok_combining_class(letter.code & HELD_CODE);
 }
 
-/* Most runs are in canonical order: a letter with one mark, or with several as they are written. */
+/* Most marks are in canonical order: one of them, or several as they are written. */
 static bool
 is_ordered(const Letters *held)
 {
@@ -251,181 +164,118 @@ is_ordered(const Letters *held)
 	return true;
 }
 
-/* The held run's codes in canonical order, equal classes keeping theirs. */
+/* The held marks in canonical order, equal classes keeping theirs. */
 static void
-order_codes(const Letters *held, uint32_t *codes)
+order_marks(const Letters *held, Letter *ordered)
 {
-	size_t		at[257] = {0};	/* by class, where its next code goes */
+	size_t		at[257] = {0};	/* by class, where its next mark goes */
 
 	for (size_t i = 0; i < held->count; i++)
 		at[held_class(held->items[i]) + 1]++;
 	for (int class = 1; class < 257; class++)
 		at[class] += at[class - 1];
 	for (size_t i = 0; i < held->count; i++)
-		codes[at[held_class(held->items[i])]++] = held->items[i].code;
+		ordered[at[held_class(held->items[i])]++] = held->items[i];
 }
 
-/* The old letters' places stay in order, whatever moves. */
-static inline void
-add_held(Stage *stage, Letters *out, uint32_t code)
-{
-	if ((code & HELD_NEW) == 0)
-	{
-		while (stage->held.items[stage->head].code & HELD_NEW)
-			stage->head++;
-		stage->letter = stage->held.items[stage->head++];
-	}
-	add(out, stage->letter, code & HELD_CODE);
-}
-
-/* Let the held run through.  Its first letter is a starter, unless the text begins with a mark. */
+/* Let the held marks through.  The old letters' places stay in order, whatever moves. */
 static bool
-flush_run(Encoder *encoder, Stage *stage, Letters *out)
+finish_decomposed(Encoder *encoder, Stage *stage)
 {
-	Letters    *held = &stage->held;
-	uint32_t   *codes;
-	AlbertArenaMark mark;
+	const Letters *held = &stage->held;
+	const Letter *marks = held->items;
+	size_t		old = 0;
 
-	if (!tok_letters_reserve(encoder, out, held->count))
-		return false;
-	stage->head = 0;
-	if (is_ordered(held))
-		for (size_t i = 0; i < held->count; i++)
-			add_held(stage, out, held->items[i].code);
-	else
+	if (!is_ordered(held))
 	{
-		mark = AlbertArenaGetMark(encoder->arena);
-		codes = AlbertArenaArray(encoder->arena, held->count, sizeof(uint32_t));
-		if (codes == NULL)
-			return AlbertNoMemory(encoder->status);
-		order_codes(held, codes);
-		for (size_t i = 0; i < held->count; i++)
-			add_held(stage, out, codes[i]);
-		AlbertArenaRewind(encoder->arena, mark);
-	}
-	held->count = 0;
-	return true;
-}
-
-static bool
-run_decompose(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
-{
-	if (!make_cache(encoder, stage))
-		return false;
-	for (size_t i = 0; i < stage->in.count; i++)
-	{
-		Letter		letter = stage->in.items[i];
-		const uint32_t *parts;
-		int			n = look_up(stage, letter.code, &parts);
-
-		if (!tok_letters_reserve(encoder, &stage->held, MOST_PARTS))
+		if (!tok_letters_reserve(encoder, &stage->ahead, held->count))
 			return false;
-		for (int j = 0; j < n; j++)
+		order_marks(held, stage->ahead.items);
+		marks = stage->ahead.items;
+	}
+	for (size_t i = 0; i < held->count; i++)
+	{
+		if ((marks[i].code & HELD_NEW) == 0)
 		{
-			if (tok_combining_class(parts[j]) == 0 && !flush_run(encoder, stage, out))
-				return false;
-			add(&stage->held, letter, parts[j] | (j > 0 ? HELD_NEW : 0));
+			while (held->items[old].code & HELD_NEW)
+				old++;
+			stage->place = held->items[old++].place;
 		}
-	}
-	return !last || flush_run(encoder, stage, out);
-}
-
-static bool
-run_characters(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
-{
-	if (!make_cache(encoder, stage) || !tok_letters_reserve(encoder, out, stage->in.count))
-		return false;
-	for (size_t i = 0; i < stage->in.count; i++)
-	{
-		Letter		letter = stage->in.items[i];
-		const uint32_t *codes;
-		int			n = look_up(stage, letter.code, &codes);
-
-		if (!tok_letters_reserve(encoder, out, n))
+		if (!tok_give(encoder, stage + 1, (Letter) {marks[i].code & HELD_CODE, stage->place}))
 			return false;
-		for (int j = 0; j < n; j++)
-			add(out, letter, codes[j]);
 	}
+	stage->held.count = 0;
 	return true;
 }
 
-/* Does the first step look at nothing but a character? */
+/* Marks are held until something else follows. */
 static bool
-looks_at_characters(const Step *steps, size_t count)
+take_decomposed(Encoder *encoder, Stage *stage, Letter letter)
 {
-	switch (steps[0].operation)
+	uint32_t	parts[MOST_PARTS];
+	int			count = tok_decompose(letter.code, stage->step->operation == STEP_NFKD, parts);
+
+	for (int i = 0; i < count; i++)
 	{
-		case STEP_NFD:
-		case STEP_NFKD:
-			return count > 1 && steps[1].operation == STEP_STRIP_MARKS;
-		case STEP_STRIP_MARKS:
-		case STEP_STRIP_NONSPACING:
-		case STEP_LOWER:
-		case STEP_CLEAN:
-		case STEP_IDEOGRAPHS:
-			return true;
-		default:
+		if (tok_combining_class(parts[i]) > 0)
+		{
+			if (!tok_letters_push(encoder, &stage->held, (Letter) {parts[i] | (i > 0 ? HELD_NEW : 0), letter.place}))
+				return false;
+			continue;
+		}
+		if (!finish_decomposed(encoder, stage))
+			return false;
+		stage->place = letter.place;
+		if (!tok_give(encoder, stage + 1, (Letter) {parts[i], letter.place}))
 			return false;
 	}
+	return true;
 }
 
 /* ---- white space at the ends ---- */
 
 static bool
-run_strip_left(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
+take_stripped_left(Encoder *encoder, Stage *stage, Letter letter)
 {
-	if (!tok_letters_reserve(encoder, out, stage->in.count))
-		return false;
-	for (size_t i = 0; i < stage->in.count; i++)
-	{
-		stage->started = stage->started || !tok_is_space(stage->in.items[i].code);
-		if (stage->started)
-			out->items[out->count++] = stage->in.items[i];
-	}
-	return true;
+	stage->started = stage->started || !tok_is(letter.code, IS_SPACE);
+	return !stage->started || tok_give(encoder, stage + 1, letter);
 }
 
 /* White space is held until something follows it. */
 static bool
-run_strip_right(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
+take_stripped_right(Encoder *encoder, Stage *stage, Letter letter)
 {
-	Letters    *held = &stage->held;
-
-	for (size_t i = 0; i < stage->in.count; i++)
-	{
-		Letter		letter = stage->in.items[i];
-
-		if (tok_is_space(letter.code))
-		{
-			if (!tok_letters_push(encoder, held, letter))
-				return false;
-			continue;
-		}
-		if (!tok_letters_append(encoder, out, held->items, held->count) || !tok_letters_push(encoder, out, letter))
-			return false;
-		held->count = 0;
-	}
-	return true;
+	if (tok_is(letter.code, IS_SPACE))
+		return tok_letters_push(encoder, &stage->held, letter);
+	return tok_give_held(encoder, stage) && tok_give(encoder, stage + 1, letter);
 }
 
-StageFunction
-tok_normalizer(const Step *steps, size_t count, size_t *taken)
+Stage
+tok_step_stage(const Step *steps, size_t count)
 {
-	static const StageFunction functions[] = {
-		[STEP_REPLACE] = run_replace,
-		[STEP_REPLACE_SPACES] = run_replace_spaces,
-		[STEP_PREPEND] = run_prepend,
-		[STEP_NFD] = run_decompose,
-		[STEP_NFKD] = run_decompose,
-		[STEP_STRIP_LEFT] = run_strip_left,
-		[STEP_STRIP_RIGHT] = run_strip_right,
-		[STEP_CHARSMAP] = tok_charsmap_stage
+	static const Stage stages[] = {
+		[STEP_REPLACE] = {.take = take_replaced, .finish = tok_give_held},
+		[STEP_REPLACE_SPACES] = {.take = take_spaces, .finish = finish_spaces, .looks_at = IS_SPACE},
+		[STEP_PREPEND] = {.take = take_prepended},
+		[STEP_NFD] = {.take = take_decomposed, .finish = finish_decomposed, .looks_at = IS_DECOMPOSED | IS_MARK},
+		[STEP_NFKD] = {.take = take_decomposed, .finish = finish_decomposed, .looks_at = IS_DECOMPOSED | IS_MARK},
+		[STEP_STRIP_MARKS] = {.take = take_character, .looks_at = IS_MARK},
+		[STEP_STRIP_NONSPACING] = {.take = take_character, .looks_at = IS_NONSPACING},
+		[STEP_LOWER] = {.take = take_character, .looks_at = IS_UPPER},
+		[STEP_STRIP_LEFT] = {.take = take_stripped_left},
+		[STEP_STRIP_RIGHT] = {.take = take_stripped_right, .looks_at = IS_SPACE},
+		[STEP_CHARSMAP] = {.take = tok_take_mapped, .finish = tok_finish_mapped},
+		[STEP_CLEAN] = {.take = take_character, .looks_at = IS_SPACE | IS_CONTROL},
+		[STEP_IDEOGRAPHS] = {.take = take_character, .looks_at = IS_IDEOGRAPH}
 	};
+	int32_t		operation = steps[0].operation;
+	Stage		stage = stages[operation];
 
-	for (*taken = 0; *taken < count && looks_at_characters(steps + *taken, count - *taken); (*taken)++)
-		;
-	if (*taken > 0)
-		return run_characters;
-	*taken = 1;
-	return functions[steps[0].operation];
+	/* where all marks are dropped right behind it, the order of a decomposition's does not matter */
+	if ((operation == STEP_NFD || operation == STEP_NFKD) && count > 1 && steps[1].operation == STEP_STRIP_MARKS)
+		stage = (Stage) {.take = take_character, .looks_at = IS_DECOMPOSED};
+	if (operation == STEP_REPLACE)
+		stage.looks_at = tok_properties_of(steps[0].pattern.codes[0]);
+	stage.step = steps;
+	return stage;
 }

@@ -1,31 +1,29 @@
 /*
  * stages.c
- *	  Running a text's letters through the steps of an image, block by block.
+ *	  Running a text's letters through the steps of an image.
  */
 #include "tokenizer/encode/encoder.h"
 
-#include <string.h>
+#define POLL_LETTERS	256
 
-#define BLOCK		256			/* letters read at once */
-
-bool
-tok_make_stages(Encoder *encoder, StageFunction sink)
+/* Stages for the steps, with one behind them that takes what comes out. */
+static bool
+make_stages(Encoder *encoder, Stage last)
 {
 	const Step *steps = TABLE(encoder->tokenizer, SECTION_STEPS, Step);
 	size_t		step_count = SECTION_ITEMS(encoder->header, SECTION_STEPS, Step);
-	Stage	   *stage;
+	Stage	   *stage = AlbertArenaArray(encoder->arena, step_count + 2, sizeof(Stage));
 
-	encoder->stages = AlbertArenaAllocZero(encoder->arena, (step_count + 1) * sizeof(Stage));
-	if (encoder->stages == NULL)
+	encoder->stages = stage;
+	encoder->unmapped = AlbertArenaAllocZero(encoder->arena, UNMAPPED * sizeof(uint32_t));
+	if (stage == NULL || encoder->unmapped == NULL)
 		return AlbertNoMemory(encoder->status);
-	stage = encoder->stages;
-	for (size_t i = 0; i < step_count; i += stage->step_count, stage++)
-	{
-		stage->step = &steps[i];
-		stage->run = tok_normalizer(&steps[i], step_count - i, &stage->step_count);
-	}
-	stage->run = sink;
-	encoder->stage_count = stage + 1 - encoder->stages;
+	for (size_t i = 0; i < step_count; i++)
+		*stage++ = tok_step_stage(&steps[i], step_count - i);
+	if (encoder->header->sections[SECTION_ADDED_NORMALIZED].size > 0)
+		*stage++ = (Stage) {.take = tok_take_matched, .finish = tok_finish_matched};
+	*stage++ = last;
+	encoder->stage_count = stage - encoder->stages;
 	return true;
 }
 
@@ -39,27 +37,34 @@ start_stages(Encoder *encoder)
 		stage->started = stage->pending = false;
 		stage->grapheme = 0;
 		stage->before = 0;
-		stage->head = 0;
-		stage->in.count = stage->held.count = 0;
-		memset(&stage->letter, 0, sizeof(stage->letter));
+		stage->size = stage->head = 0;
+		stage->place = 0;
+		stage->ahead.count = stage->held.count = 0;
 	}
 }
 
-/* What each stage makes of its input goes to the next one. */
 static bool
-run_stages(Encoder *encoder, bool last)
+run_stages(Encoder *encoder, const char *text, size_t size, int32_t base)
 {
+	Letter		letter = {.place = base};
+
+	start_stages(encoder);
+	for (size_t at = 0; at < size; letter.place++)
+	{
+		size_t		length = tok_utf8_decode(text + at, &letter.code);
+
+		at += length;
+		encoder->done += length;
+		if (((letter.place - base) % POLL_LETTERS == 0 && tok_interrupted(encoder)) ||
+			!tok_give(encoder, encoder->stages, letter))
+			return false;
+	}
 	for (size_t i = 0; i < encoder->stage_count; i++)
 	{
 		Stage	   *stage = &encoder->stages[i];
-		Letters    *in = &stage->in;
-		size_t		consumed = in->count;
 
-		if (!stage->run(encoder, stage, i + 1 < encoder->stage_count ? &stage[1].in : NULL, last, &consumed))
+		if (stage->finish != NULL && !stage->finish(encoder, stage))
 			return false;
-		in->count -= consumed;
-		if (in->count > 0 && consumed > 0)
-			memmove(in->items, in->items + consumed, in->count * sizeof(Letter));
 	}
 	return true;
 }
@@ -68,42 +73,22 @@ run_stages(Encoder *encoder, bool last)
 bool
 tok_run_stages(Encoder *encoder, const char *text, size_t size, int32_t base)
 {
-	Letters    *in = &encoder->stages[0].in;
-	size_t		at = 0;
-
-	start_stages(encoder);
-	do
-	{
-		size_t		from = at;
-
-		if (tok_interrupted(encoder) || !tok_letters_reserve(encoder, in, BLOCK))
-			return false;
-		for (int n = 0; n < BLOCK && at < size; n++)
-		{
-			Letter	   *letter = &in->items[in->count++];
-
-			at += tok_utf8_decode(text + at, &letter->code);
-			letter->place = base++;
-		}
-		encoder->done += at - from;
-		if (!run_stages(encoder, at == size))
-			return false;
-	} while (at < size);
-	return true;
+	return (encoder->stages != NULL ||
+			make_stages(encoder, (Stage) {.take = tok_take_word, .finish = tok_finish_word})) &&
+		run_stages(encoder, text, size, base);
 }
 
 /* ---- normalizing alone ---- */
 
 /* The word gathers the normalized text, without places. */
 static bool
-gather_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
+take_normal(Encoder *encoder, Stage *stage, Letter letter)
 {
 	Word	   *word = &encoder->word;
 
-	if (!AlbertArenaReserve(encoder->arena, &word->text, word->size, stage->in.count * 4, 1, &word->room))
+	if (!AlbertArenaReserve(encoder->arena, &word->text, word->size, 4, 1, &word->room))
 		return AlbertNoMemory(encoder->status);
-	for (size_t i = 0; i < stage->in.count; i++)
-		word->size += tok_utf8_encode(stage->in.items[i].code, word->text + word->size);
+	word->size += tok_utf8_encode(letter.code, word->text + word->size);
 	return true;
 }
 
@@ -113,7 +98,7 @@ tok_normalize(const AlbertTokenizer *tokenizer, const char *text, size_t size, A
 {
 	Encoder		encoder = {.tokenizer = tokenizer, .header = HEADER(tokenizer), .arena = arena, .status = status};
 
-	if (!tok_make_stages(&encoder, gather_stage) || !tok_run_stages(&encoder, text, size, 0))
+	if (!make_stages(&encoder, (Stage) {.take = take_normal}) || !run_stages(&encoder, text, size, 0))
 		return false;
 	*result = (AlbertText) {(const char *) encoder.word.text, encoder.word.size};
 	return true;

@@ -57,11 +57,11 @@ next_added(const Encoder *encoder, const char *text, size_t size, size_t from, s
 			((*start > 0 && tok_is(code_before(text, *start), IS_WORD)) ||
 			 (*stop < size && tok_is(code_at(text, *stop), IS_WORD))))
 			continue;
-		while ((token->flags & ADDED_LSTRIP) != 0 && *start > from && tok_is_space(code_before(text, *start)))
+		while ((token->flags & ADDED_LSTRIP) != 0 && *start > from && tok_is(code_before(text, *start), IS_SPACE))
 			do
 				(*start)--;
 			while (((unsigned char) text[*start] & 0xC0) == 0x80);
-		while ((token->flags & ADDED_RSTRIP) != 0 && *stop < size && tok_is_space(code_at(text, *stop)))
+		while ((token->flags & ADDED_RSTRIP) != 0 && *stop < size && tok_is(code_at(text, *stop), IS_SPACE))
 			*stop += tok_utf8_length((unsigned char) text[*stop]);
 		return token;
 	}
@@ -71,14 +71,10 @@ next_added(const Encoder *encoder, const char *text, size_t size, size_t from, s
 static bool
 encode_fragment(Encoder *encoder, const char *text, size_t size, int32_t base)
 {
-	bool		match = encoder->header->sections[SECTION_ADDED_NORMALIZED].size > 0;
-
 	if (size == 0)
 		return true;
 	if (tok_is_plain(encoder->header, text, size))
 		return tok_plain_words(encoder, text, size, base);
-	if (encoder->stages == NULL && !tok_make_stages(encoder, match ? tok_match_stage : tok_words_stage))
-		return false;
 	return tok_run_stages(encoder, text, size, base);
 }
 

@@ -79,52 +79,44 @@ search_word(Encoder *encoder, const Word *word, const Ways *ways)
 	return true;
 }
 
-/*
- * Follow the ways from the word's end to its start, leaving in each position's
- * start where the next piece ends.  Where the first one does is returned, and
- * how many tokens that makes: runs of unknown characters are one.
- */
+/* How many tokens the best way to the word's end makes: runs of unknown characters are one. */
 static size_t
-turn_round(const Ways *ways, size_t size, int32_t unknown, size_t *count)
+count_pieces(const Ways *ways, size_t size, int32_t unknown)
 {
-	size_t		next = 0;
+	size_t		count = 0;
+	bool		goes_on = false;	/* the piece behind is unknown */
 
-	*count = 0;
-	for (size_t at = size; at > 0;)
+	for (size_t at = size; at > 0; at = ways->to[at].start)
 	{
-		size_t		start = ways->to[at].start;
+		bool		is_unknown = ways->to[at].id == unknown;
 
-		*count += at == size || ways->to[at].id != unknown || ways->to[next].id != unknown;
-		ways->to[at].start = (int32_t) next;
-		next = at;
-		at = start;
+		count += !is_unknown || !goes_on;
+		goes_on = is_unknown;
 	}
-	return next;
+	return count;
 }
 
 static bool
 put_pieces(Encoder *encoder, const Word *word, const Ways *ways)
 {
 	int32_t		unknown = encoder->header->model_unk_id;
-	size_t		count;
-	size_t		from = 0;
-	size_t		to = turn_round(ways, word->size, unknown, &count);
+	size_t		count = count_pieces(ways, word->size, unknown);
+	size_t		end = word->size;
+	AlbertToken *token;
 
 	if (!tok_reserve(encoder, count))
 		return false;
-	while (from < word->size)
+	encoder->token_count += count;
+	token = encoder->tokens + encoder->token_count;
+	while (end > 0)
 	{
-		int32_t		id = ways->to[to].id;
-		size_t		next = ways->to[to].start;
+		int32_t		id = ways->to[end].id;
+		size_t		start = ways->to[end].start;
 
-		while (id == unknown && to < word->size && ways->to[next].id == id)
-		{
-			to = next;
-			next = ways->to[to].start;
-		}
-		tok_put_piece(encoder, word, id, from, to);
-		from = to;
-		to = next;
+		while (id == unknown && start > 0 && ways->to[start].id == unknown)
+			start = ways->to[start].start;
+		*--token = tok_piece(word, id, start, end);
+		end = start;
 	}
 	return true;
 }

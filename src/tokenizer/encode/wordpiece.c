@@ -25,13 +25,13 @@ tok_wordpiece(Encoder *encoder, const Word *word)
 
 		unknown = length == 0;
 		if (length > 0)
-			tok_put_piece(encoder, word, id, at, at + length);
+			encoder->tokens[encoder->token_count++] = tok_piece(word, id, at, at + length);
 		at += length;
 	}
 	if (unknown)
 	{
-		encoder->token_count = before;
-		tok_put_piece(encoder, word, header->model_unk_id, 0, word->size);
+		encoder->tokens[before] = tok_piece(word, header->model_unk_id, 0, word->size);
+		encoder->token_count = before + 1;
 	}
 	return true;
 }

@@ -24,8 +24,8 @@ grow_word(Encoder *encoder, size_t more)
 }
 
 /* The word is over. */
-bool
-tok_finish_word(Encoder *encoder)
+static bool
+end_word(Encoder *encoder)
 {
 	Word	   *word = &encoder->word;
 	bool		good = word->size == 0 ||
@@ -39,52 +39,54 @@ static inline bool
 append(Encoder *encoder, Letter letter)
 {
 	Word	   *word = &encoder->word;
-	size_t		size = word->size;
+	unsigned char *text;
+	int32_t    *places;
+	size_t		size = 1;
 
-	if (word->room - size < 4 && !grow_word(encoder, 4))
+	if (word->room - word->size < 4 && !grow_word(encoder, 4))
 		return false;
+	text = word->text + word->size;
+	places = word->places + word->size;
 	if (letter.code == WORD_MARK_CODE && encoder->header->model == MODEL_UNIGRAM)
-		word->text[word->size++] = WORD_MARK;
+		*text = WORD_MARK;
 	else
-		word->size += tok_utf8_encode(letter.code, word->text + size);
-	for (; size < word->size; size++)
-		word->places[size] = letter.place;
+		size = tok_utf8_encode(letter.code, text);
+	for (size_t i = 0; i < size; i++)
+		places[i] = letter.place;
+	word->size += size;
 	return true;
 }
 
 /* The next letter of normal text: does a word end before it, or with it? */
 bool
-tok_take_letter(Encoder *encoder, Letter letter)
+tok_take_word(Encoder *encoder, Stage *stage, Letter letter)
 {
 	uint32_t	split = encoder->header->split;
 	bool		alone = (split & SPLIT_PUNCTUATION) != 0 && tok_is(letter.code, IS_PUNCTUATION);
 
-	if ((split & SPLIT_SPACES) != 0 && tok_is_space(letter.code))
-		return tok_finish_word(encoder);
+	if ((split & SPLIT_SPACES) != 0 && tok_is(letter.code, IS_SPACE))
+		return end_word(encoder);
 	if ((split & MARK_SPACES) != 0 && letter.code == ' ')
 		letter.code = WORD_MARK_CODE;
-	if ((alone || ((split & SPLIT_MARKS) != 0 && letter.code == WORD_MARK_CODE)) && !tok_finish_word(encoder))
+	if ((alone || ((split & SPLIT_MARKS) != 0 && letter.code == WORD_MARK_CODE)) && !end_word(encoder))
 		return false;
 	if (encoder->word.size == 0 && letter.code != WORD_MARK_CODE &&
 		((split & MARK_WORDS) != 0 || ((split & MARK_FIRST) != 0 && letter.place == 0)) &&
 		!append(encoder, (Letter) {WORD_MARK_CODE, letter.place}))
 		return false;
-	return append(encoder, letter) && (!alone || tok_finish_word(encoder));
+	return append(encoder, letter) && (!alone || end_word(encoder));
 }
 
 bool
-tok_words_stage(Encoder *encoder, Stage *stage, Letters *out, bool last, size_t *consumed)
+tok_finish_word(Encoder *encoder, Stage *stage)
 {
-	for (size_t i = 0; i < stage->in.count; i++)
-		if (!tok_take_letter(encoder, stage->in.items[i]))
-			return false;
-	return !last || tok_finish_word(encoder);
+	return end_word(encoder);
 }
 
 bool
 tok_take_token(Encoder *encoder, int32_t id, int32_t start, int32_t stop)
 {
-	if (!tok_finish_word(encoder) || !tok_reserve(encoder, 1))
+	if (!end_word(encoder) || !tok_reserve(encoder, 1))
 		return false;
 	encoder->tokens[encoder->token_count++] = (AlbertToken) {.id = id, .start = start, .stop = stop};
 	return true;
@@ -146,7 +148,7 @@ tok_plain_words(Encoder *encoder, const char *text, size_t size, int32_t base)
 				 (header->ascii_class[in[i]] & (ASCII_SPACE | ASCII_ALONE)) == 0);
 		encoder->word.size = n;
 		encoder->done += i - from;
-		if (!tok_finish_word(encoder) || (i >= poll && tok_interrupted(encoder)))
+		if (!end_word(encoder) || (i >= poll && tok_interrupted(encoder)))
 			return false;
 		poll = i < poll ? poll : i + POLL_BYTES;
 	}

@@ -96,6 +96,6 @@ encode(const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, i
 	}
 }
 
-extern "C" __attribute__((visibility("default"))) const AlbertSpieceTable AlbertSpieceFunctions = {
-	ALBERT_SPIECE_VERSION, open_model, close_model, encode
+extern "C" __attribute__((visibility("default"))) const AlbertSpieceTable AlbertSpieceFunctions3 = {
+	open_model, close_model, encode
 };

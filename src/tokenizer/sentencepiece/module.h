@@ -39,13 +39,8 @@ typedef struct AlbertSpiece
 	int32_t		piece_count;
 } AlbertSpiece;
 
-#define ALBERT_SPIECE_VERSION	2
-#define ALBERT_SPIECE_TABLE	"AlbertSpieceFunctions"
-
 typedef struct AlbertSpieceTable
 {
-	int			version;
-
 	/* A model from a file's bytes; NULL: problem tells why not. */
 	AlbertSpiece *(*open) (const void *data, size_t size, char *problem, size_t problem_size);
 	void		(*close) (AlbertSpiece *model);
@@ -54,7 +49,8 @@ typedef struct AlbertSpieceTable
 	int			(*encode) (const AlbertSpiece *model, const char *text, size_t size, int32_t *ids, int room);
 } AlbertSpieceTable;
 
-/* The module's one symbol is a table of that name. */
+/* The module's one symbol is such a table; the number in its name goes up with any change here. */
+#define ALBERT_SPIECE_TABLE	"AlbertSpieceFunctions3"
 
 #ifdef __cplusplus
 }
