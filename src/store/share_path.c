@@ -26,26 +26,28 @@ has_control_file(const char *share)
 }
 
 /*
- * The share directory that lies to the loaded library's directory as the
- * server's does to its own, for an installation under another root.
+ * The share directory of the installation that the loaded library is part of:
+ * the nearest directory above it has one as the server's root or prefix has
+ * ("/usr/share/postgresql/15", "/share/postgresql/15", ...), or plain "share".
  */
 static bool
-beside_library(const char *libdir, const char *server_share, char *share)
+beside_library(const char *library, const char *server_share, char *share)
 {
-	size_t		common = 0;
-	const char *tail;
-	size_t		length = strlen(libdir);
+	char		above[MAXPGPATH];
 
-	for (size_t i = 0; pkglib_path[i] != '\0' && pkglib_path[i] == server_share[i]; i++)
+	strlcpy(above, library, sizeof(above));
+	canonicalize_path(above);
+	for (get_parent_directory(above); strlen(above) > 1; get_parent_directory(above))
 	{
-		if (pkglib_path[i] == '/')
-			common = i;
+		for (const char *tail = server_share; tail != NULL; tail = strchr(tail + 1, '/'))
+		{
+			if (snprintf(share, MAXPGPATH, "%s%s", above, tail) < MAXPGPATH && has_control_file(share))
+				return true;
+		}
+		if (snprintf(share, MAXPGPATH, "%s/share", above) < MAXPGPATH && has_control_file(share))
+			return true;
 	}
-	tail = pkglib_path + common;
-	if (length < strlen(tail) || strcmp(libdir + length - strlen(tail), tail) != 0)
-		return false;
-	return snprintf(share, MAXPGPATH, "%.*s%s",
-					(int) (length - strlen(tail)), libdir, server_share + common) < MAXPGPATH;
+	return false;
 }
 
 /* The directory of extension_control_path where the control file is found. */
@@ -76,26 +78,14 @@ AlbertSharePath(void)
 	static char found[MAXPGPATH] = "";
 	char		server_share[MAXPGPATH];
 	char		share[MAXPGPATH];
-	char		libdir[MAXPGPATH];
 	Dl_info		library;
 
 	if (found[0] != '\0')
 		return found;
 	get_share_path(my_exec_path, server_share);
 	if (dladdr((void *) AlbertSharePath, &library) != 0 && library.dli_fname != NULL &&
-		is_absolute_path(library.dli_fname))
-	{
-		strlcpy(libdir, library.dli_fname, sizeof(libdir));
-		canonicalize_path(libdir);
-		get_parent_directory(libdir);
-		if (strcmp(libdir, pkglib_path) != 0)
-		{
-			if (beside_library(libdir, server_share, share) && has_control_file(share))
-				return strcpy(found, share);
-			get_parent_directory(libdir);
-			if (snprintf(share, sizeof(share), "%s/share", libdir) < (int) sizeof(share) && has_control_file(share))
-				return strcpy(found, share);
-		}
-	}
+		is_absolute_path(library.dli_fname) && !path_is_prefix_of_path(pkglib_path, library.dli_fname) &&
+		beside_library(library.dli_fname, server_share, share))
+		return strcpy(found, share);
 	return strcpy(found, on_control_path(server_share, share) ? share : server_share);
 }
