@@ -17,37 +17,30 @@
 typedef struct Binding
 {
 	AlbertBinding shown;		/* what callers see; comes first */
-	char		name[ALBERT_NAME_LEN];	/* that it was asked for by last */
+	char		name[ALBERT_NAME_LEN];	/* that it was asked for by last, */
+	uint64		epoch;			/* what the name stands for as long as names do not change, */
+	Oid			user;			/* for this user */
 	AlbertKey	key;
 	AlbertKey	slot_key;		/* another one for a head, whose slot is its base's */
 	MemoryContext context;		/* of all the binding's memory, this struct too */
 	AlbertArena arena;
-	AlbertSlot *slot;
-	dsm_segment *segments[ALBERT_NPARTS];	/* NULL: not mapped */
+	AlbertMapping mapped;		/* a head has nothing mapped but a slot */
 	bool		in_use;			/* this transaction is one of the slot's users */
 	dlist_node	node;			/* in bindings or gone_bindings */
 } Binding;
 
 char	   *albert_model = NULL;
 
-/* A list, as they are few and a callback at the end of a transaction must not fail. */
+/* Lists, as they are few and a callback at the end of a transaction must not fail. */
 static dlist_head bindings = DLIST_STATIC_INIT(bindings);
 static dlist_head gone_bindings = DLIST_STATIC_INIT(gone_bindings);
-
-/* The last answer, and what it was the answer to. */
-static Binding *last_binding = NULL;
-static uint64 last_epoch = 0;
-static Oid	last_user = InvalidOid;
-
-/* The registry's count of changes when the list was last looked through. */
-static uint64 seen_changes = 0;
 
 static uint64 nbindings = 0;
 
 static bool
 is_current(const Binding *binding)
 {
-	return pg_atomic_read_u64(&binding->slot->generation) == binding->shown.generation;
+	return pg_atomic_read_u64(&binding->mapped.slot->generation) == binding->mapped.generation;
 }
 
 /*
@@ -59,7 +52,7 @@ static void
 begin_use(Binding *binding)
 {
 	if (!binding->in_use)
-		pg_atomic_fetch_add_u32(&binding->slot->users, 1);
+		pg_atomic_fetch_add_u32(&binding->mapped.slot->users, 1);
 	binding->in_use = true;
 }
 
@@ -69,8 +62,8 @@ end_use(Binding *binding)
 	if (!binding->in_use)
 		return;
 	if (is_current(binding))
-		pg_atomic_write_u64(&binding->slot->last_used, GetCurrentTimestamp());
-	pg_atomic_fetch_sub_u32(&binding->slot->users, 1);
+		pg_atomic_write_u64(&binding->mapped.slot->last_used, GetCurrentTimestamp());
+	pg_atomic_fetch_sub_u32(&binding->mapped.slot->users, 1);
 	binding->in_use = false;
 }
 
@@ -80,8 +73,8 @@ free_binding(Binding *binding)
 	end_use(binding);
 	for (int i = 0; i < ALBERT_NPARTS; i++)
 	{
-		if (binding->segments[i] != NULL)
-			dsm_detach(binding->segments[i]);
+		if (binding->mapped.segments[i] != NULL)
+			dsm_detach(binding->mapped.segments[i]);
 	}
 	MemoryContextDelete(binding->context);
 }
@@ -90,8 +83,6 @@ free_binding(Binding *binding)
 static void
 forget(Binding *binding)
 {
-	if (last_binding == binding)
-		last_binding = NULL;
 	dlist_delete(&binding->node);
 	dlist_push_head(&gone_bindings, &binding->node);
 }
@@ -103,203 +94,20 @@ forget(Binding *binding)
 static void
 end_of_transaction(XactEvent event, void *arg)
 {
-	AlbertRegistry *registry;
-	uint64		changes;
 	dlist_mutable_iter iter;
 
-	switch (event)
-	{
-		case XACT_EVENT_COMMIT:
-		case XACT_EVENT_PARALLEL_COMMIT:
-		case XACT_EVENT_ABORT:
-		case XACT_EVENT_PARALLEL_ABORT:
-		case XACT_EVENT_PREPARE:
-			break;
-		default:
-			return;
-	}
-
-	registry = AlbertRegistryKnown();
-	if (registry == NULL)
+	if (event == XACT_EVENT_PRE_COMMIT || event == XACT_EVENT_PARALLEL_PRE_COMMIT || event == XACT_EVENT_PRE_PREPARE)
 		return;
-	changes = pg_atomic_read_u64(&registry->changes);
-	/* generations are read after it, as they are written before it */
-	pg_read_barrier();
 	dlist_foreach_modify(iter, &bindings)
 	{
 		Binding    *binding = dlist_container(Binding, node, iter.cur);
 
 		end_use(binding);
-		if (changes != seen_changes && !is_current(binding))
+		if (!is_current(binding))
 			forget(binding);
 	}
-	seen_changes = changes;
 	while (!dlist_is_empty(&gone_bindings))
 		free_binding(dlist_container(Binding, node, dlist_pop_head_node(&gone_bindings)));
-}
-
-/* ---- a slot with the wanted part ---- */
-
-/*
- * Wait until the part is there, or nobody is loading it.  True with *claim
- * filled in when it is there.  False when this process is now the loader of
- * claim->slot, and must call AlbertSlotLoad.
- */
-static bool
-claim_slot(AlbertRequest *request, AlbertPart part, AlbertClaim *claim)
-{
-	const AlbertKey *key = &request->key;
-	AlbertRegistry *registry = AlbertRegistryGet();
-	bool		have_files = false;
-
-	for (;;)
-	{
-		AlbertHandles put_out = {0};
-		AlbertSlot *slot;
-		bool		ready;
-		bool		loading;
-
-		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-		slot = AlbertSlotFind(key);
-		ready = slot != NULL && slot->images[part].ready;
-		loading = !ready && slot != NULL && slot->loader != 0;
-		if (!ready && !loading && have_files)
-		{
-			if (slot == NULL)
-				slot = AlbertSlotNew(key, &put_out);
-			if (slot != NULL)
-				slot->loader = MyProcPid;
-		}
-		if (ready)
-			AlbertSlotNoteDatabase(slot);
-		if (slot != NULL)
-			AlbertClaimFill(claim, slot);
-		LWLockRelease(&registry->lock);
-		AlbertUnpin(&put_out);
-
-		if (loading)
-		{
-			ConditionVariableSleep(&slot->changed, AlbertWaitEvent("AlbertModelLoad"));
-			continue;
-		}
-		ConditionVariableCancelSleep();
-		if (ready)
-			return true;
-		if (have_files)
-		{
-			if (slot == NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-						 errmsg("too many models are in use"),
-						 errdetail("There can be %d models in memory at a time, and transactions that go on use all "
-								   "of them.",
-								   ALBERT_NSLOTS),
-						 errhint("End some of the transactions that use models.")));
-			return false;
-		}
-
-		/* Files are looked at without the lock, and only when nobody has loaded them. */
-		AlbertRequestFiles(request);
-		AlbertStoreSweep();
-		have_files = true;
-	}
-}
-
-/* ---- binding ---- */
-
-/*
- * A binding without anything, to be kept by keep_binding.  Until then an error
- * frees it.
- */
-static Binding *
-new_binding(const AlbertKey *key, AlbertSlot *slot, uint64 generation)
-{
-	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert model", ALLOCSET_SMALL_SIZES);
-	Binding    *binding = MemoryContextAllocZero(context, sizeof(Binding));
-
-	binding->context = context;
-	binding->key = *key;
-	binding->slot_key = *key;
-	binding->slot = slot;
-	binding->shown.name = binding->name;
-	binding->shown.number = ++nbindings;
-	binding->shown.generation = generation;
-	AlbertArenaInitContext(&binding->arena, context);
-	return binding;
-}
-
-static void
-keep_binding(Binding *binding)
-{
-	MemoryContextSetParent(binding->context, TopMemoryContext);
-	dlist_push_head(&bindings, &binding->node);
-}
-
-/*
- * Map a part that is not mapped; false when its segment has gone meanwhile.  The
- * mapping belongs to the resource owner until it is pinned.
- */
-static bool
-map_part(const AlbertStoredImage *image, dsm_segment **segment)
-{
-	if (*segment == NULL)
-		*segment = dsm_find_mapping(image->handle);
-	if (*segment == NULL)
-		*segment = dsm_attach(image->handle);
-	return *segment != NULL;
-}
-
-/* What of a claim has been mapped, or made, by this process and no binding has. */
-static void
-unmap_new(const AlbertClaim *claim, const Binding *existing)
-{
-	for (int i = 0; i < ALBERT_NPARTS; i++)
-	{
-		dsm_segment *segment = dsm_find_mapping(claim->images[i].handle);
-
-		if (segment != NULL && (existing == NULL || existing->segments[i] == NULL))
-			dsm_detach(segment);
-	}
-}
-
-/*
- * Bind to what the claim has, as far as the part asks for it.  An existing
- * binding is added to in place: who holds a pointer to it sees the same text
- * part as before.  NULL when a segment has gone meanwhile.
- */
-static Binding *
-make_binding(const AlbertKey *key, AlbertPart part, const AlbertClaim *claim, Binding *existing)
-{
-	Binding    *binding = existing;
-	dsm_segment *text = existing == NULL ? NULL : existing->segments[ALBERT_PART_TEXT];
-	dsm_segment *weights = NULL;
-	AlbertModel model = {0};
-	AlbertTokenizer tokenizer = {0};
-	AlbertStatus status;
-
-	if (!map_part(&claim->images[ALBERT_PART_TEXT], &text) ||
-		(part == ALBERT_PART_WEIGHTS && !map_part(&claim->images[ALBERT_PART_WEIGHTS], &weights)))
-	{
-		unmap_new(claim, existing);
-		return NULL;
-	}
-	if (existing == NULL)
-		binding = new_binding(key, claim->slot, claim->generation);
-	if (!AlbertImageBind(dsm_segment_address(text), claim->images[ALBERT_PART_TEXT].size,
-						 weights == NULL ? NULL : dsm_segment_address(weights), claim->images[ALBERT_PART_WEIGHTS].size,
-						 &binding->arena, &model, &tokenizer, &status))
-		AlbertReport(&status);
-	binding->shown.model = model;
-	binding->shown.tokenizer = tokenizer;
-	binding->shown.has_weights = weights != NULL;
-	memcpy(binding->shown.identity, key->name[0] == '\0' ? key->identity : claim->digest, ALBERT_SHA256_LEN);
-	binding->segments[ALBERT_PART_TEXT] = text;
-	binding->segments[ALBERT_PART_WEIGHTS] = weights;
-	for (int i = 0; i <= (int) part; i++)
-		dsm_pin_mapping(binding->segments[i]);
-	if (existing == NULL)
-		keep_binding(binding);
-	return binding;
 }
 
 static Binding *
@@ -324,45 +132,135 @@ serves(const Binding *binding, AlbertPart part)
 }
 
 /*
- * A lock on a model's table, so that a load has not to wait for whoever changes
- * the table, who may be waiting for the load.  False when it has been changed.
+ * A binding without anything, to be kept by keep_binding.  Until then an error
+ * frees it.
+ */
+static Binding *
+new_binding(const AlbertKey *key)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "albert model", ALLOCSET_SMALL_SIZES);
+	Binding    *binding = MemoryContextAllocZero(context, sizeof(Binding));
+
+	binding->context = context;
+	binding->key = *key;
+	binding->slot_key = *key;
+	binding->shown.name = binding->name;
+	binding->shown.number = ++nbindings;
+	AlbertArenaInitContext(&binding->arena, context);
+	return binding;
+}
+
+/*
+ * In the place of one for the same key, whose model has been unloaded or which
+ * had the text part only: that one goes with the transaction, and what it has
+ * in common with the new one is the new one's.
+ */
+static void
+keep_binding(Binding *binding)
+{
+	Binding    *old = find_binding(&binding->key);
+
+	for (int i = 0; i < ALBERT_NPARTS; i++)
+	{
+		dsm_segment *segment = binding->mapped.segments[i];
+
+		if (segment == NULL)
+			continue;
+		dsm_pin_mapping(segment);
+		if (old != NULL && old->mapped.segments[i] == segment)
+			old->mapped.segments[i] = NULL;
+	}
+	if (old != NULL && old->mapped.slot == binding->mapped.slot)
+	{
+		binding->in_use = old->in_use;
+		old->in_use = false;
+	}
+	if (old != NULL)
+		forget(old);
+	MemoryContextSetParent(binding->context, TopMemoryContext);
+	dlist_push_head(&bindings, &binding->node);
+}
+
+/* ---- a slot with the wanted part ---- */
+
+/*
+ * Map a model's part, as soon as nobody is loading it.  False when it is not
+ * there: this process is now the loader of mapping->slot, and must call
+ * AlbertSlotLoad, which maps it.
  */
 static bool
-lock_object(const AlbertRequest *request)
+map_or_claim(AlbertRequest *request, AlbertPart part, AlbertMapping *mapping)
 {
-	AlbertRequest now;
+	bool		have_files = false;
 
-	LockRelationOid(request->object.relation, AccessShareLock);
-	AlbertRequestMake(request->name, &now);
-	if (memcmp(&now.key, &request->key, sizeof(AlbertKey)) == 0 &&
-		now.object.relation == request->object.relation)
-		return true;
-	UnlockRelationOid(request->object.relation, AccessShareLock);
-	return false;
+	for (;;)
+	{
+		AlbertSlot *slot;
+		bool		ready;
+		bool		loading;
+
+		(void) AlbertRegistryLock(LW_EXCLUSIVE);
+		slot = AlbertSlotFind(&request->key);
+		ready = slot != NULL && slot->images[part].size > 0;
+		loading = !ready && slot != NULL && slot->loader != 0;
+		if (ready)
+			AlbertSlotMap(slot, part, mapping);
+		if (!ready && !loading && have_files)
+		{
+			if (slot == NULL)
+				slot = AlbertSlotNew(&request->key);
+			if (slot != NULL)
+				slot->loader = MyProcPid;
+		}
+		AlbertRegistryUnlock();
+
+		if (loading)
+		{
+			ConditionVariableSleep(&slot->changed, AlbertWaitEvent("AlbertModelLoad"));
+			continue;
+		}
+		ConditionVariableCancelSleep();
+		if (ready)
+			return true;
+		if (have_files)
+		{
+			if (slot == NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						 errmsg("too many models are in use"),
+						 errdetail("There can be %d models in memory at a time, and transactions that go on use all "
+								   "of them.",
+								   ALBERT_NSLOTS),
+						 errhint("End some of the transactions that use models.")));
+			mapping->slot = slot;
+			return false;
+		}
+
+		/* Files are looked at without the lock, and only when nobody has loaded them. */
+		AlbertRequestFiles(request);
+		AlbertStoreSweep();
+		have_files = true;
+	}
 }
 
 static Binding *
 attach_request(AlbertRequest *request, AlbertPart part)
 {
-	Binding    *binding;
+	Binding    *binding = new_binding(&request->key);
+	AlbertMapping *mapped = &binding->mapped;
+	dsm_segment *weights;
+	AlbertStatus status;
 
-	do
-	{
-		AlbertClaim claim;
-
-		CHECK_FOR_INTERRUPTS();
-		binding = find_binding(&request->key);
-		if (binding != NULL && serves(binding, part))
-			return binding;
-		if (!claim_slot(request, part, &claim))
-			AlbertSlotLoad(&claim, part, request);
-		if (binding != NULL && binding->shown.generation != claim.generation)
-		{
-			forget(binding);
-			binding = NULL;
-		}
-		binding = make_binding(&request->key, part, &claim, binding);
-	} while (binding == NULL);
+	if (!map_or_claim(request, part, mapped))
+		AlbertSlotLoad(mapped->slot, part, request, mapped);
+	weights = mapped->segments[ALBERT_PART_WEIGHTS];
+	if (!AlbertImageBind(dsm_segment_address(mapped->segments[ALBERT_PART_TEXT]), mapped->sizes[ALBERT_PART_TEXT],
+						 weights == NULL ? NULL : dsm_segment_address(weights), mapped->sizes[ALBERT_PART_WEIGHTS],
+						 &binding->arena, &binding->shown.model, &binding->shown.tokenizer, &status))
+		AlbertReport(&status);
+	binding->shown.has_weights = weights != NULL;
+	memcpy(binding->shown.identity, mapped->identity, ALBERT_SHA256_LEN);
+	keep_binding(binding);
 	return binding;
 }
 
@@ -409,30 +307,35 @@ attach_head(AlbertRequest *request)
 	Binding    *binding = find_binding(&request->key);
 	AlbertTrainedHead head;
 
-	if (binding != NULL && binding->slot == base->slot && binding->shown.generation == base->shown.generation)
+	if (binding != NULL && binding->mapped.slot == base->mapped.slot &&
+		binding->mapped.generation == base->mapped.generation)
 		return binding;
-	if (binding != NULL)
-		forget(binding);
-	binding = new_binding(&request->key, base->slot, base->shown.generation);
+	binding = new_binding(&request->key);
 	AlbertHeadRead(request, &binding->arena, &head);
+	binding->mapped.slot = base->mapped.slot;
+	binding->mapped.generation = base->mapped.generation;
+	binding->slot_key = base->slot_key;
+	binding->shown.has_weights = true;
 	binding->shown.model = base->shown.model;
 	binding->shown.tokenizer = base->shown.tokenizer;
 	AlbertHeadBind(&head, request->name, &binding->arena, &binding->shown.model);
-	binding->slot_key = base->slot_key;
-	binding->shown.has_weights = true;
 	memcpy(binding->shown.identity, request->key.identity, ALBERT_SHA256_LEN);
 	keep_binding(binding);
 	return binding;
 }
 
+/* The binding of what a name stands for now, by looking at it anew. */
 static Binding *
 attach(const char *name, AlbertPart part)
 {
 	AlbertRequest request;
 	Binding    *binding;
+	uint64		epoch;
 
-	for (;;)
+	do
 	{
+		CHECK_FOR_INTERRUPTS();
+		epoch = albert_names_epoch;
 		AlbertRequestMake(name, &request);
 		if (request.object.base[0] != '\0')
 		{
@@ -442,31 +345,49 @@ attach(const char *name, AlbertPart part)
 		binding = find_binding(&request.key);
 		if (binding != NULL && serves(binding, part))
 			break;
-		if (request.is_object && !lock_object(&request))
-			continue;
-		binding = attach_request(&request, part);
+		binding = NULL;
+
+		/*
+		 * A model's table is locked, so that a load has not to wait for whoever
+		 * changes it, who may be waiting for the load.
+		 */
+		if (request.is_object)
+			LockRelationOid(request.object.relation, AccessShareLock);
+		if (!request.is_object || epoch == albert_names_epoch)
+			binding = attach_request(&request, part);
 		if (request.is_object)
 			UnlockRelationOid(request.object.relation, AccessShareLock);
-		break;
-	}
+	} while (binding == NULL);
 	strcpy(binding->name, request.name);
+	binding->epoch = epoch;
+	binding->user = GetUserId();
+	dlist_move_head(&bindings, &binding->node);
 	return binding;
 }
 
 const AlbertBinding *
 AlbertStoreAttach(const char *name, AlbertPart part)
 {
+	Binding    *binding = NULL;
+	dlist_iter	iter;
+
 	if (name == NULL || name[0] == '\0')
 		name = albert_model;
-	if (last_binding == NULL || last_epoch != albert_names_epoch || last_user != GetUserId() ||
-		strcmp(last_binding->name, name) != 0 || !serves(last_binding, part))
+	dlist_foreach(iter, &bindings)
 	{
-		last_binding = attach(name, part);
-		last_epoch = albert_names_epoch;
-		last_user = GetUserId();
+		Binding    *known = dlist_container(Binding, node, iter.cur);
+
+		if (known->epoch == albert_names_epoch && known->user == GetUserId() && strcmp(known->name, name) == 0 &&
+			serves(known, part))
+		{
+			binding = known;
+			break;
+		}
 	}
-	begin_use(last_binding);
-	return &last_binding->shown;
+	if (binding == NULL)
+		binding = attach(name, part);
+	begin_use(binding);
+	return &binding->shown;
 }
 
 void
@@ -482,7 +403,7 @@ AlbertStoreCount(const AlbertBinding *binding, const AlbertCounts *counts)
 {
 	const Binding *own = (const Binding *) binding;
 	const int64 *values = (const int64 *) counts;
-	AlbertSlot *slot = own->slot;
+	AlbertSlot *slot = own->mapped.slot;
 
 	/* The slot may have gone to another model after this one was unloaded. */
 	if (memcmp(&slot->key, &own->slot_key, sizeof(AlbertKey)) != 0)

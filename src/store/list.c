@@ -11,23 +11,39 @@
 
 /* ---- slots ---- */
 
-/* A copy of the slots; loaded: of those that hold something or are about to. */
-static int
-copy_slots(AlbertSlot *slots, bool loaded)
+/* Copies of the slots that something has been loaded into; now: that hold something, or are about to. */
+static List *
+copy_slots(bool now)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
-	int			n = 0;
+	AlbertSlot *copies = palloc(sizeof(AlbertSlot) * ALBERT_NSLOTS);
+	AlbertRegistry *registry = AlbertRegistryLock(LW_SHARED);
+	List	   *slots = NIL;
 
-	LWLockAcquire(&registry->lock, LW_SHARED);
+	memcpy(copies, registry->slots, sizeof(AlbertSlot) * ALBERT_NSLOTS);
+	AlbertRegistryUnlock();
 	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
-		const AlbertSlot *slot = &registry->slots[i];
-
-		if (slot->used && (!loaded || slot->loader != 0 || slot->images[ALBERT_PART_TEXT].ready))
-			memcpy(&slots[n++], slot, sizeof(AlbertSlot));
+		if (now ? copies[i].loader != 0 || copies[i].images[ALBERT_PART_TEXT].size > 0 : copies[i].loaded_at != 0)
+			slots = lappend(slots, &copies[i]);
 	}
-	LWLockRelease(&registry->lock);
-	return n;
+	return slots;
+}
+
+/* Those of the model that a key is of, taken off the list. */
+static List *
+take_slots(List **slots, const AlbertKey *key)
+{
+	List	   *taken = NIL;
+	ListCell   *cell;
+
+	foreach(cell, *slots)
+	{
+		if (!AlbertSlotIsOf(lfirst(cell), key))
+			continue;
+		taken = lappend(taken, lfirst(cell));
+		*slots = foreach_delete_current(*slots, cell);
+	}
+	return taken;
 }
 
 /* That of its directory, or that it was loaded by. */
@@ -93,33 +109,29 @@ status_text(const AlbertStatus *status)
 static bool
 find_verdict(uint64 fingerprint, char *error)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
+	AlbertRegistry *registry = AlbertRegistryLock(LW_SHARED);
 	bool		found = false;
-	int			i;
 
-	LWLockAcquire(&registry->lock, LW_SHARED);
-	for (i = 0; i < ALBERT_NVERDICTS && !found; i++)
+	for (int i = 0; i < ALBERT_NVERDICTS && !found; i++)
 	{
 		found = registry->verdicts[i].fingerprint == fingerprint;
 		if (found)
 			memcpy(error, registry->verdicts[i].error, sizeof(registry->verdicts[i].error));
 	}
-	LWLockRelease(&registry->lock);
+	AlbertRegistryUnlock();
 	return found;
 }
 
 static void
 note_verdict(uint64 fingerprint, const char *error)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
-	AlbertVerdict *verdict;
+	AlbertRegistry *registry = AlbertRegistryLock(LW_EXCLUSIVE);
+	AlbertVerdict *verdict = &registry->verdicts[registry->next_verdict];
 
-	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-	verdict = &registry->verdicts[registry->next_verdict];
 	registry->next_verdict = (registry->next_verdict + 1) % ALBERT_NVERDICTS;
 	verdict->fingerprint = fingerprint;
 	strlcpy(verdict->error, error, sizeof(verdict->error));
-	LWLockRelease(&registry->lock);
+	AlbertRegistryUnlock();
 }
 
 /* Tried once a cluster, as long as the files are the same.  Empty when it can be. */
@@ -169,9 +181,9 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 static void
 fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *directory)
 {
-	const AlbertStoredImage *weights = &slot->images[ALBERT_PART_WEIGHTS];
+	Size		text = slot->images[ALBERT_PART_TEXT].size;
+	Size		weights = slot->images[ALBERT_PART_WEIGHTS].size;
 	const AlbertKernels *kernels = AlbertKernelsById(slot->key.kernels);
-	int			i;
 
 	if (slot->facts.config.class_name[0] != '\0')
 		fill_info(entry, &slot->facts.config);
@@ -181,16 +193,12 @@ fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *dire
 	if (slot->loader != 0)
 		entry->state = "loading";
 	else
-		entry->state = weights->ready ? "loaded" : "tokenizer";
+		entry->state = weights > 0 ? "loaded" : "tokenizer";
 	entry->error = NULL;
-	for (i = 0; i < ALBERT_NPARTS; i++)
-	{
-		if (slot->images[i].ready)
-			entry->shared_bytes += slot->images[i].size;
-	}
-	if (slot->images[ALBERT_PART_TEXT].ready)
+	entry->shared_bytes = text + weights;
+	if (text > 0)
 		entry->loaded_at = slot->loaded_at;
-	if (weights->ready)
+	if (weights > 0)
 	{
 		entry->precision = AlbertPrecisionName(slot->key.precision);
 		entry->kernel = kernels != NULL ? kernels->name : NULL;
@@ -213,45 +221,44 @@ entry_of_slot(const AlbertSlot *slot, const char *directory)
 
 /* ---- models of the database ---- */
 
-/* Its slots are taken off the copy; of several precisions, the one that the model's name stands for. */
+/* Of slots of several precisions, the one that the model's name stands for. */
 static void
-fill_from_slots(AlbertModelEntry *entry, const AlbertObject *object, AlbertSlot *slots, int nslots)
+fill_from_slots(AlbertModelEntry *entry, const AlbertObject *object, List **slots)
 {
-	int			precision = object->precision >= 0 ? object->precision : albert_precision;
+	AlbertKey	key = {.path = 0};
+	ListCell   *cell;
 
-	for (int i = 0; i < nslots; i++)
+	memcpy(key.identity, object->identity, ALBERT_SHA256_LEN);
+	foreach(cell, take_slots(slots, &key))
 	{
-		if (memcmp(slots[i].key.identity, object->identity, ALBERT_SHA256_LEN) != 0)
-			continue;
-		if (slots[i].key.precision == precision)
-			fill_from_slot(entry, &slots[i], "");
-		slots[i].used = false;
+		const AlbertSlot *slot = lfirst(cell);
+
+		if (slot->key.precision == (object->precision >= 0 ? object->precision : albert_precision))
+			fill_from_slot(entry, slot, "");
 	}
 }
 
-static void
-fill_from_table(AlbertModelEntry *entry, Oid relation, AlbertSlot *slots, int nslots)
+static AlbertModelEntry *
+entry_of_table(const char *name, Oid relation, List **slots)
 {
+	AlbertModelEntry *entry = new_entry(name, "");
 	AlbertObject object;
 	char	   *description;
-	const char *problem = AlbertObjectProblem(relation, entry->name, &description, &object);
-	List	   *files;
-	ListCell   *cell;
+	const char *problem = AlbertObjectProblem(relation, name, &description, &object);
+	int64		bytes;
 
 	entry->origin = "database";
 	entry->owner = GetUserNameFromId(AlbertObjectOwner(relation), true);
 	if (problem != NULL)
 	{
 		fill_broken(entry, problem);
-		return;
+		return entry;
 	}
-	files = AlbertObjectFiles(relation);
-	entry->file_bytes = 0;
-	foreach(cell, files)
-		entry->file_bytes += ((const AlbertObjectFile *) lfirst(cell))->bytes;
-	entry->state = files == NIL ? "restoring" : "importing";
+	bytes = AlbertObjectBytes(relation);
+	entry->file_bytes = Max(bytes, 0);
+	entry->state = bytes < 0 ? "restoring" : "importing";
 	if (description == NULL)
-		return;
+		return entry;
 	entry->state = "available";
 	if (object.directory[0] != '\0')
 		entry->origin = "pinned directory";
@@ -262,25 +269,23 @@ fill_from_table(AlbertModelEntry *entry, Oid relation, AlbertSlot *slots, int ns
 		entry->base = pstrdup(object.base);
 		entry->base_identity = AlbertHex(object.base_digest);
 	}
-	fill_from_slots(entry, &object, slots, nslots);
+	fill_from_slots(entry, &object, slots);
 	entry->identity = AlbertHex(object.identity);
+	return entry;
 }
 
-/* A name that the user may not use is listed without more, to be taken off again: no directory has it either. */
 static List *
-list_objects(AlbertSlot *slots, int nslots)
+list_objects(List **slots)
 {
 	List	   *entries = NIL;
 	ListCell   *cell;
 
 	foreach(cell, AlbertObjectNames())
 	{
-		AlbertModelEntry *entry = new_entry(lfirst(cell), "");
 		Oid			relation = AlbertObjectRelation(lfirst(cell));
 
 		if (OidIsValid(relation) && AlbertObjectIsVisible(relation))
-			fill_from_table(entry, relation, slots, nslots);
-		entries = lappend(entries, entry);
+			entries = lappend(entries, entry_of_table(lfirst(cell), relation, slots));
 	}
 	return entries;
 }
@@ -350,66 +355,55 @@ is_model_directory(const char *path, const char *name)
 	return false;
 }
 
-/* The slots of a name are taken off the copy; false when there are none. */
-static bool
-list_slots(List **entries, const char *name, const char *path, uint64 path_hash,
-		   AlbertSlot *slots, int nslots)
+/* One, or as many as the model has slots. */
+static List *
+entries_of_directory(const char *name, const char *path, List **slots)
 {
-	bool		any = false;
-	int			i;
+	AlbertModelEntry *entry = new_entry(name, path);
+	AlbertKey	key = {.path = AlbertPathHash()};
+	List	   *entries = NIL;
+	ListCell   *cell;
 
-	for (i = 0; i < nslots; i++)
+	if (!AlbertModelNameIsValid(name))
 	{
-		if (!slots[i].used || slots[i].key.path != path_hash || strcmp(slots[i].key.name, name) != 0)
-			continue;
-		*entries = lappend(*entries, entry_of_slot(&slots[i], path));
-		slots[i].used = false;
-		any = true;
+		fill_broken(entry, AlbertModelNameRule());
+		return list_make1(entry);
 	}
-	return any;
+	strcpy(key.name, name);
+	foreach(cell, take_slots(slots, &key))
+		entries = lappend(entries, entry_of_slot(lfirst(cell), path));
+	if (entries != NIL)
+		return entries;
+	fill_from_directory(entry, path);
+	return list_make1(entry);
 }
 
 /*
- * The models of one directory of the path that are not listed already: an
- * earlier directory hides what a later one has under the same name.  What has
- * a name that cannot be called is listed with the reason.
+ * The models of one directory of the path whose names do not stand for others:
+ * of the database, whether the user may see them or not, or of an earlier
+ * directory.  What has a name that cannot be called is listed with the reason.
  */
 static List *
-list_directory(List *entries, const char *directory, uint64 path_hash, AlbertSlot *slots, int nslots)
+list_directory(List *entries, const char *directory, List **slots)
 {
 	DIR		   *dir = AllocateDir(directory);
-	List	   *found = NIL;
 	struct dirent *file;
-	ListCell   *cell;
 
 	/* A directory that is not there, or not for the server, has no models. */
 	if (dir == NULL)
 		return entries;
 	while ((file = ReadDirExtended(dir, directory, DEBUG1)) != NULL)
 	{
-		if (file->d_name[0] != '.' && find_entry(entries, file->d_name) == NULL)
-			found = lappend(found, pstrdup(file->d_name));
-	}
-	FreeDir(dir);
-
-	foreach(cell, found)
-	{
-		const char *name = lfirst(cell);
+		const char *name = file->d_name;
 		char		path[MAXPGPATH];
-		AlbertModelEntry *entry;
 
 		CHECK_FOR_INTERRUPTS();
 		snprintf(path, sizeof(path), "%s/%s", directory, name);
-		if (!is_model_directory(path, name) ||
-			list_slots(&entries, name, path, path_hash, slots, nslots))
-			continue;
-		entry = new_entry(name, path);
-		if (AlbertModelNameIsValid(name))
-			fill_from_directory(entry, path);
-		else
-			fill_broken(entry, AlbertModelNameRule());
-		entries = lappend(entries, entry);
+		if (name[0] != '.' && !OidIsValid(AlbertObjectRelation(name)) && find_entry(entries, name) == NULL &&
+			is_model_directory(path, name))
+			entries = list_concat(entries, entries_of_directory(name, path, slots));
 	}
+	FreeDir(dir);
 	return entries;
 }
 
@@ -422,32 +416,24 @@ compare_entries(const ListCell *a, const ListCell *b)
 List *
 AlbertStoreList(void)
 {
-	AlbertSlot *slots = palloc(sizeof(AlbertSlot) * ALBERT_NSLOTS);
-	uint64		path_hash = AlbertPathHash();
+	List	   *slots;
 	List	   *entries;
 	ListCell   *cell;
-	int			nslots;
-	int			i;
 
 	AlbertStoreSweep();
-	nslots = copy_slots(slots, true);
-	entries = list_objects(slots, nslots);
+	slots = copy_slots(true);
+	entries = list_objects(&slots);
 	foreach(cell, AlbertMayUseDirectories() ? AlbertModelDirectories(albert_model_path) : NIL)
-		entries = list_directory(entries, lfirst(cell), path_hash, slots, nslots);
-
-	foreach(cell, entries)
-	{
-		if (((AlbertModelEntry *) lfirst(cell))->state == NULL)
-			entries = foreach_delete_current(entries, cell);
-	}
-
+		entries = list_directory(entries, lfirst(cell), &slots);
 	fill_heads(entries);
 
 	/* Loaded through another database's path or from its tables, or their directories are gone. */
-	for (i = 0; i < nslots; i++)
+	foreach(cell, slots)
 	{
-		if (slots[i].used && (slots[i].key.name[0] != '\0' ? AlbertMayUseDirectories() : AlbertMaySeePaths()))
-			entries = lappend(entries, entry_of_slot(&slots[i], ""));
+		const AlbertSlot *slot = lfirst(cell);
+
+		if (slot->key.name[0] != '\0' ? AlbertMayUseDirectories() : AlbertMaySeePaths())
+			entries = lappend(entries, entry_of_slot(slot, ""));
 	}
 	list_sort(entries, compare_entries);
 	return entries;
@@ -477,16 +463,16 @@ counts_by_name(List **entries, const char *name)
 List *
 AlbertStoreCounts(void)
 {
-	AlbertSlot *slots = palloc(sizeof(AlbertSlot) * ALBERT_NSLOTS);
-	int			nslots = copy_slots(slots, false);
 	List	   *entries = NIL;
+	ListCell   *cell;
 
-	for (int i = 0; i < nslots; i++)
+	foreach(cell, copy_slots(false))
 	{
-		int64	   *counts = (int64 *) &counts_by_name(&entries, slot_name(&slots[i]))->counts;
+		AlbertSlot *slot = lfirst(cell);
+		int64	   *counts = (int64 *) &counts_by_name(&entries, slot_name(slot))->counts;
 
-		for (int j = 0; j < ALBERT_NCOUNTS; j++)
-			counts[j] += pg_atomic_read_u64(&slots[i].counts[j]);
+		for (int i = 0; i < ALBERT_NCOUNTS; i++)
+			counts[i] += pg_atomic_read_u64(&slot->counts[i]);
 	}
 	return entries;
 }

@@ -4,8 +4,9 @@
  *
  * The process that loads has marked the slot with its process id.  It makes
  * segments of its own, publishes each when it is complete, and gives the slot
- * back in the end.  When an error or its own end stops it, load_failed frees
- * what it made and wakes up those who wait, one of whom tries again.
+ * back in the end, when it has it mapped, whatever happens to the slot
+ * afterwards.  When an error or its own end stops it, what it made is freed, and
+ * of those who wait one tries again.
  */
 #include "store/registry.h"
 
@@ -26,7 +27,6 @@ int			albert_load_lock_id = 0;
 typedef struct LoadState
 {
 	AlbertSlot *slot;
-	AlbertClaim *claim;			/* out: what was published */
 	const AlbertRequest *request;
 	bool		tell_directory;
 	AlbertSource *source;
@@ -39,30 +39,18 @@ typedef struct LoadState
 
 /* ---- publishing and giving back ---- */
 
-void
-AlbertClaimFill(AlbertClaim *claim, AlbertSlot *slot)
-{
-	claim->slot = slot;
-	claim->generation = pg_atomic_read_u64(&slot->generation);
-	memcpy(claim->images, slot->images, sizeof(claim->images));
-	memcpy(claim->digest, slot->facts.digest, ALBERT_SHA256_LEN);
-}
-
 /* The finished image of a part becomes everybody's; with an older text part its weights go. */
 static void
 publish(LoadState *state, AlbertPart part)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
 	AlbertSlot *slot = state->slot;
 	dsm_segment *segment = state->segments[part];
-	AlbertHandles old = {0};
 	bool		changed;
 
 	dsm_pin_segment(segment);
-	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-	if (slot->images[part].ready)
-		AlbertSlotDrop(slot, &old);
-	slot->images[part].ready = true;
+	(void) AlbertRegistryLock(LW_EXCLUSIVE);
+	if (slot->images[part].size > 0)
+		AlbertSlotDrop(slot);
 	slot->images[part].handle = dsm_segment_handle(segment);
 	slot->images[part].size = state->sizes[part];
 	slot->reserved -= state->sizes[part];
@@ -71,53 +59,41 @@ publish(LoadState *state, AlbertPart part)
 	slot->fingerprint = state->fingerprint;
 	slot->loaded_at = GetCurrentTimestamp();
 	pg_atomic_write_u64(&slot->last_used, slot->loaded_at);
-	AlbertSlotNoteDatabase(slot);
 	state->published = true;
-	AlbertClaimFill(state->claim, slot);
-	LWLockRelease(&registry->lock);
+	AlbertRegistryUnlock();
 	ConditionVariableBroadcast(&slot->changed);
-	AlbertUnpin(&old);
 	if (changed)
 		AlbertForgetPlans();
 }
 
-/* Nobody loads the slot any more.  A slot that never held anything is free again. */
+/* Nobody loads the slot any more. */
 static void
-give_back(AlbertSlot *slot)
+give_back(AlbertSlot *slot, bool drop)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
-
-	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+	(void) AlbertRegistryLock(LW_EXCLUSIVE);
+	if (drop)
+		AlbertSlotDrop(slot);
 	slot->loader = 0;
 	slot->reserved = 0;
-	if (slot->loaded_at == 0)
-		slot->used = false;
-	LWLockRelease(&registry->lock);
+	AlbertRegistryUnlock();
 	ConditionVariableBroadcast(&slot->changed);
 }
 
-/* After an error, or on the way out of a process that is told to end. */
+/*
+ * After an error, or on the way out of a process that is told to end.  A load
+ * that fails leaves nothing: not its first half either.
+ */
 static void
 load_failed(int code, Datum arg)
 {
 	LoadState  *state = (LoadState *) DatumGetPointer(arg);
-	AlbertRegistry *registry = AlbertRegistryGet();
-	AlbertHandles gone = {0};
 
-	/* A load that fails leaves nothing: not its first half either. */
-	if (state->published)
-	{
-		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-		AlbertSlotDrop(state->slot, &gone);
-		LWLockRelease(&registry->lock);
-		AlbertUnpin(&gone);
-	}
+	give_back(state->slot, state->published);
 	for (int i = 0; i < ALBERT_NPARTS; i++)
 	{
 		if (state->segments[i] != NULL)
 			dsm_detach(state->segments[i]);
 	}
-	give_back(state->slot);
 }
 
 /* ---- the work ---- */
@@ -209,7 +185,7 @@ load(LoadState *state, AlbertPart part, AlbertArena *arena)
 	memcpy(state->facts.digest, object->digest, ALBERT_SHA256_LEN);
 
 	/* A text part from files that have changed since does not go with these weights. */
-	if (!slot->images[ALBERT_PART_TEXT].ready || slot->fingerprint != state->fingerprint)
+	if (slot->images[ALBERT_PART_TEXT].size == 0 || slot->fingerprint != state->fingerprint)
 		measure(state, ALBERT_PART_TEXT);
 	if (part == ALBERT_PART_WEIGHTS)
 		measure(state, ALBERT_PART_WEIGHTS);
@@ -231,13 +207,13 @@ load_context(void *arg)
 
 /* Nothing that can fail comes before PG_ENSURE_ERROR_CLEANUP: the slot is already marked. */
 void
-AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertRequest *request)
+AlbertSlotLoad(AlbertSlot *slot, AlbertPart part, const AlbertRequest *request, AlbertMapping *mapping)
 {
 	MemoryContext old = CurrentMemoryContext;
 	TimestampTz start = GetCurrentTimestamp();
-	LoadState	state = {.slot = claim->slot, .claim = claim, .request = request};
+	LoadState	state = {.slot = slot, .request = request};
 	ErrorContextCallback callback = {.callback = load_context, .arg = &state, .previous = error_context_stack};
-	Size		outside = 0;
+	Size		bytes;
 
 	error_context_stack = &callback;
 	PG_ENSURE_ERROR_CLEANUP(load_failed, PointerGetDatum(&state));
@@ -250,23 +226,20 @@ AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertRequest *request
 		load(&state, part, &arena);
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
+		(void) AlbertRegistryLock(LW_EXCLUSIVE);
+		AlbertSlotMap(slot, part, mapping);
+		AlbertRegistryUnlock();
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(load_failed, PointerGetDatum(&state));
 
-	give_back(state.slot);
+	give_back(slot, false);
 	error_context_stack = callback.previous;
-	for (int i = 0; i < ALBERT_NPARTS; i++)
-	{
-		if (state.segments[i] != NULL && !AlbertMemoryIsReserve(state.segments[i]))
-			outside += state.sizes[i];
-	}
+	bytes = state.sizes[ALBERT_PART_TEXT] + state.sizes[ALBERT_PART_WEIGHTS];
 	ereport(DEBUG1,
 			(errmsg_internal("albert loaded model \"%s\" (%s): %zu bytes in %ld ms",
-							 request->name, part == ALBERT_PART_TEXT ? "text" : "weights",
-							 state.sizes[ALBERT_PART_TEXT] + state.sizes[ALBERT_PART_WEIGHTS],
+							 request->name, part == ALBERT_PART_TEXT ? "text" : "weights", bytes,
 							 (long) (GetCurrentTimestamp() - start) / 1000)));
 
 	/* Whoever else waits for the model does not wait for this client to take a warning. */
-	if (outside > 0)
-		AlbertMemoryWarn(request->name, outside);
+	AlbertMemoryWarn(request->name, bytes);
 }

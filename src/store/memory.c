@@ -21,14 +21,23 @@ int			albert_shared_memory_limit = -1;
 
 extern PGDLLIMPORT int dynamic_shared_memory_type;
 
-/* Bytes free where POSIX segments live; false when they live elsewhere or that is not known. */
+/* The file system where POSIX segments live; false when they live elsewhere or it cannot be looked at. */
+static bool
+posix_directory(struct statvfs *st)
+{
+	return dynamic_shared_memory_type == DSM_IMPL_POSIX && statvfs(POSIX_DIRECTORY, st) == 0 && st->f_blocks != 0;
+}
+
+/*
+ * Bytes free there; false when that tells nothing: a segment may lie in what
+ * was set aside in the main segment, whose free space nobody tells.
+ */
 static bool
 posix_free(uint64 *bytes)
 {
 	struct statvfs st;
 
-	if (dynamic_shared_memory_type != DSM_IMPL_POSIX ||
-		statvfs(POSIX_DIRECTORY, &st) != 0 || st.f_blocks == 0)
+	if (min_dynamic_shared_memory > 0 || !posix_directory(&st))
 		return false;
 	*bytes = (uint64) st.f_bavail * st.f_frsize;
 	return true;
@@ -78,65 +87,38 @@ hint_more_memory(void)
 
 /* ---- room for a model ---- */
 
-/* Half of what the system gives for shared memory, and what was set aside for it at server start. */
+/* Unless it is set: half of what the system gives for shared memory, and what was set aside for it at server start. */
 static uint64
-default_limit(void)
+memory_limit(void)
 {
 	uint64		most = (uint64) sysconf(_SC_PHYS_PAGES) * (uint64) sysconf(_SC_PAGESIZE);
 	struct statvfs st;
 
-	if (dynamic_shared_memory_type == DSM_IMPL_POSIX &&
-		statvfs(POSIX_DIRECTORY, &st) == 0 && st.f_blocks != 0)
+	if (albert_shared_memory_limit >= 0)
+		return (uint64) albert_shared_memory_limit * MEGABYTE;
+	if (posix_directory(&st))
 		most = Min(most, (uint64) st.f_blocks * st.f_frsize);
 	return most / 2 + (uint64) min_dynamic_shared_memory * MEGABYTE;
 }
 
+/* What models take and their loaders will take; *idle: of that, what could be put out. */
 static uint64
-memory_limit(void)
+taken_bytes(const AlbertRegistry *registry, uint64 *idle)
 {
-	return albert_shared_memory_limit < 0 ? default_limit()
-		: (uint64) albert_shared_memory_limit * MEGABYTE;
-}
+	uint64		taken = 0;
 
-/* What a model takes, and what its loader will take. */
-static uint64
-slot_bytes(const AlbertSlot *slot)
-{
-	uint64		bytes = slot->reserved;
-	int			i;
-
-	for (i = 0; i < ALBERT_NPARTS; i++)
+	*idle = 0;
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
-		if (slot->images[i].ready)
-			bytes += slot->images[i].size;
+		const AlbertSlot *slot = &registry->slots[i];
+		uint64		bytes = slot->images[ALBERT_PART_TEXT].size + slot->images[ALBERT_PART_WEIGHTS].size +
+			slot->reserved;
+
+		taken += bytes;
+		if (AlbertSlotIsIdle(slot))
+			*idle += bytes;
 	}
-	return bytes;
-}
-
-static uint64
-all_bytes(const AlbertRegistry *registry)
-{
-	uint64		bytes = 0;
-	int			i;
-
-	for (i = 0; i < ALBERT_NSLOTS; i++)
-	{
-		if (registry->slots[i].used)
-			bytes += slot_bytes(&registry->slots[i]);
-	}
-	return bytes;
-}
-
-/* Put out the idle model used least recently; false when there is none. */
-static bool
-put_out(AlbertHandles *handles)
-{
-	AlbertSlot *idle = AlbertSlotIdle();
-
-	if (idle == NULL)
-		return false;
-	AlbertSlotDrop(idle, handles);
-	return true;
+	return taken;
 }
 
 static void
@@ -155,28 +137,17 @@ over_limit(const char *name, Size bytes, uint64 limit, uint64 taken)
 static void
 reserve_within_limit(AlbertSlot *slot, const char *name, Size bytes)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
 	uint64		limit = memory_limit();
-	AlbertHandles handles = {0};
-	uint64		taken;
-	uint64		idle = 0;
-	bool		fits;
-	int			i;
+	AlbertRegistry *registry = AlbertRegistryLock(LW_EXCLUSIVE);
+	uint64		idle;
+	uint64		taken = taken_bytes(registry, &idle);
+	bool		fits = taken - idle + bytes <= limit;
 
-	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-	taken = all_bytes(registry);
-	for (i = 0; i < ALBERT_NSLOTS; i++)
-	{
-		if (AlbertSlotIsIdle(&registry->slots[i]))
-			idle += slot_bytes(&registry->slots[i]);
-	}
-	fits = taken - idle + bytes <= limit;
-	while (fits && taken + bytes > limit && put_out(&handles))
-		taken = all_bytes(registry);
+	while (fits && taken + bytes > limit && AlbertSlotPutOut() != NULL)
+		taken = taken_bytes(registry, &idle);
 	if (fits)
 		slot->reserved = bytes;
-	LWLockRelease(&registry->lock);
-	AlbertUnpin(&handles);
+	AlbertRegistryUnlock();
 	if (!fits)
 		over_limit(name, bytes, limit, taken - idle);
 }
@@ -189,16 +160,11 @@ reserve_within_limit(AlbertSlot *slot, const char *name, Size bytes)
 static void
 find_room(const char *name, Size bytes)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
 	uint64		available;
 	int			patience = 0;
 
-	/* A segment may lie in the reserve of the main segment, whose free space nobody tells. */
-	if (min_dynamic_shared_memory > 0)
-		return;
 	while (posix_free(&available) && available < bytes)
 	{
-		AlbertHandles handles = {0};
 		bool		any;
 
 		CHECK_FOR_INTERRUPTS();
@@ -208,10 +174,9 @@ find_room(const char *name, Size bytes)
 			patience -= STEP_US;
 			continue;
 		}
-		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-		any = put_out(&handles);
-		LWLockRelease(&registry->lock);
-		AlbertUnpin(&handles);
+		(void) AlbertRegistryLock(LW_EXCLUSIVE);
+		any = AlbertSlotPutOut() != NULL;
+		AlbertRegistryUnlock();
 		if (!any)
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY),
@@ -231,12 +196,6 @@ AlbertMemoryReserve(AlbertSlot *slot, const char *name, Size bytes)
 }
 
 /* ---- segments ---- */
-
-bool
-AlbertMemoryIsReserve(dsm_segment *segment)
-{
-	return ShmemAddrIsValid(dsm_segment_address(segment));
-}
 
 dsm_segment *
 AlbertMemoryCreate(const char *name, Size bytes)
@@ -265,8 +224,8 @@ AlbertMemoryCreate(const char *name, Size bytes)
 	}
 	PG_END_TRY();
 
-	/* Pages from the main segment's reserve may have been used before. */
-	if (AlbertMemoryIsReserve(segment))
+	/* What was set aside in the main segment may have been used before. */
+	if (ShmemAddrIsValid(dsm_segment_address(segment)))
 		memset(dsm_segment_address(segment), 0, bytes);
 	return segment;
 }

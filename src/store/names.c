@@ -83,23 +83,17 @@ AlbertModelDirectories(const char *path)
 bool
 AlbertModelDirectory(const char *name, char *directory)
 {
-	List	   *directories = AlbertModelDirectories(albert_model_path);
-	bool		found = false;
 	ListCell   *cell;
 
-	foreach(cell, directories)
+	foreach(cell, AlbertModelDirectories(albert_model_path))
 	{
 		struct stat st;
 
 		snprintf(directory, ALBERT_PATH_LEN, "%s/%s", (char *) lfirst(cell), name);
 		if (stat(directory, &st) == 0 && S_ISDIR(st.st_mode))
-		{
-			found = true;
-			break;
-		}
+			return true;
 	}
-	list_free_deep(directories);
-	return found;
+	return false;
 }
 
 uint64

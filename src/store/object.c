@@ -23,8 +23,8 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-/* What has been read of this database's descriptions; of no relation: what has changed since. */
-static List *known_objects = NIL;
+/* What has been read of this database's descriptions: AlbertObject by relation, without what has changed since. */
+static HTAB *known_objects = NULL;
 
 /* ---- tables and privileges ---- */
 
@@ -32,11 +32,13 @@ Oid
 AlbertObjectRelation(const char *name)
 {
 	Oid			schema;
+	Oid			relation;
 
 	if (!OidIsValid(MyDatabaseId) || !IsTransactionState())
 		return InvalidOid;
 	schema = get_namespace_oid(ALBERT_SCHEMA, true);
-	return OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	relation = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	return OidIsValid(relation) && get_rel_relkind(relation) == RELKIND_RELATION ? relation : InvalidOid;
 }
 
 bool
@@ -210,41 +212,10 @@ AlbertObjectOptions(const AlbertObject *object)
 					AlbertPrecisionName(object->precision));
 }
 
-static AlbertObject *
-find_known(Oid relation)
-{
-	ListCell   *cell;
-
-	foreach(cell, known_objects)
-	{
-		AlbertObject *known = lfirst(cell);
-
-		if (known->relation == relation)
-			return known;
-	}
-	return NULL;
-}
-
-static void
-remember(const AlbertObject *object)
-{
-	AlbertObject *known = find_known(InvalidOid);
-
-	if (known == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
-
-		known = palloc(sizeof(AlbertObject));
-		known_objects = lappend(known_objects, known);
-		MemoryContextSwitchTo(old);
-	}
-	*known = *object;
-}
-
 bool
 AlbertObjectRead(Oid relation, const char *name, AlbertObject *object)
 {
-	const AlbertObject *known = find_known(relation);
+	AlbertObject *known = hash_search(known_objects, &relation, HASH_FIND, NULL);
 	uint64		epoch = albert_names_epoch;
 	char	   *description;
 
@@ -261,7 +232,10 @@ AlbertObjectRead(Oid relation, const char *name, AlbertObject *object)
 	object->relation = relation;
 	/* not what has changed while it was read */
 	if (epoch == albert_names_epoch)
-		remember(object);
+	{
+		known = hash_search(known_objects, &relation, HASH_ENTER, NULL);
+		*known = *object;
+	}
 	return true;
 }
 
@@ -296,11 +270,9 @@ AlbertObjectProblem(Oid relation, const char *name, char **description, AlbertOb
 #define PATIENCE	(3 * 1000)	/* ms */
 #define STEP		50
 
-static uint32 restore_wait = 0;
-
 /* Is some other session of this database writing, and not waiting as we do? */
 static bool
-others_write(void)
+others_write(uint32 restore_wait)
 {
 	for (uint32 i = 0; i < ProcGlobal->allProcCount; i++)
 	{
@@ -321,10 +293,9 @@ others_write(void)
 static bool
 wait_for_restore(Oid relation, const char *name, AlbertObject *object)
 {
+	uint32		restore_wait = AlbertWaitEvent("AlbertModelRestore");
 	int			patience = PATIENCE;
 
-	if (restore_wait == 0)
-		restore_wait = AlbertWaitEvent("AlbertModelRestore");
 	for (;;)
 	{
 		LOCKTAG		tag;
@@ -333,9 +304,9 @@ wait_for_restore(Oid relation, const char *name, AlbertObject *object)
 		WaitForLockers(tag, ShareLock, false);
 		if (AlbertObjectRead(relation, name, object))
 			return true;
-		if (!AlbertObjectIsEmpty(relation))
+		if (AlbertObjectBytes(relation) >= 0)
 			return false;
-		patience = others_write() ? PATIENCE : patience - STEP;
+		patience = others_write(restore_wait) ? PATIENCE : patience - STEP;
 		if (patience <= 0)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -355,7 +326,7 @@ AlbertObjectFind(const char *name, AlbertObject *object)
 {
 	Oid			relation = AlbertObjectRelation(name);
 
-	if (!OidIsValid(relation) || get_rel_relkind(relation) != RELKIND_RELATION)
+	if (!OidIsValid(relation))
 		return false;
 	if (AlbertObjectRead(relation, name, object))
 	{
@@ -363,7 +334,7 @@ AlbertObjectFind(const char *name, AlbertObject *object)
 			AlbertModelMissing(name);
 		return true;
 	}
-	return AlbertObjectIsVisible(relation) && AlbertObjectIsEmpty(relation) && wait_for_restore(relation, name, object);
+	return AlbertObjectIsVisible(relation) && AlbertObjectBytes(relation) < 0 && wait_for_restore(relation, name, object);
 }
 
 /* ---- invalidation ---- */
@@ -371,15 +342,15 @@ AlbertObjectFind(const char *name, AlbertObject *object)
 static void
 relation_changed(Datum arg, Oid relation)
 {
-	ListCell   *cell;
+	HASH_SEQ_STATUS all;
+	AlbertObject *known;
 
-	foreach(cell, known_objects)
+	hash_seq_init(&all, known_objects);
+	while ((known = hash_seq_search(&all)) != NULL)
 	{
-		AlbertObject *known = lfirst(cell);
-
 		if (OidIsValid(relation) && known->relation != relation)
 			continue;
-		known->relation = InvalidOid;
+		(void) hash_search(known_objects, &known->relation, HASH_REMOVE, NULL);
 		albert_names_epoch++;
 	}
 }
@@ -393,6 +364,9 @@ names_changed(Datum arg, int cache, uint32 hash)
 void
 AlbertObjectsInit(void)
 {
+	HASHCTL		sizes = {.keysize = sizeof(Oid), .entrysize = sizeof(AlbertObject)};
+
+	known_objects = hash_create("albert models", 16, &sizes, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(RELNAMENSP, names_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACENAME, names_changed, (Datum) 0);

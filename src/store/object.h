@@ -28,7 +28,7 @@
 /* A model of this database, as its table says. */
 typedef struct AlbertObject
 {
-	Oid			relation;
+	Oid			relation;		/* comes first: sessions know objects by it */
 	uint8		digest[ALBERT_SHA256_LEN];	/* of its files */
 	uint8		identity[ALBERT_SHA256_LEN];	/* of its files and options */
 	char		directory[ALBERT_NAME_LEN]; /* that has its files; "": its table has them */

@@ -169,57 +169,7 @@ end_scan(TableScan *scan)
 		relation_close(scan->table, AccessShareLock);
 }
 
-/* ---- the list of files ---- */
-
-static AlbertObjectFile *
-file_of(List **files, const char *path)
-{
-	AlbertObjectFile *file;
-
-	/* parts of a file mostly lie together */
-	for (int i = list_length(*files) - 1; i >= 0; i--)
-	{
-		file = list_nth(*files, i);
-		if (strcmp(file->path, path) == 0)
-			return file;
-	}
-	file = palloc0(sizeof(AlbertObjectFile));
-	file->path = pstrdup(path);
-	*files = lappend(*files, file);
-	return file;
-}
-
-static int
-compare_files(const ListCell *a, const ListCell *b)
-{
-	return strcmp(((AlbertObjectFile *) lfirst(a))->path, ((AlbertObjectFile *) lfirst(b))->path);
-}
-
-List *
-AlbertObjectFiles(Oid relation)
-{
-	List	   *files = NIL;
-	TableScan	scan;
-
-	begin_scan(&scan, relation, NULL);
-	while (next_row(&scan))
-	{
-		int64		size = toast_raw_datum_size(scan.data) - VARHDRSZ;
-		AlbertObjectFile *file;
-
-		if (scan.path[0] == '\0')
-			continue;
-		file = file_of(&files, scan.path);
-		file->bytes += size;
-		if (scan.offset >= 0 && scan.offset <= PG_INT64_MAX - size)
-			file->end = Max(file->end, scan.offset + size);
-	}
-	end_scan(&scan);
-	list_sort(files, compare_files);
-	return files;
-}
-
-/* ---- single rows ---- */
+/* ---- what there is ---- */
 
 char *
 AlbertObjectDescription(Oid relation)
@@ -234,16 +184,24 @@ AlbertObjectDescription(Oid relation)
 	return description;
 }
 
-bool
-AlbertObjectIsEmpty(Oid relation)
+/* How many bytes of a file are in the row that next_row has come to. */
+static int64
+part_bytes(const TableScan *scan)
 {
+	return toast_raw_datum_size(scan->data) - VARHDRSZ;
+}
+
+int64
+AlbertObjectBytes(Oid relation)
+{
+	int64		bytes = -1;
 	TableScan	scan;
-	bool		empty;
 
 	begin_scan(&scan, relation, NULL);
-	empty = !next_row(&scan);
+	while (next_row(&scan))
+		bytes = Max(bytes, 0) + (scan.path[0] != '\0' ? part_bytes(&scan) : 0);
 	end_scan(&scan);
-	return empty;
+	return bytes;
 }
 
 /* The last row of a path in the index tells. */
@@ -280,26 +238,30 @@ AlbertObjectFileEnd(Relation table, const char *path)
 
 /* ---- copying them ---- */
 
-static void
-require_whole(Oid relation, const char *name)
+/* A file that has been met, whose parts need not lie together. */
+typedef struct ObjectFile
 {
-	ListCell   *cell;
+	char	   *path;
+	int64		bytes;			/* of all its parts */
+	int64		end;			/* of its last part; equal to bytes when none is missing */
+} ObjectFile;
 
-	foreach(cell, AlbertObjectFiles(relation))
+static ObjectFile *
+file_of(List **files, const char *path)
+{
+	ObjectFile *file;
+
+	/* parts of a file mostly lie together */
+	for (int i = list_length(*files) - 1; i >= 0; i--)
 	{
-		const AlbertObjectFile *file = lfirst(cell);
-
-		if (!AlbertObjectPathIsValid(file->path))
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("model \"%s\" has a file of the invalid name \"%s\"", name, file->path)));
-		if (file->bytes != file->end)
-			ereport(ERROR,
-					(errcode(ERRCODE_DATA_CORRUPTED),
-					 errmsg("file \"%s\" of model \"%s\" is not whole", file->path, name),
-					 errdetail("It should have %lld bytes, and its parts have %lld.",
-							   (long long) file->end, (long long) file->bytes)));
+		file = list_nth(*files, i);
+		if (strcmp(file->path, path) == 0)
+			return file;
 	}
+	file = palloc0(sizeof(ObjectFile));
+	file->path = pstrdup(path);
+	*files = lappend(*files, file);
+	return file;
 }
 
 static void
@@ -340,27 +302,49 @@ write_part(AlbertFile *file, int64 offset, Datum data)
 void
 AlbertObjectExport(Oid relation, const char *name, const char *directory)
 {
-	char		open[MAX_PATH] = "";
+	List	   *files = NIL;
+	const ObjectFile *open = NULL;
+	ListCell   *cell;
 	TableScan	scan;
-	AlbertFile	file;
+	AlbertFile	out;
 
-	require_whole(relation, name);
 	begin_scan(&scan, relation, NULL);
 	while (next_row(&scan))
 	{
-		/* the scan before may have seen other rows than this one */
-		if (scan.path[0] == '\0' || scan.offset < 0 || !AlbertObjectPathIsValid(scan.path))
+		ObjectFile *file;
+
+		if (scan.path[0] == '\0')
 			continue;
-		if (strcmp(open, scan.path) != 0)
+		if (!AlbertObjectPathIsValid(scan.path))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("model \"%s\" has a file of the invalid name \"%s\"", name, scan.path)));
+		file = file_of(&files, scan.path);
+		file->bytes += part_bytes(&scan);
+		if (scan.offset < 0 || scan.offset > PG_INT64_MAX - part_bytes(&scan))
+			continue;
+		file->end = Max(file->end, scan.offset + part_bytes(&scan));
+		if (file != open)
 		{
-			if (open[0] != '\0')
-				AlbertFileClose(&file);
-			strlcpy(open, scan.path, sizeof(open));
-			open_file(&file, directory, open);
+			if (open != NULL)
+				AlbertFileClose(&out);
+			open_file(&out, directory, file->path);
+			open = file;
 		}
-		write_part(&file, scan.offset, scan.data);
+		write_part(&out, scan.offset, scan.data);
 	}
-	if (open[0] != '\0')
-		AlbertFileClose(&file);
+	if (open != NULL)
+		AlbertFileClose(&out);
 	end_scan(&scan);
+	foreach(cell, files)
+	{
+		const ObjectFile *file = lfirst(cell);
+
+		if (file->bytes != file->end)
+			ereport(ERROR,
+					(errcode(ERRCODE_DATA_CORRUPTED),
+					 errmsg("file \"%s\" of model \"%s\" is not whole", file->path, name),
+					 errdetail("It should have %lld bytes, and its parts have %lld.",
+							   (long long) file->end, (long long) file->bytes)));
+	}
 }

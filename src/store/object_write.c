@@ -161,8 +161,6 @@ static char *
 read_files(Relation table, const char *directory, const char *options, uint8 *digest)
 {
 	const char *name = RelationGetRelationName(table);
-	MemoryContext old = CurrentMemoryContext;
-	MemoryContext context = AllocSetContextCreate(old, "albert model import", ALLOCSET_DEFAULT_SIZES);
 	const AlbertTrainedHead *head;
 	AlbertSource *source;
 	AlbertArena arena;
@@ -170,8 +168,7 @@ read_files(Relation table, const char *directory, const char *options, uint8 *di
 
 	initStringInfo(&all);
 	appendStringInfoString(&all, options);
-	AlbertArenaInitContext(&arena, context);
-	MemoryContextSwitchTo(context);
+	AlbertArenaInitContext(&arena, CurrentMemoryContext);
 	source = AlbertFilesOpen(directory, RelationGetRelid(table), name, &arena);
 	AlbertDigest(source, digest);
 	head = AlbertSourceHead(source);
@@ -187,8 +184,7 @@ read_files(Relation table, const char *directory, const char *options, uint8 *di
 		appendStringInfoString(&all, ", \"base_sha256\": ");
 		escape_json(&all, head->base_sha256);
 	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(context);
+	AlbertSourceClose(source);
 	return all.data;
 }
 

@@ -21,13 +21,12 @@ static AlbertRegistry *registry = NULL;
  * Sessions find it by a note in the data directory, which is where the server's
  * other shared memory is kept on some systems too.  The note may be of an
  * earlier life of the server, or anything: it counts only when the segment that
- * it names holds the same random number.
+ * it names begins with its own handle.
  */
 #define NOTE_FILE	PG_DYNSHMEM_DIR "/albert.registry"
 
 typedef struct Note
 {
-	uint8		nonce[ALBERT_NONCE_LEN];
 	Size		size;			/* of the registry: another version of the library has its own */
 	dsm_handle	handle;
 } Note;
@@ -36,7 +35,6 @@ static void
 init_registry(AlbertRegistry *fresh)
 {
 	memset(fresh, 0, sizeof(AlbertRegistry));
-	pg_atomic_init_u64(&fresh->changes, 0);
 	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
 		AlbertSlot *slot = &fresh->slots[i];
@@ -109,13 +107,12 @@ attach_registry(void)
 	if (segment == NULL)
 		return NULL;
 	found = dsm_segment_address(segment);
-	if (dsm_segment_map_length(segment) < sizeof(AlbertRegistry) ||
-		memcmp(found->nonce, note.nonce, ALBERT_NONCE_LEN) != 0)
+	if (dsm_segment_map_length(segment) < sizeof(AlbertRegistry) || found->handle != note.handle)
 	{
 		dsm_detach(segment);
 		return NULL;
 	}
-	/* What its maker wrote before the number is there for whoever reads it after the number. */
+	/* What its maker wrote before the handle is there for whoever reads it after the handle. */
 	pg_read_barrier();
 	dsm_pin_mapping(segment);
 	return found;
@@ -139,10 +136,6 @@ create_registry(void)
 	fresh = dsm_segment_address(segment);
 	init_registry(fresh);
 	memset(&note, 0, sizeof(note));
-	if (!pg_strong_random(note.nonce, ALBERT_NONCE_LEN))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR),
-				 errmsg("could not generate a random number")));
 	note.size = sizeof(AlbertRegistry);
 	note.handle = dsm_segment_handle(segment);
 	write_note(&note);
@@ -152,7 +145,7 @@ create_registry(void)
 
 	/* Now others may have it. */
 	pg_write_barrier();
-	memcpy(fresh->nonce, note.nonce, ALBERT_NONCE_LEN);
+	fresh->handle = note.handle;
 	return fresh;
 }
 
@@ -198,150 +191,11 @@ AlbertSharedRoom(Size size, LWLock **lock)
 	return shared->room;
 }
 
-/* ---- slots ---- */
+/* ---- the lock ---- */
 
-AlbertSlot *
-AlbertSlotFind(const AlbertKey *key)
-{
-	int			i;
-
-	for (i = 0; i < ALBERT_NSLOTS; i++)
-	{
-		AlbertSlot *slot = &registry->slots[i];
-
-		if (slot->used && memcmp(&slot->key, key, sizeof(AlbertKey)) == 0)
-			return slot;
-	}
-	return NULL;
-}
-
-bool
-AlbertSlotIsLoaded(const AlbertSlot *slot)
-{
-	return slot->used && slot->loader == 0 && slot->images[ALBERT_PART_TEXT].ready;
-}
-
-bool
-AlbertSlotIsIdle(const AlbertSlot *slot)
-{
-	return AlbertSlotIsLoaded(slot) && pg_atomic_read_u32((pg_atomic_uint32 *) &slot->users) == 0;
-}
-
-static bool
-used_before(const AlbertSlot *a, const AlbertSlot *b)
-{
-	return pg_atomic_read_u64((pg_atomic_uint64 *) &a->last_used) <
-		pg_atomic_read_u64((pg_atomic_uint64 *) &b->last_used);
-}
-
-AlbertSlot *
-AlbertSlotIdle(void)
-{
-	AlbertSlot *best = NULL;
-	int			i;
-
-	for (i = 0; i < ALBERT_NSLOTS; i++)
-	{
-		AlbertSlot *slot = &registry->slots[i];
-
-		if (AlbertSlotIsIdle(slot) && (best == NULL || used_before(slot, best)))
-			best = slot;
-	}
-	return best;
-}
-
-/* One that holds nothing: never used, or else the one used least recently, whose counters go. */
-static AlbertSlot *
-empty_slot(void)
-{
-	AlbertSlot *best = NULL;
-	int			i;
-
-	for (i = 0; i < ALBERT_NSLOTS; i++)
-	{
-		AlbertSlot *slot = &registry->slots[i];
-
-		if (!slot->used)
-			return slot;
-		if (slot->loader == 0 && !slot->images[ALBERT_PART_TEXT].ready &&
-			(best == NULL || used_before(slot, best)))
-			best = slot;
-	}
-	return best;
-}
-
-/*
- * The lock is held exclusively.  Who sees the count of changes move must see the
- * slot's generation as well, so that comes first.
- */
-static void
-new_generation(AlbertSlot *slot)
-{
-	pg_atomic_write_u64(&slot->generation, pg_atomic_read_u64(&registry->changes) + 1);
-	pg_atomic_fetch_add_u64(&registry->changes, 1); /* a full barrier, too */
-}
-
-AlbertSlot *
-AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles)
-{
-	AlbertSlot *slot = empty_slot();
-
-	if (slot == NULL)
-	{
-		slot = AlbertSlotIdle();
-		if (slot == NULL)
-			return NULL;
-		AlbertSlotDrop(slot, handles);
-	}
-	slot->used = true;
-	slot->loader = 0;
-	slot->key = *key;
-	memset(slot->images, 0, sizeof(slot->images));
-	memset(&slot->facts, 0, sizeof(slot->facts));
-	slot->fingerprint = 0;
-	slot->reserved = 0;
-	memset(slot->databases, 0, sizeof(slot->databases));
-	slot->loaded_at = 0;
-	pg_atomic_write_u64(&slot->last_used, 0);
-	new_generation(slot);
-	for (int i = 0; i < ALBERT_NCOUNTS; i++)
-		pg_atomic_write_u64(&slot->counts[i], 0);
-	return slot;
-}
-
-void
-AlbertSlotDrop(AlbertSlot *slot, AlbertHandles *handles)
-{
-	for (int i = 0; i < ALBERT_NPARTS; i++)
-	{
-		if (slot->images[i].ready)
-			handles->handle[handles->n++] = slot->images[i].handle;
-	}
-	memset(slot->images, 0, sizeof(slot->images));
-	memset(slot->databases, 0, sizeof(slot->databases));
-	new_generation(slot);
-}
-
-void
-AlbertSlotNoteDatabase(AlbertSlot *slot)
-{
-	Oid			database = OidIsValid(MyDatabaseId) ? MyDatabaseId : ALBERT_SOME_DATABASE;
-
-	for (int i = 0; i < ALBERT_NDATABASES; i++)
-	{
-		if (!OidIsValid(slot->databases[i]))
-			slot->databases[i] = database;
-		if (slot->databases[i] == database)
-			return;
-	}
-	slot->databases[0] = ALBERT_SOME_DATABASE;
-}
-
-bool
-AlbertSlotIsOnlyOurs(const AlbertSlot *slot)
-{
-	return slot->databases[0] == MyDatabaseId && !OidIsValid(slot->databases[1]);
-}
+/* Segments of images that have been dropped under the lock, to be unpinned when it is released. */
+static dsm_handle dropped[ALBERT_NPARTS * ALBERT_NSLOTS];
+static int	ndropped = 0;
 
 /*
  * A session that waits for its client keeps what it has mapped until its next
@@ -363,13 +217,175 @@ wake_sessions(void)
 	}
 }
 
-void
-AlbertUnpin(const AlbertHandles *handles)
+AlbertRegistry *
+AlbertRegistryLock(LWLockMode mode)
 {
-	int			i;
+	AlbertRegistry *shared = AlbertRegistryGet();
 
-	for (i = 0; i < handles->n; i++)
-		dsm_unpin_segment(handles->handle[i]);
-	if (handles->n > 0)
-		wake_sessions();
+	LWLockAcquire(&shared->lock, mode);
+	return shared;
+}
+
+void
+AlbertRegistryUnlock(void)
+{
+	LWLockRelease(&registry->lock);
+	if (ndropped == 0)
+		return;
+	while (ndropped > 0)
+		dsm_unpin_segment(dropped[--ndropped]);
+	wake_sessions();
+}
+
+/* ---- slots ---- */
+
+AlbertSlot *
+AlbertSlotFind(const AlbertKey *key)
+{
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		AlbertSlot *slot = &registry->slots[i];
+
+		if (memcmp(&slot->key, key, sizeof(AlbertKey)) == 0)
+			return slot;
+	}
+	return NULL;
+}
+
+bool
+AlbertSlotIsOf(const AlbertSlot *slot, const AlbertKey *key)
+{
+	return slot->key.path == key->path && strcmp(slot->key.name, key->name) == 0 &&
+		memcmp(slot->key.identity, key->identity, ALBERT_SHA256_LEN) == 0;
+}
+
+static bool
+holds_something(const AlbertSlot *slot)
+{
+	return slot->images[ALBERT_PART_TEXT].size > 0;
+}
+
+bool
+AlbertSlotIsLoaded(const AlbertSlot *slot)
+{
+	return slot->loader == 0 && holds_something(slot);
+}
+
+bool
+AlbertSlotIsIdle(const AlbertSlot *slot)
+{
+	return AlbertSlotIsLoaded(slot) && pg_atomic_read_u32((pg_atomic_uint32 *) &slot->users) == 0;
+}
+
+static bool
+is_free(const AlbertSlot *slot)
+{
+	return slot->loader == 0 && !holds_something(slot);
+}
+
+/* Of the slots that are so, the one used least recently: one that never was comes first. */
+static AlbertSlot *
+oldest_slot(bool (*is_so) (const AlbertSlot *slot))
+{
+	AlbertSlot *oldest = NULL;
+
+	for (int i = 0; i < ALBERT_NSLOTS; i++)
+	{
+		AlbertSlot *slot = &registry->slots[i];
+
+		if (is_so(slot) &&
+			(oldest == NULL || pg_atomic_read_u64(&slot->last_used) < pg_atomic_read_u64(&oldest->last_used)))
+			oldest = slot;
+	}
+	return oldest;
+}
+
+static void
+new_generation(AlbertSlot *slot)
+{
+	pg_atomic_write_u64(&slot->generation, ++registry->generation);
+}
+
+void
+AlbertSlotMap(AlbertSlot *slot, AlbertPart part, AlbertMapping *mapping)
+{
+	for (int i = 0; i <= (int) part; i++)
+	{
+		dsm_segment *segment = dsm_find_mapping(slot->images[i].handle);
+
+		if (segment == NULL)
+			segment = dsm_attach(slot->images[i].handle);
+		if (segment == NULL)
+			elog(ERROR, "there is no segment %u", slot->images[i].handle);
+		mapping->segments[i] = segment;
+		mapping->sizes[i] = slot->images[i].size;
+	}
+	mapping->slot = slot;
+	mapping->generation = pg_atomic_read_u64(&slot->generation);
+	memcpy(mapping->identity, slot->key.name[0] == '\0' ? slot->key.identity : slot->facts.digest, ALBERT_SHA256_LEN);
+	AlbertSlotNoteDatabase(slot);
+}
+
+void
+AlbertSlotDrop(AlbertSlot *slot)
+{
+	for (int i = 0; i < ALBERT_NPARTS; i++)
+	{
+		if (slot->images[i].size > 0)
+			dropped[ndropped++] = slot->images[i].handle;
+	}
+	memset(slot->images, 0, sizeof(slot->images));
+	memset(slot->databases, 0, sizeof(slot->databases));
+	new_generation(slot);
+}
+
+AlbertSlot *
+AlbertSlotPutOut(void)
+{
+	AlbertSlot *slot = oldest_slot(AlbertSlotIsIdle);
+
+	if (slot != NULL)
+		AlbertSlotDrop(slot);
+	return slot;
+}
+
+AlbertSlot *
+AlbertSlotNew(const AlbertKey *key)
+{
+	AlbertSlot *slot = oldest_slot(is_free);
+
+	if (slot == NULL)
+		slot = AlbertSlotPutOut();
+	if (slot == NULL)
+		return NULL;
+	slot->key = *key;
+	memset(&slot->facts, 0, sizeof(slot->facts));
+	slot->fingerprint = 0;
+	slot->loaded_at = 0;
+	pg_atomic_write_u64(&slot->last_used, 0);
+	new_generation(slot);
+	for (int i = 0; i < ALBERT_NCOUNTS; i++)
+		pg_atomic_write_u64(&slot->counts[i], 0);
+	return slot;
+}
+
+void
+AlbertSlotNoteDatabase(AlbertSlot *slot)
+{
+	Oid			database = OidIsValid(MyDatabaseId) ? MyDatabaseId : ALBERT_SOME_DATABASE;
+
+	for (int i = 0; i < ALBERT_NDATABASES; i++)
+	{
+		if (!OidIsValid(slot->databases[i]))
+			slot->databases[i] = database;
+		if (slot->databases[i] == database)
+			return;
+	}
+	slot->databases[0] = ALBERT_SOME_DATABASE;
+}
+
+bool
+AlbertSlotIsOnlyOurs(const AlbertSlot *slot)
+{
+	return slot->databases[0] == MyDatabaseId && !OidIsValid(slot->databases[1]);
 }

@@ -7,8 +7,10 @@
  * through one value of albert.model_path, or, of a model of a database, what its
  * files and options are, so that databases share it.  Its images lie in pinned
  * dynamic shared memory segments.  Everything in a slot but the atomics is
- * guarded by the registry's lock, which is held for a few instructions only:
- * never while a file is read, never while an error can be raised.
+ * guarded by the registry's lock, which is held for a few instructions, and
+ * while images are mapped, so that they are not taken away meanwhile: never
+ * while a file is read, nor while an error could be raised that leaves a slot
+ * half changed.
  *
  * A model has two identities: what was asked for (AlbertKey), and the SHA-256
  * of what was loaded (AlbertFacts.digest), which is known once the weights have
@@ -41,7 +43,6 @@
 #define ALBERT_PATH_LEN		(ALBERT_DIR_LEN + ALBERT_NAME_LEN)
 #define ALBERT_NDATABASES	6
 #define ALBERT_SOME_DATABASE 1	/* template1, which is not dropped: for the server, and those that find no place */
-#define ALBERT_NONCE_LEN	16
 #define ALBERT_NVERDICTS	128
 
 /* What makes two models different; all bytes count, so zero it before filling in. */
@@ -67,9 +68,8 @@ typedef struct AlbertRequest
 
 typedef struct AlbertStoredImage
 {
-	bool		ready;
 	dsm_handle	handle;
-	Size		size;
+	Size		size;			/* 0: there is none */
 } AlbertStoredImage;
 
 /* AlbertCounts is an array of so many int64. */
@@ -86,11 +86,10 @@ typedef struct AlbertFacts
 
 typedef struct AlbertSlot
 {
-	bool		used;
 	int			loader;			/* process id of who is loading; 0: nobody */
 	Size		reserved;		/* bytes that the loader has still to take */
 	AlbertKey	key;
-	AlbertStoredImage images[ALBERT_NPARTS];	/* weights are ready only when the text is */
+	AlbertStoredImage images[ALBERT_NPARTS];	/* there are weights only when there is the text */
 	uint64		fingerprint;	/* of the directory's files it was made from last; 0: of none yet */
 	Oid			databases[ALBERT_NDATABASES];	/* whose sessions have attached it; InvalidOid: no more */
 	AlbertFacts facts;
@@ -112,10 +111,10 @@ typedef struct AlbertVerdict
 
 typedef struct AlbertRegistry
 {
-	uint8		nonce[ALBERT_NONCE_LEN];
+	dsm_handle	handle;			/* of the segment that it lies in; written last */
 	LWLock		lock;
 	int			tranche;
-	pg_atomic_uint64 changes;	/* the generation that was drawn last */
+	uint64		generation;		/* the one that was drawn last */
 	AlbertSlot	slots[ALBERT_NSLOTS];
 	int			next_verdict;	/* the one to be replaced next */
 	AlbertVerdict verdicts[ALBERT_NVERDICTS];
@@ -143,39 +142,51 @@ extern AlbertRegistry *AlbertRegistryFind(void);
 /* NULL when this process has not used it so far.  Raises no error, so it is what callbacks ask. */
 extern AlbertRegistry *AlbertRegistryKnown(void);
 
-/* The slot of a key, or NULL.  The lock must be held. */
+/*
+ * Lock the registry, which is made if need be.  Unlocking also frees what has
+ * been dropped meanwhile, and has idle sessions let go of it; it raises no error.
+ */
+extern AlbertRegistry *AlbertRegistryLock(LWLockMode mode);
+extern void AlbertRegistryUnlock(void);
+
+/* Of slots; the lock must be held, exclusively where something is changed. */
+
+/* The slot of a key, or NULL. */
 extern AlbertSlot *AlbertSlotFind(const AlbertKey *key);
 
-/* Segments to be unpinned once the registry's lock has been released; begins as {0}. */
-typedef struct AlbertHandles
-{
-	int			n;
-	dsm_handle	handle[ALBERT_NPARTS * ALBERT_NSLOTS];
-} AlbertHandles;
+/* Is it of the model that a key is of, in whatever precision and for whatever kernel set? */
+extern bool AlbertSlotIsOf(const AlbertSlot *slot, const AlbertKey *key);
 
 /* Does it hold something that may be dropped: is nobody loading it?  And is nobody computing with it? */
 extern bool AlbertSlotIsLoaded(const AlbertSlot *slot);
 extern bool AlbertSlotIsIdle(const AlbertSlot *slot);
 
-/* Of the models that nobody computes with, the one used least recently; NULL when there is none. */
-extern AlbertSlot *AlbertSlotIdle(void);
+/* A slot made ready for key: one that holds nothing, or else of a model that is put out.  NULL: all are in use. */
+extern AlbertSlot *AlbertSlotNew(const AlbertKey *key);
+
+/* What a session has mapped of a slot. */
+typedef struct AlbertMapping
+{
+	AlbertSlot *slot;
+	uint64		generation;		/* good as long as this is the slot's */
+	uint8		identity[ALBERT_SHA256_LEN];	/* of the model, once the weights are there */
+	dsm_segment *segments[ALBERT_NPARTS];	/* NULL: not mapped */
+	Size		sizes[ALBERT_NPARTS];	/* of the images in them */
+} AlbertMapping;
 
 /*
- * A slot made ready for key: an empty one, or else that of AlbertSlotIdle,
- * whose model is put out.  NULL: all are in use.
+ * Map a part that a slot has (weights: and the text).  What this process has not
+ * mapped already belongs to the resource owner.  Raises an error when that fails.
  */
-extern AlbertSlot *AlbertSlotNew(const AlbertKey *key, AlbertHandles *handles);
+extern void AlbertSlotMap(AlbertSlot *slot, AlbertPart part, AlbertMapping *mapping);
 
-/*
- * Take its images away.  Moves the generation.  The lock must be held
- * exclusively.
- */
-extern void AlbertSlotDrop(AlbertSlot *slot, AlbertHandles *handles);
+/* Take its images away.  Moves the generation. */
+extern void AlbertSlotDrop(AlbertSlot *slot);
 
-/* Also has idle sessions let go of what they have mapped.  Raises no error. */
-extern void AlbertUnpin(const AlbertHandles *handles);
+/* Drop, of the models that nobody computes with, the one used least recently: its slot, or NULL. */
+extern AlbertSlot *AlbertSlotPutOut(void);
 
-/* This database uses the slot; and does no other one?  The lock must be held exclusively. */
+/* This database uses the slot; and does no other one? */
 extern void AlbertSlotNoteDatabase(AlbertSlot *slot);
 extern bool AlbertSlotIsOnlyOurs(const AlbertSlot *slot);
 
@@ -217,19 +228,8 @@ extern void AlbertObjectsInit(void);
 /* A relative path that stays below where it begins? */
 extern bool AlbertObjectPathIsValid(const char *path);
 
-/* A file in a model table. */
-typedef struct AlbertObjectFile
-{
-	char	   *path;
-	int64		bytes;			/* of all its parts */
-	int64		end;			/* of its last part; equal to bytes when none is missing */
-} AlbertObjectFile;
-
-/* The files in a table: a list of AlbertObjectFile in the order of their paths. */
-extern List *AlbertObjectFiles(Oid relation);
-
-/* Has a table no rows? */
-extern bool AlbertObjectIsEmpty(Oid relation);
+/* The bytes of all files in a table, as far as they are there; -1: it has no rows. */
+extern int64 AlbertObjectBytes(Oid relation);
 
 /* ---- request.c ---- */
 
@@ -270,25 +270,11 @@ extern uint64 AlbertFingerprint(const AlbertSource *source);
 
 /* ---- load.c ---- */
 
-/* A consistent copy of what the registry says of a slot at some moment. */
-typedef struct AlbertClaim
-{
-	AlbertSlot *slot;
-	uint64		generation;
-	AlbertStoredImage images[ALBERT_NPARTS];
-	uint8		digest[ALBERT_SHA256_LEN];	/* of the files, once the weights are there */
-} AlbertClaim;
-
-/* The lock must be held. */
-extern void AlbertClaimFill(AlbertClaim *claim, AlbertSlot *slot);
-
 /*
- * Load a part (weights: and the text) of claim->slot, whose loader is this
- * process; then nobody is its loader.  The claim becomes what was published
- * last, whatever happens to the slot afterwards.  The new segments are mapped
- * here and belong to the resource owner.
+ * Load a part (weights: and the text) of a slot, whose loader is this process,
+ * and map it; then nobody is its loader.
  */
-extern void AlbertSlotLoad(AlbertClaim *claim, AlbertPart part, const AlbertRequest *request);
+extern void AlbertSlotLoad(AlbertSlot *slot, AlbertPart part, const AlbertRequest *request, AlbertMapping *mapping);
 
 /* ---- head.c ---- */
 
@@ -325,10 +311,7 @@ extern void AlbertMemoryReserve(AlbertSlot *slot, const char *name, Size bytes);
 /* A segment for a part, zeroed; raises an error that says what was needed and what to do. */
 extern dsm_segment *AlbertMemoryCreate(const char *name, Size bytes);
 
-/* Does it lie in the part of the main segment that min_dynamic_shared_memory sets aside? */
-extern bool AlbertMemoryIsReserve(dsm_segment *segment);
-
-/* After a load that took so many bytes elsewhere: warn when it left little for others. */
+/* After a load that took so many bytes: warn when it left little for others. */
 extern void AlbertMemoryWarn(const char *name, Size bytes);
 
 /* ---- invalidate.c ---- */

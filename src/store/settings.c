@@ -27,11 +27,9 @@ check_model(char **newval, void **extra, GucSource source)
 static bool
 check_model_path(char **newval, void **extra, GucSource source)
 {
-	List	   *directories = AlbertModelDirectories(*newval);
-	bool		ok = true;
 	ListCell   *cell;
 
-	foreach(cell, directories)
+	foreach(cell, AlbertModelDirectories(*newval))
 	{
 		const char *directory = lfirst(cell);
 
@@ -41,11 +39,9 @@ check_model_path(char **newval, void **extra, GucSource source)
 			GUC_check_errdetail("A directory name has more than %d bytes.", ALBERT_DIR_LEN - 1);
 		else
 			continue;
-		ok = false;
-		break;
+		return false;
 	}
-	list_free_deep(directories);
-	return ok;
+	return true;
 }
 
 static bool

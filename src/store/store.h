@@ -29,7 +29,6 @@ typedef struct AlbertBinding
 {
 	const char *name;
 	uint64		number;			/* of no other binding of the session; one that has it gives the same results */
-	uint64		generation;		/* two bindings of one generation are to the same images */
 	bool		has_weights;	/* model's weight pointers are set */
 
 	/*

@@ -24,7 +24,7 @@ static struct
 	uint8		models[MAX_DROPPED][ALBERT_SHA256_LEN];	/* identities */
 }			dropped;
 
-/* A slot of that model, in any precision and for any kernel set, that is loaded or being loaded. */
+/* A slot of that model that is loaded or being loaded. */
 static AlbertSlot *
 find_loaded(AlbertRegistry *registry, const AlbertKey *key)
 {
@@ -32,10 +32,7 @@ find_loaded(AlbertRegistry *registry, const AlbertKey *key)
 	{
 		AlbertSlot *slot = &registry->slots[i];
 
-		if (slot->used && slot->key.path == key->path &&
-			strcmp(slot->key.name, key->name) == 0 &&
-			memcmp(slot->key.identity, key->identity, ALBERT_SHA256_LEN) == 0 &&
-			(slot->loader != 0 || slot->images[ALBERT_PART_TEXT].ready))
+		if (AlbertSlotIsOf(slot, key) && (slot->loader != 0 || slot->images[ALBERT_PART_TEXT].size > 0))
 			return slot;
 	}
 	return NULL;
@@ -44,32 +41,26 @@ find_loaded(AlbertRegistry *registry, const AlbertKey *key)
 bool
 AlbertStoreUnload(const char *name)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
 	AlbertRequest request;
+	AlbertSlot *slot;
 	bool		any = false;
 
 	AlbertRequestMake(name, &request);
-	for (;;)
+	do
 	{
-		AlbertHandles handles = {0};
-		AlbertSlot *slot;
 		bool		loading;
 
-		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
-		slot = find_loaded(registry, &request.key);
+		slot = find_loaded(AlbertRegistryLock(LW_EXCLUSIVE), &request.key);
 		loading = slot != NULL && slot->loader != 0;
 		if (slot != NULL && !loading)
 		{
-			AlbertSlotDrop(slot, &handles);
+			AlbertSlotDrop(slot);
 			any = true;
 		}
-		LWLockRelease(&registry->lock);
-		AlbertUnpin(&handles);
-		if (slot == NULL)
-			break;
+		AlbertRegistryUnlock();
 		if (loading)
 			ConditionVariableSleep(&slot->changed, AlbertWaitEvent("AlbertModelLoad"));
-	}
+	} while (slot != NULL);
 	ConditionVariableCancelSleep();
 
 	/* Whoever unloads a model is about to use other files, or has done so; it may have been put out long ago. */
@@ -94,17 +85,16 @@ have_gone(const Oid *databases)
 void
 AlbertStoreSweep(void)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
-	AlbertHandles handles = {0};
+	AlbertRegistry *registry;
 	Oid			databases[ALBERT_NSLOTS][ALBERT_NDATABASES];
 
 	/* without a database there are no catalogs either */
 	if (!OidIsValid(MyDatabaseId))
 		return;
-	LWLockAcquire(&registry->lock, LW_SHARED);
+	registry = AlbertRegistryLock(LW_SHARED);
 	for (int i = 0; i < ALBERT_NSLOTS; i++)
 		memcpy(databases[i], registry->slots[i].databases, sizeof(databases[i]));
-	LWLockRelease(&registry->lock);
+	AlbertRegistryUnlock();
 
 	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
@@ -112,12 +102,11 @@ AlbertStoreSweep(void)
 
 		if (!have_gone(databases[i]))
 			continue;
-		LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
+		(void) AlbertRegistryLock(LW_EXCLUSIVE);
 		if (AlbertSlotIsLoaded(slot) && memcmp(slot->databases, databases[i], sizeof(databases[i])) == 0)
-			AlbertSlotDrop(slot, &handles);
-		LWLockRelease(&registry->lock);
+			AlbertSlotDrop(slot);
+		AlbertRegistryUnlock();
 	}
-	AlbertUnpin(&handles);
 }
 
 /* ---- what this transaction drops ---- */
@@ -145,18 +134,16 @@ is_dropped(const AlbertSlot *slot)
 }
 
 static void
-unload_dropped(AlbertRegistry *registry)
+unload_dropped(void)
 {
-	AlbertHandles handles = {0};
+	AlbertRegistry *registry = AlbertRegistryLock(LW_EXCLUSIVE);
 
-	LWLockAcquire(&registry->lock, LW_EXCLUSIVE);
 	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
 		if (is_dropped(&registry->slots[i]))
-			AlbertSlotDrop(&registry->slots[i], &handles);
+			AlbertSlotDrop(&registry->slots[i]);
 	}
-	LWLockRelease(&registry->lock);
-	AlbertUnpin(&handles);
+	AlbertRegistryUnlock();
 }
 
 /* What is forgotten when there are too many at once is put out when its memory is wanted. */
@@ -197,7 +184,7 @@ end_of_transaction(XactEvent event, void *arg)
 		AlbertRegistryFind();
 	}
 	if (event == XACT_EVENT_COMMIT && AlbertRegistryKnown() != NULL)
-		unload_dropped(AlbertRegistryKnown());
+		unload_dropped();
 	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT || event == XACT_EVENT_PREPARE)
 		memset(&dropped, 0, sizeof(dropped));
 }
