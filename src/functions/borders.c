@@ -207,28 +207,20 @@ is_heading(const CutText *source, int place)
 
 typedef struct Fence
 {
-	utf8proc_int32_t mark;		/* ` or ~; 0: none */
-	int			n;
-	int			begin;			/* of the marks */
-	int			end;
+	int			begin;			/* of the marks, ` or ~ */
+	int			n;				/* 0: none */
 } Fence;
 
 /* The fence in the line that begins at a place, and where the next line begins. */
 static Fence
 read_fence(const CutText *source, int line, int *next)
 {
-	Fence		fence = {0};
 	int			place = line + run_length(source, line, ' ');
 	utf8proc_int32_t c = character(source, place);
+	Fence		fence = {.begin = place};
 
-	if (place - line <= 3 && (c == '`' || c == '~'))
-	{
+	if (place - line <= 3 && (c == '`' || c == '~') && run_length(source, place, c) >= 3)
 		fence.n = run_length(source, place, c);
-		if (fence.n >= 3)
-			fence.mark = c;
-		fence.begin = place;
-		fence.end = place + fence.n;
-	}
 	while (place < source->length && character(source, place) != '\n')
 		place++;
 	*next = place + 1;
@@ -264,16 +256,19 @@ next_block(const CutText *source, int *line)
 	{
 		Fence		fence = read_fence(source, *line, line);
 
-		if (fence.mark == 0)
+		int			end = fence.begin + fence.n;
+
+		if (fence.n == 0)
 			continue;
-		if (opening.mark == 0)
+		if (opening.n == 0)
 		{
 			opening = fence;
 			block.begin = fence.begin;
 		}
-		else if (fence.mark == opening.mark && fence.n >= opening.n && ends_line(source, fence.end))
+		else if (character(source, fence.begin) == character(source, opening.begin) && fence.n >= opening.n &&
+				 ends_line(source, end))
 		{
-			block.end = fence.end;
+			block.end = end;
 			break;
 		}
 	}

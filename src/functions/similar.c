@@ -28,6 +28,7 @@
 #include "utils/sharedtuplestore.h"
 
 #include "compat.h"
+#include "executor/text.h"
 #include "functions/functions.h"
 #include "store/store.h"
 #include "training/vectors.h"
@@ -46,7 +47,7 @@ typedef struct Rows
 	int			room;			/* at keys */
 	int			values_room;
 	int			width;
-	char	  **keys;
+	Datum	   *keys;			/* texts */
 	float	   *values;			/* (n, width) */
 	MemoryContext context;
 } Rows;
@@ -111,32 +112,36 @@ rows_query(Oid relation, const char *column, const char *key)
 /* ---------- reading them ---------- */
 
 static void
-add_row(Rows *rows, const char *key, ArrayType *array)
+add_row(Rows *rows, Datum key, ArrayType *array)
 {
+	MemoryContext old;
 	int			width = ArrayGetNItems(ARR_NDIM(array), ARR_DIMS(array));
 	const float *values = (const float *) ARR_DATA_PTR(array);
 
 	if (ARR_NDIM(array) != 1 || array_contains_nulls(array))
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
-				 errmsg("the embedding of row \"%s\" is not an array of numbers with one dimension", key)));
+				 errmsg("the embedding of row \"%s\" is not an array of numbers with one dimension",
+						AlbertCString(key))));
 	if (rows->n > 0 && width != rows->width)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("embeddings of %d and %d dimensions cannot be compared", rows->width, width),
-				 errdetail("The row \"%s\" has one of %d.", key, width),
+				 errdetail("The row \"%s\" has one of %d.", AlbertCString(key), width),
 				 errhint("Embeddings can be compared when the same model made them.")));
 	for (int i = 0; i < width; i++)
 	{
 		if (isnan(values[i]) || isinf(values[i]))
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-					 errmsg("the embedding of row \"%s\" has a value that is not finite", key)));
+					 errmsg("the embedding of row \"%s\" has a value that is not finite", AlbertCString(key))));
 	}
 	rows->width = width;
-	rows->keys = AlbertMakeRoom(rows->keys, rows->n, &rows->room, sizeof(char *));
+	rows->keys = AlbertMakeRoom(rows->keys, rows->n, &rows->room, sizeof(Datum));
 	rows->values = AlbertMakeRoom(rows->values, rows->n, &rows->values_room, width * sizeof(float));
-	rows->keys[rows->n] = MemoryContextStrdup(rows->context, key);
+	old = MemoryContextSwitchTo(rows->context);
+	rows->keys[rows->n] = PointerGetDatum(DatumGetTextPCopy(key));
+	MemoryContextSwitchTo(old);
 	memcpy(rows->values + (Size) rows->n * width, values, width * sizeof(float));
 	rows->n++;
 }
@@ -144,11 +149,12 @@ add_row(Rows *rows, const char *key, ArrayType *array)
 static void
 take_row(void *context, HeapTuple tuple, TupleDesc desc)
 {
-	char	   *key = SPI_getvalue(tuple, desc, 1);
+	bool		no_key;
 	bool		isnull;
+	Datum		key = SPI_getbinval(tuple, desc, 1, &no_key);
 	Datum		value = SPI_getbinval(tuple, desc, 2, &isnull);
 
-	if (key == NULL)
+	if (no_key)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("a row has an embedding and no key")));
@@ -353,11 +359,9 @@ static void
 put_pair(void *context, int a, int b, float similarity)
 {
 	const Pairs *pairs = context;
-	Datum		keys[2] = {CStringGetTextDatum(pairs->rows->keys[a]), CStringGetTextDatum(pairs->rows->keys[b])};
+	const Datum *keys = pairs->rows->keys;
 
-	AlbertPutRow(pairs->result, (Datum[]) {keys[0], keys[1], Float4GetDatum(similarity)}, NULL);
-	pfree(DatumGetPointer(keys[0]));
-	pfree(DatumGetPointer(keys[1]));
+	AlbertPutRow(pairs->result, (Datum[]) {keys[a], keys[b], Float4GetDatum(similarity)}, NULL);
 }
 
 PG_FUNCTION_INFO_V1(albert_similar_pairs);
@@ -402,13 +406,8 @@ albert_clusters(PG_FUNCTION_ARGS)
 	if (!AlbertClusterVectors(&vectors, k, clusters, similarities, &n, &status))
 		AlbertReport(&status);
 	for (int i = 0; i < rows.n; i++)
-	{
-		Datum		key = CStringGetTextDatum(rows.keys[i]);
-
 		AlbertPutRow((ReturnSetInfo *) fcinfo->resultinfo, (Datum[]) {
-			key, Int32GetDatum(clusters[i] + 1), Float4GetDatum((float) similarities[i])
+			rows.keys[i], Int32GetDatum(clusters[i] + 1), Float4GetDatum((float) similarities[i])
 		}, NULL);
-		pfree(DatumGetPointer(key));
-	}
 	return (Datum) 0;
 }
