@@ -258,7 +258,7 @@ run_attention(void *arg)
 {
 	Other	   *o = arg;
 
-	o->kernels->attention(o->precision, o->len, HIDDEN, HEADS, o->qkv, 3 * HIDDEN, o->nq, NULL,
+	o->kernels->attention(o->precision, o->len, HIDDEN, HEADS, o->nq, o->qkv, o->qkv + HIDDEN, 3 * HIDDEN,
 						  o->out, HIDDEN, NULL, o->scratch);
 }
 

@@ -45,25 +45,6 @@ AlbertPoll(const AlbertRun *run, AlbertStatus *status)
 	return true;
 }
 
-bool
-AlbertCheckWidth(const AlbertRows *rows, int width, AlbertStatus *status)
-{
-	if (rows->width != width)
-		return AlbertFail(status, ALBERT_INTERNAL,
-						  "rows of %d values given where %d are needed",
-						  rows->width, width);
-	return true;
-}
-
-bool
-AlbertRequireHead(const AlbertModel *model, uint32_t heads, const char *what,
-				  AlbertStatus *status)
-{
-	if ((model->config->heads & heads) == 0)
-		return AlbertFail(status, ALBERT_UNSUPPORTED, "model has no %s", what);
-	return true;
-}
-
 int
 AlbertGrainRows(const AlbertModel *model, double flops_per_row, int most)
 {
@@ -102,25 +83,6 @@ AlbertNextBlock(const AlbertRun *run, const AlbertModel *model, double flops_per
 	return rest <= n + tail ? rest : n;
 }
 
-/*
- * A kernel may need more for fewer rows, when they divide less evenly among
- * its tiles.
- */
-size_t
-AlbertScratchSize(const AlbertModel *model, const AlbertLinear *linear, int most)
-{
-	size_t		size = 0;
-
-	for (int rows = 1; rows <= most; rows++)
-	{
-		size_t		needed = model->kernels->linear_scratch(linear, rows);
-
-		if (needed > size)
-			size = needed;
-	}
-	return size;
-}
-
 bool
 AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 				 AlbertActivation act, const AlbertRows *rows,
@@ -132,11 +94,12 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 	void	   *scratch;
 	int			n;
 
-	if (!AlbertCheckWidth(rows, linear->in, status) ||
-		!AlbertRowsNew(run->arena, rows->n, linear->out, out, status))
+	if (rows->width != linear->in)
+		return AlbertFail(status, ALBERT_INTERNAL, "rows of %d values given where %d are needed", rows->width, linear->in);
+	if (!AlbertRowsNew(run->arena, rows->n, linear->out, out, status))
 		return false;
 	mark = AlbertArenaGetMark(run->arena);
-	scratch = AlbertEncoderAlloc(run->arena, AlbertScratchSize(model, linear, space), status);
+	scratch = AlbertEncoderAlloc(run->arena, model->kernels->linear_scratch(linear, space), status);
 	if (scratch == NULL)
 		return false;
 	for (int first = 0; first < rows->n; first += n)

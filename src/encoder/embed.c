@@ -53,7 +53,7 @@ AlbertEmbedRows(AlbertPass *pass, int first, int n)
 			type += (size_t) batch->types[token] * width;
 		position = model->position_embeddings +
 			(size_t) (token - batch->text_start[text]) * width;
-		pass->kernels->table_row(&model->word_embeddings, batch->ids[token], row);
+		pass->kernels->weight_row(&model->word_embeddings, batch->ids[token], row);
 		for (int j = 0; j < width; j++)
 			row[j] = row[j] + type[j] + position[j];
 	}

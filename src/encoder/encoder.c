@@ -91,7 +91,7 @@ linear_scratch_size(const AlbertModel *model, int rows)
 
 	for (int i = 0; i < 6; i++)
 	{
-		size_t		needed = linears[i]->weight == NULL ? 0 : AlbertScratchSize(model, linears[i], rows);
+		size_t		needed = linears[i]->weight == NULL ? 0 : model->kernels->linear_scratch(linears[i], rows);
 
 		if (needed > size)
 			size = needed;
@@ -105,29 +105,6 @@ intermediate_width(const AlbertConfig *config)
 {
 	return config->intermediate_size > config->embedding_size ?
 		config->intermediate_size : config->embedding_size;
-}
-
-size_t
-AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len)
-{
-	const AlbertConfig *config = model->config;
-	const AlbertRun run = {0};
-	size_t		rows = AlbertBlockSpace(&run, ntokens);
-	size_t		hidden_row = albert_stride(config->hidden_size) * sizeof(float);
-	size_t		size = 0;
-
-	/* the result, and of every token: hidden state, query, key and value, context, number */
-	size += 2 * ntokens * hidden_row + ALBERT_ALIGN;
-	size += ntokens * (albert_stride(3 * config->hidden_size) * sizeof(float) + hidden_row);
-	size += 2 * ((size_t) ntokens * sizeof(int32_t) + ALBERT_ALIGN);
-	/* of a block: after attention, within the feed-forward */
-	size += rows * hidden_row;
-	size += rows * albert_stride(intermediate_width(config)) * sizeof(float);
-	size += (size_t) max_len * sizeof(int32_t) + ALBERT_ALIGN;
-	size += linear_scratch_size(model, rows) + ALBERT_ALIGN;
-	size += model->kernels->attention_scratch(model->precision, max_len, config->hidden_size,
-											  config->num_attention_heads) + ALBERT_ALIGN;
-	return size;
 }
 
 /* Everything but pass->hidden, which may be the caller's result. */
@@ -150,11 +127,6 @@ allocate_workspace(AlbertPass *pass, AlbertStatus *status)
 	if (pass->trace != NULL && pass->trace->layer != NULL &&
 		!AlbertRowsNew(arena, ntokens, config->hidden_size, &pass->before, status))
 		return false;
-	pass->every_row = AlbertEncoderAlloc(arena, pass->max_len * sizeof(int32_t), status);
-	if (pass->every_row == NULL)
-		return false;
-	for (int i = 0; i < pass->max_len; i++)
-		pass->every_row[i] = i;
 	pass->linear_scratch = AlbertEncoderAlloc(arena, linear_size, status);
 	if (pass->linear_scratch == NULL)
 		return false;
@@ -168,23 +140,19 @@ select_wanted(const AlbertBatch *batch, AlbertArena *arena, const AlbertRows *re
 			  AlbertSelection *selection, AlbertStatus *status)
 {
 	int32_t    *text_start;
-	int32_t    *q_rows;
 	int			row = 0;
 
 	text_start = AlbertEncoderAlloc(arena, (batch->ntexts + 1) * sizeof(int32_t), status);
 	if (text_start == NULL)
 		return false;
-	q_rows = AlbertEncoderAlloc(arena, batch->nwanted * sizeof(int32_t), status);
-	if (q_rows == NULL)
-		return false;
 	for (int text = 0; text < batch->ntexts; text++)
 	{
 		text_start[text] = row;
-		for (; row < batch->nwanted && batch->wanted[row] < batch->text_start[text + 1]; row++)
-			q_rows[row] = batch->wanted[row] - batch->text_start[text];
+		while (row < batch->nwanted && batch->wanted[row] < batch->text_start[text + 1])
+			row++;
 	}
 	text_start[batch->ntexts] = row;
-	*selection = (AlbertSelection) {.text_start = text_start, .q_rows = q_rows, .rows = *result};
+	*selection = (AlbertSelection) {.text_start = text_start, .rows = *result};
 	return true;
 }
 
@@ -197,12 +165,11 @@ gather_wanted(const AlbertPass *pass, const AlbertRows *result)
 			   result->width * sizeof(float));
 }
 
-/* Queries of the gathered rows, computed together and put where attention looks for them. */
+/* Queries of the gathered rows. */
 static bool
 project_wanted_queries(AlbertPass *pass, const AlbertLayer *layer, const AlbertRows *result,
 					   AlbertStatus *status)
 {
-	AlbertRows *block = &pass->attended;
 	int			n;
 
 	for (int first = 0; first < result->n; first += n)
@@ -214,11 +181,8 @@ project_wanted_queries(AlbertPass *pass, const AlbertLayer *layer, const AlbertR
 		pass->kernels->linear(&layer->query, n,
 							  result->data + (size_t) first * result->ld, result->ld,
 							  ALBERT_ACT_NONE, NULL, 0,
-							  block->data, block->ld, pass->linear_scratch);
-		for (int i = 0; i < n; i++)
-			memcpy(pass->qkv.data + (size_t) pass->batch->wanted[first + i] * pass->qkv.ld,
-				   block->data + (size_t) i * block->ld,
-				   result->width * sizeof(float));
+							  pass->qkv.data + (size_t) first * pass->qkv.ld, pass->qkv.ld,
+							  pass->linear_scratch);
 	}
 	return true;
 }
@@ -247,7 +211,7 @@ embed(AlbertPass *pass, bool queries, AlbertStatus *status)
 static bool
 run_layers(AlbertPass *pass, AlbertSelection *last_selection, AlbertStatus *status)
 {
-	const AlbertSelection every_row = {pass->batch->text_start, NULL, pass->hidden};
+	const AlbertSelection every_row = {pass->batch->text_start, pass->hidden};
 	int			last = applications_of(pass->config) - 1;
 
 	if (!embed(pass, !(last_selection != NULL && last == 0), status))

@@ -4,8 +4,8 @@
  *	  heads answer.
  *
  * All storage comes from the arena in AlbertRun: results point into it and
- * live until the caller rewinds it.  A function that succeeds leaves only its
- * result there.  AlbertEncode and AlbertPool poll the interrupt flag so often
+ * live until the caller rewinds it.  A head may leave there what it made on the
+ * way, too.  AlbertEncode and AlbertPool poll the interrupt flag so often
  * that a tenth of a second does not pass in between, whatever the model's and
  * the batch's size; so do the heads.
  *
@@ -69,7 +69,10 @@ typedef struct AlbertRows
 } AlbertRows;
 
 /*
- * The last hidden state of the wanted rows.  Fails with ALBERT_CANCELLED when
+ * The last hidden state of the wanted rows.  Takes, by token, about 6 hidden_size
+ * floats (result, state, query, key, value, context), by row of a block (about
+ * 100) hidden_size + intermediate_size floats, and the kernels' scratch; a trace
+ * adds hidden_size floats a token and heads * length^2.  Fails with ALBERT_CANCELLED when
  * the interrupt flag is seen, ALBERT_NO_MEMORY, or ALBERT_INPUT when an id, a
  * type or a length is outside what the model has.
  */
@@ -112,10 +115,10 @@ extern uint32_t AlbertPoolingByName(const char *name);
 extern int	AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with_dense, AlbertStatus *status);
 
 /*
- * One vector a text.  hidden must hold every row of every text (or just the
- * first rows when pooling is only CLS and/or POOLER: then hidden->n equals
- * ntexts).  pooling is a mask of AlbertPooling bits; several are concatenated.
- * skip: how many of each text's rows only CLS and POOLER see; NULL: none.
+ * One vector a text.  hidden holds those rows of each text that are pooled, as
+ * batch->text_start says.  pooling is a mask of AlbertPooling bits; several are
+ * concatenated.  skip: how many of each text's rows only CLS and POOLER see;
+ * NULL: none.
  */
 extern bool AlbertPool(const AlbertModel *model, const AlbertBatch *batch, const int32_t *skip,
 					   const AlbertRows *hidden, uint32_t pooling,
@@ -135,15 +138,6 @@ extern void AlbertPoolEnd(uint32_t pooling, int hidden_size, const double *sums,
 /* The model's Dense modules on vectors of AlbertPool; the vectors themselves when it has none. */
 extern bool AlbertPoolDense(const AlbertModel *model, const AlbertRows *vectors, const AlbertRun *run,
 							AlbertRows *result, AlbertStatus *status);
-
-/*
- * Most bytes that AlbertEncode has allocated at a time for a batch of that
- * many tokens, longest text max_len: by token about 6 hidden_size floats
- * (result, state, query, key, value, context), by row of a block
- * (about 100) hidden_size + intermediate_size floats, and the kernels' scratch.  A trace
- * adds hidden_size floats a token and heads * max_len^2.
- */
-extern size_t AlbertEncodeMemory(const AlbertModel *model, int ntokens, int max_len);
 
 /* In place, as torch.nn.functional.normalize: divided by the norm, or by 1e-12 when that is larger. */
 extern void AlbertNormalizeRow(float *row, int width);

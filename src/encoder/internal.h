@@ -32,13 +32,6 @@ extern void *AlbertEncoderAlloc(AlbertArena *arena, size_t size, AlbertStatus *s
 /* false with ALBERT_CANCELLED when the interrupt flag is up. */
 extern bool AlbertPoll(const AlbertRun *run, AlbertStatus *status);
 
-/* false with ALBERT_INTERNAL when rows are not as wide as a head expects. */
-extern bool AlbertCheckWidth(const AlbertRows *rows, int width, AlbertStatus *status);
-
-/* false with ALBERT_UNSUPPORTED unless the model has one of these heads (AlbertHead bits). */
-extern bool AlbertRequireHead(const AlbertModel *model, uint32_t heads,
-							  const char *what, AlbertStatus *status);
-
 /* Operations a row of a product. */
 static inline double
 albert_linear_flops(const AlbertLinear *linear)
@@ -63,10 +56,10 @@ extern int	AlbertBlockSpace(const AlbertRun *run, int rows);
 extern int	AlbertNextBlock(const AlbertRun *run, const AlbertModel *model,
 							double flops_per_row, int rest);
 
-/* Scratch for a product of 1 to most rows. */
-extern size_t AlbertScratchSize(const AlbertModel *model, const AlbertLinear *linear, int most);
-
-/* out = act(rows W' + b) in new rows, by blocks; scratch is given back. */
+/*
+ * out = act(rows W' + b) in new rows, by blocks; scratch is given back.  Fails
+ * with ALBERT_INTERNAL when rows are not as wide as the linear map expects.
+ */
 extern bool AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 							 AlbertActivation act, const AlbertRows *rows,
 							 const AlbertRun *run, AlbertRows *out, AlbertStatus *status);
@@ -85,12 +78,11 @@ typedef struct AlbertPass
 	double		largest_product;	/* operations a row in the largest single product */
 
 	AlbertRows	hidden;			/* (ntokens, hidden): the state between layers */
-	AlbertRows	qkv;			/* (ntokens, 3 hidden): of the application to come */
+	AlbertRows	qkv;			/* (ntokens, 3 hidden): of the application to come, queries by selected row */
 	AlbertRows	context;		/* (ntokens, hidden): what attention gives */
 	AlbertRows	attended;		/* (block, hidden): after the attention's LayerNorm */
 	AlbertRows	intermediate;	/* (block, intermediate or embedding) */
 	AlbertRows	before;			/* (ntokens, hidden): a layer's input, when traced */
-	int32_t    *every_row;		/* 0 .. max_len - 1 */
 	void	   *linear_scratch;
 	void	   *attention_scratch;
 } AlbertPass;
@@ -99,7 +91,6 @@ typedef struct AlbertPass
 typedef struct AlbertSelection
 {
 	const int32_t *text_start;	/* ntexts + 1: each text's first row among those selected */
-	const int32_t *q_rows;		/* each selected row's number within its text; NULL: all rows */
 	AlbertRows	rows;			/* where their hidden states are and go */
 } AlbertSelection;
 

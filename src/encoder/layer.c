@@ -34,7 +34,7 @@ AlbertProjectRows(AlbertPass *pass, const AlbertLayer *layer, int first, int n, 
 
 /* With room for the attention probabilities of a text, which only a trace asks for. */
 static bool
-attend_traced(AlbertPass *pass, int application, int text, const float *qkv,
+attend_traced(AlbertPass *pass, int application, int text, const float *q, const float *kv,
 			  int len, float *context, AlbertStatus *status)
 {
 	const AlbertConfig *config = pass->config;
@@ -48,8 +48,7 @@ attend_traced(AlbertPass *pass, int application, int text, const float *qkv,
 	if (probs == NULL)
 		return false;
 	pass->kernels->attention(pass->model->precision, len, config->hidden_size, config->num_attention_heads,
-							 qkv, pass->qkv.ld, len, NULL,
-							 context, pass->context.ld, probs, pass->attention_scratch);
+							 len, q, kv, pass->qkv.ld, context, pass->context.ld, probs, pass->attention_scratch);
 	pass->trace->attention(pass->trace->context, application, text,
 						   config->num_attention_heads, len, probs);
 	AlbertArenaRewind(arena, mark);
@@ -67,17 +66,16 @@ attend(AlbertPass *pass, int application, const AlbertSelection *selection,
 	int			len = text_start[text + 1] - text_start[text];
 	int			row = selection->text_start[text];
 	int			nq = selection->text_start[text + 1] - row;
-	const float *qkv = pass->qkv.data + (size_t) text_start[text] * pass->qkv.ld;
-	const int32_t *q_rows;
+	const float *q = pass->qkv.data + (size_t) row * pass->qkv.ld;
+	const float *kv = pass->qkv.data + (size_t) text_start[text] * pass->qkv.ld + config->hidden_size;
+	float	   *context = pass->context.data + (size_t) row * pass->context.ld;
 	double		flops = 4.0 * len * config->hidden_size;
 	int			n;
 
 	if (trace != NULL && trace->attention != NULL &&
 		(trace->wants_attention == NULL || trace->wants_attention(trace->context, application)))
 		return AlbertPoll(pass->run, status) &&
-			attend_traced(pass, application, text, qkv, len,
-						  pass->context.data + (size_t) row * pass->context.ld, status);
-	q_rows = selection->q_rows != NULL ? selection->q_rows + row : pass->every_row;
+			attend_traced(pass, application, text, q, kv, len, context, status);
 	for (int done = 0; done < nq; done += n)
 	{
 		if (!AlbertPoll(pass->run, status))
@@ -87,10 +85,9 @@ attend(AlbertPass *pass, int application, const AlbertSelection *selection,
 		if (n > nq - done)
 			n = nq - done;
 		pass->kernels->attention(pass->model->precision, len, config->hidden_size, config->num_attention_heads,
-								 qkv, pass->qkv.ld,
-								 n, n == len ? NULL : q_rows + done,
-								 pass->context.data + (size_t) (row + done) * pass->context.ld,
-								 pass->context.ld, NULL, pass->attention_scratch);
+								 n, q + (size_t) done * pass->qkv.ld, kv, pass->qkv.ld,
+								 context + (size_t) done * pass->context.ld, pass->context.ld,
+								 NULL, pass->attention_scratch);
 	}
 	return true;
 }

@@ -142,7 +142,7 @@ typedef struct AlbertModel
 	const AlbertKernels *kernels;
 	AlbertPrecision precision;
 
-	AlbertTable word_embeddings;	/* (vocab, embedding) */
+	AlbertLinear word_embeddings;	/* (vocab, embedding), looked up by row */
 	const float *position_embeddings;	/* (positions, embedding) */
 	const float *token_type_embeddings; /* (types, embedding) */
 	AlbertNorm	embedding_norm;
@@ -152,8 +152,7 @@ typedef struct AlbertModel
 	AlbertLinear pooler;		/* hidden -> hidden, then tanh */
 	AlbertLinear mlm_dense;		/* hidden -> embedding, then hidden_act */
 	AlbertNorm	mlm_norm;
-	AlbertTable mlm_decoder;	/* (vocab, embedding): word_embeddings when tied */
-	const float *mlm_bias;		/* vocab values */
+	AlbertLinear mlm_decoder;	/* embedding -> vocab; its weights are word_embeddings' when tied */
 	AlbertLinear sentence_order;	/* hidden -> 2; BERT calls it next sentence */
 	AlbertLinear classifier;	/* hidden -> labels: sequence, token or choice head by the bits of heads */
 	AlbertLinear qa_outputs;	/* hidden -> 2 */

@@ -11,7 +11,6 @@
 #include "encoder/internal.h"
 
 #define POOL_SUMS	(ALBERT_POOL_MEAN | ALBERT_POOL_MEAN_SQRT_LEN)
-#define POOL_FIRST	(ALBERT_POOL_CLS | ALBERT_POOL_POOLER)
 
 /* In the order in which several are put together. */
 static const struct
@@ -121,19 +120,15 @@ AlbertNormalizeRow(float *row, int width)
 /* The pooler's output for the first row of every text. */
 static bool
 run_pooler(const AlbertModel *model, const AlbertBatch *batch, const AlbertRows *hidden,
-		   bool only_first, const AlbertRun *run, AlbertRows *pooled, AlbertStatus *status)
+		   const AlbertRun *run, AlbertRows *pooled, AlbertStatus *status)
 {
-	AlbertRows	first = *hidden;
+	AlbertRows	first;
 
-	if (!only_first)
-	{
-		if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width, &first, status))
-			return false;
-		for (int i = 0; i < batch->ntexts; i++)
-			memcpy(first.data + (size_t) i * first.ld,
-				   hidden->data + (size_t) batch->text_start[i] * hidden->ld,
-				   hidden->width * sizeof(float));
-	}
+	if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width, &first, status))
+		return false;
+	for (int i = 0; i < batch->ntexts; i++)
+		memcpy(first.data + (size_t) i * first.ld, hidden->data + (size_t) batch->text_start[i] * hidden->ld,
+			   hidden->width * sizeof(float));
 	return AlbertHeadPooler(model, &first, run, pooled, status);
 }
 
@@ -141,22 +136,19 @@ static bool
 pool_texts(const AlbertModel *model, const AlbertBatch *batch, const int32_t *skip, const AlbertRows *hidden,
 		   uint32_t pooling, const AlbertRun *run, AlbertRows *out, AlbertStatus *status)
 {
-	bool		only_first = (pooling & ~POOL_FIRST) == 0 && hidden->n == batch->ntexts;
 	AlbertRows	pooled = {0};
 	double	   *sum;
 
 	sum = AlbertEncoderAlloc(run->arena, hidden->width * sizeof(double), status);
 	if (sum == NULL)
 		return false;
-	if ((pooling & ALBERT_POOL_POOLER) &&
-		!run_pooler(model, batch, hidden, only_first, run, &pooled, status))
+	if ((pooling & ALBERT_POOL_POOLER) && !run_pooler(model, batch, hidden, run, &pooled, status))
 		return false;
 	for (int i = 0; i < batch->ntexts; i++)
 	{
-		int			row = only_first ? i : batch->text_start[i];
-		int			n = only_first ? 1 : batch->text_start[i + 1] - batch->text_start[i];
-		int			skipped = only_first || skip == NULL ? 0 : skip[i];
-		const float *first = hidden->data + (size_t) row * hidden->ld;
+		int			n = batch->text_start[i + 1] - batch->text_start[i];
+		int			skipped = skip == NULL ? 0 : skip[i];
+		const float *first = hidden->data + (size_t) batch->text_start[i] * hidden->ld;
 
 		if (!AlbertPoll(run, status))
 			return false;
@@ -186,22 +178,6 @@ AlbertPoolWidth(const AlbertModel *model, uint32_t pooling, bool with_dense, Alb
 	return width;
 }
 
-static bool
-check_pooling(const AlbertBatch *batch, const AlbertRows *hidden, uint32_t pooling,
-			  AlbertStatus *status)
-{
-	const uint32_t known = POOL_FIRST | POOL_SUMS | ALBERT_POOL_MAX;
-
-	if (pooling == 0 || (pooling & ~known) != 0)
-		return AlbertFail(status, ALBERT_UNSUPPORTED, "unknown pooling (0x%x)", pooling);
-	if (hidden->n != batch->ntokens &&
-		!(hidden->n == batch->ntexts && (pooling & ~POOL_FIRST) == 0))
-		return AlbertFail(status, ALBERT_INTERNAL,
-						  "%d hidden rows given for pooling %d tokens of %d texts",
-						  hidden->n, batch->ntokens, batch->ntexts);
-	return true;
-}
-
 bool
 AlbertPoolDense(const AlbertModel *model, const AlbertRows *vectors, const AlbertRun *run,
 				AlbertRows *result, AlbertStatus *status)
@@ -226,8 +202,7 @@ AlbertPool(const AlbertModel *model, const AlbertBatch *batch, const int32_t *sk
 {
 	AlbertArenaMark mark;
 
-	if (!check_pooling(batch, hidden, pooling, status) ||
-		!AlbertRowsNew(run->arena, batch->ntexts, hidden->width * __builtin_popcount(pooling), vectors, status))
+	if (!AlbertRowsNew(run->arena, batch->ntexts, hidden->width * __builtin_popcount(pooling), vectors, status))
 		return false;
 	mark = AlbertArenaGetMark(run->arena);
 	if (!pool_texts(model, batch, skip, hidden, pooling, run, vectors, status))

@@ -100,8 +100,6 @@ pack_rows(void *context, const Matrix *matrix, int row0, int nrows, const float 
 
 	if (matrix->form == FORM_LINEAR)
 		builder->kernels->pack(matrix->precision, matrix->image_rows, matrix->cols, row0, nrows, values, dest);
-	else if (matrix->form == FORM_TABLE)
-		builder->kernels->pack_table(matrix->precision, matrix->image_rows, matrix->cols, row0, nrows, values, dest);
 	else
 		memcpy(dest + row0 * row_bytes, values, nrows * row_bytes);
 }

@@ -110,7 +110,12 @@ bind_weights(const TextImage *text, const WeightsImage *image, size_t size, Albe
 						 (const char *) image + layout.matrices[i].offset);
 	AlbertArenaRewind(arena, mark);
 	if (ok && (text->config.heads & ALBERT_HEAD_MLM) && !text->config.untied)
+	{
+		const float *bias = model->mlm_decoder.bias;
+
 		model->mlm_decoder = model->word_embeddings;
+		model->mlm_decoder.bias = bias;
+	}
 	return ok;
 }
 

@@ -248,8 +248,7 @@ typedef enum MatrixForm
 {
 	FORM_VECTOR,				/* fp32, one dimension; rows of one value to all who do not ask for the shape */
 	FORM_PLAIN,					/* fp32, row-major, as it is */
-	FORM_LINEAR,				/* AlbertKernels.pack */
-	FORM_TABLE					/* AlbertKernels.pack_table */
+	FORM_LINEAR					/* AlbertKernels.pack */
 } MatrixForm;
 
 /* A tensor that a model has, and its place in an image.  There, keys and values lie one above the other as one. */

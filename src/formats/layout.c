@@ -31,7 +31,7 @@
 typedef enum RuleKind
 {
 	RULE_LINEAR,				/* weight and bias of an AlbertLinear */
-	RULE_TABLE,					/* weight of an AlbertTable */
+	RULE_TABLE,					/* weight of an AlbertLinear that is looked up by row */
 	RULE_ROWS,					/* weight, fp32 as it is */
 	RULE_NORM,					/* weight and bias of an AlbertNorm, both of rows values */
 	RULE_BIAS					/* bias alone */
@@ -60,7 +60,7 @@ struct MatrixKind
 static const MatrixKind kinds[][2] = {
 	[RULE_LINEAR] = {{".weight", "kernel", FORM_LINEAR, 0},
 	{".bias", "bias", FORM_VECTOR, offsetof(AlbertLinear, bias)}},
-	[RULE_TABLE] = {{".weight", "", FORM_TABLE, 0}},
+	[RULE_TABLE] = {{".weight", "", FORM_LINEAR, 0}},
 	[RULE_ROWS] = {{".weight", "", FORM_PLAIN, 0}},
 	[RULE_NORM] = {{".weight", "gamma", FORM_VECTOR, offsetof(AlbertNorm, weight)},
 	{".bias", "beta", FORM_VECTOR, offsetof(AlbertNorm, bias)}},
@@ -115,7 +115,7 @@ static const TensorRule rules[] =
 	{{"predictions.LayerNorm"}, {"cls.predictions.transform.LayerNorm"}, {"cls/predictions/transform/LayerNorm/"}}},
 	{HEAD(mlm_decoder), RULE_TABLE, true, ALBERT_HEAD_MLM, VOCAB, EMBEDDING,
 	{{"predictions.decoder"}, {"cls.predictions.decoder"}, {"cls/predictions/decoder"}}},
-	{HEAD(mlm_bias), RULE_BIAS, false, ALBERT_HEAD_MLM, VOCAB, 0,
+	{HEAD(mlm_decoder.bias), RULE_BIAS, false, ALBERT_HEAD_MLM, VOCAB, 0,
 	{{"predictions"}, {"cls.predictions"}, {"cls/predictions/"}}},
 	{HEAD(sentence_order), RULE_LINEAR, false, ALBERT_HEAD_SENTENCE_ORDER, TWO, HIDDEN,
 	{{"sop_classifier.classifier"}, {"cls.seq_relationship"}, {"cls/seq_relationship/"}}},
@@ -241,8 +241,6 @@ place(Layout *layout, Matrix *matrix, const AlbertKernels *kernels, AlbertPrecis
 	matrix->precision = matrix_precision(matrix, kernels, precision);
 	if (matrix->form == FORM_LINEAR)
 		size = kernels->packed_size(matrix->precision, matrix->image_rows, matrix->cols);
-	else if (matrix->form == FORM_TABLE)
-		size = kernels->table_size(matrix->precision, matrix->image_rows, matrix->cols);
 	matrix->offset = matrix->second ? matrix[-1].offset : layout->size;
 	if (!matrix->second)
 		layout->size += AlbertAlign(size);
@@ -495,15 +493,6 @@ AlbertLayoutBind(AlbertModel *model, AlbertLayer *layers, const Matrix *matrix, 
 		linear->precision = matrix->precision;
 		linear->weight = data;
 	}
-	else if (matrix->form != FORM_TABLE)
-		*(const float **) field = data;
 	else
-	{
-		AlbertTable *table = (AlbertTable *) field;
-
-		table->rows = matrix->image_rows;
-		table->cols = matrix->cols;
-		table->precision = matrix->precision;
-		table->data = data;
-	}
+		*(const float **) field = data;
 }

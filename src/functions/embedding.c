@@ -173,7 +173,7 @@ batch_of_rows(AlbertJob *job, const AlbertSequence *sequences, int n, const Albe
 	for (int s = 0; s < n; s++)
 	{
 		text_start[s] = sequences[s].row;
-		skip[s] = sequences[s].nrows - (sequences[s].own_to - sequences[s].own_from);
+		skip[s] = Max(sequences[s].nrows - (sequences[s].own_to - sequences[s].own_from), 0);
 	}
 	text_start[n] = hidden->n;
 	return (AlbertBatch) {.ntexts = n, .ntokens = hidden->n, .text_start = text_start};

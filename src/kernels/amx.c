@@ -28,8 +28,8 @@
 
 #include "kernels/avx512_vector.h"
 #include "kernels/simd_math.h"
+#include "kernels/simd_product.h"
 #include "kernels/simd_linear.h"
-#define OWN_ATTENTION_KIND
 #include "kernels/simd_attention.h"
 #include "kernels/avx512_bf16.h"
 
@@ -161,20 +161,18 @@ multiply_tiles_int8(int rows, int units, const void *x, const void *w, void *til
 
 static void
 product_tiles(int rows, int units, const void *x, size_t x_row, size_t x_step,
-			  const void *w, float *tile, size_t ld_tile)
+			  const void *w, void *tile, size_t ld_tile)
 {
-	tiles_bf16(rows, units, x, x_row, w, (uint32_t *) tile, ld_tile, false);
+	tiles_bf16(rows, units, x, x_row, w, tile, ld_tile, false);
 }
 
 static const MatrixKind kind_tiles_bf16 = {
-	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MAX_ROWS,
-	.step = TILE_UNITS,
-	.multiply = multiply_tiles_bf16, .convert = convert_bf16,
+	.precision = ALBERT_BF16, .unit_inputs = 2, .words = 1, .most_rows = MAX_ROWS, .step = TILE_UNITS,
+	.multiply = multiply_tiles_bf16, .product = product_tiles, .convert = convert_bf16, .pair = pair_bf16,
 	.begin = configure_tiles, .end = release_tiles
 };
 static const MatrixKind kind_tiles_int8 = {
-	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MAX_ROWS,
-	.step = TILE_UNITS,
+	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = MAX_ROWS, .step = TILE_UNITS,
 	.multiply = multiply_tiles_int8, .convert = convert_bytes,
 	.begin = configure_tiles, .end = release_tiles
 };
@@ -187,17 +185,6 @@ matrix_kind(AlbertPrecision precision)
 	if (precision == ALBERT_INT8)
 		return &kind_tiles_int8;
 	return &kind_fp32;
-}
-
-static const AttentionKind attention_tiles = {
-	.unit_inputs = 2, .most_rows = MAX_ROWS, .step = TILE_UNITS, .product = product_tiles,
-	.convert = convert_bf16, .pair = pair_bf16, .begin = configure_tiles, .end = release_tiles
-};
-
-static const AttentionKind *
-attention_kind(AlbertPrecision precision)
-{
-	return precision == ALBERT_FP32 ? &attention_fp32 : &attention_tiles;
 }
 
 static bool

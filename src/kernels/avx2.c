@@ -11,6 +11,7 @@
 
 #define VN	8
 #define MR	6
+#define FOR_ROWS	FOR_6_ROWS
 #define BYTES_MR	4
 #define FETCH_AHEAD	4
 
@@ -143,10 +144,8 @@ transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 	}
 }
 
-#define FOR_ROWS(M, name) \
-	M(name, 1) M(name, 2) M(name, 3) M(name, 4) M(name, 5) M(name, 6)
-
 #include "kernels/simd_math.h"
+#include "kernels/simd_product.h"
 #include "kernels/simd_linear.h"
 #include "kernels/simd_attention.h"
 

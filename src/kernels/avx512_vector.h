@@ -6,6 +6,7 @@
 
 #define VN	16
 #define MR	14
+#define FOR_ROWS	FOR_14_ROWS
 #define BYTES_MR	12
 #define FETCH_AHEAD	4
 
@@ -113,7 +114,3 @@ transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 		_mm_storeu_ps(dst + (i + 12) * stride, _mm512_extractf32x4_ps(word[i], 3));
 	}
 }
-
-#define FOR_ROWS(M, name) \
-	M(name, 1) M(name, 2) M(name, 3) M(name, 4) M(name, 5) M(name, 6) M(name, 7) \
-	M(name, 8) M(name, 9) M(name, 10) M(name, 11) M(name, 12) M(name, 13) M(name, 14)

@@ -1,7 +1,7 @@
 /*
  * blas.c
  *	  The kernel set whose matrix products are OpenBLAS's; everything else
- *	  comes from the fastest of the other sets.
+ *	  is the fastest other set's.
  *
  * The library is opened at run time, and only the build without threads is
  * accepted: one with threads would start them inside a database backend.
@@ -143,11 +143,30 @@ open_library(const char *name)
 	return handle;
 }
 
+/* Of the sets that have no library to wait for. */
+static const AlbertKernels *
+fastest_other(void)
+{
+#ifdef ALBERT_X86_64
+	if (albert_kernels_avx512.usable())
+		return &albert_kernels_avx512;
+	if (albert_kernels_avx2.usable())
+		return &albert_kernels_avx2;
+#endif
+#if defined(__aarch64__)
+	if (albert_kernels_neon.usable())
+		return &albert_kernels_neon;
+#endif
+	return albert_kernels_simd128.usable() ? &albert_kernels_simd128 : &albert_kernels_generic;
+}
+
 static bool
 usable(void)
 {
 	static const int blocks[] = {16, 8, 4, 1};
 	static bool tried = false;
+	AlbertKernels *own = &albert_kernels_openblas;
+	const AlbertKernels *rest;
 	void	   *handle = NULL;
 
 	if (tried)
@@ -161,24 +180,13 @@ usable(void)
 	for (int i = 0; i < 4 && block == 0; i++)
 		if (places_alike(blocks[i]))
 			block = blocks[i];
+	rest = fastest_other();
+	own->layer_norm = rest->layer_norm;
+	own->attention_scratch = rest->attention_scratch;
+	own->attention = rest->attention;
+	own->activate = rest->activate;
+	own->softmax = rest->softmax;
 	return true;
-}
-
-/* The set that does everything but matrix products. */
-static const AlbertKernels *
-helper(void)
-{
-#ifdef ALBERT_X86_64
-	if (albert_kernels_avx512.usable())
-		return &albert_kernels_avx512;
-	if (albert_kernels_avx2.usable())
-		return &albert_kernels_avx2;
-#endif
-#if defined(__aarch64__)
-	if (albert_kernels_neon.usable())
-		return &albert_kernels_neon;
-#endif
-	return albert_kernels_simd128.usable() ? &albert_kernels_simd128 : &albert_kernels_generic;
 }
 
 /* ---- matrices, row by row as they come ---- */
@@ -196,31 +204,18 @@ pack(AlbertPrecision precision, int out, int in,
 	memcpy((float *) dst + (size_t) row0 * in, rows, (size_t) nrows * in * sizeof(float));
 }
 
-static bool
-int8_is_narrow(void)
-{
-	return false;
-}
-
 static void
-table_row(const AlbertTable *table, int row, float *out)
+weight_row(const AlbertLinear *linear, int row, float *out)
 {
-	memcpy(out, (const float *) table->data + (size_t) row * table->cols,
-		   table->cols * sizeof(float));
+	memcpy(out, (const float *) linear->weight + (size_t) row * linear->in, linear->in * sizeof(float));
 }
 
 /* A block of x and a block of results. */
 static size_t
-scratch_size(int in, int out)
-{
-	return (albert_round_up((size_t) LARGEST_BLOCK * in, ALBERT_ALIGN / sizeof(float)) +
-			(size_t) LARGEST_BLOCK * out) * sizeof(float);
-}
-
-static size_t
 linear_scratch(const AlbertLinear *linear, int m)
 {
-	return scratch_size(linear->in, linear->out);
+	return (albert_round_up((size_t) LARGEST_BLOCK * linear->in, ALBERT_ALIGN / sizeof(float)) +
+			(size_t) LARGEST_BLOCK * linear->out) * sizeof(float);
 }
 
 static void
@@ -230,7 +225,7 @@ finish_row(const AlbertLinear *linear, AlbertActivation act, float *sums,
 	if (linear->bias != NULL)
 		for (int j = 0; j < linear->out; j++)
 			sums[j] += linear->bias[j];
-	helper()->activate(act, linear->out, sums);
+	albert_kernels_openblas.activate(act, linear->out, sums);
 	if (residual != NULL)
 		for (int j = 0; j < linear->out; j++)
 			sums[j] += residual[j];
@@ -262,60 +257,17 @@ linear(const AlbertLinear *linear, int m, const float *x, int ldx,
 	}
 }
 
-static void
-table_product(const AlbertTable *table, int m, const float *x, int ldx,
-			  const float *bias, float *y, int ldy, void *scratch)
-{
-	AlbertLinear l = {table->cols, table->rows, table->precision, table->data, bias};
-
-	linear(&l, m, x, ldx, ALBERT_ACT_NONE, NULL, 0, y, ldy, scratch);
-}
-
-static size_t
-table_scratch(const AlbertTable *table, int m)
-{
-	return scratch_size(table->cols, table->rows);
-}
-
-/* ---- the rest, handed on ---- */
-
-static void
-layer_norm(int m, int n, float *x, int ldx, const float *weight, const float *bias, float eps)
-{
-	helper()->layer_norm(m, n, x, ldx, weight, bias, eps);
-}
-
-static size_t
-attention_scratch(AlbertPrecision precision, int len, int hidden_size, int heads)
-{
-	return helper()->attention_scratch(precision, len, hidden_size, heads);
-}
-
-static void
-attention(AlbertPrecision precision, int len, int hidden_size, int heads, const float *qkv, int ld,
-		  int nq, const int32_t *q_rows, float *context, int ldc,
-		  float *probs, void *scratch)
-{
-	helper()->attention(precision, len, hidden_size, heads, qkv, ld, nq, q_rows, context, ldc, probs, scratch);
-}
-
-static void
-activate(AlbertActivation act, int n, float *x)
-{
-	helper()->activate(act, n, x);
-}
-
-static void
-softmax(int n, float *x)
-{
-	helper()->softmax(n, x);
-}
-
-#define SET_NAME	"openblas"
-#define SET_ID		ALBERT_KERNELS_OPENBLAS
-#define SET_NEEDS	"the OpenBLAS library, in the build without threads (package libopenblas0-serial on Debian)"
-#define SET_GRAIN	{2e9, 2e9, 2e9}
-#define SET_FP32_ONLY	true
-#define SET			albert_kernels_openblas
-
-#include "kernels/set_table.h"
+/* What else a set does is filled in by usable(). */
+AlbertKernels albert_kernels_openblas = {
+	.name = "openblas",
+	.id = ALBERT_KERNELS_OPENBLAS,
+	.needs = "the OpenBLAS library, in the build without threads (package libopenblas0-serial on Debian)",
+	.usable = usable,
+	.fp32_only = true,
+	.grain = {2e9, 2e9, 2e9},
+	.packed_size = packed_size,
+	.pack = pack,
+	.weight_row = weight_row,
+	.linear_scratch = linear_scratch,
+	.linear = linear
+};

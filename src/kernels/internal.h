@@ -38,7 +38,7 @@ enum
 
 extern const AlbertKernels albert_kernels_generic;
 extern const AlbertKernels albert_kernels_simd128;
-extern const AlbertKernels albert_kernels_openblas;
+extern AlbertKernels albert_kernels_openblas;	/* partly filled in by usable() */
 
 #if defined(__aarch64__)
 extern const AlbertKernels albert_kernels_neon;
@@ -64,28 +64,12 @@ enum
 extern bool albert_cpu_has(unsigned features);
 #endif
 
-/* generic_math.c, generic_linear.c, generic_attention.c: the parts that fill the generic set */
-extern size_t albert_generic_packed_size(AlbertPrecision precision, int out, int in);
-extern void albert_generic_pack(AlbertPrecision precision, int out, int in,
-								int row0, int nrows, const float *rows, void *dst);
-extern void albert_generic_pack_narrow(AlbertPrecision precision, int out, int in,
-									   int row0, int nrows, const float *rows, void *dst);
-extern size_t albert_generic_linear_scratch(const AlbertLinear *linear, int m);
-extern void albert_generic_linear(const AlbertLinear *linear, int m,
-								  const float *x, int ldx, AlbertActivation act,
-								  const float *residual, int ldr,
-								  float *y, int ldy, void *scratch);
-extern void albert_generic_table_row(const AlbertTable *table, int row, float *out);
-extern void albert_generic_layer_norm(int m, int n, float *x, int ldx,
-									  const float *weight, const float *bias, float eps);
-extern size_t albert_generic_attention_scratch(AlbertPrecision precision, int len, int hidden_size, int heads);
-extern void albert_generic_attention(AlbertPrecision precision, int len, int hidden_size, int heads,
-									 const float *qkv, int ld,
-									 int nq, const int32_t *q_rows,
-									 float *context, int ldc,
-									 float *probs, void *scratch);
-extern void albert_generic_activate(AlbertActivation act, int n, float *x);
-extern void albert_generic_softmax(int n, float *x);
+/* Bytes of a weight. */
+static inline size_t
+albert_weight_size(AlbertPrecision precision)
+{
+	return precision == ALBERT_FP32 ? 4 : precision == ALBERT_BF16 ? 2 : 1;
+}
 
 static inline size_t
 albert_round_up(size_t n, size_t unit)

@@ -45,15 +45,6 @@ typedef struct AlbertLinear
 	const float *bias;			/* out values; NULL: none */
 } AlbertLinear;
 
-/* A table of rows that is looked up by row and also multiplied with (the tied decoder). */
-typedef struct AlbertTable
-{
-	int32_t		rows;
-	int32_t		cols;
-	AlbertPrecision precision;
-	const void *data;			/* as AlbertKernels.pack_table wrote it */
-} AlbertTable;
-
 typedef struct AlbertKernels AlbertKernels;
 
 struct AlbertKernels
@@ -73,12 +64,6 @@ struct AlbertKernels
 	size_t		(*packed_size) (AlbertPrecision precision, int out, int in);
 	void		(*pack) (AlbertPrecision precision, int out, int in,
 						 int row0, int nrows, const float *rows, void *dst);
-	size_t		(*table_size) (AlbertPrecision precision, int rows, int cols);
-	void		(*pack_table) (AlbertPrecision precision, int rows, int cols,
-							   int row0, int nrows, const float *values, void *dst);
-
-	/* Are int8 weights rounded so that their products can be summed in 16 bits?  (internal.h) */
-	bool		(*int8_is_narrow) (void);
 
 	/*
 	 * Operations, by precision, that one call may be given so that it ends
@@ -90,8 +75,9 @@ struct AlbertKernels
 	/*
 	 * y[m][ldy] = act(x[m][ldx] W' + b) (+ residual[m][ldr] when not NULL;
 	 * the residual is added after the activation).  y may be the residual
-	 * itself (same address and stride) and must not overlap x.  scratch holds
-	 * linear_scratch bytes, aligned to ALBERT_ALIGN.
+	 * itself (same address and stride) and must not overlap x.  scratch, aligned
+	 * to ALBERT_ALIGN, holds as many bytes as linear_scratch tells for m rows or
+	 * more.
 	 */
 	size_t		(*linear_scratch) (const AlbertLinear *linear, int m);
 	void		(*linear) (const AlbertLinear *linear, int m,
@@ -100,34 +86,25 @@ struct AlbertKernels
 						   const float *residual, int ldr,
 						   float *y, int ldy, void *scratch);
 
-	/* out[cols] = row `row` of the table */
-	void		(*table_row) (const AlbertTable *table, int row, float *out);
-
-	/* y[m][ldy] = x[m][ldx] T' (+ bias): m rows against every row of the table */
-	void		(*table_product) (const AlbertTable *table, int m,
-								  const float *x, int ldx, const float *bias,
-								  float *y, int ldy, void *scratch);
-	size_t		(*table_scratch) (const AlbertTable *table, int m);
+	/* out[in] = the weights of one output: for matrices whose rows are looked up as well */
+	void		(*weight_row) (const AlbertLinear *linear, int row, float *out);
 
 	/* x[m][ldx] normalised over n values in place: biased variance, then weight and bias */
 	void		(*layer_norm) (int m, int n, float *x, int ldx,
 							   const float *weight, const float *bias, float eps);
 
 	/*
-	 * Self-attention of one text for all heads: qkv is (len, ld) with queries
-	 * at column 0, keys at hidden_size, values at 2 hidden_size.  Queries are
-	 * taken for the nq row numbers in q_rows (NULL: all rows, nq = len) and
-	 * context[i] (ldc apart, hidden_size values) is the result for q_rows[i].
-	 * probs, when not NULL, receives the softmax (heads, nq, len).  precision
-	 * is the weights': unless it is fp32 the products may be in bf16, where
-	 * that is faster; the softmax is in fp32 always.
+	 * Self-attention of one text for all heads: nq queries at q, and len keys
+	 * at kv, each with its values hidden_size behind it; rows of all are ld
+	 * apart.  context (nq, hidden_size), ldc apart, is the result.  probs, when
+	 * not NULL, receives the softmax (heads, nq, len).  precision is the
+	 * weights': unless it is fp32 the products may be in bf16, where that is
+	 * faster; the softmax is in fp32 always.
 	 */
 	size_t		(*attention_scratch) (AlbertPrecision precision, int len, int hidden_size, int heads);
 	void		(*attention) (AlbertPrecision precision, int len, int hidden_size, int heads,
-							  const float *qkv, int ld,
-							  int nq, const int32_t *q_rows,
-							  float *context, int ldc,
-							  float *probs, void *scratch);
+							  int nq, const float *q, const float *kv, int ld,
+							  float *context, int ldc, float *probs, void *scratch);
 
 	void		(*activate) (AlbertActivation act, int n, float *x);
 	void		(*softmax) (int n, float *x);	/* in place */

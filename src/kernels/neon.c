@@ -16,62 +16,25 @@
 #define HAS_BF16	(1ul << 14)
 
 #include "kernels/simd_math.h"
+#include "kernels/simd_product.h"
 #include "kernels/simd_linear.h"
 #include "kernels/simd_attention.h"
+
+#define TARGET_DOTPROD	__attribute__((target("arch=armv8.2-a+dotprod")))
+#define TARGET_I8MM		__attribute__((target("arch=armv8.2-a+i8mm")))
+#define TARGET_BF16		__attribute__((target("arch=armv8.2-a+bf16")))
 
 /*
  * int8, four products a lane.  i8mm multiplies unsigned by signed bytes,
  * dotprod signed ones only, so that activations are 128 lower.
  */
-#define MULTIPLY_FOURS(function, features, type, from_int, product) \
-INLINE __attribute__((target(features))) void \
-function(int rows, int units, const int32_t *x, const int8_t *w, int32_t *tile, bool more) \
-{ \
-	vi			sum[MR][2]; \
- \
-	UNROLL \
-	for (int r = 0; r < rows; r++) \
-		sum[r][0] = sum[r][1] = vi_set(0); \
-	for (int k = 0; k < units; k++) \
-	{ \
-		int8x16_t	w0 = vld1q_s8(w); \
-		int8x16_t	w1 = vld1q_s8(w + 4 * VN); \
- \
-		UNROLL \
-		for (int r = 0; r < rows; r++) \
-		{ \
-			type		four = from_int(vdupq_n_s32(x[r])); \
- \
-			sum[r][0] = (vi) product((int32x4_t) sum[r][0], four, w0); \
-			sum[r][1] = (vi) product((int32x4_t) sum[r][1], four, w1); \
-		} \
-		x += row_stride(rows); \
-		w += 4 * NR; \
-	} \
-	store_int_sums(rows, sum, tile, more); \
-}
+#define add_dotprod(sum, x, w)	((vi) vdotq_s32((int32x4_t) (sum), (int8x16_t) (x), (int8x16_t) (w)))
+#define add_i8mm(sum, x, w)		((vi) vusdotq_s32((int32x4_t) (sum), (uint8x16_t) (x), (int8x16_t) (w)))
 
-MULTIPLY_FOURS(multiply_dotprod, "arch=armv8.2-a+dotprod", int8x16_t, vreinterpretq_s8_s32, vdotq_s32)
-MULTIPLY_FOURS(multiply_i8mm, "arch=armv8.2-a+i8mm", uint8x16_t, vreinterpretq_u8_s32, vusdotq_s32)
-
-#define MICRO_DOTPROD(name, rows) \
-static __attribute__((target("arch=armv8.2-a+dotprod"))) void \
-name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
-{ \
-	multiply_dotprod(rows, units, x, w, tile, more); \
-}
-FOR_ROWS(MICRO_DOTPROD, micro_dotprod)
-
-#define MICRO_I8MM(name, rows) \
-static __attribute__((target("arch=armv8.2-a+i8mm"))) void \
-name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
-{ \
-	multiply_i8mm(rows, units, x, w, tile, more); \
-}
-FOR_ROWS(MICRO_I8MM, micro_i8mm)
-
-MULTIPLY(dotprod)
-MULTIPLY(i8mm)
+MULTIPLY_UNITS(dotprod, TARGET_DOTPROD, vi, vi_load, 4, add_dotprod, store_int_sums)
+MULTIPLY(dotprod, TARGET_DOTPROD)
+MULTIPLY_UNITS(i8mm, TARGET_I8MM, vi, vi_load, 4, add_i8mm, store_int_sums)
+MULTIPLY(i8mm, TARGET_I8MM)
 
 /* Four activations, at most `most`. */
 INLINE void
@@ -100,42 +63,11 @@ convert_dotprod(int n, const float *x, const AlbertInt8Row *row, uint32_t *words
 }
 
 /* bf16, two products a lane */
-INLINE __attribute__((target("arch=armv8.2-a+bf16"))) void
-multiply_bf16(int rows, int units, const float *x, const float *w, float *tile, bool more)
-{
-	vf			sum[MR][2];
+#define add_bf16_pairs(sum, x, w) \
+	((vf) vbfdotq_f32((float32x4_t) (sum), (bfloat16x8_t) (x), (bfloat16x8_t) (w)))
 
-	UNROLL
-	for (int r = 0; r < rows; r++)
-		sum[r][0] = sum[r][1] = v_zero();
-	for (int k = 0; k < units; k++)
-	{
-		bfloat16x8_t w0 = (bfloat16x8_t) v_load(w);
-		bfloat16x8_t w1 = (bfloat16x8_t) v_load(w + VN);
-
-		UNROLL
-		for (int r = 0; r < rows; r++)
-		{
-			bfloat16x8_t pair = (bfloat16x8_t) v_set(x[r]);
-
-			sum[r][0] = (vf) vbfdotq_f32((float32x4_t) sum[r][0], pair, w0);
-			sum[r][1] = (vf) vbfdotq_f32((float32x4_t) sum[r][1], pair, w1);
-		}
-		x += row_stride(rows);
-		w += NR;
-	}
-	store_sums(rows, sum, tile, NR, more);
-}
-
-#define MICRO_BF16(name, rows) \
-static __attribute__((target("arch=armv8.2-a+bf16"))) void \
-name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
-{ \
-	multiply_bf16(rows, units, x, w, tile, more); \
-}
-FOR_ROWS(MICRO_BF16, micro_bf16)
-
-MULTIPLY(bf16)
+MULTIPLY_UNITS(bf16, TARGET_BF16, vf, vi_load, 4, add_bf16_pairs, store_sums)
+MULTIPLY(bf16, TARGET_BF16)
 
 static void
 convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
@@ -146,18 +78,16 @@ convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 }
 
 static const MatrixKind kind_dotprod = {
-	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
-	.transposed = true, .lower = 128,
+	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
+	.lower = 128,
 	.multiply = multiply_dotprod_rows, .convert = convert_dotprod
 };
 static const MatrixKind kind_i8mm = {
-	.precision = ALBERT_INT8, .unit_inputs = 4, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
-	.transposed = true,
+	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_i8mm_rows, .convert = convert_i8mm
 };
 static const MatrixKind kind_bf16 = {
-	.precision = ALBERT_BF16, .unit_inputs = 2, .weight_bytes = 4, .words = 1, .most_rows = MR, .step = 1,
-	.transposed = true,
+	.precision = ALBERT_BF16, .unit_inputs = 2, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_bf16_rows, .convert = convert_bf16
 };
 

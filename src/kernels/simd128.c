@@ -8,6 +8,7 @@
 
 #include "kernels/simd128_vector.h"
 #include "kernels/simd_math.h"
+#include "kernels/simd_product.h"
 #include "kernels/simd_linear.h"
 #include "kernels/simd_attention.h"
 

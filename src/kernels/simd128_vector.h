@@ -10,6 +10,13 @@
 #endif
 
 #define VN	4
+#if defined(__aarch64__)
+#define MR	10
+#define FOR_ROWS	FOR_10_ROWS
+#else
+#define MR	6
+#define FOR_ROWS	FOR_6_ROWS
+#endif
 
 typedef float vf __attribute__((vector_size(16)));
 typedef int32_t vi __attribute__((vector_size(16)));
@@ -206,14 +213,3 @@ transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 	for (int i = 0; i < VN; i++)
 		v_store(dst + i * stride, ((vf) {s0[i], s1[i], s2[i], s3[i]}));
 }
-
-#if defined(__aarch64__)
-#define MR	10
-#define FOR_ROWS(M, name) \
-	M(name, 1) M(name, 2) M(name, 3) M(name, 4) M(name, 5) \
-	M(name, 6) M(name, 7) M(name, 8) M(name, 9) M(name, 10)
-#else
-#define MR	6
-#define FOR_ROWS(M, name) \
-	M(name, 1) M(name, 2) M(name, 3) M(name, 4) M(name, 5) M(name, 6)
-#endif

@@ -4,85 +4,27 @@
  *
  * For each head the keys are transposed into panels of NR keys ([panel][unit][NR])
  * and the values copied into panels of NR columns ([panel][unit][NR]), as weights
- * are, so that both products run on micro-kernels like those of simd_linear.h.  A
- * unit is one fp32 or, where the CPU multiplies bf16 and the weights are not fp32
+ * are, so that both products run on the micro-kernels of simd_product.h.  A unit
+ * is one fp32 or, where the CPU multiplies bf16 and the weights are not fp32
  * either, two bf16.  A block of queries has all its scores at hand, takes the
  * exponentials (in fp32, as their sum), multiplies with the values and divides by
  * the sum at the end.  What a query gets depends on its text only, not on which
  * queries are asked for with it.
- *
- * An including file that has a kind of its own defines OWN_ATTENTION_KIND, and
- * attention_kind(), which tells the kind for weights of a precision.
  */
 
-/*
- * tile[rows][ld_tile] = sums over `units` of x and a panel, NR columns; row r's
- * unit u is word r * x_row + u * x_step of x.  Unless the kind is transposed,
- * x_step is always 1.
- */
-typedef void (*AttentionProduct) (int rows, int units, const void *x, size_t x_row, size_t x_step,
-								  const void *w, float *tile, size_t ld_tile);
-
-typedef struct AttentionKind
-{
-	int			unit_inputs;	/* inputs in a unit, which is a 32-bit word */
-	int			most_rows;		/* queries in a block */
-	int			step;			/* units come in multiples of this, zeros at the end */
-	bool		transposed;		/* queries are best taken as [unit][row] */
-	AttentionProduct product;
-
-	Convert		convert;		/* NULL: fp32 as it is */
-
-	/* a vector of units, each an input of row a and one of row b */
-	void		(*pair) (vf a, vf b, uint32_t *words);
-
-	/* Before and after products of blocks of at most so many queries; NULL: nothing to do. */
-	void		(*begin) (int rows);
-	void		(*end) (void);
-} AttentionKind;
-
-static const AttentionKind *attention_kind(AlbertPrecision precision);
-
-#define MICRO_ATTENTION(name, rows) \
-static void \
-name##_##rows(int units, const void *x, size_t x_row, size_t x_step, const void *w, float *tile, size_t ld_tile) \
-{ \
-	multiply_fp32(rows, units, x, x_row, x_step, w, tile, ld_tile, false); \
-}
-FOR_ROWS(MICRO_ATTENTION, attention_fp32)
-
-typedef void (*AttentionKernel) (int units, const void *x, size_t x_row, size_t x_step,
-								 const void *w, float *tile, size_t ld_tile);
-
-/* The function `product_name` that finds the micro-kernel for a number of rows. */
-#define PRODUCT(name) \
-static void \
-product_##name(int rows, int units, const void *x, size_t x_row, size_t x_step, \
-			   const void *w, float *tile, size_t ld_tile) \
-{ \
-	static const AttentionKernel micro[] = {FOR_ROWS(TABLE_ENTRY, attention_##name)}; \
- \
-	micro[rows - 1] (units, x, x_row, x_step, w, tile, ld_tile); \
-}
-
-PRODUCT(fp32)
-
-static const AttentionKind attention_fp32 = {
-	.unit_inputs = 1, .most_rows = MR, .step = 1, .transposed = true, .product = product_fp32
-};
-
-#ifndef OWN_ATTENTION_KIND
-static const AttentionKind *
+static const MatrixKind *
 attention_kind(AlbertPrecision precision)
 {
-	return &attention_fp32;
+	const MatrixKind *kind = matrix_kind(precision == ALBERT_FP32 ? ALBERT_FP32 : ALBERT_BF16);
+
+	return kind->product != NULL ? kind : &kind_fp32;
 }
-#endif
 
 /* Of one head of one text: sizes and storage. */
 typedef struct AttentionHead
 {
-	const AttentionKind *kind;
+	const MatrixKind *kind;
+	bool		transposed;		/* queries are taken as [unit][row]; what is converted row by row stays so */
 	int			len;
 	int			size;
 	int			units;			/* of a query or key */
@@ -110,7 +52,7 @@ take(AttentionHead *h, void *base, size_t words)
 }
 
 static int
-units_of(const AttentionKind *kind, int n)
+units_of(const MatrixKind *kind, int n)
 {
 	return albert_round_up((n + kind->unit_inputs - 1) / kind->unit_inputs, kind->step);
 }
@@ -121,6 +63,7 @@ attention_head(AlbertPrecision precision, int len, int size, void *base)
 	AttentionHead h = {.kind = attention_kind(precision), .len = len, .size = size};
 	size_t		keys = albert_round_up(len, NR);
 
+	h.transposed = h.kind->convert == NULL;
 	h.units = units_of(h.kind, size);
 	h.key_units = units_of(h.kind, len);
 	h.columns = albert_round_up(size, NR);
@@ -133,7 +76,7 @@ attention_head(AlbertPrecision precision, int len, int size, void *base)
 	h.scores = take(&h, base, (size_t) h.kind->most_rows * h.ld_scores);
 	h.scaled = take(&h, base, albert_round_up(size, VN));
 	h.words = take(&h, base, (size_t) (h.kind->most_rows > NR ? h.kind->most_rows : NR) * h.ld_words);
-	h.prepared = take(&h, base, h.kind->transposed ? (size_t) row_stride(h.kind->most_rows) * h.units : 0);
+	h.prepared = take(&h, base, h.transposed ? (size_t) row_stride(h.kind->most_rows) * h.units : 0);
 	h.result = take(&h, base, (size_t) h.kind->most_rows * h.columns);
 	return h;
 }
@@ -219,14 +162,14 @@ prepare_values(const AttentionHead *h, const float *values, int ld)
 static void
 attend(const AttentionHead *h, int rows, float *context, int ldc, float *probs)
 {
-	const AttentionKind *kind = h->kind;
+	const MatrixKind *kind = h->kind;
 	float		factor[MAX_ROWS];
 
-	if (kind->transposed)
+	if (h->transposed)
 		transpose(rows, h->units, (const float *) h->words, h->ld_words, h->prepared);
 	for (int j = 0; j < h->len; j += NR)
-		kind->product(rows, h->units, kind->transposed ? (const void *) h->prepared : h->words,
-					  kind->transposed ? 1 : h->ld_words, kind->transposed ? row_stride(rows) : 1,
+		kind->product(rows, h->units, h->transposed ? (const void *) h->prepared : h->words,
+					  h->transposed ? 1 : h->ld_words, h->transposed ? row_stride(rows) : 1,
 					  h->keys + (size_t) j * h->units, h->scores + j, h->ld_scores);
 	for (int r = 0; r < rows; r++)
 	{
@@ -251,9 +194,9 @@ attend(const AttentionHead *h, int rows, float *context, int ldc, float *probs)
 }
 
 static void
-attention(AlbertPrecision precision, int len, int hidden_size, int heads, const float *qkv, int ld,
-		  int nq, const int32_t *q_rows, float *context, int ldc,
-		  float *probs, void *scratch)
+attention(AlbertPrecision precision, int len, int hidden_size, int heads,
+		  int nq, const float *q, const float *kv, int ld,
+		  float *context, int ldc, float *probs, void *scratch)
 {
 	int			size = hidden_size / heads;
 	AttentionHead h = attention_head(precision, len, size, scratch);
@@ -265,20 +208,15 @@ attention(AlbertPrecision precision, int len, int hidden_size, int heads, const 
 		h.kind->begin(nq < most ? nq : most);
 	for (int head = 0; head < heads; head++)
 	{
-		prepare_keys(&h, qkv + hidden_size + head * size, ld);
-		prepare_values(&h, qkv + 2 * hidden_size + head * size, ld);
+		prepare_keys(&h, kv + head * size, ld);
+		prepare_values(&h, kv + hidden_size + head * size, ld);
 		for (int b = 0; b < row_blocks(nq, most); b++)
 		{
 			int			first;
 			int			rows = row_block(nq, most, b, &first);
 
 			for (int r = 0; r < rows; r++)
-			{
-				const float *q = qkv + head * size +
-					(size_t) (q_rows != NULL ? q_rows[first + r] : first + r) * ld;
-
-				prepare_query(&h, q, h.words + (size_t) r * h.ld_words);
-			}
+				prepare_query(&h, q + (size_t) (first + r) * ld + head * size, h.words + (size_t) r * h.ld_words);
 			attend(&h, rows, context + (size_t) first * ldc + head * size, ldc,
 				   probs != NULL ? probs + ((size_t) head * nq + first) * len : NULL);
 		}

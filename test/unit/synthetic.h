@@ -57,15 +57,15 @@ synthetic_values(Synthetic *synthetic, size_t n, float middle, float spread)
 	return values;
 }
 
+/* Without a bias. */
 static inline AlbertLinear
-synthetic_linear(Synthetic *synthetic, int out, int in)
+synthetic_matrix(Synthetic *synthetic, int out, int in, float spread)
 {
 	const AlbertKernels *kernels = synthetic->model.kernels;
 	AlbertPrecision precision = synthetic->model.precision;
 	AlbertLinear linear = {.in = in, .out = out, .precision = precision};
 	void	   *packed = synthetic_alloc(synthetic, kernels->packed_size(precision, out, in));
 	float	   *row = malloc(in * sizeof(float));
-	float		spread = 1.7f / sqrtf(in);
 
 	for (int i = 0; i < out; i++)
 	{
@@ -75,28 +75,16 @@ synthetic_linear(Synthetic *synthetic, int out, int in)
 	}
 	free(row);
 	linear.weight = packed;
-	linear.bias = synthetic_values(synthetic, out, 0, 0.1f);
 	return linear;
 }
 
-static inline AlbertTable
-synthetic_table(Synthetic *synthetic, int rows, int cols)
+static inline AlbertLinear
+synthetic_linear(Synthetic *synthetic, int out, int in)
 {
-	const AlbertKernels *kernels = synthetic->model.kernels;
-	AlbertPrecision precision = synthetic->model.precision;
-	AlbertTable table = {.rows = rows, .cols = cols, .precision = precision};
-	void	   *packed = synthetic_alloc(synthetic, kernels->table_size(precision, rows, cols));
-	float	   *row = malloc(cols * sizeof(float));
+	AlbertLinear linear = synthetic_matrix(synthetic, out, in, 1.7f / sqrtf(in));
 
-	for (int i = 0; i < rows; i++)
-	{
-		for (int j = 0; j < cols; j++)
-			row[j] = 0.5f * synthetic_random(&synthetic->seed);
-		kernels->pack_table(precision, rows, cols, i, 1, row, packed);
-	}
-	free(row);
-	table.data = packed;
-	return table;
+	linear.bias = synthetic_values(synthetic, out, 0, 0.1f);
+	return linear;
 }
 
 static inline AlbertNorm
@@ -129,7 +117,7 @@ synthetic_init(Synthetic *synthetic, const AlbertConfig *shape,
 	model->precision = precision;
 	config->heads = ALBERT_HEAD_POOLER | ALBERT_HEAD_MLM | ALBERT_HEAD_SENTENCE_ORDER |
 		ALBERT_HEAD_QUESTION_ANSWERING;
-	model->word_embeddings = synthetic_table(synthetic, shape->vocab_size, embedding);
+	model->word_embeddings = synthetic_matrix(synthetic, shape->vocab_size, embedding, 0.5f);
 	model->position_embeddings = synthetic_values(synthetic,
 												  (size_t) shape->max_position_embeddings * embedding, 0, 0.3f);
 	model->token_type_embeddings = synthetic_values(synthetic,
@@ -155,7 +143,7 @@ synthetic_init(Synthetic *synthetic, const AlbertConfig *shape,
 	model->mlm_dense = synthetic_linear(synthetic, embedding, hidden);
 	model->mlm_norm = synthetic_norm(synthetic, embedding);
 	model->mlm_decoder = model->word_embeddings;
-	model->mlm_bias = synthetic_values(synthetic, shape->vocab_size, 0, 0.2f);
+	model->mlm_decoder.bias = synthetic_values(synthetic, shape->vocab_size, 0, 0.2f);
 	model->sentence_order = synthetic_linear(synthetic, 2, hidden);
 	model->qa_outputs = synthetic_linear(synthetic, 2, hidden);
 	if (shape->num_labels > 0)

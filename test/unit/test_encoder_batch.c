@@ -529,6 +529,7 @@ test_pooling(const AlbertModel *model)
 	int			width = model->config->hidden_size;
 	int32_t		start[3] = {0, 1, 5};
 	AlbertBatch batch = {.ntexts = 2,.ntokens = 5,.text_start = start};
+	AlbertBatch firsts = {.ntexts = 2,.ntokens = 2,.text_start = (int32_t[]) {0, 1, 2}};
 	AlbertArena arena;
 	AlbertRun	run = {.arena = &arena};
 	AlbertRows	hidden = {5, width, width + 3, NULL};
@@ -580,15 +581,13 @@ test_pooling(const AlbertModel *model)
 	first.data = hidden.data;
 	first.ld = hidden.ld;
 	first.n = 2;				/* rows 0 and 1: the first rows of these two texts */
-	ok = AlbertPool(model, &batch, NULL, &first, ALBERT_POOL_CLS | ALBERT_POOL_POOLER,
+	ok = AlbertPool(model, &firsts, NULL, &first, ALBERT_POOL_CLS | ALBERT_POOL_POOLER,
 					&run, &pooled, &status);
 	CHECK(ok && pooled.width == 2 * width, "first rows: %s", ok ? "" : status.message);
 	for (int t = 0; ok && t < 2; t++)
 		CHECK(same_rows(row_of(&pooled, t), row_of(&out, t), width) &&
 			  same_rows(row_of(&pooled, t) + width, row_of(&out, t) + 4 * width, width),
 			  "pooling first rows of text %d differs", t);
-	CHECK(!AlbertPool(model, &batch, NULL, &first, ALBERT_POOL_MEAN, &run, &again, &status) &&
-		  status.code == ALBERT_INTERNAL, "mean of first rows only");
 
 	/* the second text in two windows of 1 and 3 tokens: as whole, but for its first token, which each window has one of */
 	{
@@ -656,9 +655,6 @@ test_pooling(const AlbertModel *model)
 	CHECK(!pool_whole(model, &batch, &hidden, ALBERT_POOL_MEAN | ALBERT_POOL_CLS, true, false,
 					  &run, &again, &status) && status.code == ALBERT_UNSUPPORTED,
 		  "two poolings into a dense module of one");
-	CHECK(!AlbertPool(model, &batch, NULL, &hidden, 0, &run, &again, &status) &&
-		  !AlbertPool(model, &batch, NULL, &hidden, 1 << 9, &run, &again, &status),
-		  "unknown pooling accepted");
 
 	/* a vector of length 0 stays 0, as torch's normalize has it */
 	memset(hidden.data, 0, (size_t) hidden.n * hidden.ld * sizeof(float));
@@ -728,6 +724,33 @@ everything(const AlbertModel *model, const AlbertBatch *batch, const AlbertRun *
 		pool_whole(model, &all, &hidden, ALBERT_POOL_MEAN, true, true, run, &out, status);
 }
 
+/* Floats that a row of that width takes. */
+static int
+stride(int width)
+{
+	return ((width + 15) / 16 | 1) * 16;
+}
+
+/* What encoder.h tells of memory, for a batch that is one block of rows. */
+static size_t
+memory_told(const AlbertModel *model, int ntokens, int max_len)
+{
+	const AlbertConfig *config = model->config;
+	const AlbertLayer *layer = &model->layers[0];
+	const AlbertLinear *linears[] = {&model->embedding_projection, &layer->query, &layer->key_value,
+	&layer->dense, &layer->ffn, &layer->ffn_output};
+	int			hidden = config->hidden_size;
+	size_t		scratch = 0;
+
+	for (int i = 0; i < 6; i++)
+		if (linears[i]->weight != NULL)
+			scratch = fmax(scratch, model->kernels->linear_scratch(linears[i], ntokens));
+	/* result, state, context and what follows attention; query, key and value; what is between the two ffn */
+	return ntokens * (4 * stride(hidden) + stride(3 * hidden) + stride(config->intermediate_size)) * sizeof(float) +
+		scratch + model->kernels->attention_scratch(model->precision, max_len, hidden, config->num_attention_heads) +
+		4 * ALBERT_ALIGN;
+}
+
 static void
 test_memory(const AlbertModel *model, const char *name)
 {
@@ -750,7 +773,7 @@ test_memory(const AlbertModel *model, const char *name)
 	for (int i = 0; i < batch.ntexts; i++)
 		if (lengths[mixed.text[i]] > max_len)
 			max_len = lengths[mixed.text[i]];
-	told = AlbertEncodeMemory(model, batch.ntokens, max_len);
+	told = memory_told(model, batch.ntokens, max_len);
 
 	/* every allocation fails at some size */
 	for (size_t bytes = 0; bytes <= told + 4096; bytes += 64)

@@ -71,13 +71,13 @@ add_key_value(Digest *digest, const AlbertLinear *linear)
 }
 
 static void
-add_table(Digest *digest, const AlbertTable *table)
+add_table(Digest *digest, const AlbertLinear *table)
 {
-	float	   *rows = malloc(sizeof(float) * table->rows * table->cols);
+	float	   *rows = malloc(sizeof(float) * table->out * table->in);
 
-	for (int i = 0; i < table->rows; i++)
-		digest->model->kernels->table_row(table, i, rows + (size_t) i * table->cols);
-	add_values(digest, rows, (int64_t) table->rows * table->cols);
+	for (int i = 0; i < table->out; i++)
+		digest->model->kernels->weight_row(table, i, rows + (size_t) i * table->in);
+	add_values(digest, rows, (int64_t) table->out * table->in);
 	free(rows);
 }
 
@@ -137,7 +137,7 @@ digest_heads(const AlbertModel *model)
 		add_linear(&digest, &model->mlm_dense);
 		add_norm(&digest, &model->mlm_norm, model->config->embedding_size);
 		add_table(&digest, &model->mlm_decoder);
-		add_values(&digest, model->mlm_bias, model->config->vocab_size);
+		add_values(&digest, model->mlm_decoder.bias, model->config->vocab_size);
 	}
 	if (model->config->heads & ALBERT_HEAD_SENTENCE_ORDER)
 		add_linear(&digest, &model->sentence_order);
@@ -180,7 +180,7 @@ static void
 check_aligned(const char *name, const AlbertModel *model)
 {
 	const void *places[] = {
-		model->word_embeddings.data, model->position_embeddings, model->embedding_norm.weight,
+		model->word_embeddings.weight, model->position_embeddings, model->embedding_norm.weight,
 		model->embedding_norm.bias, model->embedding_projection.weight, model->layers[0].query.weight,
 		model->layers[0].query.bias, model->layers[0].key_value.weight, model->layers[0].ffn.weight,
 		model->layers[0].output_norm.bias
@@ -263,10 +263,10 @@ check_reference_members(void)
 			  l.model.config->layer_norm_eps == 1e-5f && l.tokenizer.max_length <= 40, "m12: members");
 	unload(&l);
 	if (must_load("m09_untied", &l))
-		CHECK(l.model.mlm_decoder.data != l.model.word_embeddings.data, "m09: decoder is tied");
+		CHECK(l.model.mlm_decoder.weight != l.model.word_embeddings.weight, "m09: decoder is tied");
 	unload(&l);
 	if (must_load("m07_bin_zip", &l))
-		CHECK(l.model.mlm_decoder.data == l.model.word_embeddings.data, "m07: decoder is not tied");
+		CHECK(l.model.mlm_decoder.weight == l.model.word_embeddings.weight, "m07: decoder is not tied");
 	unload(&l);
 	if (must_load("m10_base_noprefix", &l))
 		CHECK(l.model.config->type_vocab_size == 4 && l.model.config->num_labels == 0, "m10: members");

@@ -273,7 +273,7 @@ test_decoder(void)
 	add_tensor(&c, "predictions.decoder.weight", 1000, 8);
 	if (accept(&c, &l))
 	{
-		l.model.kernels->table_row(&l.model.mlm_decoder, 3, row);
+		l.model.kernels->weight_row(&l.model.mlm_decoder, 3, row);
 		CHECK(row[2] == value_of(0, 3 * 8 + 2), "tied decoder: %g", row[2]);
 	}
 	end_case(&c, &l);
@@ -285,7 +285,7 @@ test_decoder(void)
 	set_config(&c, "tie_word_embeddings", json_false());
 	if (accept(&c, &l))
 	{
-		l.model.kernels->table_row(&l.model.mlm_decoder, 3, row);
+		l.model.kernels->weight_row(&l.model.mlm_decoder, 3, row);
 		CHECK(row[2] == value_of(c.ntensors - 1, 3 * 8 + 2), "untied decoder: %g", row[2]);
 	}
 	end_case(&c, &l);
@@ -301,7 +301,7 @@ test_decoder(void)
 	add_mlm(&c);
 	strcpy(find_tensor(&c, "predictions.bias")->name, "predictions.decoder.bias");
 	if (accept(&c, &l))
-		CHECK(l.model.mlm_bias[77] == value_of(c.ntensors - 1, 77), "decoder bias");
+		CHECK(l.model.mlm_decoder.bias[77] == value_of(c.ntensors - 1, 77), "decoder bias");
 	end_case(&c, &l);
 
 	/* both, with different values: the reference ends up with the decoder's */
@@ -310,7 +310,7 @@ test_decoder(void)
 	add_mlm(&c);
 	add_tensor(&c, "predictions.decoder.bias", 0, 1000);
 	if (accept(&c, &l))
-		CHECK(l.model.mlm_bias[77] == value_of(c.ntensors - 1, 77), "two biases");
+		CHECK(l.model.mlm_decoder.bias[77] == value_of(c.ntensors - 1, 77), "two biases");
 	end_case(&c, &l);
 }
 
@@ -341,7 +341,7 @@ test_bert(void)
 		CHECK(l.model.config->hidden_act == ALBERT_ACT_GELU && l.model.config->embedding_size == 12 &&
 			  l.model.config->num_hidden_groups == 2 && l.model.config->inner_group_num == 1, "configuration");
 		CHECK(l.model.embedding_projection.weight == NULL, "there is no projection");
-		CHECK(l.model.mlm_decoder.data == l.model.word_embeddings.data, "the decoder is tied");
+		CHECK(l.model.mlm_decoder.weight == l.model.word_embeddings.weight, "the decoder is tied");
 		check_vector(&c, "bert.embeddings.LayerNorm.bias", l.model.embedding_norm.bias);
 		check_vector(&c, "bert.encoder.layer.0.attention.self.query.bias", l.model.layers[0].query.bias);
 		check_vector(&c, "bert.encoder.layer.1.attention.self.key.bias", l.model.layers[1].key_value.bias);
@@ -354,7 +354,7 @@ test_bert(void)
 		check_vector(&c, "bert.pooler.dense.bias", l.model.pooler.bias);
 		check_vector(&c, "cls.predictions.transform.dense.bias", l.model.mlm_dense.bias);
 		check_vector(&c, "cls.predictions.transform.LayerNorm.weight", l.model.mlm_norm.weight);
-		check_vector(&c, "cls.predictions.bias", l.model.mlm_bias);
+		check_vector(&c, "cls.predictions.bias", l.model.mlm_decoder.bias);
 	}
 	end_case(&c, &l);
 
@@ -403,7 +403,7 @@ test_types(void)
 			matrix = unpack_linear(&l.model, &l.model.layers[0].key_value);
 			CHECK(matrix[2 * 12 + 3] == value_of(9, 2 * 12 + 3) &&
 				  matrix[14 * 12 + 3] == value_of(11, 2 * 12 + 3), "%s: keys and values", types[i]);
-			l.model.kernels->table_row(&l.model.word_embeddings, 999, row);
+			l.model.kernels->weight_row(&l.model.word_embeddings, 999, row);
 			CHECK(row[7] == value_of(0, 7999), "%s: words", types[i]);
 			free(matrix);
 		}

@@ -382,7 +382,7 @@ test_good(void)
 		CHECK(key_value[14 * 12 + 3] == value_of(11, 2 * 12 + 3), "values");
 		CHECK(l.model.layers[0].output_norm.weight[4] == value_of(21, 4), "norm");
 		CHECK(classifier[12 + 7] == value_of(25, 12 + 7) && l.model.classifier.bias[1] == value_of(26, 1), "classifier");
-		l.model.kernels->table_row(&l.model.word_embeddings, 500, row);
+		l.model.kernels->weight_row(&l.model.word_embeddings, 500, row);
 		CHECK(row[3] == value_of(0, 500 * 8 + 3), "words");
 		CHECK(l.model.config->hidden_act == ALBERT_ACT_GELU_NEW, "the original gelu is the tanh formula");
 		CHECK(l.model.config->heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER), "heads %x", l.model.config->heads);
@@ -419,7 +419,7 @@ test_heads(void)
 
 		CHECK(dense[3 * 12 + 5] == value_of(27, 3 * 12 + 5) && l.model.mlm_dense.bias[6] == value_of(28, 6), "dense");
 		CHECK(l.model.mlm_norm.weight[2] == value_of(29, 2) && l.model.mlm_norm.bias[3] == value_of(30, 3), "norm");
-		CHECK(l.model.mlm_bias[500] == value_of(31, 500), "bias");
+		CHECK(l.model.mlm_decoder.bias[500] == value_of(31, 500), "bias");
 		CHECK(order[12 + 4] == value_of(32, 12 + 4) && l.model.sentence_order.bias[1] == value_of(33, 1), "order");
 		CHECK(answer[12 + 4] == value_of(34, 12 + 4) && l.model.qa_outputs.bias[1] == value_of(35, 1), "answer");
 		CHECK(l.model.config->heads == (ALBERT_HEAD_POOLER | ALBERT_HEAD_CLASSIFIER | ALBERT_HEAD_MLM |
