@@ -5,7 +5,6 @@
 #include "base/arena.h"
 
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FIRST_BLOCK		(64 * 1024)
@@ -50,8 +49,6 @@ new_block(AlbertArena *arena, size_t size)
 	if (size < step)
 		size = step;
 	bytes = block_bytes(size);
-	if (bytes < size)
-		return NULL;
 	block = arena->get(arena->context, bytes);
 	if (block == NULL)
 		return NULL;
@@ -215,24 +212,4 @@ AlbertArenaFree(AlbertArena *arena)
 	put_outgrown(arena);
 	put_blocks(arena, arena->first);
 	arena->first = arena->current = NULL;
-}
-
-static void *
-malloc_get(void *context, size_t size)
-{
-	(void) context;
-	return malloc(size);
-}
-
-static void
-malloc_put(void *context, void *block)
-{
-	(void) context;
-	free(block);
-}
-
-void
-AlbertArenaInitMalloc(AlbertArena *arena)
-{
-	AlbertArenaInit(arena, malloc_get, malloc_put, NULL);
 }

@@ -79,7 +79,4 @@ extern void AlbertArenaReset(AlbertArena *arena);
 /* Give every block back to the caller. */
 extern void AlbertArenaFree(AlbertArena *arena);
 
-/* An arena on malloc and free, for programs outside the server. */
-extern void AlbertArenaInitMalloc(AlbertArena *arena);
-
 #endif							/* ALBERT_ARENA_H */

@@ -4,32 +4,13 @@
  */
 #include "encoder/internal.h"
 
-/* The token's text: the one whose range holds it; texts are few and rows come in order. */
-static int
-text_of(const AlbertBatch *batch, int token)
-{
-	int			low = 0;
-	int			high = batch->ntexts - 1;
-
-	while (low < high)
-	{
-		int			middle = low + (high - low + 1) / 2;
-
-		if (batch->text_start[middle] <= token)
-			low = middle;
-		else
-			high = middle - 1;
-	}
-	return low;
-}
-
 /*
  * Word plus type plus position, summed in the reference's order, then its
  * LayerNorm over embedding_size and the map to hidden_size, which ALBERT has
  * even when the two sizes are equal and BERT has not.
  */
 void
-AlbertEmbedRows(AlbertPass *pass, int first, int n)
+AlbertEmbedRows(AlbertPass *pass, int first, int n, int *text)
 {
 	const AlbertModel *model = pass->model;
 	const AlbertBatch *batch = pass->batch;
@@ -38,7 +19,6 @@ AlbertEmbedRows(AlbertPass *pass, int first, int n)
 	float	   *hidden = pass->hidden.data + (size_t) first * pass->hidden.ld;
 	float	   *embedded = projected ? pass->intermediate.data : hidden;
 	int			ld = projected ? albert_stride(width) : pass->hidden.ld;
-	int			text = text_of(batch, first);
 
 	for (int i = 0; i < n; i++)
 	{
@@ -47,12 +27,12 @@ AlbertEmbedRows(AlbertPass *pass, int first, int n)
 		const float *type = model->token_type_embeddings;
 		const float *position;
 
-		while (token >= batch->text_start[text + 1])
-			text++;
+		while (token >= batch->text_start[*text + 1])
+			(*text)++;
 		if (batch->types != NULL)
 			type += (size_t) batch->types[token] * width;
 		position = model->position_embeddings +
-			(size_t) (token - batch->text_start[text]) * width;
+			(size_t) (token - batch->text_start[*text]) * width;
 		pass->kernels->weight_row(&model->word_embeddings, batch->ids[token], row);
 		for (int j = 0; j < width; j++)
 			row[j] = row[j] + type[j] + position[j];

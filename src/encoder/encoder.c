@@ -193,6 +193,7 @@ embed(AlbertPass *pass, bool queries, AlbertStatus *status)
 {
 	const AlbertLayer *layer = layer_of(pass->model, 0);
 	double		largest = albert_linear_flops(&layer->key_value);
+	int			text = 0;
 	int			n;
 
 	for (int first = 0; first < pass->batch->ntokens; first += n)
@@ -201,7 +202,7 @@ embed(AlbertPass *pass, bool queries, AlbertStatus *status)
 			return false;
 		n = AlbertNextBlock(pass->run, pass->model, largest,
 							pass->batch->ntokens - first);
-		AlbertEmbedRows(pass, first, n);
+		AlbertEmbedRows(pass, first, n, &text);
 		AlbertProjectRows(pass, layer, first, n, queries);
 	}
 	return true;

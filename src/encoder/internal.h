@@ -94,8 +94,11 @@ typedef struct AlbertSelection
 	AlbertRows	rows;			/* where their hidden states are and go */
 } AlbertSelection;
 
-/* Word, type and position embeddings, LayerNorm and projection of rows first .. first + n - 1 into pass->hidden. */
-extern void AlbertEmbedRows(AlbertPass *pass, int first, int n);
+/*
+ * Word, type and position embeddings, LayerNorm and projection of rows first .. first + n - 1 into pass->hidden.
+ * *text is the text of a row at or before the first, afterwards that of the last.
+ */
+extern void AlbertEmbedRows(AlbertPass *pass, int first, int n, int *text);
 
 /* Fill pass->qkv for those rows from pass->hidden; queries only when asked for. */
 extern void AlbertProjectRows(AlbertPass *pass, const AlbertLayer *layer,

@@ -32,27 +32,11 @@ AlbertProjectRows(AlbertPass *pass, const AlbertLayer *layer, int first, int n, 
 						  pass->linear_scratch);
 }
 
-/* With room for the attention probabilities of a text, which only a trace asks for. */
 static bool
-attend_traced(AlbertPass *pass, int application, int text, const float *q, const float *kv,
-			  int len, float *context, AlbertStatus *status)
+wants_attention(const AlbertTrace *trace, int application)
 {
-	const AlbertConfig *config = pass->config;
-	AlbertArena *arena = pass->run->arena;
-	AlbertArenaMark mark = AlbertArenaGetMark(arena);
-	float	   *probs;
-
-	probs = AlbertEncoderAlloc(arena,
-							   (size_t) config->num_attention_heads * len * len * sizeof(float),
-							   status);
-	if (probs == NULL)
-		return false;
-	pass->kernels->attention(pass->model->precision, len, config->hidden_size, config->num_attention_heads,
-							 len, q, kv, pass->qkv.ld, context, pass->context.ld, probs, pass->attention_scratch);
-	pass->trace->attention(pass->trace->context, application, text,
-						   config->num_attention_heads, len, probs);
-	AlbertArenaRewind(arena, mark);
-	return true;
+	return trace != NULL && trace->attention != NULL &&
+		(trace->wants_attention == NULL || trace->wants_attention(trace->context, application));
 }
 
 /* Attention of one text, for its selected rows, into pass->context. */
@@ -61,33 +45,41 @@ attend(AlbertPass *pass, int application, const AlbertSelection *selection,
 	   int text, AlbertStatus *status)
 {
 	const AlbertConfig *config = pass->config;
-	const AlbertTrace *trace = pass->trace;
 	const int32_t *text_start = pass->batch->text_start;
+	int			ld = pass->qkv.ld;
 	int			len = text_start[text + 1] - text_start[text];
 	int			row = selection->text_start[text];
 	int			nq = selection->text_start[text + 1] - row;
-	const float *q = pass->qkv.data + (size_t) row * pass->qkv.ld;
-	const float *kv = pass->qkv.data + (size_t) text_start[text] * pass->qkv.ld + config->hidden_size;
+	int			most = pass->run->block_rows > 0 ? pass->run->block_rows : nq;
+	const float *q = pass->qkv.data + (size_t) row * ld;
+	const float *kv = pass->qkv.data + (size_t) text_start[text] * ld + config->hidden_size;
 	float	   *context = pass->context.data + (size_t) row * pass->context.ld;
-	double		flops = 4.0 * len * config->hidden_size;
+	AlbertArenaMark mark = AlbertArenaGetMark(pass->run->arena);
+	float	   *probs = NULL;
 	int			n;
 
-	if (trace != NULL && trace->attention != NULL &&
-		(trace->wants_attention == NULL || trace->wants_attention(trace->context, application)))
-		return AlbertPoll(pass->run, status) &&
-			attend_traced(pass, application, text, q, kv, len, context, status);
+	if (wants_attention(pass->trace, application))
+	{
+		probs = AlbertEncoderAlloc(pass->run->arena,
+								   (size_t) config->num_attention_heads * len * len * sizeof(float), status);
+		if (probs == NULL)
+			return false;
+	}
 	for (int done = 0; done < nq; done += n)
 	{
 		if (!AlbertPoll(pass->run, status))
 			return false;
-		n = AlbertGrainRows(pass->model, ATTENTION_COST * flops,
-						   pass->run->block_rows > 0 ? pass->run->block_rows : nq);
-		if (n > nq - done)
+		n = AlbertGrainRows(pass->model, ATTENTION_COST * 4.0 * len * config->hidden_size, most);
+		if (n > nq - done || probs != NULL)
 			n = nq - done;
 		pass->kernels->attention(pass->model->precision, len, config->hidden_size, config->num_attention_heads,
-								 n, q + (size_t) done * pass->qkv.ld, kv, pass->qkv.ld,
-								 context + (size_t) done * pass->context.ld, pass->context.ld,
-								 NULL, pass->attention_scratch);
+								 n, q + (size_t) done * ld, kv, ld, context + (size_t) done * pass->context.ld,
+								 pass->context.ld, probs, pass->attention_scratch);
+	}
+	if (probs != NULL)
+	{
+		pass->trace->attention(pass->trace->context, application, text, config->num_attention_heads, len, probs);
+		AlbertArenaRewind(pass->run->arena, mark);
 	}
 	return true;
 }

@@ -10,78 +10,63 @@ typedef double Lanes __attribute__((vector_size(ALBERT_LANES * sizeof(double)), 
 
 #define INLINE	static inline __attribute__((always_inline))
 
+#define TOGETHER	4			/* rows, or columns, whose sums stay in registers */
+
+INLINE void
+product_rows(int rows, int width, const double *x, int ldx, const Lanes *w, double *z, int ldz)
+{
+	Lanes		sums[TOGETHER] = {{0}};
+
+	for (int j = 0; j < width; j++)
+	{
+		UNROLL
+		for (int row = 0; row < rows; row++)
+			sums[row] += x[(size_t) row * ldx + j] * w[j];
+	}
+	UNROLL
+	for (int row = 0; row < rows; row++)
+		*(Lanes *) (z + (size_t) row * ldz) = sums[row];
+}
+
 INLINE void
 product_body(int rows, int width, const double *x, int ldx, const double *w, double *z, int ldz)
 {
-	const Lanes *wj = (const Lanes *) w;
 	int			row = 0;
 
-	for (; row + 4 <= rows; row += 4)
-	{
-		const double *x0 = x + (size_t) row * ldx;
-		const double *x1 = x0 + ldx;
-		const double *x2 = x1 + ldx;
-		const double *x3 = x2 + ldx;
-		Lanes		z0 = {0};
-		Lanes		z1 = {0};
-		Lanes		z2 = {0};
-		Lanes		z3 = {0};
-
-		for (int j = 0; j < width; j++)
-		{
-			z0 += x0[j] * wj[j];
-			z1 += x1[j] * wj[j];
-			z2 += x2[j] * wj[j];
-			z3 += x3[j] * wj[j];
-		}
-		*(Lanes *) (z + (size_t) row * ldz) = z0;
-		*(Lanes *) (z + (size_t) (row + 1) * ldz) = z1;
-		*(Lanes *) (z + (size_t) (row + 2) * ldz) = z2;
-		*(Lanes *) (z + (size_t) (row + 3) * ldz) = z3;
-	}
+	for (; row + TOGETHER <= rows; row += TOGETHER)
+		product_rows(TOGETHER, width, x + (size_t) row * ldx, ldx, (const Lanes *) w, z + (size_t) row * ldz, ldz);
 	for (; row < rows; row++)
-	{
-		Lanes		sum = {0};
+		product_rows(1, width, x + (size_t) row * ldx, ldx, (const Lanes *) w, z + (size_t) row * ldz, ldz);
+}
 
-		for (int j = 0; j < width; j++)
-			sum += x[(size_t) row * ldx + j] * wj[j];
-		*(Lanes *) (z + (size_t) row * ldz) = sum;
+INLINE void
+accumulate_columns(int columns, int rows, const double *x, int ldx, const double *r, int ldr, Lanes *g)
+{
+	Lanes		sums[TOGETHER];
+
+	UNROLL
+	for (int j = 0; j < columns; j++)
+		sums[j] = g[j];
+	for (int row = 0; row < rows; row++)
+	{
+		UNROLL
+		for (int j = 0; j < columns; j++)
+			sums[j] += x[(size_t) row * ldx + j] * *(const Lanes *) (r + (size_t) row * ldr);
 	}
+	UNROLL
+	for (int j = 0; j < columns; j++)
+		g[j] = sums[j];
 }
 
 INLINE void
 accumulate_body(int rows, int width, const double *x, int ldx, const double *r, int ldr, double *g)
 {
-	Lanes	   *gj = (Lanes *) g;
 	int			j = 0;
 
-	for (; j + 4 <= width; j += 4)
-	{
-		Lanes		g0 = gj[j];
-		Lanes		g1 = gj[j + 1];
-		Lanes		g2 = gj[j + 2];
-		Lanes		g3 = gj[j + 3];
-
-		for (int row = 0; row < rows; row++)
-		{
-			const double *xj = x + (size_t) row * ldx + j;
-			const Lanes *rj = (const Lanes *) (r + (size_t) row * ldr);
-
-			g0 += xj[0] * *rj;
-			g1 += xj[1] * *rj;
-			g2 += xj[2] * *rj;
-			g3 += xj[3] * *rj;
-		}
-		gj[j] = g0;
-		gj[j + 1] = g1;
-		gj[j + 2] = g2;
-		gj[j + 3] = g3;
-	}
+	for (; j + TOGETHER <= width; j += TOGETHER)
+		accumulate_columns(TOGETHER, rows, x + j, ldx, r, ldr, (Lanes *) g + j);
 	for (; j < width; j++)
-	{
-		for (int row = 0; row < rows; row++)
-			gj[j] += x[(size_t) row * ldx + j] * *(const Lanes *) (r + (size_t) row * ldr);
-	}
+		accumulate_columns(1, rows, x + j, ldx, r, ldr, (Lanes *) g + j);
 }
 
 /* Eight chains, then their sum, in order. */
@@ -188,10 +173,4 @@ AlbertDoublesAt(int i)
 #endif
 	sets[n++] = &plain;
 	return i >= 0 && i < n ? sets[i] : NULL;
-}
-
-const AlbertDoubles *
-AlbertDoublesFind(void)
-{
-	return AlbertDoublesAt(0);
 }

@@ -40,10 +40,7 @@ typedef struct AlbertDoubles
 	void		(*solve) (int n, const double *factor, int ld, double *v);
 } AlbertDoubles;
 
-/* The fastest that this processor runs. */
-extern const AlbertDoubles *AlbertDoublesFind(void);
-
-/* The i-th that it runs, for tests; NULL past the end. */
+/* The i-th of those that this processor runs, the fastest first; NULL past the end. */
 extern const AlbertDoubles *AlbertDoublesAt(int i);
 
 #endif							/* ALBERT_DOUBLES_H */

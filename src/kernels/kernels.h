@@ -1,6 +1,6 @@
 /*
  * kernels.h
- *	  The arithmetic, behind one table a CPU family.
+ *	  The arithmetic, behind one table per family of processors.
  *
  * A kernel set is chosen when a model is loaded and written into its image,
  * because the weights are packed for it; every process that attaches uses the

@@ -233,7 +233,7 @@ AlbertClusterVectors(const AlbertVectors *vectors, int k, int32_t *of, double *s
 {
 	AlbertArena *arena = vectors->arena;
 	Clusters	clusters = {
-		.vectors = vectors, .doubles = AlbertDoublesFind(), .k = k < vectors->n ? k : vectors->n, .random = SEED
+		.vectors = vectors, .doubles = AlbertDoublesAt(0), .k = k < vectors->n ? k : vectors->n, .random = SEED
 	};
 	int			width = vectors->width;
 	int			changed = 1;

@@ -365,7 +365,7 @@ AlbertFitterMake(const AlbertTraining *training, AlbertFitter **result, AlbertSt
 	if (fitter == NULL)
 		return AlbertNoMemory(status);
 	fitter->training = training;
-	fitter->doubles = AlbertDoublesFind();
+	fitter->doubles = AlbertDoublesAt(0);
 	fitter->ntiles = (training->noutputs + ALBERT_LANES - 1) / ALBERT_LANES;
 	fitter->ld = (training->width + ALBERT_LANES) / ALBERT_LANES * ALBERT_LANES;
 	columns = fitter->ntiles * ALBERT_LANES;
@@ -404,17 +404,12 @@ AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t le
 		.precondition = precondition
 	};
 	AlbertArenaMark mark;
-	double	   *zero;
-	double	   *gradient;
-	double		most = 0;
 
 	if (fit->parameters == NULL)
 		fit->parameters = AlbertArenaAllocZero(training->arena, objective.n * sizeof(double));
-	mark = AlbertArenaGetMark(training->arena);
-	zero = AlbertArenaAllocZero(training->arena, objective.n * sizeof(double));
-	gradient = AlbertArenaArray(training->arena, objective.n, sizeof(double));
-	if (fit->parameters == NULL || zero == NULL || gradient == NULL)
+	if (fit->parameters == NULL)
 		return AlbertNoMemory(status);
+	mark = AlbertArenaGetMark(training->arena);
 	fitter->C = C;
 	fitter->folds = folds;
 	fitter->left_out = left_out;
@@ -423,13 +418,8 @@ AlbertFitterFit(AlbertFitter *fitter, double C, const int32_t *folds, int32_t le
 		fitter->total += takes_part(fitter, row) ? training->rows[row].weight : 0;
 	if (!(fitter->total > 0))
 		return AlbertFail(status, ALBERT_INPUT, "the weights of all rows are 0");
-	if (!factorise(fitter, C, status))
-		return false;
-	/* what the tolerance is a share of */
-	(void) evaluate(fitter, zero, gradient);
-	for (size_t i = 0; i < objective.n; i++)
-		most = fmax(most, fabs(gradient[i]));
-	if (!AlbertMinimise(&objective, fit->parameters, tolerance * most, training->arena, &fit->iterations, status))
+	if (!factorise(fitter, C, status) ||
+		!AlbertMinimise(&objective, fit->parameters, tolerance, training->arena, &fit->iterations, status))
 		return false;
 	AlbertArenaRewind(training->arena, mark);
 	if (training->fitted != NULL)

@@ -186,6 +186,10 @@ AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, Al
 
 	if (!make_search(&search, objective, x, arena))
 		return AlbertNoMemory(status);
+	/* what the tolerance is a share of */
+	memset(search.work, 0, n * sizeof(double));
+	(void) objective->evaluate(objective->context, search.work, search.gradient);
+	tolerance *= greatest(n, search.gradient);
 	search.value = objective->evaluate(objective->context, x, search.gradient);
 	for (*iterations = 0; *iterations < MAX_ITERATIONS; (*iterations)++)
 	{

@@ -135,7 +135,8 @@ typedef struct AlbertObjective
 /*
  * Minimise a convex function from x, by the limited-memory method of Broyden,
  * Fletcher, Goldfarb and Shanno, until no element of the gradient is greater
- * than the tolerance or the value can no longer be lowered.
+ * than the tolerance's share of the greatest at 0, or the value can no longer be
+ * lowered.
  */
 extern bool AlbertMinimise(const AlbertObjective *objective, double *x, double tolerance, AlbertArena *arena,
 						   int *iterations, AlbertStatus *status);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "formats/formats.h"
+#include "../malloc_arena.h"
 
 /* The model of make_corpus.py: every tensor has a few elements. */
 #define FUZZ_CONFIG \

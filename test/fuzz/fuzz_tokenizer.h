@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "tokenizer/tokenizer.h"
+#include "../malloc_arena.h"
 
 #define FUZZ_POSITIONS	512
 

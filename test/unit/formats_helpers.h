@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "formats/formats.h"
+#include "../malloc_arena.h"
 #include "unit.h"
 
 /* ---- loading ---- */

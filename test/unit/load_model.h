@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "formats/formats.h"
+#include "../malloc_arena.h"
 
 typedef struct LoadedModel
 {

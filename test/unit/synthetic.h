@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "encoder/encoder.h"
+#include "../malloc_arena.h"
 
 typedef struct Synthetic
 {

@@ -9,6 +9,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/status.h"
+#include "../malloc_arena.h"
 #include "unit.h"
 
 /* A caller that counts, and can refuse. */

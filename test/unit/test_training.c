@@ -10,6 +10,7 @@
 #include "kernels/doubles.h"
 #include "training/training.h"
 #include "training/vectors.h"
+#include "../malloc_arena.h"
 #include "unit.h"
 
 typedef struct Expected

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "tokenizer/tokenizer.h"
+#include "../malloc_arena.h"
 #include "unit.h"
 
 /* ---- files and directories ---- */
