@@ -84,26 +84,23 @@ extern bool AlbertEncode(const AlbertModel *model, const AlbertBatch *batch,
  * and returns its result in the arena.  Asking for a head that the model does
  * not have is ALBERT_UNSUPPORTED.
  */
+typedef bool AlbertHeadFunction(const AlbertModel *model, const AlbertRows *rows,
+								const AlbertRun *run, AlbertRows *result, AlbertStatus *status);
 
-/* tanh(first_rows W' + b): (n, hidden) */
-extern bool AlbertHeadPooler(const AlbertModel *model, const AlbertRows *first_rows,
-							 const AlbertRun *run, AlbertRows *pooled, AlbertStatus *status);
+/* tanh(first rows W' + b): (n, hidden) */
+extern AlbertHeadFunction AlbertHeadPooler;
 
 /* logits over the vocabulary: (n, vocab).  Bounded memory is the caller's: pass a few rows at a time. */
-extern bool AlbertHeadMlm(const AlbertModel *model, const AlbertRows *rows,
-						  const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
+extern AlbertHeadFunction AlbertHeadMlm;
 
 /* pooled rows -> (n, 2) logits; index 0 is "in order" */
-extern bool AlbertHeadSentenceOrder(const AlbertModel *model, const AlbertRows *pooled,
-									const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
+extern AlbertHeadFunction AlbertHeadSentenceOrder;
 
 /* rows -> (n, num_labels): pooled rows for sequence classification and choice, hidden rows for token classification */
-extern bool AlbertHeadClassifier(const AlbertModel *model, const AlbertRows *rows,
-								 const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
+extern AlbertHeadFunction AlbertHeadClassifier;
 
 /* hidden rows -> (n, 2): start and end logits */
-extern bool AlbertHeadQuestionAnswering(const AlbertModel *model, const AlbertRows *rows,
-										const AlbertRun *run, AlbertRows *logits, AlbertStatus *status);
+extern AlbertHeadFunction AlbertHeadQuestionAnswering;
 
 /* The AlbertPooling bit that users call so; 0: there is none. */
 extern uint32_t AlbertPoolingByName(const char *name);
@@ -136,8 +133,7 @@ extern void AlbertPoolAdd(uint32_t pooling, int hidden_size, const float *window
 extern void AlbertPoolEnd(uint32_t pooling, int hidden_size, const double *sums, int64_t total, float *vector);
 
 /* The model's Dense modules on vectors of AlbertPool; the vectors themselves when it has none. */
-extern bool AlbertPoolDense(const AlbertModel *model, const AlbertRows *vectors, const AlbertRun *run,
-							AlbertRows *result, AlbertStatus *status);
+extern AlbertHeadFunction AlbertPoolDense;
 
 /* In place, as torch.nn.functional.normalize: divided by the norm, or by 1e-12 when that is larger. */
 extern void AlbertNormalizeRow(float *row, int width);

@@ -453,7 +453,7 @@ AlbertForwardRun(AlbertForward *forward)
 /* ---------- heads ---------- */
 
 AlbertRows
-AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const AlbertRows *rows)
+AlbertRunHead(AlbertJob *job, AlbertHeadFunction *head, const AlbertRows *rows)
 {
 	AlbertArenaMark mark = AlbertArenaGetMark(job->arena);
 	AlbertRun	run = job_run(job);

@@ -108,10 +108,7 @@ extern AlbertRows AlbertPooledLogits(AlbertJob *job, const AlbertRows *hidden);
  * Run a head from consume: one of the AlbertHead functions on rows, its
  * logits in the arena.
  */
-typedef bool (*AlbertHeadFunction) (const AlbertModel *model, const AlbertRows *rows,
-									const AlbertRun *run, AlbertRows *logits,
-									AlbertStatus *status);
-extern AlbertRows AlbertRunHead(AlbertJob *job, AlbertHeadFunction head, const AlbertRows *rows);
+extern AlbertRows AlbertRunHead(AlbertJob *job, AlbertHeadFunction *head, const AlbertRows *rows);
 
 /* Likewise AlbertPool. */
 extern AlbertRows AlbertRunPool(AlbertJob *job, const AlbertBatch *rows, const int32_t *skip, const AlbertRows *hidden,
