@@ -20,7 +20,7 @@
 #define add_bf16_pairs(sum, x, w)	_mm512_dpbf16_ps(sum, (__m512bh) (x), (__m512bh) (w))
 
 MULTIPLY_UNITS(bf16, TARGET_BF16, vf, vi_load, 4, add_bf16_pairs, store_sums)
-MULTIPLY(bf16, TARGET_BF16)
+
 PRODUCT(bf16, TARGET_BF16)
 
 static const MatrixKind kind_bf16 = {
@@ -33,7 +33,6 @@ static const MatrixKind kind_bf16 = {
 #define TARGET_VNNI	__attribute__((target("avx512vnni")))
 
 MULTIPLY_UNITS(vnni, TARGET_VNNI, vi, vi_load, 4, _mm512_dpbusd_epi32, store_int_sums)
-MULTIPLY(vnni, TARGET_VNNI)
 
 static const MatrixKind kind_vnni = {
 	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,

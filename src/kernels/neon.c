@@ -32,9 +32,8 @@
 #define add_i8mm(sum, x, w)		((vi) vusdotq_s32((int32x4_t) (sum), (uint8x16_t) (x), (int8x16_t) (w)))
 
 MULTIPLY_UNITS(dotprod, TARGET_DOTPROD, vi, vi_load, 4, add_dotprod, store_int_sums)
-MULTIPLY(dotprod, TARGET_DOTPROD)
+
 MULTIPLY_UNITS(i8mm, TARGET_I8MM, vi, vi_load, 4, add_i8mm, store_int_sums)
-MULTIPLY(i8mm, TARGET_I8MM)
 
 /* Four activations, at most `most`. */
 INLINE void
@@ -67,7 +66,6 @@ convert_dotprod(int n, const float *x, const AlbertInt8Row *row, uint32_t *words
 	((vf) vbfdotq_f32((float32x4_t) (sum), (bfloat16x8_t) (x), (bfloat16x8_t) (w)))
 
 MULTIPLY_UNITS(bf16, TARGET_BF16, vf, vi_load, 4, add_bf16_pairs, store_sums)
-MULTIPLY(bf16, TARGET_BF16)
 
 static void
 convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)

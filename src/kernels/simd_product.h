@@ -102,6 +102,62 @@ row_stride(int rows)
 
 /* ---- micro-kernels: with a constant number of rows they unroll into registers ---- */
 
+#define FOR_6_ROWS(M, name, target) \
+	M(name, target, 1) M(name, target, 2) M(name, target, 3) M(name, target, 4) M(name, target, 5) M(name, target, 6)
+#define FOR_10_ROWS(M, name, target) \
+	FOR_6_ROWS(M, name, target) \
+	M(name, target, 7) M(name, target, 8) M(name, target, 9) M(name, target, 10)
+#define FOR_14_ROWS(M, name, target) \
+	FOR_10_ROWS(M, name, target) \
+	M(name, target, 11) M(name, target, 12) M(name, target, 13) M(name, target, 14)
+
+/*
+ * The function multiply_NAME_rows, a Multiply, that runs multiply_NAME for a
+ * number of rows that is known to the compiler.
+ */
+#define MICRO_KERNEL(name, target, rows) \
+static target void \
+micro_##name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
+{ \
+	multiply_##name(rows, units, x, 1, row_stride(rows), w, tile, NR, more); \
+}
+#define MICRO_ENTRY(name, target, rows)	micro_##name##_##rows,
+
+#define MULTIPLY(name, target) \
+FOR_ROWS(MICRO_KERNEL, name, target) \
+ \
+static void \
+multiply_##name##_rows(int rows, int units, const void *x, const void *w, void *tile, bool more) \
+{ \
+	static void (*const micro[]) (int, const void *, const void *, void *, bool) = \
+	{FOR_ROWS(MICRO_ENTRY, name, target)}; \
+ \
+	micro[rows - 1] (units, x, w, tile, more); \
+}
+
+/* Likewise product_NAME, a Product. */
+#define PRODUCT_KERNEL(name, target, rows) \
+static target void \
+product_##name##_##rows(int units, const void *x, size_t x_row, size_t x_step, \
+						const void *w, void *tile, size_t ld_tile) \
+{ \
+	multiply_##name(rows, units, x, x_row, x_step, w, tile, ld_tile, false); \
+}
+#define PRODUCT_ENTRY(name, target, rows)	product_##name##_##rows,
+
+#define PRODUCT(name, target) \
+FOR_ROWS(PRODUCT_KERNEL, name, target) \
+ \
+static void \
+product_##name(int rows, int units, const void *x, size_t x_row, size_t x_step, \
+			   const void *w, void *tile, size_t ld_tile) \
+{ \
+	static void (*const micro[]) (int, const void *, size_t, size_t, const void *, void *, size_t) = \
+	{FOR_ROWS(PRODUCT_ENTRY, name, target)}; \
+ \
+	micro[rows - 1] (units, x, x_row, x_step, w, tile, ld_tile); \
+}
+
 INLINE void
 store_sums(int rows, vf (*sum)[2], float *tile, size_t ld_tile, bool more)
 {
@@ -175,6 +231,10 @@ multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
 	store_sums(rows, sum, tile, ld_tile, more);
 }
 
+MULTIPLY(fp32,)
+
+PRODUCT(fp32,)
+
 /*
  * bf16 where no instruction multiplies it: a unit's two weights share a 32-bit
  * word and are expanded to fp32; the rows come as fp32 values that bf16 can hold.
@@ -198,10 +258,13 @@ multiply_expanded(int rows, int units, const float *x, size_t x_row, size_t x_st
 	store_sums(rows, sum, tile, ld_tile, more);
 }
 
+MULTIPLY(expanded,)
+
 /*
- * multiply_NAME for an instruction that multiplies a whole unit, a word of x:
- * weights(w) are those of VN channels, add(sum, x, weights) adds their products
- * to a vector of floats or integers, which store_sums or store_int_sums stores.
+ * multiply_NAME and multiply_NAME_rows for an instruction that multiplies a whole
+ * unit, a word of x: weights(w) are those of VN channels, add(sum, x, weights)
+ * adds their products to a vector of floats or integers, which store_sums or
+ * store_int_sums stores.
  */
 #define MULTIPLY_UNITS(name, target, vector, weights, unit_bytes, add, store) \
 INLINE target void \
@@ -230,67 +293,8 @@ multiply_##name(int rows, int units, const int32_t *x, size_t x_row, size_t x_st
 		w += unit_bytes * NR; \
 	} \
 	store(rows, sum, tile, ld_tile, more); \
-}
-
-#define FOR_6_ROWS(M, name, target) \
-	M(name, target, 1) M(name, target, 2) M(name, target, 3) M(name, target, 4) M(name, target, 5) M(name, target, 6)
-#define FOR_10_ROWS(M, name, target) \
-	FOR_6_ROWS(M, name, target) \
-	M(name, target, 7) M(name, target, 8) M(name, target, 9) M(name, target, 10)
-#define FOR_14_ROWS(M, name, target) \
-	FOR_10_ROWS(M, name, target) \
-	M(name, target, 11) M(name, target, 12) M(name, target, 13) M(name, target, 14)
-
-/*
- * The function multiply_NAME_rows, a Multiply, that runs multiply_NAME for a
- * number of rows that is known to the compiler.
- */
-#define MICRO_KERNEL(name, target, rows) \
-static target void \
-micro_##name##_##rows(int units, const void *x, const void *w, void *tile, bool more) \
-{ \
-	multiply_##name(rows, units, x, 1, row_stride(rows), w, tile, NR, more); \
-}
-#define MICRO_ENTRY(name, target, rows)	micro_##name##_##rows,
-
-#define MULTIPLY(name, target) \
-FOR_ROWS(MICRO_KERNEL, name, target) \
- \
-static void \
-multiply_##name##_rows(int rows, int units, const void *x, const void *w, void *tile, bool more) \
-{ \
-	static void (*const micro[]) (int, const void *, const void *, void *, bool) = \
-	{FOR_ROWS(MICRO_ENTRY, name, target)}; \
- \
-	micro[rows - 1] (units, x, w, tile, more); \
-}
-
-/* Likewise product_NAME, a Product. */
-#define PRODUCT_KERNEL(name, target, rows) \
-static target void \
-product_##name##_##rows(int units, const void *x, size_t x_row, size_t x_step, \
-						const void *w, void *tile, size_t ld_tile) \
-{ \
-	multiply_##name(rows, units, x, x_row, x_step, w, tile, ld_tile, false); \
-}
-#define PRODUCT_ENTRY(name, target, rows)	product_##name##_##rows,
-
-#define PRODUCT(name, target) \
-FOR_ROWS(PRODUCT_KERNEL, name, target) \
- \
-static void \
-product_##name(int rows, int units, const void *x, size_t x_row, size_t x_step, \
-			   const void *w, void *tile, size_t ld_tile) \
-{ \
-	static void (*const micro[]) (int, const void *, size_t, size_t, const void *, void *, size_t) = \
-	{FOR_ROWS(PRODUCT_ENTRY, name, target)}; \
- \
-	micro[rows - 1] (units, x, x_row, x_step, w, tile, ld_tile); \
-}
-
-MULTIPLY(fp32,)
-PRODUCT(fp32,)
-MULTIPLY(expanded,)
+} \
+MULTIPLY(name, target)
 
 /* ---- kinds ---- */
 
@@ -388,7 +392,6 @@ static const MatrixKind kind_bytes = {
  * to 16 bits, where the sum of two products is exact.
  */
 MULTIPLY_UNITS(pairs, , vi, vi_load_pairs, 2, vi_add_pairs, store_int_sums)
-MULTIPLY(pairs,)
 
 static void
 convert_pairs(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
