@@ -223,7 +223,10 @@ multiply_fp32(int rows, int units, const float *x, size_t x_row, size_t x_step,
 		sum[r][0] = sum[r][1] = v_zero();
 	for (int k = 0; k < units; k++)
 	{
-		add_products(rows, sum, x, x_row, v_load(w), v_load(w + VN));
+		vf			w0 = v_load(w);
+		vf			w1 = v_load(w + VN);
+
+		add_products(rows, sum, x, x_row, w0, w1);
 		fetch_ahead(w);
 		x += x_step;
 		w += NR;
@@ -250,8 +253,13 @@ multiply_expanded(int rows, int units, const float *x, size_t x_row, size_t x_st
 		sum[r][0] = sum[r][1] = v_zero();
 	for (int k = 0; k < units; k++)
 	{
-		add_products(rows, sum, x, x_row, v_even_bf16(w), v_even_bf16(w + VN));
-		add_products(rows, sum, x + x_step, x_row, v_odd_bf16(w), v_odd_bf16(w + VN));
+		vf			w0 = v_even_bf16(w);
+		vf			w1 = v_even_bf16(w + VN);
+
+		add_products(rows, sum, x, x_row, w0, w1);
+		w0 = v_odd_bf16(w);
+		w1 = v_odd_bf16(w + VN);
+		add_products(rows, sum, x + x_step, x_row, w0, w1);
 		x += 2 * x_step;
 		w += NR;
 	}
