@@ -131,12 +131,12 @@ add_tensor(TorchFile *torch, const char *name, const PickleList *arguments)
 	if (offset == NULL || shape == NULL || stride == NULL || offset->number < 0 ||
 		shape->list->n > MAX_DIMS || shape->list->n != stride->list->n ||
 		!copy_sizes(shape->list, tensor.shape) || !copy_sizes(stride->list, tensor.stride))
-		return AlbertWeightsBad(torch->weights, "it has a tensor that is not described as one");
+		return AlbertWeightsBad(torch->weights, "tensor \"%.100s\" is not described as one", name);
 	tensor.type = wanted.type;
 	tensor.ndim = shape->list->n;
 	tensor.offset = offset->number;
 	if (!tensor_fits(&tensor, wanted.size / wanted.type->size))
-		return AlbertWeightsBad(torch->weights, "it has a tensor that reaches beyond its storage");
+		return AlbertWeightsBad(torch->weights, "tensor \"%.100s\" reaches beyond its storage", name);
 	storage = find_storage(torch, wanted.key);
 	if (storage == NULL || storage->size < wanted.size)
 		return AlbertWeightsBad(torch->weights, "the storage \"%.200s\" is %s",
@@ -145,8 +145,10 @@ add_tensor(TorchFile *torch, const char *name, const PickleList *arguments)
 	return AlbertTensorAdd(torch->weights, &tensor);
 }
 
+/* Every tensor of the dictionary that a file holds. */
 static bool
-add_tensors(TorchFile *torch, const PickleValue *dict)
+each_tensor(TorchFile *torch, const PickleValue *dict,
+			bool (*take) (TorchFile *torch, const char *name, const PickleList *arguments))
 {
 	if (dict->kind != PICKLE_DICT)
 		return AlbertWeightsBad(torch->weights, "it holds no dictionary of tensors");
@@ -159,7 +161,7 @@ add_tensors(TorchFile *torch, const PickleValue *dict)
 			continue;
 		if (name == NULL)
 			return AlbertWeightsBad(torch->weights, "it holds a tensor without a valid name");
-		if (!add_tensor(torch, name->text, tensor->list))
+		if (!take(torch, name->text, tensor->list))
 			return false;
 	}
 	return true;
@@ -253,7 +255,7 @@ read_zip(TorchFile *torch)
 	if (entry == NULL)
 		return AlbertWeightsBad(torch->weights, "it is a zip archive, but not one of PyTorch: it has no " PICKLE_NAME);
 	return read_entries(torch, &zip, entry) && read_entry(&zip, entry, &pickle) &&
-		AlbertPickleLoad(torch->weights, &pickle, &dict) && add_tensors(torch, &dict);
+		AlbertPickleLoad(torch->weights, &pickle, &dict) && each_tensor(torch, &dict, add_tensor);
 }
 
 /* ---- files from before PyTorch 1.6 ---- */
@@ -317,25 +319,19 @@ read_keys(TorchFile *torch, const PickleValue *keys)
 
 /* What the elements of a storage are only its tensors say. */
 static bool
-set_types(TorchFile *torch, const PickleValue *dict)
+set_type(TorchFile *torch, const char *name, const PickleList *arguments)
 {
-	for (int i = 1; dict->kind == PICKLE_DICT && i < dict->list->n; i += 2)
-	{
-		const PickleValue *tensor = AlbertPickleItem(dict->list, i, PICKLE_TENSOR);
-		Storage    *storage;
-		Storage		wanted;
+	Storage    *storage;
+	Storage		wanted;
 
-		if (tensor == NULL)
-			continue;
-		if (!read_storage(torch, tensor->list, &wanted))
-			return false;
-		storage = find_storage(torch, wanted.key);
-		if (storage == NULL)
-			continue;			/* reported when the tensor is added */
-		if (storage->type != NULL && storage->type != wanted.type)
-			return AlbertWeightsBad(torch->weights, "it uses one storage with two types");
-		storage->type = wanted.type;
-	}
+	if (!read_storage(torch, arguments, &wanted))
+		return false;
+	storage = find_storage(torch, wanted.key);
+	if (storage == NULL)
+		return true;			/* reported when the tensor is added */
+	if (storage->type != NULL && storage->type != wanted.type)
+		return AlbertWeightsBad(torch->weights, "it uses one storage with two types");
+	storage->type = wanted.type;
 	return true;
 }
 
@@ -381,8 +377,8 @@ read_legacy(TorchFile *torch)
 	input = start;
 	return check_legacy_start(weights, &input) &&
 		AlbertPickleLoad(weights, &input, &dict) && AlbertPickleLoad(weights, &input, &keys) &&
-		read_keys(torch, &keys) && set_types(torch, &dict) && place_storages(torch, input.at - start.at) &&
-		add_tensors(torch, &dict);
+		read_keys(torch, &keys) && each_tensor(torch, &dict, set_type) &&
+		place_storages(torch, input.at - start.at) && each_tensor(torch, &dict, add_tensor);
 }
 
 /* ---- either ---- */
