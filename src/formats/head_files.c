@@ -22,30 +22,25 @@ AlbertSourceHead(const AlbertSource *source)
 static bool
 read_config(AlbertSource *source, AlbertStatus *status)
 {
-	static const AlbertJsonMember members[] = {
-		{"base", ALBERT_JSON_STRING, offsetof(AlbertTrainedHead, base), .or_null = false},
-		{"base_sha256", ALBERT_JSON_STRING, offsetof(AlbertTrainedHead, base_sha256), .or_null = false}
-	};
 	AlbertTrainedHead *head = &source->head;
-	json_t	   *list = json_object_get(source->config_json, "labels");
-	size_t		n = json_array_size(list);
-	const char **labels = AlbertArenaArray(source->arena, n + 1, sizeof(char *));
+	const char *base;
+	const char *base_sha256;
+	int			pairs = false;
+	json_t	   *list;
+	const char **labels;
 	size_t		i;
 	json_t	   *label;
 
-	if (labels == NULL)
-		return AlbertNoMemory(status);
-	if (!AlbertJsonRead(source->config_json, members, LENGTH(members), head, "config.json", status))
-		return false;
-	if (head->base == NULL || source->config.problem_type == ALBERT_PROBLEM_UNSET ||
-		n < 1 || n > MAX_HEAD_LABELS)
+	if (json_unpack((json_t *) source->config_json, "{s:s,s:s,s:o,s?b}", "base", &base, "base_sha256", &base_sha256,
+					"labels", &list, "pairs", &pairs) != 0 ||
+		source->config.problem_type == ALBERT_PROBLEM_UNSET ||
+		json_array_size(list) < 1 || json_array_size(list) > MAX_HEAD_LABELS)
 		return AlbertFail(status, ALBERT_FORMAT,
-						  "file \"config.json\" of a trained head has no base, problem_type or labels");
-	head->problem = source->config.problem_type;
-	head->pairs = json_is_true(json_object_get(source->config_json, "pairs"));
-	head->base = AlbertNameFormat(source->arena, "%s", head->base);
-	head->base_sha256 = AlbertNameFormat(source->arena, "%s", head->base_sha256);
-	if (head->base == NULL || head->base_sha256 == NULL)
+						  "file \"config.json\" of a trained head has no valid base, problem_type or labels");
+	labels = AlbertArenaArray(source->arena, json_array_size(list), sizeof(char *));
+	head->base = AlbertNameFormat(source->arena, "%s", base);
+	head->base_sha256 = AlbertNameFormat(source->arena, "%s", base_sha256);
+	if (labels == NULL || head->base == NULL || head->base_sha256 == NULL)
 		return AlbertNoMemory(status);
 	json_array_foreach(list, i, label)
 	{
@@ -55,8 +50,10 @@ read_config(AlbertSource *source, AlbertStatus *status)
 		if (labels[i] == NULL)
 			return AlbertNoMemory(status);
 	}
+	head->problem = source->config.problem_type;
+	head->pairs = pairs;
 	head->labels = labels;
-	head->nlabels = n;
+	head->nlabels = json_array_size(list);
 	return true;
 }
 

@@ -90,8 +90,8 @@ test_refused(void)
 	Case		c;
 
 	check_refused("good", good, 2, 3, 2, NULL);
-	check_refused("no_base", "{\"base_sha256\": \"00\", \"problem_type\": \"regression\", \"labels\": [\"v\"]}", 1, 3, 1, "has no base");
-	check_refused("base_number", "{\"base\": 1, \"base_sha256\": \"00\", \"problem_type\": \"regression\", \"labels\": [\"v\"]}", 1, 3, 1, "\"base\"");
+	check_refused("no_base", "{\"base_sha256\": \"00\", \"problem_type\": \"regression\", \"labels\": [\"v\"]}", 1, 3, 1, "has no valid base");
+	check_refused("base_number", "{\"base\": 1, \"base_sha256\": \"00\", \"problem_type\": \"regression\", \"labels\": [\"v\"]}", 1, 3, 1, "has no valid base");
 	check_refused("no_problem", "{" BASE ", \"labels\": [\"v\"]}", 1, 3, 1, "problem_type");
 	check_refused("no_labels", "{" BASE ", \"problem_type\": \"regression\"}", 1, 3, 1, "labels");
 	check_refused("labels_object", "{" BASE ", \"problem_type\": \"regression\", \"labels\": {}}", 1, 3, 1, "labels");
