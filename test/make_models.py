@@ -117,6 +117,7 @@ HEADS = {
     "multilabel": ("AlbertForSequenceClassification", "classifier", True, ["sport", "politics", "science"], "multi_label_classification"),
     "nli": ("AlbertForSequenceClassification", "classifier", True, ["contradiction", "neutral", "entailment"], None),
     "score": ("AlbertForSequenceClassification", "classifier", True, ["LABEL_0"], None),
+    "wide": ("AlbertForSequenceClassification", "classifier", True, ["label %d" % i for i in range(12000)], None),
     "tokens": ("AlbertForTokenClassification", "classifier", False, ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], None),
     "answers": ("AlbertForQuestionAnswering", "qa_outputs", False, ["LABEL_0", "LABEL_1"], None),
     "choice": ("AlbertForMultipleChoice", "classifier", True, ["LABEL_0"], None),

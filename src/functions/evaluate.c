@@ -137,9 +137,13 @@ put_classes(const Report *report, const ClassCounts *counts)
 	}
 }
 
-/* What was predicted of a row: the best class or, of sets, each by itself.  Is it what the row has, and no more? */
+/*
+ * What was predicted of a row: the best class, so that class and prediction
+ * are one number, *both, or of sets (NULL) each class by itself.  Is it what the
+ * row has, and no more?
+ */
 static bool
-count_row(const Report *report, int row, ClassCounts *counts, int64 *confusion)
+count_row(const Report *report, int row, ClassCounts *counts, int64 *both)
 {
 	const AlbertLabelled *labelled = &report->labels->rows[row];
 	int			k = report->labels->nclasses;
@@ -150,29 +154,44 @@ count_row(const Report *report, int row, ClassCounts *counts, int64 *confusion)
 	for (int c = 0; c < k; c++)
 	{
 		bool		has = bms_is_member(c, labelled->classes);
-		bool		predicted = confusion != NULL ? c == best : scores[c] > 0.5;
+		bool		predicted = both != NULL ? c == best : scores[c] > 0.5;
 
 		right &= has == predicted;
 		counts[c].rows += has;
 		counts[c].predicted += predicted;
 		counts[c].right += has && predicted;
 	}
-	if (confusion != NULL)
-		confusion[(Size) AlbertLabelClass(labelled) * k + best]++;
+	if (both != NULL)
+		*both = (int64) AlbertLabelClass(labelled) * k + best;
 	return right;
 }
 
+static int
+compare_numbers(const void *a, const void *b)
+{
+	int64		x = *(const int64 *) a;
+	int64		y = *(const int64 *) b;
+
+	CHECK_FOR_INTERRUPTS();
+	return x < y ? -1 : x > y;
+}
+
+/* How many rows have each of the numbers that count_row made. */
 static void
-put_confusion(const Report *report, const int64 *confusion)
+put_confusion(const Report *report, int64 *numbers, int n)
 {
 	const AlbertLabels *labels = report->labels;
-	int			k = labels->nclasses;
+	int			from = 0;
 
-	for (int c = 0; c < k; c++)
-		for (int p = 0; p < k; p++)
-			if (confusion[(Size) c * k + p] > 0)
-				AlbertPutMetric(report->result, -1, "confusion", labels->classes[c], labels->classes[p],
-								confusion[(Size) c * k + p], NAN, NAN);
+	qsort(numbers, n, sizeof(int64), compare_numbers);
+	for (int i = 0; i < n; i++)
+	{
+		if (i + 1 < n && numbers[i + 1] == numbers[i])
+			continue;
+		AlbertPutMetric(report->result, -1, "confusion", labels->classes[numbers[i] / labels->nclasses],
+						labels->classes[numbers[i] % labels->nclasses], i + 1 - from, NAN, NAN);
+		from = i + 1;
+	}
 }
 
 static void
@@ -181,10 +200,10 @@ report_classes(const Report *report)
 	const AlbertLabels *labels = report->labels;
 	int			k = labels->nclasses;
 	bool		sets = labels->problem == ALBERT_PROBLEM_MULTI_LABEL;
-	int64	   *confusion = sets ? NULL : palloc0((Size) k * k * sizeof(int64));
+	int64	   *numbers = AlbertLabelledAlloc(labels->nrows, sizeof(int64));
 	ClassCounts *counts = palloc0(k * sizeof(ClassCounts));
-	int64		right = 0;
-	int64		n = 0;
+	int			right = 0;
+	int			n = 0;
 	double		loss = 0;
 	double		squares = 0;
 
@@ -195,7 +214,7 @@ report_classes(const Report *report)
 		CHECK_FOR_INTERRUPTS();
 		if (!takes_part(report, i))
 			continue;
-		right += count_row(report, i, counts, confusion);
+		right += count_row(report, i, counts, sets ? NULL : &numbers[n]);
 		own = row_log_loss(labels, i, report->scores + (Size) i * k);
 		loss += own;
 		squares += own * own;
@@ -207,8 +226,8 @@ report_classes(const Report *report)
 	if (report->fold >= 0)
 		return;
 	put_classes(report, counts);
-	if (confusion != NULL)
-		put_confusion(report, confusion);
+	if (!sets)
+		put_confusion(report, numbers, n);
 }
 
 static void

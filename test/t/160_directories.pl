@@ -22,6 +22,7 @@ my $models = make_models(
 	windows => SMALL . ',dense=12,seed=4,max_position_embeddings=24',
 	first_and_mean => SMALL . ',dense=12,seed=4,max_position_embeddings=24',
 	score => SMALL . ',head=score,seed=3',
+	wide => SMALL . ',head=wide,seed=3',
 	plain => SMALL . ',seed=7',
 	corrected => SMALL . ',tokenizer=wordpiece,seed=6',
 	corrected_albert => SMALL . ',seed=7',
@@ -332,6 +333,10 @@ for my $text ('The cats of [MASK] are running.', '[MASK]', 'unable to see the [M
 	close_to('their scores', [ map { $_->[1] } @got ], [ @p[@order] ], 1e-7);
 	wordpiece_is('the best of them', $vocabulary[ $order[0] ], "albert_fill_mask('$text', 'wordpiece')");
 }
+
+# ---- a classifier of many labels: how often which is taken for which takes no memory for each two of them ----
+
+is(answer(q{sum(value) FROM albert_evaluate('wide', $$SELECT 'the city ' || i, 'label ' || i FROM generate_series(1, 3) i$$) WHERE metric = 'confusion'}), '3', 'a model of 12,000 labels is evaluated');
 
 $node->stop;
 done_testing();
