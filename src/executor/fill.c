@@ -2,12 +2,11 @@
  * fill.c
  *	  Long work on a table.
  *
- * The table is walked in the order of its pages (a TID range from where the
- * last batch ended), so that a pass reads it once however many batches it
- * takes.  Each batch locks its rows, skipping those that others hold, computes
- * them together, updates them and commits: what is killed loses one batch, and
- * another session can work on the same table.  Passes are repeated until one
- * finds nothing to do and nothing is left to wait for.
+ * A pass walks the table in the order of its pages, so that it reads it once
+ * however many batches it takes.  Each batch locks its rows, skipping those that
+ * others hold, computes them together, updates them and commits: what is killed
+ * loses one batch, and another session can work on the same table.  Passes are
+ * repeated until one meets nothing but rows that have been left out.
  */
 #include "postgres.h"
 
@@ -27,70 +26,52 @@
 static void
 show_progress(FillRun *run)
 {
-	run->progress.rows_failed = run->left_out + (run->left == NULL ? 0 : hash_get_num_entries(run->left));
+	run->progress.rows_failed = run->left_out + hash_get_num_entries(run->left);
 	AlbertProgressTell(&run->progress);
 }
 
-/* One pass over the table, counting the rows found to do; false when the table has gone. */
+/* One pass over the table; false when the table has gone. */
 static bool
-walk_leaf(FillRun *run, int64 *found)
+walk_leaf(FillRun *run, bool give_up)
 {
 	bool		more = true;
 
-	*found = 0;
-	ItemPointerSet(&run->position, 0, 0);
+	run->pass = (FillPass) {.give_up = give_up};
 	while (more)
 	{
 		if (!AlbertFillLeafEnter(run))
 			return false;
-		more = AlbertFillBatchFetch(run);
-		AlbertFillBatchRun(run);
-		*found += run->nrows;
+		more = AlbertFillRowsTake(run);
 		if (run->nrows > 0)
+		{
+			AlbertFillBatchRun(run);
 			show_progress(run);
+		}
 		AlbertFillCommit();
 	}
 	return true;
 }
 
-/* After a pass that took so long and found nothing: is the table finished?  Waits if it is to be walked again. */
-static bool
-is_finished(FillRun *run, TimestampTz pass_start)
-{
-	int64		pass_ms;
-	FillRest	rest = AlbertFillRestLook(run, false);
-
-	if (rest == REST_FREE)
-		return false;
-	if (rest == REST_HELD)
-	{
-		/* looking takes no more than a part of the time */
-		pass_ms = (GetCurrentTimestamp() - pass_start) / 1000;
-		if (AlbertFillWait(run, &run->row_wait, (int) Max(LEAST_WAIT_MS, Min(4 * pass_ms, MOST_WAIT_MS))))
-			return false;
-		rest = AlbertFillRestLook(run, true);
-	}
-	return rest == REST_NONE;
-}
-
-/* Passes until one finds nothing and nothing is left but for rows left out; false when the table has gone. */
+/* Passes until one meets nothing to do; false when the table has gone. */
 static bool
 walk_until_finished(FillRun *run)
 {
+	const FillPass *pass = &run->pass;
+	bool		give_up = false;
+
 	for (;;)
 	{
 		TimestampTz start = GetCurrentTimestamp();
-		int64		found;
+		int64		pass_ms;
 
-		if (!walk_leaf(run, &found))
+		if (!walk_leaf(run, give_up))
 			return false;
-		if (found > 0)
-			continue;
-		if (!AlbertFillLeafEnter(run))
-			return false;
-		if (is_finished(run, start))
+		if (pass->rows == 0)
 			return true;
-		AlbertFillCommit();
+		/* all that is left to do is held by others: looking takes no more than a part of the time */
+		pass_ms = (GetCurrentTimestamp() - start) / 1000;
+		give_up = pass->rows == pass->held &&
+			!AlbertFillWait(run, &run->row_wait, (int) Max(LEAST_WAIT_MS, Min(4 * pass_ms, MOST_WAIT_MS)));
 	}
 }
 
@@ -100,16 +81,14 @@ fill_leaf(FillRun *run, Oid leaf)
 	AlbertFillLeafBegin(run, leaf);
 	if (walk_until_finished(run))
 	{
-		AlbertFillRestReport(run);
+		AlbertFillRowsReport(run);
 		for (int i = 0; i < LEFT_REASONS; i++)
-			run->left_out += run->nleft[i];
+			run->left_out += run->pass.left[i];
 	}
 	else if (run->leaf_name[0] != '\0')
 		ereport(WARNING,
 				(errmsg("table \"%s\" is no longer part of table \"%s\": its other rows are left as they are",
 						run->leaf_name, run->table_name)));
-	AlbertFillLeafEnd(run);
-	show_progress(run);
 	AlbertFillCommit();
 }
 
@@ -146,12 +125,12 @@ count_leaf(FillRun *run, Oid leaf)
 	AlbertFillLeafBegin(run, leaf);
 	if (AlbertFillLeafEnter(run))
 	{
-		if (SPI_execute_plan(run->count.plan, NULL, NULL, true, 0) != SPI_OK_SELECT)
+		if (SPI_execute(psprintf("SELECT pg_catalog.count(*) FROM %s WHERE %s", run->table, run->to_do),
+						true, 0) != SPI_OK_SELECT)
 			elog(ERROR, "counting rows failed: %s", SPI_result_code_string(SPI_result));
 		run->progress.rows_total += DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0],
 																SPI_tuptable->tupdesc, 1, &isnull));
 	}
-	AlbertFillLeafEnd(run);
 	AlbertFillCommit();
 }
 
@@ -172,7 +151,7 @@ fill_table(FillRun *run)
 			count_leaf(run, lfirst_oid(cell));
 		}
 		if (done == NIL)
-			AlbertProgressBegin(&run->progress, run->fill->relation, run->fill->model, run->fill->task,
+			AlbertProgressBegin(&run->progress, run->context, run->fill->relation, run->fill->model, run->fill->task,
 								run->progress.rows_total);
 		foreach(cell, leaves)
 			fill_leaf(run, lfirst_oid(cell));
@@ -208,16 +187,8 @@ AlbertFillRun(const AlbertFill *fill)
 	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	begin_run(&run, fill);
-	PG_TRY();
-	{
-		AlbertFillCommit();
-		fill_table(&run);
-	}
-	PG_FINALLY();
-	{
-		AlbertProgressEnd();
-	}
-	PG_END_TRY();
+	AlbertFillCommit();
+	fill_table(&run);
 	ereport(NOTICE,
 			(errmsg("%lld rows done, %lld left out", (long long) run.progress.rows_done,
 					(long long) run.left_out)));

@@ -1,85 +1,21 @@
 /*
  * fill_batch.c
- *	  A batch of a fill: rows locked, computed together and written, in
- *	  one transaction.
+ *	  A batch of a fill: rows that it has locked are computed together and
+ *	  written, in the same transaction.
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "nodes/parsenodes.h"
 #include "nodes/value.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "executor/fill_internal.h"
 #include "executor/text.h"
-
-#define FETCH_ROWS		16		/* rows fetched and locked at a time */
-
-/* ---------- taking rows ---------- */
-
-static void
-take_row(FillRun *run, const RowVersion *version, Datum source, int *tokens)
-{
-	BatchRow   *row = &run->rows[run->nrows];
-
-	if (AlbertFillLeftFind(run, version) != NULL)
-		return;
-	row->version = *version;
-	row->source = PointerGetDatum(DatumGetTextPCopy(source));
-	row->tokens = AlbertEstimateTokens(VARSIZE_ANY_EXHDR(DatumGetPointer(row->source)));
-	*tokens += row->tokens;
-	run->nrows++;
-}
-
-/* The statement's rows in the order of the table: a TID range scan, from where the last batch ended. */
-static Portal
-open_walk(FillRun *run, ItemPointer from)
-{
-	static const char *const others[] = {"enable_seqscan", "enable_indexscan", "enable_bitmapscan"};
-	Datum		argument = PointerGetDatum(from);
-	int			nest = NewGUCNestLevel();
-	Portal		portal;
-
-	for (int i = 0; i < lengthof(others); i++)
-		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	portal = SPI_cursor_open(NULL, run->select.plan, &argument, NULL, false);
-	AtEOXact_GUC(false, nest);
-	return portal;
-}
-
-bool
-AlbertFillBatchFetch(FillRun *run)
-{
-	ItemPointerData from = run->position;
-	Portal		portal = open_walk(run, &from);
-	int			tokens = 0;
-	bool		more = true;
-
-	run->nrows = 0;
-	while (more && tokens < run->fill->batch_tokens && run->nrows + FETCH_ROWS <= ALBERT_FILL_ROWS)
-	{
-		SPI_cursor_fetch(portal, true, FETCH_ROWS);
-		more = SPI_processed > 0;
-		for (uint64 i = 0; i < SPI_processed; i++)
-		{
-			bool		isnull;
-			HeapTuple	tuple = SPI_tuptable->vals[i];
-			RowVersion	version;
-
-			AlbertRowVersion(tuple, SPI_tuptable->tupdesc, &version);
-			run->position = version.tid;
-			take_row(run, &version, SPI_getbinval(tuple, SPI_tuptable->tupdesc, 3, &isnull), &tokens);
-		}
-		SPI_freetuptable(SPI_tuptable);
-	}
-	SPI_cursor_close(portal);
-	return more;
-}
 
 /* ---------- computing ---------- */
 
@@ -240,15 +176,32 @@ compute_batch(FillRun *run)
 
 /* ---------- writing ---------- */
 
+/* A statement that sets a column of a row, and tells whether it is NULL then. */
+static SPIPlanPtr
+prepare_update(const FillRun *run, const char *column, Oid type)
+{
+	Oid			types[2] = {TIDOID, type};
+	const char *name = quote_identifier(column);
+	SPIPlanPtr	plan = SPI_prepare_cursor(psprintf("UPDATE %s SET %s = $2 "
+												   "WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s "
+												   "RETURNING ctid, xmin, %s IS NULL",
+												   run->table, name, run->is_leaf, name),
+										  2, types, CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
 /* Set a column of a row.  False when it is NULL then all the same, in the version that *version is now. */
 static bool
-set_column(FillStatement *statement, RowVersion *version, Datum value)
+set_column(SPIPlanPtr update, RowVersion *version, Datum value)
 {
 	Datum		values[2] = {PointerGetDatum(&version->tid), value};
 	bool		is_null = true;
 	bool		isnull;
 
-	if (SPI_execute_plan(statement->plan, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
+	if (SPI_execute_plan(update, values, NULL, false, 0) != SPI_OK_UPDATE_RETURNING)
 		elog(ERROR, "updating a row failed: %s", SPI_result_code_string(SPI_result));
 	/* none: a trigger has kept it from being updated */
 	if (SPI_processed == 1)
@@ -265,9 +218,9 @@ set_column(FillStatement *statement, RowVersion *version, Datum value)
  * to do any more; false if it is not there.
  */
 static bool
-note_reason(FillRun *run, BatchRow *row, const char *reason)
+note_reason(FillRun *run, SPIPlanPtr note, BatchRow *row, const char *reason)
 {
-	if (run->fill->errors == NULL || !set_column(&run->note, &row->version, CStringGetTextDatum(reason)))
+	if (note == NULL || !set_column(note, &row->version, CStringGetTextDatum(reason)))
 		return false;
 	run->noted++;
 	run->left_out++;
@@ -276,7 +229,7 @@ note_reason(FillRun *run, BatchRow *row, const char *reason)
 
 /* A model that cannot do the task is no row's fault, and ends it. */
 static void
-report_row(FillRun *run, BatchRow *row, const AlbertStatus *status)
+refuse_row(FillRun *run, SPIPlanPtr note, BatchRow *row, const AlbertStatus *status)
 {
 	ItemPointerData tid = row->version.tid;
 	char	   *reason;
@@ -284,9 +237,9 @@ report_row(FillRun *run, BatchRow *row, const AlbertStatus *status)
 	if (status->code != ALBERT_INPUT && status->code != ALBERT_TOO_LONG)
 		AlbertReport(status);
 	reason = AlbertCleanText(status->message);
-	if (note_reason(run, row, reason))
+	if (note_reason(run, note, row, reason))
 		return;
-	AlbertLeaveOut(run, &row->version, LEFT_REFUSED);
+	AlbertFillRowsLeaveOut(run, &row->version, LEFT_REFUSED);
 	ereport(WARNING,
 			(errcode(AlbertStatusSqlState(status)),
 			 errmsg("row (%u,%u) of table \"%s\" left out: %s",
@@ -295,14 +248,14 @@ report_row(FillRun *run, BatchRow *row, const AlbertStatus *status)
 }
 
 static void
-update_row(FillRun *run, BatchRow *row, const AlbertItem *item)
+write_row(FillRun *run, SPIPlanPtr update, SPIPlanPtr note, BatchRow *row, const AlbertItem *item)
 {
-	if (item->isnull && note_reason(run, row, "the value is NULL"))
+	if (item->isnull && note_reason(run, note, row, "the value is NULL"))
 		return;
-	if (item->isnull || !set_column(&run->update, &row->version, item->result))
+	if (item->isnull || !set_column(update, &row->version, item->result))
 	{
 		/* it would be found again for ever */
-		AlbertLeaveOut(run, &row->version, LEFT_NULL);
+		AlbertFillRowsLeaveOut(run, &row->version, LEFT_NULL);
 		return;
 	}
 	run->progress.rows_done++;
@@ -312,16 +265,16 @@ update_row(FillRun *run, BatchRow *row, const AlbertItem *item)
 void
 AlbertFillBatchRun(FillRun *run)
 {
-	AlbertItem *items;
+	const AlbertFill *fill = run->fill;
+	SPIPlanPtr	update = prepare_update(run, fill->target, get_func_rettype(fill->function));
+	SPIPlanPtr	note = fill->errors == NULL ? NULL : prepare_update(run, fill->errors, TEXTOID);
+	AlbertItem *items = compute_batch(run);
 
-	if (run->nrows == 0)
-		return;
-	items = compute_batch(run);
 	for (int i = 0; i < run->nrows; i++)
 	{
 		if (items[i].status != NULL)
-			report_row(run, &run->rows[i], items[i].status);
+			refuse_row(run, note, &run->rows[i], items[i].status);
 		else
-			update_row(run, &run->rows[i], &items[i]);
+			write_row(run, update, note, &run->rows[i], &items[i]);
 	}
 }

@@ -54,14 +54,9 @@ typedef struct BatchRow
 	RowVersion	version;
 	Datum		source;			/* text */
 	int			tokens;
+	bool		locked;			/* by the fill */
+	bool		free;			/* not locked, but others have it neither */
 } BatchRow;
-
-/* A statement and its plan, which is good as long as the statement is the same. */
-typedef struct FillStatement
-{
-	char	   *query;
-	SPIPlanPtr	plan;
-} FillStatement;
 
 /* Waiting for others. */
 typedef struct FillWait
@@ -71,6 +66,16 @@ typedef struct FillWait
 	AlbertHolder holder;		/* who was found last */
 } FillWait;
 
+/* A walk over the table from its first page to its last. */
+typedef struct FillPass
+{
+	ItemPointerData position;	/* where it has come to */
+	bool		give_up;		/* leaves out what others have locked, too */
+	int64		rows;			/* met, which were to be filled and had not been left out before */
+	int64		held;			/* those of them that others have locked */
+	int64		left[LEFT_REASONS]; /* met, which had been left out before */
+} FillPass;
+
 typedef struct FillRun
 {
 	const AlbertFill *fill;
@@ -79,31 +84,26 @@ typedef struct FillRun
 	AlbertProgress progress;
 	int64		left_out;		/* rows of the tables that are finished, and those with a reason in the errors column */
 
-	/* the table being walked: the fill's, or one of its partitions */
-	Oid			leaf;
-	char		leaf_name[NAMEDATALEN]; /* when last seen; "": not yet */
-	Oid			file;			/* its storage: places are places in that */
-	ItemPointerData position;	/* where the walk has come to */
-	HTAB	   *left;			/* of LeftRow */
-	FillStatement select;
-	FillStatement update;
-	FillStatement note;			/* the reason of a row left out; unless the call names no column for it */
-	int64		noted;
-	FillStatement pending;
-	FillStatement probe;
-	FillStatement count;
-
-	FillWait	table_wait;		/* for a lock of the leaf */
-	FillWait	row_wait;		/* for its rows */
-	int64		nleft[LEFT_REASONS];	/* its rows left out, by the last look */
-
 	/* the model as it was loaded first, once that is known */
 	bool		has_identity;
 	uint8		identity[ALBERT_SHA256_LEN];
 
+	/* the table being walked: the fill's, or one of its partitions */
+	Oid			leaf;
+	char		leaf_name[NAMEDATALEN]; /* when last seen; "": not yet */
+	Oid			file;			/* its storage, when last seen: places are places in that */
+	HTAB	   *left;			/* of LeftRow */
+	int64		noted;			/* rows whose reason is in the errors column */
+	FillPass	pass;
+	FillWait	table_wait;		/* for a lock of the leaf */
+	FillWait	row_wait;		/* for its rows */
+
 	/* of this transaction */
 	AlbertSignature *signature;
-	BatchRow   *rows;			/* room for ALBERT_FILL_ROWS */
+	const char *table;			/* the leaf, as statements name it */
+	const char *is_leaf;		/* condition on a row: it is the leaf's */
+	const char *to_do;			/* likewise: and is to be filled */
+	BatchRow   *rows;			/* room for ALBERT_FILL_ROWS; by their places */
 	int			nrows;
 } FillRun;
 
@@ -135,52 +135,40 @@ extern char *AlbertFillLeafRequire(Oid table, const AlbertFill *fill);
 
 /* Begin with another table; what was known of the last one is forgotten. */
 extern void AlbertFillLeafBegin(FillRun *run, Oid leaf);
-extern void AlbertFillLeafEnd(FillRun *run);
 
 /*
  * To be called first in each transaction: lock the table, see that it and the
- * function are as they must be, and make statements of their present names.
- * False when the table is not part of the fill any more.
+ * function are as they must be, and what statements call it now.  False when
+ * the table is not part of the fill any more.
  */
 extern bool AlbertFillLeafEnter(FillRun *run);
 
 /* The function is there, and its caller may execute it; its signature for this transaction. */
 extern void AlbertFillLeafRequireFunction(FillRun *run);
 
+/* fill_rows.c */
+
+/*
+ * Lock and take the next rows of the pass; false at the table's end.  Those
+ * that cannot be had are counted in the pass.
+ */
+extern bool AlbertFillRowsTake(FillRun *run);
+
+/* Leave a row out of this call. */
+extern void AlbertFillRowsLeaveOut(FillRun *run, const RowVersion *version, LeftOut why);
+
+/* Warnings for rows left out without one, as the last pass has counted them. */
+extern void AlbertFillRowsReport(FillRun *run);
+
+/* The version that a row of a statement beginning with ctid, xmin is. */
+extern void AlbertRowVersion(HeapTuple tuple, TupleDesc desc, RowVersion *version);
+
 /* fill_batch.c */
 
 /* Errors for a model that is not there or cannot do the task. */
 extern void AlbertFillBatchRequire(FillRun *run);
 
-/* Lock and take the next rows behind run->position; false at the table's end. */
-extern bool AlbertFillBatchFetch(FillRun *run);
-
 /* Compute the rows taken, and write them. */
 extern void AlbertFillBatchRun(FillRun *run);
-
-/* fill_rest.c */
-
-/* The version that a row of a statement beginning with ctid, xmin is. */
-extern void AlbertRowVersion(HeapTuple tuple, TupleDesc desc, RowVersion *version);
-
-/* Was the row left out before?  NULL if not. */
-extern LeftRow *AlbertFillLeftFind(FillRun *run, const RowVersion *version);
-extern void AlbertLeaveOut(FillRun *run, const RowVersion *version, LeftOut why);
-
-typedef enum FillRest
-{
-	REST_NONE,					/* all rows are filled or left out */
-	REST_FREE,					/* there are more to do */
-	REST_HELD					/* the holder in run->row_wait has some */
-} FillRest;
-
-/*
- * What a walk that found nothing to do has left, counted in run->nleft.  With
- * give_up, rows that others hold are left out.
- */
-extern FillRest AlbertFillRestLook(FillRun *run, bool give_up);
-
-/* Warnings for rows left out without one. */
-extern void AlbertFillRestReport(FillRun *run);
 
 #endif							/* ALBERT_FILL_INTERNAL_H */

@@ -5,10 +5,8 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
-#include "access/table.h"
 #include "catalog/partition.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
@@ -18,9 +16,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -175,103 +171,17 @@ AlbertFillLeafRequireFunction(FillRun *run)
 	AlbertRequireExecute(function);
 }
 
-/* Is a table below another one: its partition, or its heir? */
-static bool
-is_below(Oid table, Oid above)
-{
-	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-	bool		found = false;
-
-	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(table));
-	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
-	while (!found && HeapTupleIsValid(tuple = systable_getnext(scan)))
-	{
-		Form_pg_inherits form = (Form_pg_inherits) GETSTRUCT(tuple);
-
-		found = !form->inhdetachpending && (form->inhparent == above || is_below(form->inhparent, above));
-	}
-	systable_endscan(scan);
-	table_close(inherits, AccessShareLock);
-	return found;
-}
-
-/* Keep a statement as it is, or make its plan when it is another. */
+/* Nothing is known of the leaf's rows: it is another one, or has new storage (TRUNCATE, CLUSTER, ALTER TABLE, ...). */
 static void
-set_statement(FillRun *run, FillStatement *statement, char *query, int nargs, Oid *types)
+forget_rows(FillRun *run)
 {
-	if (statement->query != NULL && strcmp(statement->query, query) == 0)
-		return;
-	if (statement->plan != NULL)
-	{
-		SPI_freeplan(statement->plan);
-		pfree(statement->query);
-		memset(statement, 0, sizeof(*statement));
-	}
-	statement->plan = SPI_prepare(query, nargs, types);
-	if (statement->plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	SPI_keepplan(statement->plan);
-	statement->query = MemoryContextStrdup(run->context, query);
-}
-
-/* A statement that sets a column of a row, and tells whether it is NULL then. */
-static void
-set_update(FillRun *run, FillStatement *statement, const char *table, const char *is_leaf,
-		   const char *column, Oid type)
-{
-	Oid			values[2] = {TIDOID, type};
-	const char *name = quote_identifier(column);
-
-	set_statement(run, statement,
-				  psprintf("UPDATE %s SET %s = $2 WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s "
-						   "RETURNING ctid, xmin, %s IS NULL",
-						   table, name, is_leaf, name), 2, values);
-}
-
-/*
- * Statements are about names, and names may become another table's at any
- * time; so each says which table it means as well.
- */
-static void
-set_statements(FillRun *run)
-{
-	const char *table = AlbertRowTable(run, run->leaf);
-	Oid			place = TIDOID;
-	const char *is_leaf = psprintf("tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid", run->leaf);
-	const char *to_do = psprintf("%s AND %s", is_leaf, AlbertRowToDo(run->fill));
-
-	set_statement(run, &run->select,
-				  psprintf("SELECT ctid, xmin, %s FROM %s "
-						   "WHERE ctid OPERATOR(pg_catalog.>) $1 AND %s FOR NO KEY UPDATE SKIP LOCKED",
-						   AlbertRowSource(run->fill), table, to_do), 1, &place);
-	set_update(run, &run->update, table, is_leaf, run->fill->target, get_func_rettype(run->fill->function));
-	if (run->fill->errors != NULL)
-		set_update(run, &run->note, table, is_leaf, run->fill->errors, TEXTOID);
-	set_statement(run, &run->pending,
-				  psprintf("SELECT ctid, xmin FROM %s WHERE %s", table, to_do), 0, NULL);
-	set_statement(run, &run->probe,
-				  psprintf("SELECT FROM %s WHERE ctid OPERATOR(pg_catalog.=) $1 AND %s FOR NO KEY UPDATE SKIP LOCKED",
-						   table, to_do), 1, &place);
-	set_statement(run, &run->count,
-				  psprintf("SELECT pg_catalog.count(*) FROM %s WHERE %s", table, to_do), 0, NULL);
-}
-
-/* New storage (TRUNCATE, CLUSTER, ALTER TABLE, ...) has other rows in its places. */
-static void
-forget_places(FillRun *run)
-{
-	HASHCTL		control = {0};
+	HASHCTL		control = {.keysize = sizeof(RowVersion), .entrysize = sizeof(LeftRow), .hcxt = run->context};
 
 	if (run->left != NULL)
 		hash_destroy(run->left);
-	control.keysize = sizeof(RowVersion);
-	control.entrysize = sizeof(LeftRow);
-	control.hcxt = run->context;
 	run->left = hash_create("albert rows left out", 256, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	ItemPointerSet(&run->position, 0, 0);
+	/* it is not over with this pass */
+	run->pass = (FillPass) {.rows = 1};
 }
 
 static bool
@@ -289,15 +199,18 @@ enter_locked(FillRun *run)
 	if (leaf == NULL)
 		return false;
 	usable = leaf->rd_rel->relkind == RELKIND_RELATION && !RELATION_IS_OTHER_TEMP(leaf) &&
-		(run->leaf == table || is_below(run->leaf, table));
+		(run->leaf == table || typeInheritsFrom(get_rel_type_id(run->leaf), get_rel_type_id(table)));
 	if (usable)
 	{
 		AlbertFillLeafRequireFunction(run);
 		require_columns(run->leaf, run->fill);
-		set_statements(run);
+		/* names may become another table's at any time, so each statement says which table it means as well */
+		run->table = AlbertRowTable(run, run->leaf);
+		run->is_leaf = psprintf("tableoid OPERATOR(pg_catalog.=) %u::pg_catalog.oid", run->leaf);
+		run->to_do = psprintf("%s AND %s", run->is_leaf, AlbertRowToDo(run->fill));
 		strlcpy(run->leaf_name, RelationGetRelationName(leaf), NAMEDATALEN);
-		if (run->left == NULL || run->file != leaf->rd_rel->relfilenode)
-			forget_places(run);
+		if (OidIsValid(run->file) && run->file != leaf->rd_rel->relfilenode)
+			forget_rows(run);
 		run->file = leaf->rd_rel->relfilenode;
 	}
 	relation_close(leaf, NoLock);
@@ -325,15 +238,8 @@ AlbertFillLeafBegin(FillRun *run, Oid leaf)
 {
 	run->leaf = leaf;
 	run->leaf_name[0] = '\0';
+	run->file = InvalidOid;
 	run->noted = 0;
-	memset(&run->table_wait, 0, sizeof(FillWait));
-	memset(&run->row_wait, 0, sizeof(FillWait));
-}
-
-void
-AlbertFillLeafEnd(FillRun *run)
-{
-	if (run->left != NULL)
-		hash_destroy(run->left);
-	run->left = NULL;
+	run->table_wait = run->row_wait = (FillWait) {0};
+	forget_rows(run);
 }

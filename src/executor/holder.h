@@ -8,8 +8,8 @@
 
 #include "postgres.h"
 
+#include "access/tableam.h"
 #include "storage/itemptr.h"
-#include "utils/relcache.h"
 
 #define ALBERT_GID_SIZE	201		/* PostgreSQL's names of prepared transactions have up to 200 bytes */
 
@@ -20,11 +20,13 @@ typedef struct AlbertHolder
 } AlbertHolder;
 
 /*
- * Who keeps a row from being locked for an update, and who a table from being
- * written.  Nobody (pid 0, gid "") where that has ended meanwhile.  They need a
- * connected SPI.
+ * Lock a row for an update, without waiting.  With TM_WouldBlock, and a holder
+ * to be told, who keeps it; nobody (pid 0, gid "") where that has ended
+ * meanwhile.  Needs a connected SPI, as does the next one.
  */
-extern void AlbertRowHolder(Relation table, ItemPointer tid, AlbertHolder *holder);
+extern TM_Result AlbertRowLock(Oid table, ItemPointer tid, AlbertHolder *holder);
+
+/* Who keeps a table from being written. */
 extern void AlbertTableHolder(Oid table, AlbertHolder *holder);
 
 /* To stand in an ereport: who, as its detail, and what ends a prepared transaction, as its hint. */

@@ -5,8 +5,8 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"
@@ -23,7 +23,6 @@
 static AlbertProgress *entries = NULL; /* MAX_ENTRIES, in shared memory; pid 0: free */
 static LWLock *entries_lock = NULL;
 static int	own_entry = -1;
-static bool exit_registered = false;
 
 static void
 find_entries(void)
@@ -33,14 +32,22 @@ find_entries(void)
 }
 
 static void
-end_at_exit(int code, Datum arg)
+end_progress(void *arg)
 {
-	AlbertProgressEnd();
+	if (own_entry < 0)
+		return;
+	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
+	entries[own_entry].pid = 0;
+	LWLockRelease(entries_lock);
+	own_entry = -1;
 }
 
 void
-AlbertProgressBegin(AlbertProgress *progress, Oid relation, const char *model, const char *task, int64 rows_total)
+AlbertProgressBegin(AlbertProgress *progress, MemoryContext context, Oid relation, const char *model,
+					const char *task, int64 rows_total)
 {
+	MemoryContextCallback *end = MemoryContextAllocZero(context, sizeof(MemoryContextCallback));
+
 	memset(progress, 0, sizeof(*progress));
 	progress->pid = MyProcPid;
 	progress->database = MyDatabaseId;
@@ -51,11 +58,9 @@ AlbertProgressBegin(AlbertProgress *progress, Oid relation, const char *model, c
 	progress->rows_total = rows_total;
 	progress->started_at = progress->told_at = GetCurrentTimestamp();
 	find_entries();
-	if (!exit_registered)
-	{
-		before_shmem_exit(end_at_exit, (Datum) 0);
-		exit_registered = true;
-	}
+	end_progress(NULL);
+	end->func = end_progress;
+	MemoryContextRegisterResetCallback(context, end);
 	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
 	for (int i = 0; i < MAX_ENTRIES && own_entry < 0; i++)
 	{
@@ -94,17 +99,6 @@ AlbertProgressTell(AlbertProgress *progress)
 			(errmsg("%lld of %lld rows, %.0f rows a second, %.0f seconds to go",
 					(long long) done, (long long) progress->rows_total, rate,
 					rate > 0 ? Max(progress->rows_total - done, 0) / rate : 0.0)));
-}
-
-void
-AlbertProgressEnd(void)
-{
-	if (own_entry < 0)
-		return;
-	LWLockAcquire(entries_lock, LW_EXCLUSIVE);
-	entries[own_entry].pid = 0;
-	LWLockRelease(entries_lock);
-	own_entry = -1;
 }
 
 AlbertProgress *

@@ -26,19 +26,17 @@ typedef struct AlbertProgress
 } AlbertProgress;
 
 /*
- * Such work of this session begins.  Where too much goes on at once it is not
- * shown, and not stopped.  The entry goes away with AlbertProgressEnd or with the
- * process.
+ * Such work of this session begins, and ends with a memory context.  Where too
+ * much goes on at once it is not shown, and not stopped.
  */
-extern void AlbertProgressBegin(AlbertProgress *progress, Oid relation, const char *model, const char *task,
-								int64 rows_total);
+extern void AlbertProgressBegin(AlbertProgress *progress, MemoryContext context, Oid relation, const char *model,
+								const char *task, int64 rows_total);
 
 /* Show how far it is. */
 extern void AlbertProgressUpdate(const AlbertProgress *progress);
 
 /* Likewise, and tell the client from time to time. */
 extern void AlbertProgressTell(AlbertProgress *progress);
-extern void AlbertProgressEnd(void);
 
 /* Copies of all entries, palloc'd. */
 extern AlbertProgress *AlbertProgressList(int *n);

@@ -497,18 +497,9 @@ AlbertLabelledRun(AlbertJob *job, const AlbertLabels *labels, bool whole, const 
 				  int *width)
 {
 	AlbertProgress progress;
-	float	   *values;
 
 	job->raises = true;
-	AlbertProgressBegin(&progress, InvalidOid, model, task, whole ? labels->nvectors : labels->ntexts);
-	PG_TRY();
-	{
-		values = run_all(job, labels, whole, progress.rows_total, &progress, width);
-	}
-	PG_FINALLY();
-	{
-		AlbertProgressEnd();
-	}
-	PG_END_TRY();
-	return values;
+	AlbertProgressBegin(&progress, CurrentMemoryContext, InvalidOid, model, task,
+						whole ? labels->nvectors : labels->ntexts);
+	return run_all(job, labels, whole, progress.rows_total, &progress, width);
 }

@@ -358,18 +358,10 @@ fit_and_report(Trainer *trainer, const char *name, const double *strength, Retur
 		Cs[i] = strength != NULL ? *strength : pow(10, i - 2) / fmax(AlbertFitterVariance(trainer->fitter), 1e-12);
 	training->fitted = count_fit;
 	training->context = &progress;
-	AlbertProgressBegin(&progress, InvalidOid, name, "fit", ntried * trainer->nfolds + 1);
-	PG_TRY();
-	{
-		require(AlbertCrossValidate(trainer->fitter, training, folds, trainer->nfolds, Cs, ntried, &found, &status),
-				&status);
-		require(AlbertFitterFit(trainer->fitter, found.C, NULL, 0, TOLERANCE, fit, &status), &status);
-	}
-	PG_FINALLY();
-	{
-		AlbertProgressEnd();
-	}
-	PG_END_TRY();
+	AlbertProgressBegin(&progress, CurrentMemoryContext, InvalidOid, name, "fit", ntried * trainer->nfolds + 1);
+	require(AlbertCrossValidate(trainer->fitter, training, folds, trainer->nfolds, Cs, ntried, &found, &status),
+			&status);
+	require(AlbertFitterFit(trainer->fitter, found.C, NULL, 0, TOLERANCE, fit, &status), &status);
 	/* those that are tested are in no fold */
 	AlbertFitterPredict(trainer->fitter, fit, folds, -1, found.outputs);
 	AlbertLabelsReport(&trainer->labels, scores_of(trainer, found.outputs), folds, trainer->nfolds, result);
