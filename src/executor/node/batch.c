@@ -7,14 +7,14 @@
 #include "access/relscan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
-#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "executor/node/node.h"
 
-/* Rows of a batch, however few tokens they have. */
+/* Rows of a batch, however few tokens they have, and rows that there is room for to begin with. */
 #define MAX_ROWS	8192
+#define LEAST_ROWS	16
 
 /*
  * The encoder cuts what it gets into batches of albert.batch_tokens; of several
@@ -66,59 +66,30 @@ void
 AlbertBatchReset(AlbertNodeState *node)
 {
 	for (int i = 0; i < node->ncalls; i++)
-	{
 		node->calls[i].started = false;
-		node->calls[i].rows = NULL;
-	}
 	ExecClearTuple(node->css.ss.ss_ScanTupleSlot);
+	ExecClearTuple(node->row_slot);
 	MemoryContextReset(node->batch_context);
-	node->nrows = node->max_rows = 0;
-	node->values = NULL;
-	node->isnull = NULL;
-	node->tids = NULL;
-	node->tableoids = NULL;
+	node->nrows = 0;
+	node->max_rows = LEAST_ROWS;
+	node->rows = MemoryContextAlloc(node->batch_context, LEAST_ROWS * sizeof(AlbertNodeRow));
+	node->asked = MemoryContextAlloc(node->batch_context, LEAST_ROWS * node->ncalls * sizeof(AlbertAsked));
 	node->position = -1;
-}
-
-static void *
-grow_array(void *array, Size size)
-{
-	return array == NULL ? palloc_extended(Max(size, 1), MCXT_ALLOC_HUGE) : repalloc_huge(array, size);
-}
-
-static void
-grow_rows(AlbertNodeState *node)
-{
-	Size		new = node->max_rows == 0 ? 16 : 2 * node->max_rows;
-
-	if (node->nrows < node->max_rows)
-		return;
-	node->values = grow_array(node->values, new * node->ncolumns * sizeof(Datum));
-	node->isnull = grow_array(node->isnull, new * node->ncolumns);
-	for (int i = 0; i < node->ncalls; i++)
-		node->calls[i].rows = grow_array(node->calls[i].rows, new * sizeof(AlbertAsked));
-	if (node->scan != NULL)
-	{
-		node->tids = grow_array(node->tids, new * sizeof(ItemPointerData));
-		node->tableoids = grow_array(node->tableoids, new * sizeof(Oid));
-	}
-	node->max_rows = new;
 }
 
 /* Which row of a table the child's row was made from. */
 static void
-note_tid(AlbertNodeState *node, int row)
+note_tid(const ScanState *scan, AlbertNodeRow *row)
 {
-	TupleTableSlot *slot = node->scan->ss_ScanTupleSlot;
+	const TupleTableSlot *slot = scan->ss_ScanTupleSlot;
 
-	node->tableoids[row] = slot->tts_tableOid;
-	if (IsA(node->scan, IndexOnlyScanState))
+	row->tid = slot->tts_tid;
+	row->table = slot->tts_tableOid;
+	if (IsA(scan, IndexOnlyScanState))
 	{
-		node->tids[row] = ((IndexOnlyScanState *) node->scan)->ioss_ScanDesc->xs_heaptid;
-		node->tableoids[row] = RelationGetRelid(node->scan->ss_currentRelation);
+		row->tid = ((const IndexOnlyScanState *) scan)->ioss_ScanDesc->xs_heaptid;
+		row->table = RelationGetRelid(scan->ss_currentRelation);
 	}
-	else
-		node->tids[row] = slot->tts_tid;
 }
 
 /* Keep a copy of the child's row. */
@@ -126,46 +97,45 @@ static void
 take_row(AlbertNodeState *node, TupleTableSlot *slot)
 {
 	MemoryContext old = MemoryContextSwitchTo(node->batch_context);
-	Datum	   *values;
-	bool	   *isnull;
+	AlbertNodeRow *row;
 
-	grow_rows(node);
-	values = node->values + (Size) node->nrows * node->ncolumns;
-	isnull = node->isnull + (Size) node->nrows * node->ncolumns;
-	slot_getallattrs(slot);
-	for (int i = 0; i < node->ncolumns; i++)
+	if (node->nrows == node->max_rows)
 	{
-		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, i);
-
-		isnull[i] = slot->tts_isnull[i];
-		values[i] = isnull[i] ? (Datum) 0 : datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
+		node->max_rows *= 2;
+		node->rows = repalloc(node->rows, node->max_rows * sizeof(AlbertNodeRow));
+		node->asked = repalloc(node->asked, (Size) node->max_rows * node->ncalls * sizeof(AlbertAsked));
 	}
+	row = &node->rows[node->nrows++];
+	row->tuple = ExecCopySlotMinimalTuple(slot);
 	if (node->scan != NULL)
-		note_tid(node, node->nrows);
-	node->nrows++;
+		note_tid(node->scan, row);
 	MemoryContextSwitchTo(old);
 }
 
 TupleTableSlot *
-AlbertBatchShowRow(AlbertNodeState *node, int row)
+AlbertBatchShowRow(AlbertNodeState *node, int number)
 {
+	const AlbertNodeRow *row = &node->rows[number];
+	TupleTableSlot *columns = node->row_slot;
 	TupleTableSlot *slot = node->css.ss.ss_ScanTupleSlot;
-	Size		place = (Size) row * node->ncolumns;
 
 	ExecClearTuple(slot);
-	memcpy(slot->tts_values, node->values + place, node->ncolumns * sizeof(Datum));
-	memcpy(slot->tts_isnull, node->isnull + place, node->ncolumns * sizeof(bool));
+	ExecStoreMinimalTuple(row->tuple, columns, false);
+	slot_getallattrs(columns);
+	memcpy(slot->tts_values, columns->tts_values, node->ncolumns * sizeof(Datum));
+	memcpy(slot->tts_isnull, columns->tts_isnull, node->ncolumns * sizeof(bool));
 	for (int i = 0; i < node->ncalls; i++)
 	{
-		AlbertCall *call = &node->calls[i];
+		int			column = node->ncolumns + i;
 
-		slot->tts_values[call->column] = AlbertCallResult(call, row, &slot->tts_isnull[call->column]);
+		slot->tts_values[column] = AlbertCallResult(&node->calls[i], node->asked[(Size) number * node->ncalls + i],
+													&slot->tts_isnull[column]);
 	}
 	ExecStoreVirtualTuple(slot);
 	if (node->scan != NULL)
 	{
-		slot->tts_tid = node->tids[row];
-		slot->tts_tableOid = node->tableoids[row];
+		slot->tts_tid = row->tid;
+		slot->tts_tableOid = row->table;
 	}
 	return slot;
 }
@@ -192,11 +162,12 @@ static bool
 ask_calls(AlbertNodeState *node, TupleTableSlot *slot)
 {
 	ExprContext *econtext = node->css.ss.ps.ps_ExprContext;
+	AlbertAsked *asked = &node->asked[(Size) (node->nrows - 1) * node->ncalls];
 	bool		good = true;
 
 	econtext->ecxt_outertuple = slot;
 	for (int i = 0; i < node->ncalls && good; i++)
-		good = AlbertCallAsk(node, &node->calls[i], node->nrows - 1);
+		good = AlbertCallAsk(node, &node->calls[i], node->nrows == 1, &asked[i]);
 	ResetExprContext(econtext);
 	return good;
 }

@@ -19,7 +19,7 @@
 #include "executor/text.h"
 
 void
-AlbertCallBegin(AlbertNodeState *node, AlbertCall *call, FuncExpr *expr, int column)
+AlbertCallBegin(AlbertNodeState *node, AlbertCall *call, FuncExpr *expr)
 {
 	ListCell   *cell;
 
@@ -27,7 +27,6 @@ AlbertCallBegin(AlbertNodeState *node, AlbertCall *call, FuncExpr *expr, int col
 	if (call->signature == NULL || call->signature->nargs != list_length(expr->args))
 		elog(ERROR, "function %u is no longer a task of albert", expr->funcid);
 	call->strict = func_strict(expr->funcid);
-	call->column = column;
 	call->scale = 1;
 	foreach(cell, expr->args)
 		call->args[foreach_current_index(cell)] = ExecInitExpr(lfirst(cell), &node->css.ss.ps);
@@ -65,7 +64,7 @@ are_convertible(const AlbertSignature *signature, const NullableDatum *args)
 }
 
 bool
-AlbertCallAsk(AlbertNodeState *node, AlbertCall *call, int row)
+AlbertCallAsk(AlbertNodeState *node, AlbertCall *call, bool first, AlbertAsked *asked)
 {
 	ExprContext *econtext = node->css.ss.ps.ps_ExprContext;
 	MemoryContext old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
@@ -75,7 +74,7 @@ AlbertCallAsk(AlbertNodeState *node, AlbertCall *call, int row)
 	bool		filled = true;
 	bool		may_fail;
 
-	call->rows[row] = (AlbertAsked) {.text = -1, .pair = -1};
+	*asked = (AlbertAsked) {.text = -1, .pair = -1};
 	for (int i = 0; i < signature->nargs; i++)
 	{
 		args[i].value = ExecEvalExpr(call->args[i], econtext, &args[i].isnull);
@@ -83,14 +82,14 @@ AlbertCallAsk(AlbertNodeState *node, AlbertCall *call, int row)
 			filled = false;
 	}
 	may_fail = filled && !(call->proven && are_convertible(signature, args));
-	if (filled && (!may_fail || row == 0) && AlbertItemFill(&item, signature, args))
+	if (filled && (!may_fail || first) && AlbertItemFill(&item, signature, args))
 	{
 		if (!call->started)
 			start_job(node, call, args);
-		call->rows[row] = AlbertRecallAsk(&call->recall, &item);
+		*asked = AlbertRecallAsk(&call->recall, &item);
 	}
 	MemoryContextSwitchTo(old);
-	return !may_fail || row == 0;
+	return !may_fail || first;
 }
 
 bool
@@ -138,11 +137,11 @@ AlbertCallRun(AlbertNodeState *node, AlbertCall *call)
 }
 
 Datum
-AlbertCallResult(AlbertCall *call, int row, bool *isnull)
+AlbertCallResult(AlbertCall *call, AlbertAsked asked, bool *isnull)
 {
 	AlbertItem	item;
 
-	AlbertRecallResult(&call->recall, call->rows[row], &item);
+	AlbertRecallResult(&call->recall, asked, &item);
 	if (item.status != NULL)
 		AlbertReport(item.status);
 	*isnull = item.isnull;

@@ -95,6 +95,7 @@ begin_node(CustomScanState *css, EState *estate, int eflags)
 	node->bound = lthird_int(header);
 	node->ncolumns = list_length(plan->custom_scan_tlist) - node->ncalls;
 	outerPlanState(node) = ExecInitNode(outerPlan(plan), estate, eflags);
+	node->row_slot = ExecInitExtraTupleSlot(estate, ExecGetResultType(outerPlanState(node)), &TTSOpsMinimalTuple);
 	find_scan(node);
 	/* a sort below the node learns how many rows the Limit wants, as it would without the node */
 	if (node->bound >= 0 && css->ss.ps.qual == NULL)
@@ -104,7 +105,7 @@ begin_node(CustomScanState *css, EState *estate, int eflags)
 	{
 		TargetEntry *entry = list_nth_node(TargetEntry, plan->custom_scan_tlist, node->ncolumns + i);
 
-		AlbertCallBegin(node, &node->calls[i], castNode(FuncExpr, entry->expr), node->ncolumns + i);
+		AlbertCallBegin(node, &node->calls[i], castNode(FuncExpr, entry->expr));
 	}
 	for (int i = 0; i < ALBERT_NODE_NCOUNTS; i++)
 		pg_atomic_init_u64(&node->own_counts[i], 0);

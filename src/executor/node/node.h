@@ -85,15 +85,21 @@ typedef struct AlbertCall
 	bool		strict;
 	ExprState  *args[ALBERT_MAX_ARGS];
 	bool		proven;			/* a job has started since the scan began */
-	int			column;			/* of the scan tuple, from 0 */
 
 	/* the batch */
 	bool		started;		/* job and recall are this batch's */
 	AlbertJob	job;
 	AlbertRecall recall;
-	AlbertAsked *rows;			/* what each has asked for */
 	double		scale;			/* what estimates of tokens have to be multiplied with, by the batches before */
 } AlbertCall;
+
+/* A row of the child. */
+typedef struct AlbertNodeRow
+{
+	MinimalTuple tuple;
+	ItemPointerData tid;		/* where it is from, if the child is a table scan */
+	Oid			table;
+} AlbertNodeRow;
 
 typedef struct AlbertNodeState
 {
@@ -104,17 +110,15 @@ typedef struct AlbertNodeState
 	int			ncalls;
 	AlbertCall *calls;
 
-	/* the child as a table scan, for WHERE CURRENT OF; NULL: it is none */
-	ScanState  *scan;
+	ScanState  *scan;			/* the child as a table scan, for WHERE CURRENT OF; NULL: it is none */
+	TupleTableSlot *row_slot;	/* for rows of the child */
 
 	/* the batch */
 	MemoryContext batch_context;	/* reset for each */
 	int			nrows;
 	int			max_rows;
-	Datum	   *values;			/* ncolumns a row */
-	bool	   *isnull;
-	ItemPointerData *tids;		/* with scan */
-	Oid		   *tableoids;
+	AlbertNodeRow *rows;
+	AlbertAsked *asked;			/* ncalls a row */
 	int			position;		/* row last looked at; -1 before the first */
 
 	/* the scan */
@@ -139,19 +143,19 @@ extern void AlbertBatchReset(AlbertNodeState *node);
 extern TupleTableSlot *AlbertBatchShowRow(AlbertNodeState *node, int row);
 
 /* calls.c */
-extern void AlbertCallBegin(AlbertNodeState *node, AlbertCall *call, FuncExpr *expr, int column);
+extern void AlbertCallBegin(AlbertNodeState *node, AlbertCall *call, FuncExpr *expr);
 
 /*
  * Ask for the row that the child has just returned.  False when that may raise
  * an error, which is due when the row's turn comes: it must be its batch's first.
  */
-extern bool AlbertCallAsk(AlbertNodeState *node, AlbertCall *call, int row);
+extern bool AlbertCallAsk(AlbertNodeState *node, AlbertCall *call, bool first, AlbertAsked *asked);
 
 /* Compute what was asked for. */
 extern void AlbertCallRun(AlbertNodeState *node, AlbertCall *call);
 
 /* A row's result; raises its error. */
-extern Datum AlbertCallResult(AlbertCall *call, int row, bool *isnull);
+extern Datum AlbertCallResult(AlbertCall *call, AlbertAsked asked, bool *isnull);
 
 /* Are its texts more than so many tokens? */
 extern bool AlbertCallIsFull(const AlbertCall *call, double tokens);
