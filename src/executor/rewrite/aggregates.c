@@ -77,11 +77,7 @@ result_over(Taking *work, Plan *child)
 	foreach(cell, work->calls)
 		tlist = lappend(tlist, makeTargetEntry(lfirst(cell), list_length(tlist) + 1, NULL, false));
 	result->plan.targetlist = tlist;
-	result->plan.startup_cost = child->startup_cost;
-	result->plan.total_cost = child->total_cost;
-	result->plan.plan_rows = child->plan_rows;
-	result->plan.plan_width = child->plan_width;
-	result->plan.parallel_safe = child->parallel_safe;
+	AlbertCopyCosts(&result->plan, child);
 	result->plan.lefttree = child;
 	return result;
 }

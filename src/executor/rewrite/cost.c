@@ -13,7 +13,6 @@
 #include "access/relation.h"
 #include "access/transam.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -31,9 +30,6 @@
 #define COST_PER_TOKEN_ENCODED		4.0
 #define COST_PER_TOKEN_TOKENIZED	0.04
 #define COST_PER_CALL				0.1
-
-/* An array of texts has more of them than one; how many is not known. */
-#define TEXTS_IN_ARRAY				8
 
 /* A worker more for so much work, in multiples of what starting it costs. */
 #define WORK_BY_WORKER				10.0
@@ -156,8 +152,6 @@ AlbertCallCost(PlannerInfo *root, Oid function, const FuncExpr *call)
 	if (signature == NULL)
 		return COST_PER_CALL;
 	tokens = argument_tokens(root, args, signature->text) + argument_tokens(root, args, signature->pair);
-	if (signature->types[signature->text] == TEXTARRAYOID)
-		tokens *= TEXTS_IN_ARRAY;
 	return COST_PER_CALL + tokens *
 		(signature->task->text_only ? COST_PER_TOKEN_TOKENIZED : COST_PER_TOKEN_ENCODED);
 }

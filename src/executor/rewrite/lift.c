@@ -18,7 +18,6 @@
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -46,9 +45,7 @@ is_call(Node *node)
 	if (!IsA(node, FuncExpr) || ((FuncExpr *) node)->funcid < FirstNormalObjectId || ((FuncExpr *) node)->funcretset)
 		return false;
 	signature = AlbertSignatureOf(((FuncExpr *) node)->funcid);
-	return signature != NULL && !signature->returns_set &&
-		signature->types[signature->text] == TEXTOID &&
-		(signature->pair < 0 || signature->types[signature->pair] == TEXTOID);
+	return signature != NULL && !signature->returns_set;
 }
 
 /*
@@ -102,16 +99,20 @@ is_liftable(const PlannedStmt *stmt, FuncExpr *call)
 		!handed_down_walker((Node *) call->args, NULL);
 }
 
+/* The calls that every evaluation of an expression makes. */
 typedef struct CallSearch
 {
 	const PlannedStmt *stmt;
-	List	   *calls;
+	List	   *calls;			/* that have no other one in their arguments */
+	int			nfound;			/* all of them, as often as they are there */
+	bool		nested;			/* some have */
 } CallSearch;
 
 static bool
 calls_walker(Node *node, void *context)
 {
 	CallSearch *search = context;
+	int			nfound = search->nfound;
 	const CaseExpr *choice;
 
 	if (node == NULL)
@@ -120,8 +121,12 @@ calls_walker(Node *node, void *context)
 	{
 		case T_FuncExpr:
 			(void) expression_tree_walker(node, calls_walker, context);
-			if (is_call(node) && is_liftable(search->stmt, (FuncExpr *) node))
+			if (!is_call(node) || !is_liftable(search->stmt, (FuncExpr *) node))
+				return false;
+			if (search->nfound++ == nfound)
 				search->calls = list_append_unique(search->calls, node);
+			else
+				search->nested = true;
 			return false;
 			/* all of what is below is always evaluated */
 		case T_List:
@@ -160,13 +165,19 @@ calls_walker(Node *node, void *context)
 	}
 }
 
-List *
-AlbertFindCalls(const PlannedStmt *stmt, Node *expr)
+static CallSearch
+find_calls(const PlannedStmt *stmt, Node *expr)
 {
 	CallSearch	search = {.stmt = stmt};
 
 	(void) calls_walker(expr, &search);
-	return search.calls;
+	return search;
+}
+
+List *
+AlbertFindCalls(const PlannedStmt *stmt, Node *expr)
+{
+	return find_calls(stmt, expr).calls;
 }
 
 /* ---------- columns ---------- */
@@ -287,28 +298,14 @@ scan_targetlist(Lifting *work)
 
 /* ---------- a batching node ---------- */
 
-static bool
-mentions_walker(Node *node, void *context)
+void
+AlbertCopyCosts(Plan *to, const Plan *from)
 {
-	if (node == NULL)
-		return false;
-	return list_member(context, node) || expression_tree_walker(node, mentions_walker, context);
-}
-
-/* The calls of an expression that can be made first: not those that have another one in their arguments. */
-static List *
-first_calls(const PlannedStmt *stmt, Node *expr)
-{
-	List	   *calls = AlbertFindCalls(stmt, expr);
-	List	   *result = NIL;
-	ListCell   *cell;
-
-	foreach(cell, calls)
-	{
-		if (!mentions_walker((Node *) lfirst_node(FuncExpr, cell)->args, calls))
-			result = lappend(result, lfirst(cell));
-	}
-	return result;
+	to->startup_cost = from->startup_cost;
+	to->total_cost = from->total_cost;
+	to->plan_rows = from->plan_rows;
+	to->plan_width = from->plan_width;
+	to->parallel_safe = from->parallel_safe;
 }
 
 /* How many quals come before the first one with a call? */
@@ -372,11 +369,7 @@ make_node(Lifting *work, List *quals, AlbertReader reader)
 	top->qual = (List *) over_columns((Node *) quals, work);
 	top->lefttree = work->child;
 	node->flags = ExecSupportsBackwardScan(work->child) ? CUSTOMPATH_SUPPORT_BACKWARD_SCAN : 0;
-	top->startup_cost = plan->startup_cost;
-	top->total_cost = plan->total_cost;
-	top->plan_rows = plan->plan_rows;
-	top->plan_width = plan->plan_width;
-	top->parallel_safe = plan->parallel_safe;
+	AlbertCopyCosts(top, plan);
 	/* initplans are of the topmost node that uses them */
 	top->initPlan = plan->initPlan;
 	top->extParam = bms_copy(plan->extParam);
@@ -400,17 +393,15 @@ lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 	List	   *all_quals = qual_place == NULL ? NIL : *qual_place;
 	int			nkept = count_kept(stmt, all_quals);
 	List	   *quals = list_copy_tail(all_quals, nkept);
+	CallSearch	found = find_calls(stmt, quals != NIL ? linitial(quals) : (Node *) plan->targetlist);
 
-	if ((AlbertPlanFacts(plan) & ALBERT_PLAN_LIST_MOVES) == 0)
+	if (found.calls == NIL || (AlbertPlanFacts(plan) & ALBERT_PLAN_LIST_MOVES) == 0)
 		return false;
-	work.calls = first_calls(stmt, quals != NIL ? linitial(quals) : (Node *) plan->targetlist);
-	if (work.calls == NIL)
-		return false;
+	work.calls = found.calls;
 	if (only_projects(plan))
 		work.child = plan->lefttree;
 	/* others may filter what the node returns */
-	if (AlbertFindCalls(stmt, (Node *) list_copy_tail(quals, 1)) != NIL ||
-		(quals != NIL && list_length(work.calls) < list_length(AlbertFindCalls(stmt, linitial(quals)))))
+	if (quals != NIL && (found.nested || AlbertFindCalls(stmt, (Node *) list_copy_tail(quals, 1)) != NIL))
 		reader = AlbertReaderOfSome(reader);
 	if (quals != NIL)
 		*qual_place = list_truncate(list_copy(all_quals), nkept);

@@ -155,7 +155,7 @@ walk_plan(Walk *walk, Plan **place, AlbertReader reader)
 		*noted = Max(*noted, 0) | AlbertReaderOfSome(reader).flags;
 	}
 	AlbertPlanChildren(plan, visit_child, &level);
-	if (IsA(plan, Agg) && AlbertLiftAggregates(walk->stmt, (Agg *) plan, reader_below(plan, reader, false)))
+	while (IsA(plan, Agg) && AlbertLiftAggregates(walk->stmt, (Agg *) plan, reader_below(plan, reader, false)))
 		walk->changed = true;
 	if (AlbertLiftCalls(walk->stmt, place, reader))
 		walk->changed = true;
