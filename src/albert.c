@@ -38,20 +38,7 @@ static ExecutorRun_hook_type next_executor_run = NULL;
 static PlannedStmt *
 plan_statement(ALBERT_PLANNER_ARGS)
 {
-	bool		outer = AlbertPlanningBegin();
-	PlannedStmt *stmt;
-
-	PG_TRY();
-	{
-		stmt = next_planner != NULL ? next_planner(ALBERT_PLANNER_PASS) : standard_planner(ALBERT_PLANNER_PASS);
-		AlbertPlanningFinish(stmt);
-	}
-	PG_FINALLY();
-	{
-		AlbertPlanningEnd(outer);
-	}
-	PG_END_TRY();
-	return stmt;
+	return AlbertPlanStatement(next_planner, ALBERT_PLANNER_PASS);
 }
 
 static void

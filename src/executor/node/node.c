@@ -10,40 +10,6 @@
 
 #include "executor/node/node.h"
 
-static Node *create_state(CustomScan *plan);
-static void begin_node(CustomScanState *css, EState *estate, int eflags);
-static TupleTableSlot *exec_node(CustomScanState *css);
-static void end_node(CustomScanState *css);
-static void rescan_node(CustomScanState *css);
-
-const CustomScanMethods albert_scan_methods = {
-	.CustomName = "AlbertBatch",
-	.CreateCustomScanState = create_state
-};
-
-static const CustomExecMethods exec_methods = {
-	.CustomName = "AlbertBatch",
-	.BeginCustomScan = begin_node,
-	.ExecCustomScan = exec_node,
-	.EndCustomScan = end_node,
-	.ReScanCustomScan = rescan_node,
-	.EstimateDSMCustomScan = AlbertNodeEstimateDSM,
-	.InitializeDSMCustomScan = AlbertNodeInitializeDSM,
-	.InitializeWorkerCustomScan = AlbertNodeInitializeWorker,
-	.ShutdownCustomScan = AlbertNodeShutdown,
-	.ExplainCustomScan = AlbertNodeExplain
-};
-
-static Node *
-create_state(CustomScan *plan)
-{
-	AlbertNodeState *node = palloc0(sizeof(AlbertNodeState));
-
-	NodeSetTag(node, T_CustomScanState);
-	node->css.methods = &exec_methods;
-	return (Node *) node;
-}
-
 /* A table scan as the child stays one for WHERE CURRENT OF. */
 static void
 find_scan(AlbertNodeState *node)
@@ -174,3 +140,33 @@ end_node(CustomScanState *css)
 {
 	ExecEndNode(outerPlanState(css));
 }
+
+/* ---------- as PostgreSQL calls it ---------- */
+
+static const CustomExecMethods exec_methods = {
+	.CustomName = "AlbertBatch",
+	.BeginCustomScan = begin_node,
+	.ExecCustomScan = exec_node,
+	.EndCustomScan = end_node,
+	.ReScanCustomScan = rescan_node,
+	.EstimateDSMCustomScan = AlbertNodeEstimateDSM,
+	.InitializeDSMCustomScan = AlbertNodeInitializeDSM,
+	.InitializeWorkerCustomScan = AlbertNodeInitializeWorker,
+	.ShutdownCustomScan = AlbertNodeShutdown,
+	.ExplainCustomScan = AlbertNodeExplain
+};
+
+static Node *
+create_state(CustomScan *plan)
+{
+	AlbertNodeState *node = palloc0(sizeof(AlbertNodeState));
+
+	NodeSetTag(node, T_CustomScanState);
+	node->css.methods = &exec_methods;
+	return (Node *) node;
+}
+
+const CustomScanMethods albert_scan_methods = {
+	.CustomName = "AlbertBatch",
+	.CreateCustomScanState = create_state
+};

@@ -20,6 +20,7 @@
 #include "access/transam.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
 
 #include "executor/rewrite/nodes.h"
@@ -63,14 +64,6 @@ handed_down_walker(Node *node, void *context)
 	return expression_tree_walker(node, handed_down_walker, context);
 }
 
-static bool
-varies_walker(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return IsA(node, Var) || IsA(node, SubPlan) || expression_tree_walker(node, varies_walker, context);
-}
-
 /* Model and options are the same for all rows: a batch has one job. */
 static bool
 has_one_job(const FuncExpr *call)
@@ -80,7 +73,8 @@ has_one_job(const FuncExpr *call)
 
 	foreach(cell, call->args)
 	{
-		if (!AlbertIsText(signature, foreach_current_index(cell)) && varies_walker(lfirst(cell), NULL))
+		if (!AlbertIsText(signature, foreach_current_index(cell)) &&
+			(contain_var_clause(lfirst(cell)) || contain_subplans(lfirst(cell))))
 			return false;
 	}
 	return true;
@@ -185,8 +179,7 @@ AlbertFindCalls(const PlannedStmt *stmt, Node *expr)
 /* Work on one plan node. */
 typedef struct Lifting
 {
-	Plan	   *plan;			/* the calls are taken from */
-	Plan	   *child;			/* of the batching node: plan, or what is below it */
+	Plan	   *plan;			/* the calls are taken from: the batching node's child */
 	List	   *calls;			/* taken */
 	List	   *leaves;			/* what plan can return only: columns, aggregates, window functions */
 	int			varno;			/* for over_columns */
@@ -211,22 +204,6 @@ leaves_walker(Node *node, void *context)
 		return false;
 	}
 	return expression_tree_walker(node, leaves_walker, context);
-}
-
-static void
-find_leaves(Lifting *work, List *quals)
-{
-	ListCell   *cell;
-
-	if (work->child == work->plan)
-	{
-		(void) leaves_walker((Node *) work->plan->targetlist, work);
-		(void) leaves_walker((Node *) quals, work);
-		return;
-	}
-	/* all columns of what is below */
-	foreach(cell, work->child->targetlist)
-		work->leaves = lappend(work->leaves, lfirst_node(TargetEntry, cell)->expr);
 }
 
 Node *
@@ -258,8 +235,7 @@ over_columns(Node *node, void *context)
 	if (node == NULL)
 		return NULL;
 	if (is_leaf(node))
-		return AlbertColumnVar(work->varno, work->child == work->plan ? AlbertPlaceInList(work->leaves, node) + 1
-						  : ((Var *) node)->varattno, node);
+		return AlbertColumnVar(work->varno, AlbertPlaceInList(work->leaves, node) + 1, node);
 	if (IsA(node, FuncExpr) && (place = AlbertPlaceInList(work->calls, node)) >= 0)
 		return AlbertColumnVar(work->varno, list_length(work->leaves) + place + 1, node);
 	return expression_tree_mutator(node, over_columns, context);
@@ -325,7 +301,7 @@ count_kept(const PlannedStmt *stmt, List *quals)
 }
 
 /*
- * May rows be read ahead from the child?  Sets flags for how far.  What the
+ * May rows be read ahead from the plan node?  Sets flags for how far.  What the
  * batching node itself evaluates it does when a row's turn comes, but for the
  * calls and their arguments.
  */
@@ -335,7 +311,7 @@ can_read_ahead(const PlannedStmt *stmt, const Lifting *work, int *flags)
 	AlbertTraits traits = {.stmt = stmt};
 	ListCell   *cell;
 
-	AlbertPlanTraits(work->child, work->child == work->plan, &traits);
+	AlbertPlanTraits(work->plan, &traits);
 	foreach(cell, work->calls)
 		AlbertExprTraits((Node *) lfirst_node(FuncExpr, cell)->args, &traits);
 	if (traits.is_volatile)
@@ -344,13 +320,6 @@ can_read_ahead(const PlannedStmt *stmt, const Lifting *work, int *flags)
 		*flags |= ALBERT_NODE_SAFE;
 	/* a reader who may stop after any row leaves nothing to batch then */
 	return !traits.may_fail || (*flags & ALBERT_NODE_EARLY) == 0;
-}
-
-/* Is the node nothing but its target list? */
-static bool
-only_projects(Plan *plan)
-{
-	return IsA(plan, Result) && ((Result *) plan)->resconstantqual == NULL;
 }
 
 /* The batching node in the plan node's place, with those of its quals that move. */
@@ -367,19 +336,16 @@ make_node(Lifting *work, List *quals, AlbertReader reader)
 	work->varno = INDEX_VAR;
 	top->targetlist = (List *) over_columns((Node *) plan->targetlist, work);
 	top->qual = (List *) over_columns((Node *) quals, work);
-	top->lefttree = work->child;
-	node->flags = ExecSupportsBackwardScan(work->child) ? CUSTOMPATH_SUPPORT_BACKWARD_SCAN : 0;
+	top->lefttree = plan;
+	node->flags = ExecSupportsBackwardScan(plan) ? CUSTOMPATH_SUPPORT_BACKWARD_SCAN : 0;
 	AlbertCopyCosts(top, plan);
 	/* initplans are of the topmost node that uses them */
 	top->initPlan = plan->initPlan;
 	top->extParam = bms_copy(plan->extParam);
 	top->allParam = bms_copy(plan->allParam);
-	if (work->child == plan)
-	{
-		plan->targetlist = as_targetlist(work->leaves);
-		plan->initPlan = NIL;
-		plan->extParam = bms_copy(plan->allParam);
-	}
+	plan->targetlist = as_targetlist(work->leaves);
+	plan->initPlan = NIL;
+	plan->extParam = bms_copy(plan->allParam);
 	return node;
 }
 
@@ -388,7 +354,7 @@ static bool
 lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 {
 	Plan	   *plan = *place;
-	Lifting		work = {.plan = plan, .child = plan};
+	Lifting		work = {.plan = plan};
 	List	  **qual_place = AlbertPlanQuals(plan);
 	List	   *all_quals = qual_place == NULL ? NIL : *qual_place;
 	int			nkept = count_kept(stmt, all_quals);
@@ -398,8 +364,6 @@ lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 	if (found.calls == NIL || (AlbertPlanFacts(plan) & ALBERT_PLAN_LIST_MOVES) == 0)
 		return false;
 	work.calls = found.calls;
-	if (only_projects(plan))
-		work.child = plan->lefttree;
 	/* others may filter what the node returns */
 	if (quals != NIL && (found.nested || AlbertFindCalls(stmt, (Node *) list_copy_tail(quals, 1)) != NIL))
 		reader = AlbertReaderOfSome(reader);
@@ -414,7 +378,8 @@ lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 	/* uniqueness may have been concluded from what moves */
 	if (quals != NIL && qual_place != &plan->qual)
 		((Join *) plan)->inner_unique = false;
-	find_leaves(&work, quals);
+	(void) leaves_walker((Node *) plan->targetlist, &work);
+	(void) leaves_walker((Node *) quals, &work);
 	*place = (Plan *) make_node(&work, quals, reader);
 	return true;
 }

@@ -236,28 +236,27 @@ finish_plan(PlannedStmt *stmt)
 		put_nodes(stmt);
 }
 
-bool
-AlbertPlanningBegin(void)
+PlannedStmt *
+AlbertPlanStatement(planner_hook_type next, ALBERT_PLANNER_ARGS)
 {
 	bool		outer = calls_seen;
+	PlannedStmt *stmt;
 
 	calls_seen = false;
 	planner_depth++;
-	return outer;
-}
-
-void
-AlbertPlanningFinish(PlannedStmt *stmt)
-{
-	if (calls_seen)
-		finish_plan(stmt);
-}
-
-void
-AlbertPlanningEnd(bool outer)
-{
-	planner_depth--;
-	calls_seen = outer;
+	PG_TRY();
+	{
+		stmt = next != NULL ? next(ALBERT_PLANNER_PASS) : standard_planner(ALBERT_PLANNER_PASS);
+		if (calls_seen)
+			finish_plan(stmt);
+	}
+	PG_FINALLY();
+	{
+		planner_depth--;
+		calls_seen = outer;
+	}
+	PG_END_TRY();
+	return stmt;
 }
 
 /* ---------- plans made without the hooks ---------- */

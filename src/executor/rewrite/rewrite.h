@@ -13,15 +13,15 @@
 
 #include "executor/execdesc.h"
 #include "nodes/plannodes.h"
+#include "optimizer/planner.h"
 
+#include "compat.h"
 #include "executor/node/node.h"
 
 /* ---- rewrite.c: for the hooks in albert.c ---- */
 
-/* Around a run of the planner: the plan made in between gets its nodes. */
-extern bool AlbertPlanningBegin(void);
-extern void AlbertPlanningFinish(PlannedStmt *stmt);
-extern void AlbertPlanningEnd(bool outer);
+/* Run the planner: the plan that next, or PostgreSQL's own, makes gets its nodes. */
+extern PlannedStmt *AlbertPlanStatement(planner_hook_type next, ALBERT_PLANNER_ARGS);
 
 /* For the support function: the statement being planned has a call. */
 extern void AlbertPlanningSeesCall(void);
@@ -43,6 +43,7 @@ typedef struct AlbertTraits
 	const PlannedStmt *stmt;
 	bool		is_volatile;	/* evaluating it is an effect, or has a different result each time */
 	bool		may_fail;		/* may raise an error for some value */
+	bool		whole;			/* nodes below those that read all their input first matter, too */
 	Bitmapset  *subplans;		/* seen already, by their number */
 	bool		has_initplans;
 	List	   *initplans;		/* the statement's, once they are asked for */
@@ -50,11 +51,8 @@ typedef struct AlbertTraits
 
 extern void AlbertExprTraits(Node *expr, AlbertTraits *traits);
 
-/*
- * Of what is evaluated when a row is read from a plan.  below_list leaves the
- * top node's own target list out.
- */
-extern void AlbertPlanTraits(Plan *plan, bool below_list, AlbertTraits *traits);
+/* Of what is evaluated when a row is read from a plan, but for the top node's own target list. */
+extern void AlbertPlanTraits(Plan *plan, AlbertTraits *traits);
 
 /* ---- lift.c ---- */
 

@@ -34,16 +34,23 @@ static const Oid never_fail[] = {
 	F_STARTS_WITH
 };
 
-static void deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits);
+static void plan_traits(Plan *plan, AlbertTraits *traits);
 
-/* Each subplan is looked at once: there may be more ways to it than anybody could go. */
+/*
+ * All that is in a subplan matters.  Each one is looked at once: there may be
+ * more ways to it than anybody could go.
+ */
 static void
 subplan_traits(int plan_id, AlbertTraits *traits)
 {
+	bool		outer = traits->whole;
+
 	if (bms_is_member(plan_id, traits->subplans))
 		return;
 	traits->subplans = bms_add_member(traits->subplans, plan_id);
-	deep_plan_traits(list_nth(traits->stmt->subplans, plan_id - 1), false, true, traits);
+	traits->whole = true;
+	plan_traits(list_nth(traits->stmt->subplans, plan_id - 1), traits);
+	traits->whole = outer;
 }
 
 /* ---------- initplans ---------- */
@@ -197,32 +204,17 @@ acts_on_rows(const Plan *plan, const PlannedStmt *stmt)
 	return (AlbertPlanFacts(plan) & ALBERT_PLAN_ACTS) != 0;
 }
 
-typedef struct ChildContext
-{
-	AlbertTraits *traits;
-	bool		whole;
-} ChildContext;
-
 static void
-child_traits(Plan **child, void *context)
+child_traits(Plan **child, void *traits)
 {
-	ChildContext *children = context;
-
-	deep_plan_traits(*child, false, children->whole, children->traits);
+	plan_traits(*child, traits);
 }
 
-/* whole: look below nodes that read all their input first, too. */
-static void
-deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits)
+void
+AlbertPlanTraits(Plan *plan, AlbertTraits *traits)
 {
-	uint32		facts;
-	ChildContext children = {traits, whole};
+	uint32		facts = AlbertPlanFacts(plan);
 
-	if (plan == NULL)
-		return;
-	facts = AlbertPlanFacts(plan);
-	if (!below_list)
-		AlbertExprTraits((Node *) plan->targetlist, traits);
 	AlbertExprTraits((Node *) plan->qual, traits);
 	AlbertExprTraits((Node *) AlbertPlanExprs(plan), traits);
 	if (acts_on_rows(plan, traits->stmt))
@@ -233,12 +225,15 @@ deep_plan_traits(Plan *plan, bool below_list, bool whole, AlbertTraits *traits)
 	if (IsA(plan, CteScan))
 		subplan_traits(((CteScan *) plan)->ctePlanId, traits);
 	/* what is below a node that reads all first is done with at the first row, unless it is read anew */
-	if (whole || (facts & ALBERT_PLAN_READS_ALL) == 0 || !bms_is_empty(plan->extParam))
-		AlbertPlanChildren(plan, child_traits, &children);
+	if (traits->whole || (facts & ALBERT_PLAN_READS_ALL) == 0 || !bms_is_empty(plan->extParam))
+		AlbertPlanChildren(plan, child_traits, traits);
 }
 
-void
-AlbertPlanTraits(Plan *plan, bool below_list, AlbertTraits *traits)
+static void
+plan_traits(Plan *plan, AlbertTraits *traits)
 {
-	deep_plan_traits(plan, below_list, false, traits);
+	if (plan == NULL)
+		return;
+	AlbertExprTraits((Node *) plan->targetlist, traits);
+	AlbertPlanTraits(plan, traits);
 }
