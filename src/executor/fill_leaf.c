@@ -27,48 +27,45 @@
 
 /* ---------- what a call can be for ---------- */
 
-/* Says what is wrong with a column before the first row would. */
+/*
+ * Says what is wrong with a column before the first row would: one that is to
+ * take values of a type, unless that is InvalidOid.
+ */
 static void
-require_column(Oid table, const char *column, bool to_write)
+require_column(Oid table, const char *column, Oid values, const char *what)
 {
 	HeapTuple	tuple = SearchSysCacheAttName(table, column);
+	Form_pg_attribute form;
 
 	if (!HeapTupleIsValid(tuple))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of relation \"%s\" does not exist", column, get_rel_name(table))));
-	if (to_write && ((Form_pg_attribute) GETSTRUCT(tuple))->attgenerated != '\0')
+	form = (Form_pg_attribute) GETSTRUCT(tuple);
+	if (OidIsValid(values) && form->attgenerated != '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_GENERATED_ALWAYS),
 				 errmsg("column \"%s\" is a generated column", column),
 				 errdetail("The server fills it whenever a row is written.")));
-	ReleaseSysCache(tuple);
-}
-
-/* A column that takes no value ends the call; only domains and casts have a say about single values. */
-static void
-require_type(Oid table, const char *column, Oid values, const char *what)
-{
-	Oid			type = get_atttype(table, get_attnum(table, column));
-
-	if (!can_coerce_type(1, &values, &type, COERCION_ASSIGNMENT))
+	/* a column that takes no value ends the call; only domains and casts have a say about single values */
+	if (OidIsValid(values) && !can_coerce_type(1, &values, &form->atttypid, COERCION_ASSIGNMENT))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("column \"%s\" is of type %s but %s of type %s",
-						column, format_type_be(type), what, format_type_be(values))));
+						column, format_type_be(form->atttypid), what, format_type_be(values))));
+	ReleaseSysCache(tuple);
 }
 
 static void
 require_columns(Oid table, const AlbertFill *fill)
 {
 	if (fill->source_is_column)
-		require_column(table, fill->source, false);
-	require_column(table, fill->target, true);
-	require_type(table, fill->target, get_func_rettype(fill->function), psprintf("albert_%s makes values", fill->task));
+		require_column(table, fill->source, InvalidOid, NULL);
+	require_column(table, fill->target, get_func_rettype(fill->function),
+				   psprintf("albert_%s makes values", fill->task));
 	if (fill->errors == NULL)
 		return;
-	require_column(table, fill->errors, true);
-	require_type(table, fill->errors, TEXTOID, "errors are");
+	require_column(table, fill->errors, TEXTOID, "errors are");
 	if (strcmp(fill->errors, fill->target) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -143,19 +140,26 @@ lock_unless_held(FillRun *run)
 }
 
 /* Waiting ends the transaction, and so all locks, and what was known of ancestors: each try is a whole one. */
-static bool
+static void
 lock_leaf(FillRun *run)
 {
+	FillWait   *wait = &run->table_wait;
 	Oid			held;
+	char	   *name;
 
 	while (OidIsValid(held = lock_unless_held(run)))
 	{
-		AlbertTableHolder(held, &run->table_wait.holder);
-		if (!AlbertFillWait(run, &run->table_wait, LOCK_WAIT_MS))
-			return false;
+		AlbertTableHolder(held, &wait->holder);
+		if (AlbertFillWait(run, wait, LOCK_WAIT_MS))
+			continue;
+		name = get_rel_name(run->leaf);
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("could not obtain lock on table \"%s\"", name != NULL ? name : run->table_name),
+				 AlbertHolderDetail(&wait->holder),
+				 AlbertHolderHint(&wait->holder)));
 	}
-	run->table_wait.seconds = 0;
-	return true;
+	wait->seconds = 0;
 }
 
 void
@@ -184,13 +188,14 @@ forget_rows(FillRun *run)
 	run->pass = (FillPass) {.rows = 1};
 }
 
-static bool
-enter_locked(FillRun *run)
+bool
+AlbertFillLeafEnter(FillRun *run)
 {
 	Oid			table = run->fill->relation;
 	Relation	leaf;
 	bool		usable;
 
+	lock_leaf(run);
 	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(table)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -215,22 +220,6 @@ enter_locked(FillRun *run)
 	}
 	relation_close(leaf, NoLock);
 	return usable;
-}
-
-bool
-AlbertFillLeafEnter(FillRun *run)
-{
-	if (!lock_leaf(run))
-	{
-		char	   *name = get_rel_name(run->leaf);
-
-		ereport(ERROR,
-				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
-				 errmsg("could not obtain lock on table \"%s\"", name != NULL ? name : run->table_name),
-				 AlbertHolderDetail(&run->table_wait.holder),
-				 AlbertHolderHint(&run->table_wait.holder)));
-	}
-	return enter_locked(run);
 }
 
 void
