@@ -286,8 +286,7 @@ AlbertForwardTexts(AlbertJob *job, AlbertItem *items, int nitems,
 	AlbertForward forward;
 
 	AlbertForwardTokenize(&forward, job, items, nitems, options);
-	forward.consume = consume;
-	AlbertForwardRun(&forward);
+	AlbertForwardRun(&forward, consume);
 }
 
 /* ---------- pairs ---------- */
@@ -339,8 +338,7 @@ AlbertForwardPairs(AlbertJob *job, AlbertItem *items, int nitems,
 			if (items[i / npairs].status == NULL)
 				add_pair(&forward, i / npairs, i % npairs, &pairs[i % npairs], truncation);
 		}
-		forward.consume = consume;
-		AlbertForwardRun(&forward);
+		AlbertForwardRun(&forward, consume);
 		AlbertArenaRewind(job->arena, mark);
 	}
 }
@@ -402,7 +400,7 @@ pack_batch(AlbertJob *job, AlbertSequence *sequences, int n, AlbertBatch *batch)
 }
 
 static void
-run_batch(AlbertForward *forward, AlbertSequence *sequences, int n)
+run_batch(AlbertForward *forward, AlbertSequence *sequences, int n, AlbertForwardConsume consume)
 {
 	AlbertJob  *job = forward->job;
 	AlbertArenaMark start = AlbertArenaGetMark(job->arena);
@@ -423,7 +421,7 @@ run_batch(AlbertForward *forward, AlbertSequence *sequences, int n)
 	}
 	job->counts.batches++;
 	job->counts.tokens += batch.ntokens;
-	forward->consume(forward, sequences, n, &hidden);
+	consume(forward, sequences, n, &hidden);
 	AlbertArenaRewind(job->arena, start);
 }
 
@@ -432,7 +430,7 @@ run_batch(AlbertForward *forward, AlbertSequence *sequences, int n)
  * them by length.
  */
 void
-AlbertForwardRun(AlbertForward *forward)
+AlbertForwardRun(AlbertForward *forward, AlbertForwardConsume consume)
 {
 	int			from = 0;
 
@@ -445,7 +443,7 @@ AlbertForwardRun(AlbertForward *forward)
 			ntokens += forward->sequences[to++].tokens.n;
 		while (to < forward->nsequences &&
 			   ntokens + forward->sequences[to].tokens.n <= albert_batch_tokens);
-		run_batch(forward, &forward->sequences[from], to - from);
+		run_batch(forward, &forward->sequences[from], to - from, consume);
 		from = to;
 	}
 }

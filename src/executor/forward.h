@@ -51,7 +51,6 @@ struct AlbertForward
 	size_t		room;			/* at sequences */
 	AlbertSequence *sequences;	/* by item, then window */
 	const AlbertTrace *trace;	/* NULL usually */
-	AlbertForwardConsume consume;
 };
 
 typedef struct AlbertForwardOptions
@@ -89,7 +88,7 @@ extern void AlbertForwardTokenize(AlbertForward *forward, AlbertJob *job,
 								  const AlbertForwardOptions *options);
 
 /* Run the encoder over the sequences, batch by batch. */
-extern void AlbertForwardRun(AlbertForward *forward);
+extern void AlbertForwardRun(AlbertForward *forward, AlbertForwardConsume consume);
 
 /* Both, for tasks that have nothing to do in between. */
 extern void AlbertForwardTexts(AlbertJob *job, AlbertItem *items, int nitems,

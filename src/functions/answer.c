@@ -308,8 +308,7 @@ run_answer(AlbertJob *job, AlbertItem *items, int n)
 		all[i].null_score = 1000000;
 		add_item(&forward, i);
 	}
-	forward.consume = consume_spans;
-	AlbertForwardRun(&forward);
+	AlbertForwardRun(&forward, consume_spans);
 }
 
 /* An item's answers, best first. */

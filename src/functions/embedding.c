@@ -305,8 +305,7 @@ run_embedding(AlbertJob *job, AlbertItem *items, int n)
 	AlbertForwardTokenize(&forward, job, items, n, &forward_options);
 	want_rows(&forward, options->pooling, prompt_tokens);
 	job->state = &state;
-	forward.consume = consume_pool;
-	AlbertForwardRun(&forward);
+	AlbertForwardRun(&forward, consume_pool);
 }
 
 void

@@ -278,9 +278,8 @@ run_masks(AlbertJob *job, AlbertItem *items, int n)
 	memset(masks, 0, sizeof(*masks));
 	job->state = masks;
 	AlbertForwardTokenize(&forward, job, items, n, &options);
-	forward.consume = consume_masks;
 	find_masks(&forward, masks);
-	AlbertForwardRun(&forward);
+	AlbertForwardRun(&forward, consume_masks);
 }
 
 const AlbertTask albert_fill_mask_task = {

@@ -24,7 +24,6 @@ begin_traced(AlbertForward *forward, AlbertJob *job, AlbertItem *item, const Alb
 
 	AlbertForwardTokenize(forward, job, item, 1, &options);
 	forward->trace = trace;
-	forward->consume = ignore_hidden;
 }
 
 /* ---------- albert_layers(content) rows ---------- */
@@ -75,7 +74,7 @@ put_layers(AlbertJob *job, AlbertItem *item, int number)
 	AlbertForward forward;
 
 	begin_traced(&forward, job, item, &trace);
-	AlbertForwardRun(&forward);
+	AlbertForwardRun(&forward, ignore_hidden);
 	for (int layer = 0; layer < n; layer++)
 		AlbertPutRow(item->rows, (Datum[]) {
 			Int32GetDatum(layer + 1), Float4GetDatum((float) moves[layer].distance),
@@ -151,7 +150,7 @@ put_attention(AlbertJob *job, AlbertItem *item, int number)
 	begin_traced(&forward, job, item, &trace);
 	tokens = &forward.sequences[0].tokens;
 	map.probs = AlbertJobAlloc(job, (size_t) tokens->n * tokens->n, sizeof(float));
-	AlbertForwardRun(&forward);
+	AlbertForwardRun(&forward, ignore_hidden);
 	pieces = AlbertTokenPieces(job, tokens);
 	for (int q = 0; q < tokens->n; q++)
 	{
