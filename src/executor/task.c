@@ -30,15 +30,7 @@ int			albert_overflow = ALBERT_OVERFLOW_TRUNCATE;
 static const AlbertTaskName *task_names;
 static int	ntasks;
 
-static MemoryContext workspace_context = NULL;
 static AlbertArena workspace;
-
-void
-AlbertTasksRegister(const AlbertTaskName *names, int n)
-{
-	task_names = names;
-	ntasks = n;
-}
 
 /* ---------- signatures ---------- */
 
@@ -348,17 +340,18 @@ end_of_transaction(XactEvent event, void *arg)
 AlbertArena *
 AlbertWorkspace(void)
 {
-	if (workspace_context == NULL)
-	{
-		MemoryContext context = AllocSetContextCreate(TopMemoryContext, "albert workspace",
-													  ALLOCSET_DEFAULT_SIZES);
-
-		AlbertArenaInitContext(&workspace, context);
-		RegisterXactCallback(end_of_transaction, NULL);
-		workspace_context = context;
-	}
 	trim_workspace();
 	return &workspace;
+}
+
+void
+AlbertTasksRegister(const AlbertTaskName *names, int n)
+{
+	task_names = names;
+	ntasks = n;
+	AlbertArenaInitContext(&workspace, AllocSetContextCreate(TopMemoryContext, "albert workspace",
+															 ALLOCSET_DEFAULT_SIZES));
+	RegisterXactCallback(end_of_transaction, NULL);
 }
 
 static void
