@@ -39,26 +39,29 @@ AlbertFillRowsLeaveOut(FillRun *run, const RowVersion *version, LeftOut why)
 
 /* ---------- reading ---------- */
 
-/* The rows to be filled in the order of their places, from where the last batch ended. */
+/* Rows that a statement finds by their places, which is a condition on ctid and $1, in the order of those. */
 static Portal
-open_walk(FillRun *run)
+open_by_place(const char *query, Oid type, Datum places)
 {
 	static const char *const others[] = {"enable_seqscan", "enable_indexscan", "enable_bitmapscan"};
-	Oid			type = TIDOID;
-	ItemPointerData from = run->pass.position;
-	Datum		argument = PointerGetDatum(&from);
 	int			nest = NewGUCNestLevel();
 	Portal		portal;
 
 	for (int i = 0; i < lengthof(others); i++)
 		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	portal = SPI_cursor_open_with_args(NULL, psprintf("SELECT ctid, xmin, %s FROM %s "
-													  "WHERE ctid OPERATOR(pg_catalog.>) $1 AND %s",
-													  AlbertRowSource(run->fill), run->table, run->to_do),
-									   1, &type, &argument, NULL, false, 0);
+	portal = SPI_cursor_open_with_args(NULL, query, 1, &type, &places, NULL, false, 0);
 	AtEOXact_GUC(false, nest);
 	return portal;
+}
+
+/* The rows to be filled behind the last batch. */
+static Portal
+open_walk(FillRun *run)
+{
+	return open_by_place(psprintf("SELECT ctid, xmin, %s FROM %s WHERE ctid OPERATOR(pg_catalog.>) $1 AND %s",
+								  AlbertRowSource(run->fill), run->table, run->to_do),
+						 TIDOID, PointerGetDatum(&run->pass.position));
 }
 
 /* A row that has been left out is counted; any other one is to be done. */
@@ -121,32 +124,30 @@ compare_places(const void *a, const void *b)
 static void
 lock_rows(FillRun *run)
 {
-	Oid			type = TIDARRAYOID;
-	Datum	   *tids = palloc(run->nrows * sizeof(Datum));
-	Datum		argument;
+	Datum	   *places = palloc(run->nrows * sizeof(Datum));
+	ArrayType  *array;
+	Portal		portal;
 
 	for (int i = 0; i < run->nrows; i++)
-		tids[i] = PointerGetDatum(&run->rows[i].version.tid);
-	argument = PointerGetDatum(construct_array(tids, run->nrows, TIDOID, sizeof(ItemPointerData), false,
-											   TYPALIGN_SHORT));
-	if (SPI_execute_with_args(psprintf("SELECT ctid FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1) AND %s "
-									   "FOR NO KEY UPDATE SKIP LOCKED", run->table, run->to_do),
-							  1, &type, &argument, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "locking rows failed: %s", SPI_result_code_string(SPI_result));
+		places[i] = PointerGetDatum(&run->rows[i].version.tid);
+	array = construct_array(places, run->nrows, TIDOID, sizeof(ItemPointerData), false, TYPALIGN_SHORT);
+	portal = open_by_place(psprintf("SELECT ctid, xmin FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY ($1) AND %s "
+									"FOR NO KEY UPDATE SKIP LOCKED", run->table, run->to_do),
+						   TIDARRAYOID, PointerGetDatum(array));
+	SPI_cursor_fetch(portal, true, run->nrows);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		bool		isnull;
-		BatchRow	place;
+		BatchRow	found;
 		BatchRow   *row;
 
-		place.version.tid = *(ItemPointer) DatumGetPointer(SPI_getbinval(SPI_tuptable->vals[i],
-																		 SPI_tuptable->tupdesc, 1, &isnull));
+		AlbertRowVersion(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &found.version);
 		/* none: another version of a row that has been changed meanwhile */
-		row = bsearch(&place, run->rows, run->nrows, sizeof(BatchRow), compare_places);
+		row = bsearch(&found, run->rows, run->nrows, sizeof(BatchRow), compare_places);
 		if (row != NULL)
 			row->locked = true;
 	}
 	SPI_freetuptable(SPI_tuptable);
+	SPI_cursor_close(portal);
 }
 
 /*
