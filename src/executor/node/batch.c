@@ -29,35 +29,41 @@ AlbertExecutorRun albert_executor_run = {0};
 
 /* ---------- how far to read ahead ---------- */
 
-/*
- * The most rows to read for the next batch.  Rows that are sure to be asked
- * for can be read at once, whatever happens; more only where reading them
- * raises no error, and then so few that at most about as many are computed in
- * vain as are used.
- */
+/* Rows that are sure to be asked for, whatever is found in them. */
 static int64
-rows_to_read(AlbertNodeState *node)
+sure_rows(const AlbertNodeState *node)
 {
 	const EState *estate = node->css.ss.ps.state;
-	int64		ahead = (node->flags & ALBERT_NODE_SAFE) ? node->grow : 1;
-	int64		wanted = Max(node->bound - node->delivered, 1);
 	int64		sure = MAX_ROWS;
 	uint64		count = 0;
-	bool		first = node->grow == 1;
 
+	if ((node->flags & ALBERT_NODE_EARLY) || ((node->flags & ALBERT_NODE_ONE_FIRST) && node->grow == 1))
+		return 1;
+	if (node->bound >= 0)
+		sure = Min(sure, Max(node->bound - node->delivered, 1));
 	if ((node->flags & ALBERT_NODE_LAZY) && estate == albert_executor_run.estate)
 		count = albert_executor_run.count;
-	if ((node->flags & ALBERT_NODE_EARLY) || ((node->flags & ALBERT_NODE_ONE_FIRST) && first))
-		sure = 1;
-	if (node->bound >= 0)
-		sure = Min(sure, wanted);
-	if (count > 0)
-		sure = (node->flags & ALBERT_NODE_ROOT) && count > estate->es_processed
-			? Min((uint64) sure, count - estate->es_processed) : 1;
+	if (count == 0)
+		return sure;
+	if ((node->flags & ALBERT_NODE_ROOT) == 0 || count <= estate->es_processed)
+		return 1;
+	return Min((uint64) sure, count - estate->es_processed);
+}
+
+/*
+ * The most rows to read for the next batch.  Sure ones can be read at once,
+ * whatever happens; more only where reading them raises no error, and then so
+ * few that at most about as many are computed in vain as are used.
+ */
+static int64
+rows_to_read(const AlbertNodeState *node)
+{
+	int64		ahead = (node->flags & ALBERT_NODE_SAFE) ? node->grow : 1;
+
 	/* a filter may need more rows than the Limit */
 	if (node->bound >= 0 && node->css.ss.ps.qual == NULL)
-		ahead = Min(ahead, wanted);
-	return Min(Max(sure, ahead), MAX_ROWS);
+		ahead = Min(ahead, node->bound - node->delivered);
+	return Min(Max(sure_rows(node), ahead), MAX_ROWS);
 }
 
 /* ---------- the rows of a batch ---------- */

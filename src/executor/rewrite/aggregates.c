@@ -9,7 +9,6 @@
  */
 #include "postgres.h"
 
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 
 #include "executor/rewrite/rewrite.h"
@@ -64,19 +63,13 @@ static Result *
 result_over(Taking *work, Plan *child)
 {
 	Result	   *result = makeNode(Result);
-	List	   *tlist = NIL;
+	List	   *exprs = NIL;
 	ListCell   *cell;
 
 	foreach(cell, child->targetlist)
-	{
-		TargetEntry *entry = flatCopyTargetEntry(lfirst_node(TargetEntry, cell));
-
-		entry->expr = (Expr *) AlbertColumnVar(OUTER_VAR, foreach_current_index(cell) + 1, (Node *) entry->expr);
-		tlist = lappend(tlist, entry);
-	}
-	foreach(cell, work->calls)
-		tlist = lappend(tlist, makeTargetEntry(lfirst(cell), list_length(tlist) + 1, NULL, false));
-	result->plan.targetlist = tlist;
+		exprs = lappend(exprs, AlbertColumnVar(OUTER_VAR, foreach_current_index(cell) + 1,
+											   (Node *) lfirst_node(TargetEntry, cell)->expr));
+	result->plan.targetlist = AlbertTargetList(list_concat(exprs, work->calls));
 	AlbertCopyCosts(&result->plan, child);
 	result->plan.lefttree = child;
 	return result;

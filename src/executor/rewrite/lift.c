@@ -241,8 +241,8 @@ over_columns(Node *node, void *context)
 	return expression_tree_mutator(node, over_columns, context);
 }
 
-static List *
-as_targetlist(List *exprs)
+List *
+AlbertTargetList(List *exprs)
 {
 	List	   *result = NIL;
 	ListCell   *cell;
@@ -269,7 +269,7 @@ scan_targetlist(Lifting *work)
 		call->args = (List *) over_columns((Node *) call->args, work);
 		columns = lappend(columns, call);
 	}
-	return as_targetlist(columns);
+	return AlbertTargetList(columns);
 }
 
 /* ---------- a batching node ---------- */
@@ -343,7 +343,7 @@ make_node(Lifting *work, List *quals, AlbertReader reader)
 	top->initPlan = plan->initPlan;
 	top->extParam = bms_copy(plan->extParam);
 	top->allParam = bms_copy(plan->allParam);
-	plan->targetlist = as_targetlist(work->leaves);
+	plan->targetlist = AlbertTargetList(work->leaves);
 	plan->initPlan = NIL;
 	plan->extParam = bms_copy(plan->allParam);
 	return node;

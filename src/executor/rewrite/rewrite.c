@@ -19,8 +19,6 @@ static bool plans_missed = false;	/* a planner run was under way when the hooks 
 
 /* ---------- who reads ---------- */
 
-static const AlbertReader reader_of_all = {.bound = -1};
-
 static AlbertReader
 reader_below_join(const Join *join, AlbertReader reader, bool inner)
 {
@@ -81,7 +79,7 @@ reader_below(const Plan *parent, AlbertReader reader, bool inner)
 	AlbertReader result = AlbertReaderOfSome(reader);
 
 	if (facts & ALBERT_PLAN_READS_ALL)
-		return reader_of_all;
+		return (AlbertReader) {.bound = -1};
 	if (AlbertPlanIsJoin(parent))
 		return reader_below_join((const Join *) parent, reader, inner);
 	if (IsA(parent, Limit))

@@ -73,6 +73,8 @@ extern List *AlbertFindCalls(const PlannedStmt *stmt, Node *expr);
 extern Node *AlbertColumnVar(int varno, int column, const Node *like);
 extern int	AlbertPlaceInList(List *list, const Node *node);
 
+extern List *AlbertTargetList(List *exprs);
+
 extern void AlbertCopyCosts(Plan *to, const Plan *from);
 
 /* Put batching nodes on top of *place where that is possible. */
