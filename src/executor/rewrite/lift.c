@@ -38,17 +38,6 @@ AlbertReaderOfSome(AlbertReader reader)
 
 /* ---------- which calls ---------- */
 
-static bool
-is_call(Node *node)
-{
-	AlbertSignature *signature;
-
-	if (!IsA(node, FuncExpr) || ((FuncExpr *) node)->funcid < FirstNormalObjectId || ((FuncExpr *) node)->funcretset)
-		return false;
-	signature = AlbertSignatureOf(((FuncExpr *) node)->funcid);
-	return signature != NULL && !signature->returns_set;
-}
-
 /*
  * Values that an enclosing CASE or domain check hands down are not there when
  * a call is made elsewhere.  (One whose CASE is itself within the call would
@@ -64,32 +53,28 @@ handed_down_walker(Node *node, void *context)
 	return expression_tree_walker(node, handed_down_walker, context);
 }
 
-/* Model and options are the same for all rows: a batch has one job. */
+/* Is it a call of an albert function that can be made elsewhere, and for many rows together? */
 static bool
-has_one_job(const FuncExpr *call)
+is_liftable(const PlannedStmt *stmt, const FuncExpr *call)
 {
-	AlbertSignature *signature = AlbertSignatureOf(call->funcid);
+	AlbertTraits traits = {.stmt = stmt};
+	AlbertSignature *signature;
 	ListCell   *cell;
 
+	if (call->funcid < FirstNormalObjectId || call->funcretset)
+		return false;
+	signature = AlbertSignatureOf(call->funcid);
+	if (signature == NULL)
+		return false;
 	foreach(cell, call->args)
 	{
+		/* model and options are the same for all rows: a batch has one job */
 		if (!AlbertIsText(signature, foreach_current_index(cell)) &&
 			(contain_var_clause(lfirst(cell)) || contain_subplans(lfirst(cell))))
 			return false;
 	}
-	return true;
-}
-
-static bool
-is_liftable(const PlannedStmt *stmt, FuncExpr *call)
-{
-	AlbertTraits traits = {.stmt = stmt};
-
-	if (call->funcvariadic || list_length(call->args) > ALBERT_MAX_ARGS)
-		return false;
 	AlbertExprTraits((Node *) call->args, &traits);
-	return !traits.is_volatile && has_one_job(call) &&
-		!expression_returns_set((Node *) call->args) &&
+	return !traits.is_volatile && !expression_returns_set((Node *) call->args) &&
 		!handed_down_walker((Node *) call->args, NULL);
 }
 
@@ -115,7 +100,7 @@ calls_walker(Node *node, void *context)
 	{
 		case T_FuncExpr:
 			(void) expression_tree_walker(node, calls_walker, context);
-			if (!is_call(node) || !is_liftable(search->stmt, (FuncExpr *) node))
+			if (!is_liftable(search->stmt, (const FuncExpr *) node))
 				return false;
 			if (search->nfound++ == nfound)
 				search->calls = list_append_unique(search->calls, node);
