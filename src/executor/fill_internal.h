@@ -54,8 +54,7 @@ typedef struct BatchRow
 	RowVersion	version;
 	Datum		source;			/* text */
 	int			tokens;
-	bool		locked;			/* by the fill */
-	bool		free;			/* not locked, but others have it neither */
+	bool		locked;
 } BatchRow;
 
 /* Waiting for others. */

@@ -169,34 +169,49 @@ is_free(FillRun *run, BatchRow *row)
 	return result == TM_Ok;
 }
 
+/* Let go of the rows that others have; what is left to be locked then may be seen and not updated. */
+static void
+lock_free_rows(FillRun *run)
+{
+	int			n = 0;
+	int			nlocked = 0;
+
+	for (int i = 0; i < run->nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!run->rows[i].locked && !is_free(run, &run->rows[i]))
+			continue;
+		nlocked += run->rows[i].locked;
+		run->rows[n++] = run->rows[i];
+	}
+	run->nrows = n;
+	if (nlocked == n)
+		return;
+	lock_rows(run);
+	n = 0;
+	for (int i = 0; i < run->nrows; i++)
+	{
+		if (run->rows[i].locked)
+			run->rows[n++] = run->rows[i];
+		else
+			AlbertFillRowsLeaveOut(run, &run->rows[i].version, LEFT_HIDDEN);
+	}
+	run->nrows = n;
+}
+
 bool
 AlbertFillRowsTake(FillRun *run)
 {
 	/* as long as it is open, the rows read stay in their places */
 	Portal		portal = open_walk(run);
 	bool		more = read_rows(run, portal);
-	int			nlocked = 0;
-	int			nfree = 0;
 
 	if (run->nrows > 0)
-		lock_rows(run);
-	for (int i = 0; i < run->nrows; i++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		run->rows[i].free = !run->rows[i].locked && is_free(run, &run->rows[i]);
-		nfree += run->rows[i].free;
-	}
-	if (nfree > 0)
 		lock_rows(run);
+		lock_free_rows(run);
+	}
 	SPI_cursor_close(portal);
-	for (int i = 0; i < run->nrows; i++)
-	{
-		if (run->rows[i].locked)
-			run->rows[nlocked++] = run->rows[i];
-		else if (run->rows[i].free)
-			AlbertFillRowsLeaveOut(run, &run->rows[i].version, LEFT_HIDDEN);
-	}
-	run->nrows = nlocked;
 	return more;
 }
 
