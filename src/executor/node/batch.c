@@ -7,6 +7,7 @@
 #include "access/relscan.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -68,34 +69,50 @@ rows_to_read(const AlbertNodeState *node)
 
 /* ---------- the rows of a batch ---------- */
 
+/* An array of the batch with room for max_rows. */
+static void *
+row_array(AlbertNodeState *node, void *array, Size size)
+{
+	size *= node->max_rows;
+	return array == NULL ? MemoryContextAllocHuge(node->batch_context, Max(size, 1)) : repalloc_huge(array, size);
+}
+
+/* Room for so many rows. */
+static void
+make_room(AlbertNodeState *node, int max_rows)
+{
+	node->max_rows = max_rows;
+	node->values = row_array(node, node->values, node->ncolumns * sizeof(Datum));
+	node->isnull = row_array(node, node->isnull, node->ncolumns);
+	node->places = row_array(node, node->places, sizeof(AlbertNodePlace));
+	node->asked = row_array(node, node->asked, node->ncalls * sizeof(AlbertAsked));
+}
+
 void
 AlbertBatchReset(AlbertNodeState *node)
 {
 	for (int i = 0; i < node->ncalls; i++)
 		node->calls[i].started = false;
 	ExecClearTuple(node->css.ss.ss_ScanTupleSlot);
-	ExecClearTuple(node->row_slot);
 	MemoryContextReset(node->batch_context);
+	node->values = NULL;
+	node->isnull = NULL;
+	node->places = NULL;
+	node->asked = NULL;
+	make_room(node, LEAST_ROWS);
 	node->nrows = 0;
-	node->max_rows = LEAST_ROWS;
-	node->rows = MemoryContextAlloc(node->batch_context, LEAST_ROWS * sizeof(AlbertNodeRow));
-	node->asked = MemoryContextAlloc(node->batch_context, LEAST_ROWS * node->ncalls * sizeof(AlbertAsked));
 	node->position = -1;
 }
 
 /* Which row of a table the child's row was made from. */
-static void
-note_tid(const ScanState *scan, AlbertNodeRow *row)
+static AlbertNodePlace
+place_of_row(const ScanState *scan)
 {
-	const TupleTableSlot *slot = scan->ss_ScanTupleSlot;
-
-	row->tid = slot->tts_tid;
-	row->table = slot->tts_tableOid;
 	if (IsA(scan, IndexOnlyScanState))
-	{
-		row->tid = ((const IndexOnlyScanState *) scan)->ioss_ScanDesc->xs_heaptid;
-		row->table = RelationGetRelid(scan->ss_currentRelation);
-	}
+		return (AlbertNodePlace) {
+			((const IndexOnlyScanState *) scan)->ioss_ScanDesc->xs_heaptid, RelationGetRelid(scan->ss_currentRelation)
+		};
+	return (AlbertNodePlace) {scan->ss_ScanTupleSlot->tts_tid, scan->ss_ScanTupleSlot->tts_tableOid};
 }
 
 /* Keep a copy of the child's row. */
@@ -103,45 +120,48 @@ static void
 take_row(AlbertNodeState *node, TupleTableSlot *slot)
 {
 	MemoryContext old = MemoryContextSwitchTo(node->batch_context);
-	AlbertNodeRow *row;
+	Datum	   *values;
+	bool	   *isnull;
 
 	if (node->nrows == node->max_rows)
+		make_room(node, 2 * node->max_rows);
+	values = node->values + (Size) node->nrows * node->ncolumns;
+	isnull = node->isnull + (Size) node->nrows * node->ncolumns;
+	slot_getallattrs(slot);
+	for (int i = 0; i < node->ncolumns; i++)
 	{
-		node->max_rows *= 2;
-		node->rows = repalloc(node->rows, node->max_rows * sizeof(AlbertNodeRow));
-		node->asked = repalloc(node->asked, (Size) node->max_rows * node->ncalls * sizeof(AlbertAsked));
+		Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, i);
+
+		isnull[i] = slot->tts_isnull[i];
+		values[i] = isnull[i] ? (Datum) 0 : datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
 	}
-	row = &node->rows[node->nrows++];
-	row->tuple = ExecCopySlotMinimalTuple(slot);
 	if (node->scan != NULL)
-		note_tid(node->scan, row);
+		node->places[node->nrows] = place_of_row(node->scan);
+	node->nrows++;
 	MemoryContextSwitchTo(old);
 }
 
 TupleTableSlot *
-AlbertBatchShowRow(AlbertNodeState *node, int number)
+AlbertBatchShowRow(AlbertNodeState *node, int row)
 {
-	const AlbertNodeRow *row = &node->rows[number];
-	TupleTableSlot *columns = node->row_slot;
 	TupleTableSlot *slot = node->css.ss.ss_ScanTupleSlot;
+	const AlbertAsked *asked = node->asked + (Size) row * node->ncalls;
+	Size		first = (Size) row * node->ncolumns;
 
 	ExecClearTuple(slot);
-	ExecStoreMinimalTuple(row->tuple, columns, false);
-	slot_getallattrs(columns);
-	memcpy(slot->tts_values, columns->tts_values, node->ncolumns * sizeof(Datum));
-	memcpy(slot->tts_isnull, columns->tts_isnull, node->ncolumns * sizeof(bool));
+	memcpy(slot->tts_values, node->values + first, node->ncolumns * sizeof(Datum));
+	memcpy(slot->tts_isnull, node->isnull + first, node->ncolumns * sizeof(bool));
 	for (int i = 0; i < node->ncalls; i++)
 	{
 		int			column = node->ncolumns + i;
 
-		slot->tts_values[column] = AlbertCallResult(&node->calls[i], node->asked[(Size) number * node->ncalls + i],
-													&slot->tts_isnull[column]);
+		slot->tts_values[column] = AlbertCallResult(&node->calls[i], asked[i], &slot->tts_isnull[column]);
 	}
 	ExecStoreVirtualTuple(slot);
 	if (node->scan != NULL)
 	{
-		slot->tts_tid = row->tid;
-		slot->tts_tableOid = row->table;
+		slot->tts_tid = node->places[row].tid;
+		slot->tts_tableOid = node->places[row].table;
 	}
 	return slot;
 }

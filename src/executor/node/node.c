@@ -61,7 +61,6 @@ begin_node(CustomScanState *css, EState *estate, int eflags)
 	node->bound = lthird_int(header);
 	node->ncolumns = list_length(plan->custom_scan_tlist) - node->ncalls;
 	outerPlanState(node) = ExecInitNode(outerPlan(plan), estate, eflags);
-	node->row_slot = ExecInitExtraTupleSlot(estate, ExecGetResultType(outerPlanState(node)), &TTSOpsMinimalTuple);
 	find_scan(node);
 	/* a sort below the node learns how many rows the Limit wants, as it would without the node */
 	if (node->bound >= 0 && css->ss.ps.qual == NULL)

@@ -93,13 +93,12 @@ typedef struct AlbertCall
 	double		scale;			/* what estimates of tokens have to be multiplied with, by the batches before */
 } AlbertCall;
 
-/* A row of the child. */
-typedef struct AlbertNodeRow
+/* Where a row of the child is from, if that is a table scan. */
+typedef struct AlbertNodePlace
 {
-	MinimalTuple tuple;
-	ItemPointerData tid;		/* where it is from, if the child is a table scan */
+	ItemPointerData tid;
 	Oid			table;
-} AlbertNodeRow;
+} AlbertNodePlace;
 
 typedef struct AlbertNodeState
 {
@@ -111,13 +110,14 @@ typedef struct AlbertNodeState
 	AlbertCall *calls;
 
 	ScanState  *scan;			/* the child as a table scan, for WHERE CURRENT OF; NULL: it is none */
-	TupleTableSlot *row_slot;	/* for rows of the child */
 
 	/* the batch */
 	MemoryContext batch_context;	/* reset for each */
 	int			nrows;
 	int			max_rows;
-	AlbertNodeRow *rows;
+	Datum	   *values;			/* ncolumns a row */
+	bool	   *isnull;
+	AlbertNodePlace *places;
 	AlbertAsked *asked;			/* ncalls a row */
 	int			position;		/* row last looked at; -1 before the first */
 

@@ -164,7 +164,8 @@ AlbertFindCalls(const PlannedStmt *stmt, Node *expr)
 /* Work on one plan node. */
 typedef struct Lifting
 {
-	Plan	   *plan;			/* the calls are taken from: the batching node's child */
+	Plan	   *plan;			/* the calls are taken from */
+	Plan	   *child;			/* of the batching node: plan or, in place of one that only projects, what is below it */
 	List	   *calls;			/* taken */
 	List	   *leaves;			/* what plan can return only: columns, aggregates, window functions */
 	int			varno;			/* for over_columns */
@@ -189,6 +190,22 @@ leaves_walker(Node *node, void *context)
 		return false;
 	}
 	return expression_tree_walker(node, leaves_walker, context);
+}
+
+static void
+find_leaves(Lifting *work, List *quals)
+{
+	ListCell   *cell;
+
+	if (work->child == work->plan)
+	{
+		(void) leaves_walker((Node *) work->plan->targetlist, work);
+		(void) leaves_walker((Node *) quals, work);
+		return;
+	}
+	/* all columns of what is below */
+	foreach(cell, work->child->targetlist)
+		work->leaves = lappend(work->leaves, lfirst_node(TargetEntry, cell)->expr);
 }
 
 Node *
@@ -220,7 +237,8 @@ over_columns(Node *node, void *context)
 	if (node == NULL)
 		return NULL;
 	if (is_leaf(node))
-		return AlbertColumnVar(work->varno, AlbertPlaceInList(work->leaves, node) + 1, node);
+		return AlbertColumnVar(work->varno, work->child == work->plan ? AlbertPlaceInList(work->leaves, node) + 1
+							   : ((const Var *) node)->varattno, node);
 	if (IsA(node, FuncExpr) && (place = AlbertPlaceInList(work->calls, node)) >= 0)
 		return AlbertColumnVar(work->varno, list_length(work->leaves) + place + 1, node);
 	return expression_tree_mutator(node, over_columns, context);
@@ -286,7 +304,7 @@ count_kept(const PlannedStmt *stmt, List *quals)
 }
 
 /*
- * May rows be read ahead from the plan node?  Sets flags for how far.  What the
+ * May rows be read ahead from the child?  Sets flags for how far.  What the
  * batching node itself evaluates it does when a row's turn comes, but for the
  * calls and their arguments.
  */
@@ -296,7 +314,9 @@ can_read_ahead(const PlannedStmt *stmt, const Lifting *work, int *flags)
 	AlbertTraits traits = {.stmt = stmt};
 	ListCell   *cell;
 
-	AlbertPlanTraits(work->plan, &traits);
+	AlbertPlanTraits(work->child, &traits);
+	if (work->child != work->plan)
+		AlbertExprTraits((Node *) work->child->targetlist, &traits);
 	foreach(cell, work->calls)
 		AlbertExprTraits((Node *) lfirst_node(FuncExpr, cell)->args, &traits);
 	if (traits.is_volatile)
@@ -321,16 +341,19 @@ make_node(Lifting *work, List *quals, AlbertReader reader)
 	work->varno = INDEX_VAR;
 	top->targetlist = (List *) over_columns((Node *) plan->targetlist, work);
 	top->qual = (List *) over_columns((Node *) quals, work);
-	top->lefttree = plan;
-	node->flags = ExecSupportsBackwardScan(plan) ? CUSTOMPATH_SUPPORT_BACKWARD_SCAN : 0;
+	top->lefttree = work->child;
+	node->flags = ExecSupportsBackwardScan(work->child) ? CUSTOMPATH_SUPPORT_BACKWARD_SCAN : 0;
 	AlbertCopyCosts(top, plan);
 	/* initplans are of the topmost node that uses them */
 	top->initPlan = plan->initPlan;
 	top->extParam = bms_copy(plan->extParam);
 	top->allParam = bms_copy(plan->allParam);
-	plan->targetlist = AlbertTargetList(work->leaves);
-	plan->initPlan = NIL;
-	plan->extParam = bms_copy(plan->allParam);
+	if (work->child == plan)
+	{
+		plan->targetlist = AlbertTargetList(work->leaves);
+		plan->initPlan = NIL;
+		plan->extParam = bms_copy(plan->allParam);
+	}
 	return node;
 }
 
@@ -339,7 +362,7 @@ static bool
 lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 {
 	Plan	   *plan = *place;
-	Lifting		work = {.plan = plan};
+	Lifting		work = {.plan = plan, .child = plan};
 	List	  **qual_place = AlbertPlanQuals(plan);
 	List	   *all_quals = qual_place == NULL ? NIL : *qual_place;
 	int			nkept = count_kept(stmt, all_quals);
@@ -349,6 +372,8 @@ lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 	if (found.calls == NIL || (AlbertPlanFacts(plan) & ALBERT_PLAN_LIST_MOVES) == 0)
 		return false;
 	work.calls = found.calls;
+	if (IsA(plan, Result) && ((Result *) plan)->resconstantqual == NULL)
+		work.child = plan->lefttree;
 	/* others may filter what the node returns */
 	if (quals != NIL && (found.nested || AlbertFindCalls(stmt, (Node *) list_copy_tail(quals, 1)) != NIL))
 		reader = AlbertReaderOfSome(reader);
@@ -363,8 +388,7 @@ lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 	/* uniqueness may have been concluded from what moves */
 	if (quals != NIL && qual_place != &plan->qual)
 		((Join *) plan)->inner_unique = false;
-	(void) leaves_walker((Node *) plan->targetlist, &work);
-	(void) leaves_walker((Node *) quals, &work);
+	find_leaves(&work, quals);
 	*place = (Plan *) make_node(&work, quals, reader);
 	return true;
 }
