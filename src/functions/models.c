@@ -54,15 +54,16 @@ albert_models(PG_FUNCTION_ARGS)
 	foreach(cell, AlbertStoreList())
 	{
 		const AlbertModelEntry *entry = lfirst(cell);
-		bool		known = entry->architecture != NULL;
+		const AlbertConfig *config = &entry->config;
+		bool		known = config->class_name[0] != '\0';
 		Datum		values[] = {
 			CStringGetTextDatum(entry->name),
 			CStringGetTextDatum(entry->state),
-			text_or_null(entry->architecture),
-			known ? head_array(entry->heads) : (Datum) 0,
-			Int64GetDatum(entry->parameters),
-			Int32GetDatum(entry->layers),
-			Int32GetDatum(entry->hidden_size),
+			known ? CStringGetTextDatum(AlbertCleanText(config->class_name)) : (Datum) 0,
+			known ? head_array(config->heads) : (Datum) 0,
+			Int64GetDatum(config->parameters),
+			Int32GetDatum(config->num_hidden_layers),
+			Int32GetDatum(config->hidden_size),
 			text_or_null(entry->precision),
 			text_or_null(entry->kernel),
 			Int64GetDatum(entry->shared_bytes),

@@ -23,7 +23,7 @@
 
 #include "compat.h"
 #include "executor/text.h"
-#include "store/head.h"
+#include "store/object.h"
 
 PG_FUNCTION_INFO_V1(albert_import_file);
 PG_FUNCTION_INFO_V1(albert_import_directory);

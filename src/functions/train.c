@@ -16,7 +16,7 @@
 #include "executor/text.h"
 #include "functions/functions.h"
 #include "functions/labelled.h"
-#include "store/head.h"
+#include "store/object.h"
 #include "training/training.h"
 
 #define TOLERANCE		1e-6	/* of the fit that is kept */

@@ -3,7 +3,6 @@
  *	  Heads that have been trained on another model's embeddings: read, and
  *	  bound to that model.
  */
-#include "store/head.h"
 #include "store/registry.h"
 
 #include "encoder/encoder.h"

@@ -7,7 +7,6 @@
  * others stay beside their base: its files as they are, for
  * sentence-transformers, and the head's own in the subdirectory "head".
  */
-#include "store/head.h"
 #include "store/registry.h"
 
 #include <fcntl.h>

@@ -55,16 +55,6 @@ slot_name(const AlbertSlot *slot)
 
 /* ---- entries ---- */
 
-static void
-fill_info(AlbertModelEntry *entry, const AlbertConfig *config)
-{
-	entry->architecture = AlbertCleanText(config->class_name);
-	entry->heads = config->heads;
-	entry->parameters = config->parameters;
-	entry->layers = config->num_hidden_layers;
-	entry->hidden_size = config->hidden_size;
-}
-
 static AlbertModelEntry *
 new_entry(const char *name, const char *path)
 {
@@ -168,7 +158,7 @@ fill_from_directory(AlbertModelEntry *entry, const char *directory)
 	entry->state = "available";
 	if (AlbertDirectoryOpen(directory, &arena, &source, &status))
 	{
-		fill_info(entry, AlbertSourceConfig(source));
+		entry->config = *AlbertSourceConfig(source);
 		tokenizer_error(source, error);
 		if (error[0] != '\0')
 			fill_broken(entry, error);
@@ -186,7 +176,7 @@ fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *dire
 	const AlbertKernels *kernels = AlbertKernelsById(slot->key.kernels);
 
 	if (slot->facts.config.class_name[0] != '\0')
-		fill_info(entry, &slot->facts.config);
+		entry->config = slot->facts.config;
 	else if (directory[0] != '\0')
 		fill_from_directory(entry, directory);
 
@@ -296,11 +286,9 @@ list_objects(List **slots)
 static void
 fill_from_base(AlbertModelEntry *entry, const AlbertModelEntry *base)
 {
-	entry->architecture = base->architecture;
-	entry->heads = (base->heads & ~(ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE)) | ALBERT_HEAD_CLASSIFIER;
-	entry->parameters = base->parameters;
-	entry->layers = base->layers;
-	entry->hidden_size = base->hidden_size;
+	entry->config = base->config;
+	entry->config.heads &= ~(ALBERT_HEAD_TOKEN_CLASSIFIER | ALBERT_HEAD_CHOICE);
+	entry->config.heads |= ALBERT_HEAD_CLASSIFIER;
 	entry->precision = base->precision;
 	entry->kernel = base->kernel;
 	if (base->base != NULL || (base->identity != NULL && strcmp(base->identity, entry->base_identity) != 0))
@@ -480,11 +468,12 @@ AlbertStoreCounts(void)
 void
 AlbertStoreResetCounts(void)
 {
-	AlbertRegistry *registry = AlbertRegistryGet();
+	AlbertRegistry *registry = AlbertRegistryLock(LW_SHARED);
 
 	for (int i = 0; i < ALBERT_NSLOTS; i++)
 	{
 		for (int j = 0; j < ALBERT_NCOUNTS; j++)
 			pg_atomic_write_u64(&registry->slots[i].counts[j], 0);
 	}
+	AlbertRegistryUnlock();
 }

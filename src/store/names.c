@@ -99,20 +99,13 @@ AlbertModelDirectory(const char *name, char *directory)
 uint64
 AlbertPathHash(void)
 {
-	static uint64 epoch = 0;
-	static uint64 hash = 0;
+	List	   *directories = AlbertModelDirectories(albert_model_path);
+	uint64		hash = 0;
+	ListCell   *cell;
 
-	if (epoch != albert_names_epoch)
-	{
-		List	   *directories = AlbertModelDirectories(albert_model_path);
-		ListCell   *cell;
-
-		hash = 0;
-		foreach(cell, directories)
-			hash = hash_combine64(hash, hash_bytes_extended(lfirst(cell), strlen(lfirst(cell)), 0));
-		list_free_deep(directories);
-		epoch = albert_names_epoch;
-	}
+	foreach(cell, directories)
+		hash = hash_combine64(hash, hash_bytes_extended(lfirst(cell), strlen(lfirst(cell)), 0));
+	list_free_deep(directories);
 	return hash;
 }
 

@@ -334,7 +334,8 @@ AlbertObjectFind(const char *name, AlbertObject *object)
 			AlbertModelMissing(name);
 		return true;
 	}
-	return AlbertObjectIsVisible(relation) && AlbertObjectBytes(relation) < 0 && wait_for_restore(relation, name, object);
+	return AlbertObjectIsVisible(relation) && AlbertObjectBytes(relation) < 0 &&
+		wait_for_restore(relation, name, object);
 }
 
 /* ---- invalidation ---- */

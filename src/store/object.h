@@ -32,7 +32,7 @@ typedef struct AlbertObject
 	uint8		digest[ALBERT_SHA256_LEN];	/* of its files */
 	uint8		identity[ALBERT_SHA256_LEN];	/* of its files and options */
 	char		directory[ALBERT_NAME_LEN]; /* that has its files; "": its table has them */
-	char		base[ALBERT_NAME_LEN];	/* of a head, the model that it is over (head.h); "": no head */
+	char		base[ALBERT_NAME_LEN];	/* of a head, the model that it is over (see below); "": no head */
 	uint8		base_digest[ALBERT_SHA256_LEN];
 	int			precision;		/* AlbertPrecision; -1: that of the server */
 	char		options[ALBERT_OPTIONS_LEN];	/* the others, as a JSON object */
@@ -118,5 +118,26 @@ extern void AlbertObjectCommand(const char *command);
 
 /* A model's table, quoted for SQL. */
 extern char *AlbertObjectQuoted(const char *name);
+
+/* ---- heads ---- */
+
+/*
+ * Trained heads: models that are no more than a classifier over the embeddings
+ * of another model, their base.  Such a model has two files: config.json, which
+ * has the labels and names the base, and model.safetensors, which has
+ * classifier.weight and classifier.bias.  The base's identity (the SHA-256 of
+ * its files, and its options where it has any), with which alone it is good,
+ * is in config.json and in its description.
+ */
+
+/* Make a model of the database of a head that was trained on embeddings of base; the name must be free. */
+extern void AlbertHeadKeep(const char *name, const AlbertTrainedHead *head, const AlbertBinding *base);
+
+/*
+ * Write a head and its base to a directory, which exists: as one model for
+ * sequence classification where that is possible, else the base's files and,
+ * in "head", the head's.
+ */
+extern void AlbertHeadExport(const char *name, const char *directory);
 
 #endif							/* ALBERT_OBJECT_H */

@@ -5,7 +5,6 @@
  * SQL runs as the current user, whose privileges decide; rows are inserted as
  * the table's owner, with whose triggers nobody else has then to do.
  */
-#include "store/head.h"
 #include "store/registry.h"
 
 #include "access/table.h"

@@ -161,8 +161,8 @@ AlbertRegistryFind(void)
 	return registry;
 }
 
-AlbertRegistry *
-AlbertRegistryGet(void)
+static AlbertRegistry *
+get_registry(void)
 {
 	if (AlbertRegistryFind() == NULL)
 	{
@@ -183,7 +183,7 @@ AlbertRegistryKnown(void)
 void *
 AlbertSharedRoom(Size size, LWLock **lock)
 {
-	AlbertRegistry *shared = AlbertRegistryGet();
+	AlbertRegistry *shared = get_registry();
 
 	if (size > sizeof(shared->room))
 		elog(ERROR, "%zu bytes do not fit into the room of %zu in shared memory", size, sizeof(shared->room));
@@ -220,7 +220,7 @@ wake_sessions(void)
 AlbertRegistry *
 AlbertRegistryLock(LWLockMode mode)
 {
-	AlbertRegistry *shared = AlbertRegistryGet();
+	AlbertRegistry *shared = get_registry();
 
 	LWLockAcquire(&shared->lock, mode);
 	return shared;
@@ -306,6 +306,22 @@ new_generation(AlbertSlot *slot)
 	pg_atomic_write_u64(&slot->generation, ++registry->generation);
 }
 
+/* This database uses the slot. */
+static void
+note_database(AlbertSlot *slot)
+{
+	Oid			database = OidIsValid(MyDatabaseId) ? MyDatabaseId : ALBERT_SOME_DATABASE;
+
+	for (int i = 0; i < ALBERT_NDATABASES; i++)
+	{
+		if (!OidIsValid(slot->databases[i]))
+			slot->databases[i] = database;
+		if (slot->databases[i] == database)
+			return;
+	}
+	slot->databases[0] = ALBERT_SOME_DATABASE;
+}
+
 void
 AlbertSlotMap(AlbertSlot *slot, AlbertPart part, AlbertMapping *mapping)
 {
@@ -323,7 +339,7 @@ AlbertSlotMap(AlbertSlot *slot, AlbertPart part, AlbertMapping *mapping)
 	mapping->slot = slot;
 	mapping->generation = pg_atomic_read_u64(&slot->generation);
 	memcpy(mapping->identity, slot->key.name[0] == '\0' ? slot->key.identity : slot->facts.digest, ALBERT_SHA256_LEN);
-	AlbertSlotNoteDatabase(slot);
+	note_database(slot);
 }
 
 void
@@ -367,25 +383,4 @@ AlbertSlotNew(const AlbertKey *key)
 	for (int i = 0; i < ALBERT_NCOUNTS; i++)
 		pg_atomic_write_u64(&slot->counts[i], 0);
 	return slot;
-}
-
-void
-AlbertSlotNoteDatabase(AlbertSlot *slot)
-{
-	Oid			database = OidIsValid(MyDatabaseId) ? MyDatabaseId : ALBERT_SOME_DATABASE;
-
-	for (int i = 0; i < ALBERT_NDATABASES; i++)
-	{
-		if (!OidIsValid(slot->databases[i]))
-			slot->databases[i] = database;
-		if (slot->databases[i] == database)
-			return;
-	}
-	slot->databases[0] = ALBERT_SOME_DATABASE;
-}
-
-bool
-AlbertSlotIsOnlyOurs(const AlbertSlot *slot)
-{
-	return slot->databases[0] == MyDatabaseId && !OidIsValid(slot->databases[1]);
 }

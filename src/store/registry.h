@@ -131,23 +131,19 @@ typedef struct AlbertRegistry
 /* ---- registry.c ---- */
 
 /*
- * The registry, made at first use.  Raises an error when there is no memory for
- * it; the next call tries again.
+ * Lock the registry, which is made at first use.  Raises an error when there is
+ * no memory for it; the next call tries again.
  */
-extern AlbertRegistry *AlbertRegistryGet(void);
+extern AlbertRegistry *AlbertRegistryLock(LWLockMode mode);
 
-/* The same, but NULL when no session has made it yet. */
+/* Also frees what has been dropped meanwhile, and has idle sessions let go of it.  Raises no error. */
+extern void AlbertRegistryUnlock(void);
+
+/* The registry, NULL when no session has made it yet. */
 extern AlbertRegistry *AlbertRegistryFind(void);
 
 /* NULL when this process has not used it so far.  Raises no error, so it is what callbacks ask. */
 extern AlbertRegistry *AlbertRegistryKnown(void);
-
-/*
- * Lock the registry, which is made if need be.  Unlocking also frees what has
- * been dropped meanwhile, and has idle sessions let go of it; it raises no error.
- */
-extern AlbertRegistry *AlbertRegistryLock(LWLockMode mode);
-extern void AlbertRegistryUnlock(void);
 
 /* Of slots; the lock must be held, exclusively where something is changed. */
 
@@ -185,10 +181,6 @@ extern void AlbertSlotDrop(AlbertSlot *slot);
 
 /* Drop, of the models that nobody computes with, the one used least recently: its slot, or NULL. */
 extern AlbertSlot *AlbertSlotPutOut(void);
-
-/* This database uses the slot; and does no other one? */
-extern void AlbertSlotNoteDatabase(AlbertSlot *slot);
-extern bool AlbertSlotIsOnlyOurs(const AlbertSlot *slot);
 
 /* ---- names.c ---- */
 

@@ -85,11 +85,7 @@ typedef struct AlbertModelEntry
 	int64		file_bytes;		/* of a model of the database, as far as they are in it; -1: a directory */
 	int			users;			/* transactions that have computed with it and go on */
 	TimestampTz last_used;		/* 0: never */
-	const char *architecture;	/* NULL: not known (broken) */
-	uint32		heads;
-	int64		parameters;
-	int			layers;
-	int			hidden_size;
+	AlbertConfig config;		/* class_name "": not known (broken) */
 	const char *precision;		/* NULL unless the weights are loaded, as are kernel and digest */
 	const char *kernel;
 	int64		shared_bytes;

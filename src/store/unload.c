@@ -121,7 +121,7 @@ AlbertStoreSweep(void)
 static bool
 is_dropped(const AlbertSlot *slot)
 {
-	if (!AlbertSlotIsLoaded(slot) || !AlbertSlotIsOnlyOurs(slot))
+	if (!AlbertSlotIsLoaded(slot) || slot->databases[0] != MyDatabaseId || OidIsValid(slot->databases[1]))
 		return false;
 	if (dropped.extension)
 		return true;
