@@ -29,7 +29,7 @@ typedef struct AlbertBytes
 	size_t		size;
 } AlbertBytes;
 
-/* The files a tokenizer is made of, as read from the directory (untrusted). */
+/* The files a tokenizer is made of, as read from the directory (untrusted); together they have less than 4 GB. */
 typedef struct AlbertTokenizerFiles
 {
 	AlbertBytes spiece_model;

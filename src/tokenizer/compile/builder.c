@@ -137,8 +137,6 @@ lay_out_pieces(Builder *builder)
 
 	for (size_t i = 0; i < n; i++)
 		bytes += builder->pieces[i].size + 1;
-	if (bytes > UINT32_MAX)
-		return AlbertFail(builder->status, ALBERT_UNSUPPORTED, "the vocabulary is too large");
 	text = AlbertArenaAllocZero(builder->arena, bytes);
 	if (offsets == NULL || flags == NULL || scores == NULL || text == NULL)
 		return AlbertNoMemory(builder->status);

@@ -18,8 +18,6 @@ read_lines(Builder *builder, AlbertBytes file)
 	builder->file = "vocab.txt";
 	if (tok_utf8_valid(p, file.size) < file.size)
 		return tok_malformed(builder, "It is not valid UTF-8.");
-	if (file.size > UINT32_MAX / 2)
-		return tok_malformed(builder, "It is too large.");
 	while (p < end)
 	{
 		const char *line = p;

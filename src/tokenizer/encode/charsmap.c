@@ -117,23 +117,28 @@ replace_ahead(Encoder *encoder, Stage *stage)
 bool
 tok_take_mapped(Encoder *encoder, Stage *stage, Letter letter)
 {
-	if (stage->size == 1 && tok_is_printable_ascii(stage->before) && tok_is_printable_ascii(letter.code))
+	uint32_t	before = stage->before;
+	bool		ends = (tok_is_printable_ascii(before) && tok_is_printable_ascii(letter.code)) ||
+		tok_grapheme_break(before, letter.code, &stage->grapheme);
+
+	stage->before = letter.code;
+	if (ends)
+		stage->grapheme = 0;
+	if (ends && stage->ahead.count == 1)
 	{
-		/* what the next lines come to, for most letters of most texts */
-		Letter		ahead = {stage->before, stage->ahead.items[0].place};
+		/* most letters are graphemes by themselves: what follows comes to this */
+		Letter		ahead = {before, stage->ahead.items[0].place};
 
 		stage->ahead.items[0] = letter;
-		stage->before = letter.code;
+		stage->size = tok_utf8_size(letter.code);
 		return replace_letter(encoder, stage, ahead);
 	}
-	if (tok_grapheme_break(stage->before, letter.code, &stage->grapheme))
+	if (ends)
 	{
 		if (!replace_ahead(encoder, stage))
 			return false;
-		stage->grapheme = 0;
 		stage->size = 0;
 	}
-	stage->before = letter.code;
 	stage->size += tok_utf8_size(letter.code);
 	return tok_letters_push(encoder, &stage->ahead, letter) &&
 		(stage->size < LONG_GRAPHEME || replace_ahead(encoder, stage));

@@ -147,9 +147,10 @@ extern bool tok_run_stages(Encoder *encoder, const char *text, size_t size, int3
 extern bool tok_normalize(const AlbertTokenizer *tokenizer, const char *text, size_t size, AlbertArena *arena,
 						  AlbertText *result, AlbertStatus *status);
 
-/* normalize.c: the stage for the first of these steps; the letters that a stage holds go to the next */
+/* normalize.c: the stage for the first of these steps; what a stage holds goes to the next; white space is held */
 extern Stage tok_step_stage(const Step *steps, size_t count);
 extern bool tok_give_held(Encoder *encoder, Stage *stage);
+extern bool tok_hold_space(Encoder *encoder, Stage *stage, Letter letter);
 
 /* charsmap.c; match.c: added tokens in normal text, which go to the words at once */
 extern bool tok_take_mapped(Encoder *encoder, Stage *stage, Letter letter);

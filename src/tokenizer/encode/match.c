@@ -33,15 +33,6 @@ longest_token(Trie trie, const Letters *in, size_t at, bool last, int32_t *index
 	return last ? longest : SIZE_MAX;
 }
 
-/* White space that a token may want is held until something else follows. */
-static bool
-give_letter(Encoder *encoder, Stage *stage, Letter letter)
-{
-	if (tok_is(letter.code, IS_SPACE))
-		return tok_letters_push(encoder, &stage->held, letter);
-	return tok_give_held(encoder, stage) && tok_give(encoder, stage + 1, letter);
-}
-
 static bool
 give_token(Encoder *encoder, Stage *stage, const AddedToken *token, int32_t start, int32_t stop)
 {
@@ -96,8 +87,9 @@ match(Encoder *encoder, Stage *stage, bool last)
 		else
 		{
 			stage->pending = false;
+			/* a token behind white space may want it */
 			for (size_t j = i; good && j < behind; j++)
-				good = give_letter(encoder, stage, in->items[j]);
+				good = tok_hold_space(encoder, stage, in->items[j]);
 		}
 		stage->before = in->items[behind - 1].code;
 		stage->started = true;

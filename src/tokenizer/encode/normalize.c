@@ -242,8 +242,8 @@ take_stripped_left(Encoder *encoder, Stage *stage, Letter letter)
 }
 
 /* White space is held until something follows it. */
-static bool
-take_stripped_right(Encoder *encoder, Stage *stage, Letter letter)
+bool
+tok_hold_space(Encoder *encoder, Stage *stage, Letter letter)
 {
 	if (tok_is(letter.code, IS_SPACE))
 		return tok_letters_push(encoder, &stage->held, letter);
@@ -263,7 +263,7 @@ tok_step_stage(const Step *steps, size_t count)
 		[STEP_STRIP_NONSPACING] = {.take = take_character, .looks_at = IS_NONSPACING},
 		[STEP_LOWER] = {.take = take_character, .looks_at = IS_UPPER},
 		[STEP_STRIP_LEFT] = {.take = take_stripped_left},
-		[STEP_STRIP_RIGHT] = {.take = take_stripped_right, .looks_at = IS_SPACE},
+		[STEP_STRIP_RIGHT] = {.take = tok_hold_space, .looks_at = IS_SPACE},
 		[STEP_CHARSMAP] = {.take = tok_take_mapped, .finish = tok_finish_mapped},
 		[STEP_CLEAN] = {.take = take_character, .looks_at = IS_SPACE | IS_CONTROL},
 		[STEP_IDEOGRAPHS] = {.take = take_character, .looks_at = IS_IDEOGRAPH}

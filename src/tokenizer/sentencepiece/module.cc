@@ -18,13 +18,6 @@ struct Model : AlbertSpiece
 	std::vector<AlbertSpiecePiece> list;
 };
 
-static void
-tell(char *problem, size_t size, const char *text)
-{
-	if (size > 0)
-		std::snprintf(problem, size, "%s", text);
-}
-
 static AlbertSpieceType
 type_of(const sentencepiece::SentencePieceProcessor &processor, int id)
 {
@@ -57,15 +50,15 @@ open_model(const void *data, size_t size, char *problem, size_t problem_size)
 			model->piece_count = processor.GetPieceSize();
 			return model;
 		}
-		tell(problem, problem_size, status.ToString().c_str());
+		std::snprintf(problem, problem_size, "%s", status.ToString().c_str());
 	}
 	catch (const std::exception &error)
 	{
-		tell(problem, problem_size, error.what());
+		std::snprintf(problem, problem_size, "%s", error.what());
 	}
 	catch (...)
 	{
-		tell(problem, problem_size, "unknown exception");
+		std::snprintf(problem, problem_size, "unknown exception");
 	}
 	delete model;
 	return nullptr;
