@@ -182,39 +182,40 @@ add_span(const AlbertTokenizer *tokenizer, Answers *answers,
 	add_answer(answers, span->score, tokens->items[first].start, tokens->items[last].stop);
 }
 
+/* The answers of one window, whose first row of logits is given. */
+static void
+take_window(AlbertJob *job, Answers *answers, const AlbertTokens *tokens, const AlbertRows *logits, int row)
+{
+	const AnswerOptions *options = AlbertOptionsOf(job, AnswerOptions);
+	int			k = options->align_to_words ? options->top_k * 2 + 10 : options->top_k;
+	double	   *start = AlbertJobAlloc(job, tokens->n, sizeof(double));
+	double	   *end = AlbertJobAlloc(job, tokens->n, sizeof(double));
+	AlbertBest	best = {.ranked = AlbertJobAlloc(job, k, sizeof(AlbertRanked)), .k = k};
+	int			to = tokens->n - 1;
+	int			from = to;
+	double		null_score;
+
+	while (tokens->items[from - 1].type == 1)
+		from--;
+	null_score = span_probabilities(logits, row, 0, from, to, start) *
+		span_probabilities(logits, row, 1, from, to, end);
+	answers->null_score = Min(answers->null_score, null_score);
+	find_spans(start, end, from, to, options->max_answer_len, &best);
+	for (int i = 0; i < best.n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		add_span(&job->binding->tokenizer, answers, tokens, from, to, &best.ranked[i], options->align_to_words);
+	}
+}
+
 static void
 consume_spans(AlbertForward *forward, const AlbertSequence *sequences, int n, const AlbertRows *hidden)
 {
-	AlbertJob  *job = forward->job;
-	const AnswerOptions *options = AlbertOptionsOf(job, AnswerOptions);
-	Answers    *all = job->state;
-	AlbertRows	logits = AlbertRunHead(job, AlbertHeadQuestionAnswering, hidden);
-	int			k = options->align_to_words ? options->top_k * 2 + 10 : options->top_k;
+	AlbertRows	logits = AlbertRunHead(forward->job, AlbertHeadQuestionAnswering, hidden);
+	Answers    *all = forward->job->state;
 
 	for (int s = 0; s < n; s++)
-	{
-		const AlbertSequence *sequence = &sequences[s];
-		const AlbertTokens *tokens = &sequence->tokens;
-		Answers    *answers = &all[sequence->item];
-		double	   *start = AlbertJobAlloc(job, tokens->n, sizeof(double));
-		double	   *end = AlbertJobAlloc(job, tokens->n, sizeof(double));
-		AlbertBest	best = {.ranked = AlbertJobAlloc(job, k, sizeof(AlbertRanked)), .k = k};
-		int			to = tokens->n - 1;
-		int			from = to;
-		double		null_score;
-
-		while (tokens->items[from - 1].type == 1)
-			from--;
-		null_score = span_probabilities(&logits, sequence->row, 0, from, to, start) *
-			span_probabilities(&logits, sequence->row, 1, from, to, end);
-		answers->null_score = Min(answers->null_score, null_score);
-		find_spans(start, end, from, to, options->max_answer_len, &best);
-		for (int i = 0; i < best.n; i++)
-		{
-			CHECK_FOR_INTERRUPTS();
-			add_span(&job->binding->tokenizer, answers, tokens, from, to, &best.ranked[i], options->align_to_words);
-		}
-	}
+		take_window(forward->job, &all[sequences[s].item], &sequences[s].tokens, &logits, sequences[s].row);
 }
 
 /* ---------- windows ---------- */

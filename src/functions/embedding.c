@@ -350,9 +350,6 @@ albert_embeddings(PG_FUNCTION_ARGS)
 	AlbertJob	job;
 	int			n;
 
-	if (PG_ARGISNULL(signature->text) ||
-		(signature->model >= 0 && PG_ARGISNULL(signature->model)))
-		PG_RETURN_NULL();
 	texts = AlbertTextsOption("content", PG_GETARG_DATUM(signature->text), &n);
 	AlbertJobStart(&job, signature, fcinfo->args);
 	items = palloc_extended(Max(n, 1) * sizeof(AlbertItem), MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);

@@ -192,7 +192,7 @@ typedef struct FoundPair
 	float		similarity;
 } FoundPair;
 
-typedef void (*PairTake) (void *context, int a, int b, float similarity);
+typedef void (*PairTake) (void *context, const FoundPair *pair);
 
 typedef struct PairsShared
 {
@@ -216,11 +216,14 @@ found(void *context, int a, int b)
 {
 	const Search *search = context;
 	const AlbertVectors *vectors = search->vectors;
-	float		similarity = (float) AlbertCosine(vectors->values + (Size) a * vectors->width,
-												  vectors->values + (Size) b * vectors->width, vectors->width);
+	FoundPair	pair = {
+		.a = a, .b = b,
+		.similarity = (float) AlbertCosine(vectors->values + (Size) a * vectors->width,
+										   vectors->values + (Size) b * vectors->width, vectors->width)
+	};
 
-	if (similarity >= search->shared->least)
-		search->take(search->context, a, b, similarity);
+	if (pair.similarity >= search->shared->least)
+		search->take(search->context, &pair);
 }
 
 static int
@@ -243,12 +246,11 @@ run(const Search *search)
 
 /* A pair is what goes with a tuple without columns. */
 static void
-write_pair(void *context, int a, int b, float similarity)
+write_pair(void *context, const FoundPair *pair)
 {
 	MinimalTupleData nothing = {.t_len = SizeofMinimalTupleHeader};
-	FoundPair	pair = {.a = a, .b = b, .similarity = similarity};
 
-	sts_puttuple(context, &pair, &nothing);
+	sts_puttuple(context, unconstify(FoundPair *, pair), &nothing);
 }
 
 void
@@ -340,7 +342,7 @@ find_pairs(AlbertVectors *vectors, float least, PairTake take, void *context)
 	WaitForParallelWorkersToFinish(workers);
 	sts_begin_parallel_scan(pairs);
 	while (sts_parallel_scan_next(pairs, &pair) != NULL)
-		take(context, pair.a, pair.b, pair.similarity);
+		take(context, &pair);
 	sts_end_parallel_scan(pairs);
 	DestroyParallelContext(workers);
 	ExitParallelMode();
@@ -356,12 +358,12 @@ typedef struct Pairs
 } Pairs;
 
 static void
-put_pair(void *context, int a, int b, float similarity)
+put_pair(void *context, const FoundPair *pair)
 {
 	const Pairs *pairs = context;
 	const Datum *keys = pairs->rows->keys;
 
-	AlbertPutRow(pairs->result, (Datum[]) {keys[a], keys[b], Float4GetDatum(similarity)}, NULL);
+	AlbertPutRow(pairs->result, (Datum[]) {keys[pair->a], keys[pair->b], Float4GetDatum(pair->similarity)}, NULL);
 }
 
 PG_FUNCTION_INFO_V1(albert_similar_pairs);
