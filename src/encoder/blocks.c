@@ -95,7 +95,8 @@ AlbertLinearRows(const AlbertModel *model, const AlbertLinear *linear,
 	int			n;
 
 	if (rows->width != linear->in)
-		return AlbertFail(status, ALBERT_INTERNAL, "rows of %d values given where %d are needed", rows->width, linear->in);
+		return AlbertFail(status, ALBERT_INTERNAL, "rows of %d values given where %d are needed",
+						  rows->width, linear->in);
 	if (!AlbertRowsNew(run->arena, rows->n, linear->out, out, status))
 		return false;
 	mark = AlbertArenaGetMark(run->arena);

@@ -237,26 +237,6 @@ run_layers(AlbertPass *pass, AlbertSelection *last_selection, AlbertStatus *stat
 	return true;
 }
 
-static void
-pass_init(AlbertPass *pass, const AlbertModel *model, const AlbertBatch *batch,
-		  const AlbertRun *run, int max_len)
-{
-	const AlbertConfig *config = model->config;
-
-	memset(pass, 0, sizeof(*pass));
-	pass->model = model;
-	pass->config = config;
-	pass->kernels = model->kernels;
-	pass->batch = batch;
-	pass->run = run;
-	pass->trace = run->trace;
-	pass->max_len = max_len;
-	pass->block_space = AlbertBlockSpace(run, batch->ntokens);
-	pass->largest_product = 2.0 * config->hidden_size *
-		(config->intermediate_size > 2 * config->hidden_size ?
-		 config->intermediate_size : 2 * config->hidden_size);
-}
-
 /*
  * The wanted rows alone go through the last application, in the result itself.
  * When all are wanted the result is the state between layers from the start.
@@ -295,14 +275,18 @@ bool
 AlbertEncode(const AlbertModel *model, const AlbertBatch *batch,
 			 const AlbertRun *run, AlbertRows *hidden, AlbertStatus *status)
 {
+	const AlbertConfig *config = model->config;
+	int			widest = config->intermediate_size > 2 * config->hidden_size ?
+		config->intermediate_size : 2 * config->hidden_size;
+	AlbertPass	pass = {
+		.model = model, .config = config, .kernels = model->kernels, .batch = batch, .run = run, .trace = run->trace,
+		.block_space = AlbertBlockSpace(run, batch->ntokens), .largest_product = 2.0 * config->hidden_size * widest
+	};
 	AlbertArenaMark mark = AlbertArenaGetMark(run->arena);
-	AlbertPass	pass;
-	int			max_len = 0;
 	bool		ok;
 
-	if (!check_batch(model->config, batch, &max_len, status))
+	if (!check_batch(config, batch, &pass.max_len, status))
 		return false;
-	pass_init(&pass, model, batch, run, max_len);
 	ok = encode(&pass, hidden, status);
 	if (!ok)
 		AlbertArenaRewind(run->arena, mark);

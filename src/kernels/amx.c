@@ -166,19 +166,19 @@ product_tiles(int rows, int units, const void *x, size_t x_row, size_t x_step,
 	tiles_bf16(rows, units, x, x_row, w, tile, ld_tile, false);
 }
 
-static const MatrixKind kind_tiles_bf16 = {
+static const ProductKind kind_tiles_bf16 = {
 	.precision = ALBERT_BF16, .unit_inputs = 2, .words = 1, .most_rows = MAX_ROWS, .step = TILE_UNITS,
 	.multiply = multiply_tiles_bf16, .product = product_tiles, .convert = convert_bf16, .pair = pair_bf16,
 	.begin = configure_tiles, .end = release_tiles
 };
-static const MatrixKind kind_tiles_int8 = {
+static const ProductKind kind_tiles_int8 = {
 	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = MAX_ROWS, .step = TILE_UNITS,
 	.multiply = multiply_tiles_int8, .convert = convert_bytes,
 	.begin = configure_tiles, .end = release_tiles
 };
 
-static const MatrixKind *
-matrix_kind(AlbertPrecision precision)
+static const ProductKind *
+product_kind(AlbertPrecision precision)
 {
 	if (precision == ALBERT_BF16)
 		return &kind_tiles_bf16;

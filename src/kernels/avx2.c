@@ -149,8 +149,8 @@ transpose4(const float *s0, const float *s1, const float *s2, const float *s3,
 #include "kernels/simd_linear.h"
 #include "kernels/simd_attention.h"
 
-static const MatrixKind *
-matrix_kind(AlbertPrecision precision)
+static const ProductKind *
+product_kind(AlbertPrecision precision)
 {
 	if (precision == ALBERT_BF16)
 		return &kind_expanded;

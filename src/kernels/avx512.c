@@ -23,7 +23,7 @@ MULTIPLY_UNITS(bf16, TARGET_BF16, vf, vi_load, 4, add_bf16_pairs, store_sums)
 
 PRODUCT(bf16, TARGET_BF16)
 
-static const MatrixKind kind_bf16 = {
+static const ProductKind kind_bf16 = {
 	.precision = ALBERT_BF16, .unit_inputs = 2, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_bf16_rows, .product = product_bf16, .convert = convert_bf16, .pair = pair_bf16
 };
@@ -34,15 +34,15 @@ static const MatrixKind kind_bf16 = {
 
 MULTIPLY_UNITS(vnni, TARGET_VNNI, vi, vi_load, 4, _mm512_dpbusd_epi32, store_int_sums)
 
-static const MatrixKind kind_vnni = {
+static const ProductKind kind_vnni = {
 	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_vnni_rows, .convert = convert_bytes
 };
 
 /* ---- the set ---- */
 
-static const MatrixKind *
-matrix_kind(AlbertPrecision precision)
+static const ProductKind *
+product_kind(AlbertPrecision precision)
 {
 	if (precision == ALBERT_BF16)
 		return albert_cpu_has(ALBERT_CPU_FAST_BF16) ? &kind_bf16 : &kind_expanded;

@@ -75,22 +75,22 @@ convert_bf16(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 				 vshrn_n_u32(vreinterpretq_u32_f32((float32x4_t) v_round_bf16(load_part(x + i, n - i))), 16));
 }
 
-static const MatrixKind kind_dotprod = {
+static const ProductKind kind_dotprod = {
 	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.lower = 128,
 	.multiply = multiply_dotprod_rows, .convert = convert_dotprod
 };
-static const MatrixKind kind_i8mm = {
+static const ProductKind kind_i8mm = {
 	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_i8mm_rows, .convert = convert_i8mm
 };
-static const MatrixKind kind_bf16 = {
+static const ProductKind kind_bf16 = {
 	.precision = ALBERT_BF16, .unit_inputs = 2, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_bf16_rows, .convert = convert_bf16
 };
 
-static const MatrixKind *
-matrix_kind(AlbertPrecision precision)
+static const ProductKind *
+product_kind(AlbertPrecision precision)
 {
 	if (precision == ALBERT_BF16)
 		return getauxval(AT_HWCAP2) & HAS_BF16 ? &kind_bf16 : &kind_expanded;

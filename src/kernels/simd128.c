@@ -12,8 +12,8 @@
 #include "kernels/simd_linear.h"
 #include "kernels/simd_attention.h"
 
-static const MatrixKind *
-matrix_kind(AlbertPrecision precision)
+static const ProductKind *
+product_kind(AlbertPrecision precision)
 {
 	if (precision == ALBERT_BF16)
 		return &kind_expanded;

@@ -12,10 +12,10 @@
  * queries are asked for with it.
  */
 
-static const MatrixKind *
+static const ProductKind *
 attention_kind(AlbertPrecision precision)
 {
-	const MatrixKind *kind = matrix_kind(precision == ALBERT_FP32 ? ALBERT_FP32 : ALBERT_BF16);
+	const ProductKind *kind = product_kind(precision == ALBERT_FP32 ? ALBERT_FP32 : ALBERT_BF16);
 
 	return kind->product != NULL ? kind : &kind_fp32;
 }
@@ -23,7 +23,7 @@ attention_kind(AlbertPrecision precision)
 /* Of one head of one text: sizes and storage. */
 typedef struct AttentionHead
 {
-	const MatrixKind *kind;
+	const ProductKind *kind;
 	bool		transposed;		/* queries are taken as [unit][row]; what is converted row by row stays so */
 	int			len;
 	int			size;
@@ -52,7 +52,7 @@ take(AttentionHead *h, void *base, size_t words)
 }
 
 static int
-units_of(const MatrixKind *kind, int n)
+units_of(const ProductKind *kind, int n)
 {
 	return albert_round_up((n + kind->unit_inputs - 1) / kind->unit_inputs, kind->step);
 }
@@ -162,7 +162,7 @@ prepare_values(const AttentionHead *h, const float *values, int ld)
 static void
 attend(const AttentionHead *h, int rows, float *context, int ldc, float *probs)
 {
-	const MatrixKind *kind = h->kind;
+	const ProductKind *kind = h->kind;
 	float		factor[MAX_ROWS];
 
 	if (h->transposed)

@@ -32,7 +32,7 @@ typedef struct MatrixShape
 } MatrixShape;
 
 static MatrixShape
-matrix_shape(const MatrixKind *kind, int out, int in)
+matrix_shape(const ProductKind *kind, int out, int in)
 {
 	MatrixShape s;
 
@@ -61,7 +61,7 @@ channel_sums(const MatrixShape *s, const void *weight)
 static size_t
 packed_size(AlbertPrecision precision, int out, int in)
 {
-	const MatrixKind *kind = matrix_kind(precision);
+	const ProductKind *kind = product_kind(precision);
 	MatrixShape s = matrix_shape(kind, out, in);
 
 	return precision == ALBERT_INT8 ? s.size + s.channels * 2 * sizeof(float) : s.size;
@@ -81,7 +81,7 @@ panel_offset(const MatrixShape *s, int block, int panel)
 
 /* Where an input of a channel lies. */
 static char *
-weight_place(const MatrixKind *kind, const MatrixShape *s, const void *weight, int channel, int input)
+weight_place(const ProductKind *kind, const MatrixShape *s, const void *weight, int channel, int input)
 {
 	int			unit = input / kind->unit_inputs;
 	int			block = unit / s->block;
@@ -92,7 +92,7 @@ weight_place(const MatrixKind *kind, const MatrixShape *s, const void *weight, i
 }
 
 static void
-pack_row(const MatrixKind *kind, const MatrixShape *s, int in, int channel,
+pack_row(const ProductKind *kind, const MatrixShape *s, int in, int channel,
 		 const float *row, void *dst)
 {
 	float		scale = 0.0f;
@@ -123,7 +123,7 @@ static void
 pack(AlbertPrecision precision, int out, int in,
 	 int row0, int nrows, const float *rows, void *dst)
 {
-	const MatrixKind *kind = matrix_kind(precision);
+	const ProductKind *kind = product_kind(precision);
 	MatrixShape s = matrix_shape(kind, out, in);
 
 	for (int r = 0; r < nrows; r++)
@@ -133,7 +133,7 @@ pack(AlbertPrecision precision, int out, int in,
 static void
 weight_row(const AlbertLinear *linear, int row, float *out)
 {
-	const MatrixKind *kind = matrix_kind(linear->precision);
+	const ProductKind *kind = product_kind(linear->precision);
 	MatrixShape s = matrix_shape(kind, linear->out, linear->in);
 	float		scale = linear->precision == ALBERT_INT8 ? channel_scales(&s, linear->weight)[row] : 0.0f;
 
@@ -248,7 +248,7 @@ typedef struct Rows
 } Rows;
 
 static Rows
-cut_rows(const MatrixKind *kind, const MatrixShape *s, int m)
+cut_rows(const ProductKind *kind, const MatrixShape *s, int m)
 {
 	Rows		rows;
 	int			fitting;
@@ -273,7 +273,7 @@ cut_rows(const MatrixKind *kind, const MatrixShape *s, int m)
 static size_t
 linear_scratch(const AlbertLinear *linear, int m)
 {
-	const MatrixKind *kind = matrix_kind(linear->precision);
+	const ProductKind *kind = product_kind(linear->precision);
 	MatrixShape s = matrix_shape(kind, linear->out, linear->in);
 	Rows		rows;
 
@@ -325,7 +325,7 @@ fetch_results(const Finish *f, int row0, int rows, int panel)
 
 /* A panel of a block times the chunk's rows; after the last block the results. */
 static void
-multiply_panel(const MatrixKind *kind, const Finish *f, const Rows *cut, const Chunk *chunk,
+multiply_panel(const ProductKind *kind, const Finish *f, const Rows *cut, const Chunk *chunk,
 			   int block, int panel)
 {
 	const MatrixShape *s = &f->shape;
@@ -355,7 +355,7 @@ multiply_panel(const MatrixKind *kind, const Finish *f, const Rows *cut, const C
 
 /* Row blocks b0 .. b0 + n - 1. */
 static void
-linear_chunk(const MatrixKind *kind, const Finish *f, const Rows *cut, int b0, int n,
+linear_chunk(const ProductKind *kind, const Finish *f, const Rows *cut, int b0, int n,
 			 const float *x, int ldx, float *scratch)
 {
 	const AlbertLinear *linear = f->linear;
@@ -401,7 +401,7 @@ linear(const AlbertLinear *linear, int m, const float *x, int ldx,
 	   AlbertActivation act, const float *residual, int ldr,
 	   float *y, int ldy, void *scratch)
 {
-	const MatrixKind *kind = matrix_kind(linear->precision);
+	const ProductKind *kind = product_kind(linear->precision);
 	Finish		f = {linear, matrix_shape(kind, linear->out, linear->in),
 	act, residual, ldr, y, ldy};
 	Rows		cut;

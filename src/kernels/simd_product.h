@@ -42,15 +42,15 @@
 #define CONVERT_UNITS	64		/* units converted at a time, on the stack */
 
 /*
- * tile[rows][NR] = sums over `units` of x, [word][row_stride(rows)] or as the kind
- * has it, and w, added to what is there when `more` is set: floats, or int32 for
- * int8
+ * tile[rows][NR] = sums over `units` of the prepared rows x times the panel w,
+ * added to what is there when `more` is set: floats, or int32 for int8
  */
 typedef void (*Multiply) (int rows, int units, const void *x, const void *w, void *tile, bool more);
 
 /*
- * tile[rows][ld_tile] = the same; row r's word u is word r * x_row + u * x_step
- * of x.  Unless the kind is transposed, x_step is always 1.
+ * tile[rows][ld_tile] = the same sums of rows that lie as they happen to: row r's
+ * word u is word r * x_row + u * x_step of x.  Unless the kind is transposed,
+ * x_step is always 1.
  */
 typedef void (*Product) (int rows, int units, const void *x, size_t x_row, size_t x_step,
 						 const void *w, void *tile, size_t ld_tile);
@@ -62,7 +62,7 @@ typedef void (*Product) (int rows, int units, const void *x, size_t x_row, size_
 typedef void (*Convert) (int n, const float *x, const AlbertInt8Row *row, uint32_t *words);
 
 /* One way to multiply. */
-typedef struct MatrixKind
+typedef struct ProductKind
 {
 	AlbertPrecision precision;
 	int			unit_inputs;	/* inputs in a unit */
@@ -89,10 +89,10 @@ typedef struct MatrixKind
 	/* Before and after products with row blocks of at most so many rows; NULL: nothing to do. */
 	void		(*begin) (int rows);
 	void		(*end) (void);
-} MatrixKind;
+} ProductKind;
 
 /* Which of the kinds below, or of its own, a kernel set uses. */
-static const MatrixKind *matrix_kind(AlbertPrecision precision);
+static const ProductKind *product_kind(AlbertPrecision precision);
 
 INLINE int
 row_stride(int rows)
@@ -306,7 +306,7 @@ MULTIPLY(name, target)
 
 /* ---- kinds ---- */
 
-static const MatrixKind kind_fp32 = {
+static const ProductKind kind_fp32 = {
 	.precision = ALBERT_FP32, .unit_inputs = 1, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_fp32_rows, .product = product_fp32
 };
@@ -334,7 +334,7 @@ expand_bf16(int units, const void *w, float *wide)
 	}
 }
 
-static const MatrixKind kind_expanded = {
+static const ProductKind kind_expanded = {
 	.precision = ALBERT_BF16, .unit_inputs = 2, .words = 2, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_expanded_rows, .convert = convert_expanded, .expand = expand_bf16
 };
@@ -388,7 +388,7 @@ convert_bytes(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 		v_store_uint8((uint8_t *) words + i, v_mul(load_part(x + i, n - i), v_set(row->factor)), row->zero);
 }
 
-static const MatrixKind kind_bytes = {
+static const ProductKind kind_bytes = {
 	.precision = ALBERT_INT8, .unit_inputs = 4, .words = 1, .most_rows = BYTES_MR, .step = 2, .transposed = true,
 	.narrow = true,
 	.multiply = multiply_bytes_rows, .convert = convert_bytes
@@ -412,7 +412,7 @@ convert_pairs(int n, const float *x, const AlbertInt8Row *row, uint32_t *words)
 	}
 }
 
-static const MatrixKind kind_pairs = {
+static const ProductKind kind_pairs = {
 	.precision = ALBERT_INT8, .unit_inputs = 2, .words = 1, .most_rows = MR, .step = 1, .transposed = true,
 	.multiply = multiply_pairs_rows, .convert = convert_pairs
 };
@@ -483,7 +483,7 @@ convert_row(Convert convert, int unit_inputs, int n, int units, const float *x, 
 
 /* Prepare the n inputs at x of a row block: `units` units, of which the last may be empty. */
 static void
-prepare_rows(const MatrixKind *kind, int n, int rows, const float *x, int ldx,
+prepare_rows(const ProductKind *kind, int n, int rows, const float *x, int ldx,
 			 const AlbertInt8Row *quantised, int units, float *dst)
 {
 	uint32_t	part[MAX_ROWS][CONVERT_UNITS * 2];
