@@ -39,7 +39,7 @@ struct Encoder;
 typedef struct Stage
 {
 	bool		(*take) (struct Encoder *encoder, struct Stage *stage, Letter letter);
-	bool		(*finish) (struct Encoder *encoder, struct Stage *stage);	/* the fragment is over; NULL: nothing to do */
+	bool		(*finish) (struct Encoder *encoder, struct Stage *stage);	/* at the fragment's end; may be NULL */
 	uint32_t	looks_at;		/* properties of letters that it takes while none are held; 0: of all letters */
 	const Step *step;
 	Letters		held;			/* taken, and not let through yet */
