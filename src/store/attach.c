@@ -208,7 +208,7 @@ map_or_claim(AlbertRequest *request, AlbertPart part, AlbertMapping *mapping)
 		if (!ready && !loading && have_files)
 		{
 			if (slot == NULL)
-				slot = AlbertSlotNew(&request->key);
+				slot = AlbertSlotNew(request);
 			if (slot != NULL)
 				slot->loader = MyProcPid;
 		}

@@ -46,13 +46,6 @@ take_slots(List **slots, const AlbertKey *key)
 	return taken;
 }
 
-/* That of its directory, or that it was loaded by. */
-static const char *
-slot_name(const AlbertSlot *slot)
-{
-	return slot->key.name[0] != '\0' ? slot->key.name : slot->facts.name;
-}
-
 /* ---- entries ---- */
 
 static AlbertModelEntry *
@@ -201,7 +194,7 @@ fill_from_slot(AlbertModelEntry *entry, const AlbertSlot *slot, const char *dire
 static AlbertModelEntry *
 entry_of_slot(const AlbertSlot *slot, const char *directory)
 {
-	AlbertModelEntry *entry = new_entry(slot_name(slot), slot->facts.path[0] != '\0' ? slot->facts.path : directory);
+	AlbertModelEntry *entry = new_entry(slot->facts.name, slot->facts.path[0] != '\0' ? slot->facts.path : directory);
 
 	fill_from_slot(entry, slot, directory);
 	if (slot->key.name[0] == '\0')
@@ -457,7 +450,7 @@ AlbertStoreCounts(void)
 	foreach(cell, copy_slots(false))
 	{
 		AlbertSlot *slot = lfirst(cell);
-		int64	   *counts = (int64 *) &counts_by_name(&entries, slot_name(slot))->counts;
+		int64	   *counts = (int64 *) &counts_by_name(&entries, slot->facts.name)->counts;
 
 		for (int i = 0; i < ALBERT_NCOUNTS; i++)
 			counts[i] += pg_atomic_read_u64(&slot->counts[i]);

@@ -174,30 +174,38 @@ parse_members(json_t *root, AlbertObject *object)
 	return size == 0 ? "Out of memory." : size >= ALBERT_OPTIONS_LEN ? "The options are too long." : NULL;
 }
 
-void
-AlbertObjectParse(const char *name, const char *description, bool fresh, AlbertObject *object)
+const char *
+AlbertObjectParse(const char *description, AlbertObject *object)
 {
 	json_t	   *root = json_loads(description, JSON_REJECT_DUPLICATES, NULL);
-	const char *error = "It is not a JSON object.";
+	const char *problem = "It is not a JSON object.";
 
 	memset(object, 0, sizeof(*object));
 	if (json_is_object(root))
-		error = parse_members(root, object);
+		problem = parse_members(root, object);
 	json_decref(root);
-	if (error == NULL)
-	{
+	if (problem == NULL)
 		make_identity(object);
-		return;
-	}
-	if (fresh)
+	return problem;
+}
+
+/* The description in a table, and what it says of the object; false: there is none. */
+static bool
+read_description(Oid relation, const char *name, char **description, AlbertObject *object)
+{
+	const char *problem;
+
+	*description = AlbertObjectDescription(relation);
+	if (*description == NULL)
+		return false;
+	problem = AlbertObjectParse(*description, object);
+	if (problem != NULL)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("invalid option for model \"%s\"", name),
-				 errdetail("%s", error)));
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("the description of model \"%s\" is malformed", name),
-			 errdetail("%s", error)));
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("the description of model \"%s\" is malformed", name),
+				 errdetail("%s", problem)));
+	object->relation = relation;
+	return true;
 }
 
 char *
@@ -224,12 +232,9 @@ AlbertObjectRead(Oid relation, const char *name, AlbertObject *object)
 		*object = *known;
 		return true;
 	}
-	description = AlbertObjectDescription(relation);
-	if (description == NULL)
+	if (!read_description(relation, name, &description, object))
 		return false;
-	AlbertObjectParse(name, description, false, object);
 	pfree(description);
-	object->relation = relation;
 	/* not what has changed while it was read */
 	if (epoch == albert_names_epoch)
 	{
@@ -247,9 +252,7 @@ AlbertObjectProblem(Oid relation, const char *name, char **description, AlbertOb
 
 	PG_TRY();
 	{
-		*description = AlbertObjectDescription(relation);
-		if (*description != NULL)
-			AlbertObjectParse(name, *description, false, object);
+		(void) read_description(relation, name, description, object);
 	}
 	PG_CATCH();
 	{

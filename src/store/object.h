@@ -61,8 +61,8 @@ extern bool AlbertObjectRead(Oid relation, const char *name, AlbertObject *objec
  */
 extern char *AlbertObjectProblem(Oid relation, const char *name, char **description, AlbertObject *object);
 
-/* What a description says.  fresh: the options have just been given, so that what is wrong is the caller's error. */
-extern void AlbertObjectParse(const char *name, const char *description, bool fresh, AlbertObject *object);
+/* What a description says of an object, but for its table.  NULL, or what is wrong with it. */
+extern const char *AlbertObjectParse(const char *description, AlbertObject *object);
 
 /* The options, as members of a JSON object with the precision; palloc'd. */
 extern char *AlbertObjectOptions(const AlbertObject *object);

@@ -195,12 +195,18 @@ AlbertImportEnd(Relation table, const char *directory, const char *options)
 	uint8		digest[ALBERT_SHA256_LEN];
 	AlbertObject object;
 	char	   *description;
+	const char *problem;
 
 	if (directory != NULL && !AlbertModelDirectory(directory, path))
 		AlbertModelMissing(directory);
 	options = read_files(table, path, options, digest);
 	description = psprintf("{\"sha256\": \"%s\"%s%s}", AlbertHex(digest), options[0] != '\0' ? ", " : "", options);
-	AlbertObjectParse(name, description, true, &object);
+	problem = AlbertObjectParse(description, &object);
+	if (problem != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid option for model \"%s\"", name),
+				 errdetail("%s", problem)));
 	insert_row(table, "", 0, description, strlen(description));
 	AlbertObjectChanged(RelationGetRelid(table));
 	table_close(table, NoLock);

@@ -366,7 +366,7 @@ AlbertSlotPutOut(void)
 }
 
 AlbertSlot *
-AlbertSlotNew(const AlbertKey *key)
+AlbertSlotNew(const AlbertRequest *request)
 {
 	AlbertSlot *slot = oldest_slot(is_free);
 
@@ -374,8 +374,9 @@ AlbertSlotNew(const AlbertKey *key)
 		slot = AlbertSlotPutOut();
 	if (slot == NULL)
 		return NULL;
-	slot->key = *key;
+	slot->key = request->key;
 	memset(&slot->facts, 0, sizeof(slot->facts));
+	strcpy(slot->facts.name, request->name);
 	slot->fingerprint = 0;
 	slot->loaded_at = 0;
 	pg_atomic_write_u64(&slot->last_used, 0);

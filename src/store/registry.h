@@ -78,7 +78,7 @@ typedef struct AlbertStoredImage
 /* What the view tells, without attaching. */
 typedef struct AlbertFacts
 {
-	char		name[ALBERT_NAME_LEN];	/* that it was loaded by */
+	char		name[ALBERT_NAME_LEN];	/* that it was asked for by who loaded it */
 	char		path[ALBERT_PATH_LEN];	/* the model's directory; "": it is in a database */
 	AlbertConfig config;
 	uint8		digest[ALBERT_SHA256_LEN];	/* known with the weights */
@@ -157,8 +157,8 @@ extern bool AlbertSlotIsOf(const AlbertSlot *slot, const AlbertKey *key);
 extern bool AlbertSlotIsLoaded(const AlbertSlot *slot);
 extern bool AlbertSlotIsIdle(const AlbertSlot *slot);
 
-/* A slot made ready for key: one that holds nothing, or else of a model that is put out.  NULL: all are in use. */
-extern AlbertSlot *AlbertSlotNew(const AlbertKey *key);
+/* A slot made ready for a request: one that holds nothing, or else of a model that is put out.  NULL: all are in use. */
+extern AlbertSlot *AlbertSlotNew(const AlbertRequest *request);
 
 /* What a session has mapped of a slot. */
 typedef struct AlbertMapping
@@ -344,6 +344,11 @@ extern void AlbertDirectoryMake(const char *path);
 extern void AlbertFileEach(int fd, const char *name, int64 size, AlbertWriteBytes take, void *context);
 
 /* ---- settings.c, attach.c ---- */
+
+extern char *albert_model_path;
+extern bool albert_public_directory_models;
+extern int	albert_shared_memory_limit; /* MB; -1: half of what there is */
+extern int	albert_load_lock_id;
 
 extern void AlbertSettingsInit(void);
 extern void AlbertBindingsInit(void);

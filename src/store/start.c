@@ -13,7 +13,7 @@
 #include "postmaster/bgworker.h"
 #include "tcop/tcopprot.h"
 
-char	   *albert_preload_models = NULL;
+static char *albert_preload_models = NULL;
 
 static void
 preload(const char *name)

@@ -156,12 +156,7 @@ extern void AlbertStoreInit(void);
 
 /* settings */
 extern char *albert_model;
-extern char *albert_model_path;
 extern char *albert_kernel;
-extern char *albert_preload_models;
-extern int	albert_load_lock_id;
 extern int	albert_precision;	/* AlbertPrecision */
-extern bool albert_public_directory_models;
-extern int	albert_shared_memory_limit; /* MB; -1: half of what there is */
 
 #endif							/* ALBERT_STORE_H */
