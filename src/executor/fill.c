@@ -174,9 +174,9 @@ begin_run(FillRun *run, const AlbertFill *fill)
 	run->table_name = MemoryContextStrdup(run->context, AlbertFillLeafRequire(fill->relation, fill));
 	old = MemoryContextSwitchTo(run->context);
 	run->rows = palloc(ALBERT_FILL_ROWS * sizeof(BatchRow));
-	MemoryContextSwitchTo(old);
 	AlbertExpressionRequire(run);
-	AlbertFillBatchRequire(run);
+	AlbertFillBatchBegin(run);
+	MemoryContextSwitchTo(old);
 }
 
 void

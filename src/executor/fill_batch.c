@@ -71,14 +71,12 @@ option_value(DefElem *option, Oid type)
 	return value;
 }
 
-/*
- * The arguments of the rows' calls, but for the source; what is not given is
- * left at its default.
- */
+/* The arguments of the rows' calls; what is not given is left at its default. */
 static void
-call_arguments(FillRun *run, NullableDatum *args)
+read_arguments(FillRun *run)
 {
 	const AlbertSignature *signature = run->signature;
+	NullableDatum *args = run->args;
 	ListCell   *cell;
 
 	for (int i = 0; i < ALBERT_MAX_ARGS; i++)
@@ -95,18 +93,6 @@ call_arguments(FillRun *run, NullableDatum *args)
 			reject_option(run, option->defname);
 		args[i] = (NullableDatum) {.value = option_value(option, signature->types[i])};
 	}
-}
-
-/* A named model follows no setting, as its function does not. */
-static void
-start_task(FillRun *run, AlbertJob *job, NullableDatum *args)
-{
-	int			overflow = option_argument(run->signature, "overflow");
-
-	call_arguments(run, args);
-	AlbertJobStart(job, run->signature, args);
-	if (run->fill->default_model && (overflow < 0 || args[overflow].isnull))
-		job->overflow = albert_overflow;
 }
 
 /*
@@ -129,27 +115,39 @@ require_same_model(FillRun *run, const AlbertBinding *binding)
 	run->has_identity = true;
 }
 
-void
-AlbertFillBatchRequire(FillRun *run)
+/* A named model follows no setting, as its function does not. */
+static void
+start_job(FillRun *run, AlbertJob *job)
 {
-	NullableDatum args[ALBERT_MAX_ARGS];
+	int			overflow = option_argument(run->signature, "overflow");
+
+	AlbertJobStart(job, run->signature, run->args);
+	if (run->fill->default_model && (overflow < 0 || run->args[overflow].isnull))
+		job->overflow = albert_overflow;
+	require_same_model(run, job->binding);
+}
+
+void
+AlbertFillBatchBegin(FillRun *run)
+{
 	AlbertJob	job;
 
 	AlbertFillLeafRequireFunction(run);
-	start_task(run, &job, args);
-	require_same_model(run, job.binding);
+	run->signature = AlbertSignatureOf(run->fill->function);
+	read_arguments(run);
+	start_job(run, &job);
 }
 
 /* A row's texts; with a status where they are no texts to the tokenizer. */
 static void
-fill_item(FillRun *run, const AlbertJob *job, BatchRow *row, NullableDatum *args, AlbertItem *item)
+fill_item(FillRun *run, const AlbertJob *job, const BatchRow *row, AlbertItem *item)
 {
 	AlbertStatus status;
 
 	if (AlbertTextIsConvertible(row->source))
 	{
-		args[run->signature->text] = (NullableDatum) {.value = row->source};
-		(void) AlbertItemFill(item, run->signature, args);
+		run->args[run->signature->text] = (NullableDatum) {.value = row->source};
+		(void) AlbertItemFill(item, run->signature, run->args);
 		return;
 	}
 	AlbertFail(&status, ALBERT_INPUT, "text has a character that cannot be converted from encoding \"%s\" to \"UTF8\"",
@@ -163,13 +161,11 @@ static AlbertItem *
 compute_batch(FillRun *run)
 {
 	AlbertItem *items = palloc0(run->nrows * sizeof(AlbertItem));
-	NullableDatum args[ALBERT_MAX_ARGS];
 	AlbertJob	job;
 
-	start_task(run, &job, args);
-	require_same_model(run, job.binding);
+	start_job(run, &job);
 	for (int i = 0; i < run->nrows; i++)
-		fill_item(run, &job, &run->rows[i], args, &items[i]);
+		fill_item(run, &job, &run->rows[i], &items[i]);
 	AlbertTaskRun(&job, items, run->nrows);
 	return items;
 }

@@ -83,6 +83,10 @@ typedef struct FillRun
 	AlbertProgress progress;
 	int64		left_out;		/* rows of the tables that are finished, and those with a reason in the errors column */
 
+	/* what the rows' calls have in common, with a row's text in its place */
+	AlbertSignature *signature;
+	NullableDatum args[ALBERT_MAX_ARGS];
+
 	/* the model as it was loaded first, once that is known */
 	bool		has_identity;
 	uint8		identity[ALBERT_SHA256_LEN];
@@ -98,7 +102,6 @@ typedef struct FillRun
 	FillWait	row_wait;		/* for its rows */
 
 	/* of this transaction */
-	AlbertSignature *signature;
 	const char *table;			/* the leaf, as statements name it */
 	const char *is_leaf;		/* condition on a row: it is the leaf's */
 	const char *to_do;			/* likewise: and is to be filled */
@@ -142,8 +145,8 @@ extern void AlbertFillLeafBegin(FillRun *run, Oid leaf);
  */
 extern bool AlbertFillLeafEnter(FillRun *run);
 
-/* The function is there, and its caller may execute it; its signature for this transaction. */
-extern void AlbertFillLeafRequireFunction(FillRun *run);
+/* The function is there, and its caller may execute it. */
+extern void AlbertFillLeafRequireFunction(const FillRun *run);
 
 /* fill_rows.c */
 
@@ -164,8 +167,8 @@ extern void AlbertRowVersion(HeapTuple tuple, TupleDesc desc, RowVersion *versio
 
 /* fill_batch.c */
 
-/* Errors for a model that is not there or cannot do the task. */
-extern void AlbertFillBatchRequire(FillRun *run);
+/* Begin; errors for options that the task has not, and a model that is not there or cannot do the task. */
+extern void AlbertFillBatchBegin(FillRun *run);
 
 /* Compute the rows taken, and write them. */
 extern void AlbertFillBatchRun(FillRun *run);

@@ -163,12 +163,11 @@ lock_leaf(FillRun *run)
 }
 
 void
-AlbertFillLeafRequireFunction(FillRun *run)
+AlbertFillLeafRequireFunction(const FillRun *run)
 {
 	Oid			function = run->fill->function;
 
-	run->signature = AlbertSignatureOf(function);
-	if (run->signature == NULL)
+	if (!SearchSysCacheExists1(PROCOID, ObjectIdGetDatum(function)))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_FUNCTION),
 				 errmsg("function albert_%s does not exist any more", run->fill->task)));

@@ -153,12 +153,6 @@ find_calls(const PlannedStmt *stmt, Node *expr)
 	return search;
 }
 
-List *
-AlbertFindCalls(const PlannedStmt *stmt, Node *expr)
-{
-	return find_calls(stmt, expr).calls;
-}
-
 /* ---------- columns ---------- */
 
 /* Work on one plan node. */
@@ -208,14 +202,16 @@ find_leaves(Lifting *work, List *quals)
 		work->leaves = lappend(work->leaves, lfirst_node(TargetEntry, cell)->expr);
 }
 
-Node *
-AlbertColumnVar(int varno, int column, const Node *like)
+/* A column that holds what an expression is. */
+static Node *
+column_var(int varno, int column, const Node *like)
 {
 	return (Node *) makeVar(varno, column, exprType(like), exprTypmod(like), exprCollation(like), 0);
 }
 
-int
-AlbertPlaceInList(List *list, const Node *node)
+/* -1: it is not there. */
+static int
+place_in_list(List *list, const Node *node)
 {
 	ListCell   *cell;
 
@@ -237,15 +233,15 @@ over_columns(Node *node, void *context)
 	if (node == NULL)
 		return NULL;
 	if (is_leaf(node))
-		return AlbertColumnVar(work->varno, work->child == work->plan ? AlbertPlaceInList(work->leaves, node) + 1
+		return column_var(work->varno, work->child == work->plan ? place_in_list(work->leaves, node) + 1
 							   : ((const Var *) node)->varattno, node);
-	if (IsA(node, FuncExpr) && (place = AlbertPlaceInList(work->calls, node)) >= 0)
-		return AlbertColumnVar(work->varno, list_length(work->leaves) + place + 1, node);
+	if (IsA(node, FuncExpr) && (place = place_in_list(work->calls, node)) >= 0)
+		return column_var(work->varno, list_length(work->leaves) + place + 1, node);
 	return expression_tree_mutator(node, over_columns, context);
 }
 
-List *
-AlbertTargetList(List *exprs)
+static List *
+target_list(List *exprs)
 {
 	List	   *result = NIL;
 	ListCell   *cell;
@@ -264,7 +260,7 @@ scan_targetlist(Lifting *work)
 
 	work->varno = OUTER_VAR;
 	foreach(cell, work->leaves)
-		columns = lappend(columns, AlbertColumnVar(OUTER_VAR, foreach_current_index(cell) + 1, lfirst(cell)));
+		columns = lappend(columns, column_var(OUTER_VAR, foreach_current_index(cell) + 1, lfirst(cell)));
 	foreach(cell, work->calls)
 	{
 		FuncExpr   *call = (FuncExpr *) copyObject(lfirst(cell));
@@ -272,13 +268,13 @@ scan_targetlist(Lifting *work)
 		call->args = (List *) over_columns((Node *) call->args, work);
 		columns = lappend(columns, call);
 	}
-	return AlbertTargetList(columns);
+	return target_list(columns);
 }
 
 /* ---------- a batching node ---------- */
 
-void
-AlbertCopyCosts(Plan *to, const Plan *from)
+static void
+copy_costs(Plan *to, const Plan *from)
 {
 	to->startup_cost = from->startup_cost;
 	to->total_cost = from->total_cost;
@@ -296,7 +292,7 @@ count_kept(const PlannedStmt *stmt, List *quals)
 
 	foreach(cell, quals)
 	{
-		if (AlbertFindCalls(stmt, lfirst(cell)) != NIL)
+		if (find_calls(stmt, lfirst(cell)).calls != NIL)
 			break;
 		n++;
 	}
@@ -343,14 +339,14 @@ make_node(Lifting *work, List *quals, AlbertReader reader)
 	top->qual = (List *) over_columns((Node *) quals, work);
 	top->lefttree = work->child;
 	node->flags = ExecSupportsBackwardScan(work->child) ? CUSTOMPATH_SUPPORT_BACKWARD_SCAN : 0;
-	AlbertCopyCosts(top, plan);
+	copy_costs(top, plan);
 	/* initplans are of the topmost node that uses them */
 	top->initPlan = plan->initPlan;
 	top->extParam = bms_copy(plan->extParam);
 	top->allParam = bms_copy(plan->allParam);
 	if (work->child == plan)
 	{
-		plan->targetlist = AlbertTargetList(work->leaves);
+		plan->targetlist = target_list(work->leaves);
 		plan->initPlan = NIL;
 		plan->extParam = bms_copy(plan->allParam);
 	}
@@ -375,7 +371,7 @@ lift_first_calls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 	if (IsA(plan, Result) && ((Result *) plan)->resconstantqual == NULL)
 		work.child = plan->lefttree;
 	/* others may filter what the node returns */
-	if (quals != NIL && (found.nested || AlbertFindCalls(stmt, (Node *) list_copy_tail(quals, 1)) != NIL))
+	if (quals != NIL && (found.nested || find_calls(stmt, (Node *) list_copy_tail(quals, 1)).calls != NIL))
 		reader = AlbertReaderOfSome(reader);
 	if (quals != NIL)
 		*qual_place = list_truncate(list_copy(all_quals), nkept);
@@ -401,4 +397,95 @@ AlbertLiftCalls(const PlannedStmt *stmt, Plan **place, AlbertReader reader)
 	while (lift_first_calls(stmt, place, reader))
 		lifted = true;
 	return lifted;
+}
+
+/* ---------- aggregates ---------- */
+
+/*
+ * Calls among the arguments and filters of aggregates are taken to a target
+ * list of their own, of a Result below the Agg node, and from there to a
+ * batching node; the Agg node finds the results among its input's columns.  So
+ * only those are taken that it makes for every row: of a filter, or of arguments
+ * without one.
+ */
+typedef struct Taking
+{
+	List	   *calls;
+	int			ncolumns;		/* of the Agg node's input */
+} Taking;
+
+static bool
+aggrefs_walker(Node *node, void *search)
+{
+	Aggref	   *aggref = (Aggref *) node;
+
+	if (node == NULL)
+		return false;
+	if (!IsA(node, Aggref))
+		return expression_tree_walker(node, aggrefs_walker, search);
+	return calls_walker(aggref->aggfilter != NULL ? (Node *) aggref->aggfilter : (Node *) aggref->args, search);
+}
+
+static Node *
+calls_to_columns(Node *node, void *context)
+{
+	Taking	   *work = context;
+	int			place;
+
+	if (node == NULL)
+		return NULL;
+	place = place_in_list(work->calls, node);
+	if (place >= 0)
+		return column_var(OUTER_VAR, work->ncolumns + place + 1, node);
+	return expression_tree_mutator(node, calls_to_columns, context);
+}
+
+static Node *
+in_aggrefs(Node *node, void *context)
+{
+	if (node == NULL)
+		return NULL;
+	return IsA(node, Aggref) ? calls_to_columns(node, context) : expression_tree_mutator(node, in_aggrefs, context);
+}
+
+/* The input's columns, and behind them the calls. */
+static Result *
+result_over(Taking *work, Plan *child)
+{
+	Result	   *result = makeNode(Result);
+	List	   *exprs = NIL;
+	ListCell   *cell;
+
+	foreach(cell, child->targetlist)
+		exprs = lappend(exprs, column_var(OUTER_VAR, foreach_current_index(cell) + 1,
+										  (Node *) lfirst_node(TargetEntry, cell)->expr));
+	result->plan.targetlist = target_list(list_concat(exprs, work->calls));
+	copy_costs(&result->plan, child);
+	result->plan.lefttree = child;
+	return result;
+}
+
+bool
+AlbertLiftAggregates(const PlannedStmt *stmt, Agg *agg, AlbertReader reader)
+{
+	CallSearch	search = {.stmt = stmt};
+	Taking		work;
+	Plan	   *plan = &agg->plan;
+	Plan	   *input;
+
+	(void) aggrefs_walker((Node *) plan->targetlist, &search);
+	(void) aggrefs_walker((Node *) plan->qual, &search);
+	if (search.calls == NIL)
+		return false;
+	work = (Taking) {search.calls, list_length(plan->lefttree->targetlist)};
+	input = &result_over(&work, plan->lefttree)->plan;
+	/* the calls may use any of the Agg node's parameters */
+	input->extParam = bms_union(plan->lefttree->extParam, plan->extParam);
+	input->allParam = bms_union(plan->lefttree->allParam, plan->allParam);
+	if (!AlbertLiftCalls(stmt, &input, reader))
+		return false;
+	plan->lefttree = input;
+	plan->targetlist = (List *) in_aggrefs((Node *) plan->targetlist, &work);
+	plan->qual = (List *) in_aggrefs((Node *) plan->qual, &work);
+	return true;
 }

@@ -12,7 +12,7 @@
 #define MAX_EXPRS	3
 
 #define SCAN		(ALBERT_PLAN_LIST_MOVES | ALBERT_PLAN_QUAL_MOVES)
-#define JOIN		SCAN
+#define JOIN		(SCAN | ALBERT_PLAN_JOINS)
 
 typedef struct PlanKind
 {
@@ -154,19 +154,15 @@ AlbertPlanChildren(Plan *plan, AlbertPlanVisitor visit, void *context)
 	}
 }
 
-bool
-AlbertPlanIsJoin(const Plan *plan)
-{
-	return IsA(plan, NestLoop) || IsA(plan, MergeJoin) || IsA(plan, HashJoin);
-}
-
 List **
 AlbertPlanQuals(Plan *plan)
 {
-	if ((AlbertPlanFacts(plan) & ALBERT_PLAN_QUAL_MOVES) == 0)
+	uint32		facts = AlbertPlanFacts(plan);
+
+	if ((facts & ALBERT_PLAN_QUAL_MOVES) == 0)
 		return NULL;
 	/* an inner join's are all joinqual: after it, they test the same rows */
-	if (AlbertPlanIsJoin(plan) && ((Join *) plan)->jointype == JOIN_INNER && plan->qual == NIL)
+	if ((facts & ALBERT_PLAN_JOINS) && ((Join *) plan)->jointype == JOIN_INNER && plan->qual == NIL)
 		return &((Join *) plan)->joinqual;
 	return &plan->qual;
 }

@@ -26,6 +26,8 @@
 #define ALBERT_PLAN_ACTS			0x0040
 /* It can go back to a marked row whatever is below it. */
 #define ALBERT_PLAN_KEEPS_MARKS		0x0080
+/* It is a Join. */
+#define ALBERT_PLAN_JOINS			0x0100
 
 /* One plan node's. */
 extern uint32 AlbertPlanFacts(const Plan *plan);
@@ -39,7 +41,5 @@ extern void AlbertPlanChildren(Plan *plan, AlbertPlanVisitor visit, void *contex
 
 /* Where the quals are that may be tested later, in the order they are tested; NULL: nowhere. */
 extern List **AlbertPlanQuals(Plan *plan);
-
-extern bool AlbertPlanIsJoin(const Plan *plan);
 
 #endif							/* ALBERT_REWRITE_NODES_H */

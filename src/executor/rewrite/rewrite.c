@@ -80,7 +80,7 @@ reader_below(const Plan *parent, AlbertReader reader, bool inner)
 
 	if (facts & ALBERT_PLAN_READS_ALL)
 		return (AlbertReader) {.bound = -1};
-	if (AlbertPlanIsJoin(parent))
+	if (facts & ALBERT_PLAN_JOINS)
 		return reader_below_join((const Join *) parent, reader, inner);
 	if (IsA(parent, Limit))
 		return reader_below_limit((const Limit *) parent, reader);

@@ -66,21 +66,8 @@ typedef struct AlbertReader
 /* Its reader may stop at any row, as far as its own reader may. */
 extern AlbertReader AlbertReaderOfSome(AlbertReader reader);
 
-/* The calls that every evaluation of expr makes, but for those that have another one in their arguments. */
-extern List *AlbertFindCalls(const PlannedStmt *stmt, Node *expr);
-
-/* A column that holds what an expression is; and the place of an expression in a list, -1: it is not there. */
-extern Node *AlbertColumnVar(int varno, int column, const Node *like);
-extern int	AlbertPlaceInList(List *list, const Node *node);
-
-extern List *AlbertTargetList(List *exprs);
-
-extern void AlbertCopyCosts(Plan *to, const Plan *from);
-
 /* Put batching nodes on top of *place where that is possible. */
 extern bool AlbertLiftCalls(const PlannedStmt *stmt, Plan **place, AlbertReader reader);
-
-/* ---- aggregates.c ---- */
 
 /*
  * Make calls among the arguments of aggregates below the Agg node; the reader is
