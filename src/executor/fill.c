@@ -172,9 +172,10 @@ begin_run(FillRun *run, const AlbertFill *fill)
 	run->fill = fill;
 	run->context = AllocSetContextCreate(PortalContext, "albert fill", ALLOCSET_DEFAULT_SIZES);
 	run->table_name = MemoryContextStrdup(run->context, AlbertFillLeafRequire(fill->relation, fill));
+	AlbertExpressionRequire(run);
+	/* SPI leaves another context current */
 	old = MemoryContextSwitchTo(run->context);
 	run->rows = palloc(ALBERT_FILL_ROWS * sizeof(BatchRow));
-	AlbertExpressionRequire(run);
 	AlbertFillBatchBegin(run);
 	MemoryContextSwitchTo(old);
 }
