@@ -104,7 +104,7 @@ extern bool tok_builder_layout(Builder *builder, AlbertBytes *image);
 
 /* model.c: the models' tables from the pieces */
 extern bool tok_builder_unigram(Builder *builder);
-extern bool tok_builder_wordpiece(Builder *builder, const char *prefix);
+extern bool tok_builder_wordpiece(Builder *builder, const char *prefix, const char *unknown);
 extern bool tok_builder_bert_steps(Builder *builder, bool clean, bool ideographs, bool strip_accents, bool lower);
 extern bool tok_builder_charsmap(Builder *builder, const unsigned char *map, size_t size);
 

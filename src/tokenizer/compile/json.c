@@ -385,11 +385,7 @@ read_wordpiece(Builder *builder, const json_t *model)
 		if (!tok_builder_place(builder, id, key, strlen(key), 0))
 			return false;
 	}
-	if (!tok_builder_wordpiece(builder, prefix != NULL ? prefix : "##"))
-		return false;
-	if (name != NULL)
-		builder->header.model_unk_id = AlbertTokenizerPieceId(&builder->tokenizer, name, strlen(name));
-	return builder->header.model_unk_id >= 0 || tok_malformed(builder, "It has no piece for unknown words.");
+	return tok_builder_wordpiece(builder, prefix != NULL ? prefix : "##", name);
 }
 
 bool

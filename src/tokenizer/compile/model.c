@@ -48,9 +48,9 @@ tok_builder_unigram(Builder *builder)
 	return build_trie(builder);
 }
 
-/* All pieces may begin a word; what is behind the prefix may go on with one. */
+/* All pieces may begin a word; what is behind the prefix may go on with one.  unknown names the one for other words. */
 bool
-tok_builder_wordpiece(Builder *builder, const char *prefix)
+tok_builder_wordpiece(Builder *builder, const char *prefix, const char *unknown)
 {
 	const TrieUnit *unit;
 
@@ -60,7 +60,9 @@ tok_builder_wordpiece(Builder *builder, const char *prefix)
 	unit = tok_trie_walk(TRIE(&builder->tokenizer, SECTION_TRIE), prefix, strlen(prefix), false);
 	builder->header.continuing_unit = unit == NULL ? -1
 		: (int32_t) (unit - TABLE(&builder->tokenizer, SECTION_TRIE, TrieUnit));
-	return true;
+	if (unknown != NULL)
+		builder->header.model_unk_id = AlbertTokenizerPieceId(&builder->tokenizer, unknown, strlen(unknown));
+	return builder->header.model_unk_id >= 0 || tok_malformed(builder, "It has no piece for unknown words.");
 }
 
 bool

@@ -49,21 +49,15 @@ tok_compile_vocab(Builder *builder, const AlbertTokenizerFiles *files)
 {
 	TokenizerHeader *header = &builder->header;
 	Settings   *settings = &builder->settings;
-	const SettingsToken *unknown;
 	bool		strip;
 
 	if (!tok_settings_defaults(builder, MODEL_WORDPIECE))
 		return false;
 	settings->clean_up_spaces = true;
 	if (!tok_settings_read(builder, files, NULL) || !read_lines(builder, files->vocab_txt) ||
-		!tok_builder_wordpiece(builder, "##"))
+		!tok_builder_wordpiece(builder, "##", settings->special.items[ROLE_UNK].text))
 		return false;
 	drop_doubles(builder);
-	unknown = &settings->special.items[ROLE_UNK];
-	if (unknown->text != NULL)
-		header->model_unk_id = AlbertTokenizerPieceId(&builder->tokenizer, unknown->text, unknown->size);
-	if (header->model_unk_id < 0)
-		return tok_malformed(builder, "It does not have the piece for unknown words.");
 	strip = settings->strip_accents >= 0 ? settings->strip_accents != 0 : settings->do_lower_case;
 	header->max_word = MOST_WORD;
 	header->decoder = DECODER_WORDPIECE_CLEAN;
