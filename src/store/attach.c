@@ -204,7 +204,10 @@ map_or_claim(AlbertRequest *request, AlbertPart part, AlbertMapping *mapping)
 		ready = slot != NULL && slot->images[part].size > 0;
 		loading = !ready && slot != NULL && slot->loader != 0;
 		if (ready)
+		{
 			AlbertSlotMap(slot, part, mapping);
+			AlbertSlotNoteDatabase(slot);
+		}
 		if (!ready && !loading && have_files)
 		{
 			if (slot == NULL)

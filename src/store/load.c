@@ -59,6 +59,7 @@ publish(LoadState *state, AlbertPart part)
 	slot->fingerprint = state->fingerprint;
 	slot->loaded_at = GetCurrentTimestamp();
 	pg_atomic_write_u64(&slot->last_used, slot->loaded_at);
+	AlbertSlotNoteDatabase(slot);
 	state->published = true;
 	AlbertRegistryUnlock();
 	ConditionVariableBroadcast(&slot->changed);
@@ -226,9 +227,7 @@ AlbertSlotLoad(AlbertSlot *slot, AlbertPart part, const AlbertRequest *request, 
 		load(&state, part, &arena);
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(context);
-		(void) AlbertRegistryLock(LW_EXCLUSIVE);
 		AlbertSlotMap(slot, part, mapping);
-		AlbertRegistryUnlock();
 	}
 	PG_END_ENSURE_ERROR_CLEANUP(load_failed, PointerGetDatum(&state));
 

@@ -306,9 +306,8 @@ new_generation(AlbertSlot *slot)
 	pg_atomic_write_u64(&slot->generation, ++registry->generation);
 }
 
-/* This database uses the slot. */
-static void
-note_database(AlbertSlot *slot)
+void
+AlbertSlotNoteDatabase(AlbertSlot *slot)
 {
 	Oid			database = OidIsValid(MyDatabaseId) ? MyDatabaseId : ALBERT_SOME_DATABASE;
 
@@ -339,7 +338,6 @@ AlbertSlotMap(AlbertSlot *slot, AlbertPart part, AlbertMapping *mapping)
 	mapping->slot = slot;
 	mapping->generation = pg_atomic_read_u64(&slot->generation);
 	memcpy(mapping->identity, slot->key.name[0] == '\0' ? slot->key.identity : slot->facts.digest, ALBERT_SHA256_LEN);
-	note_database(slot);
 }
 
 void

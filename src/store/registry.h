@@ -171,10 +171,14 @@ typedef struct AlbertMapping
 } AlbertMapping;
 
 /*
- * Map a part that a slot has (weights: and the text).  What this process has not
- * mapped already belongs to the resource owner.  Raises an error when that fails.
+ * Map a part that a slot has (weights: and the text); its loader need not hold
+ * the lock.  What this process has not mapped already belongs to the resource
+ * owner.  Raises an error when that fails.
  */
 extern void AlbertSlotMap(AlbertSlot *slot, AlbertPart part, AlbertMapping *mapping);
+
+/* This database uses the slot. */
+extern void AlbertSlotNoteDatabase(AlbertSlot *slot);
 
 /* Take its images away.  Moves the generation. */
 extern void AlbertSlotDrop(AlbertSlot *slot);
