@@ -159,7 +159,7 @@ find_calls(const PlannedStmt *stmt, Node *expr)
 typedef struct Lifting
 {
 	Plan	   *plan;			/* the calls are taken from */
-	Plan	   *child;			/* of the batching node: plan or, in place of one that only projects, what is below it */
+	Plan	   *child;			/* of the batching node: plan or, if that only projects, what is below it */
 	List	   *calls;			/* taken */
 	List	   *leaves;			/* what plan can return only: columns, aggregates, window functions */
 	int			varno;			/* for over_columns */
