@@ -157,7 +157,7 @@ extern bool AlbertSlotIsOf(const AlbertSlot *slot, const AlbertKey *key);
 extern bool AlbertSlotIsLoaded(const AlbertSlot *slot);
 extern bool AlbertSlotIsIdle(const AlbertSlot *slot);
 
-/* A slot made ready for a request: one that holds nothing, or else of a model that is put out.  NULL: all are in use. */
+/* A slot made ready for a request: one that holds nothing, or else of a model that is put out; NULL: none. */
 extern AlbertSlot *AlbertSlotNew(const AlbertRequest *request);
 
 /* What a session has mapped of a slot. */
