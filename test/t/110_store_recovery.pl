@@ -244,6 +244,26 @@ until ($user->ready)
 is($user->wait, '300|10', 'a query during which the model is unloaded again and again gets its rows right');
 cmp_ok($unloads, '>', 5, "($unloads times)");
 
+# ---- a segment that cannot be mapped ----
+
+# The text part's file is not to be found: a load of the weights fails when all
+# is done but for that, and leaves nothing, not even its lock on the registry.
+my $small = $super->query('SELECT ' . embedding('small'));
+$super->query(q(SELECT albert_unload('small')));
+$_->query('SELECT 1') for $user, $super;
+my %old = map { $_ => 1 } glob $node->data_dir . '/pg_dynshmem/mmap.*';
+$user->query(q(BEGIN; SELECT albert_token_count('a text', 'small')));
+my ($text) = grep { !$old{$_} } glob $node->data_dir . '/pg_dynshmem/mmap.*';
+$loader = AlbertSession->new($node, 'postgres');
+rename $text, "$text.gone" or die "no segment of the text part: $!";
+(undef, $err) = $loader->query('SELECT ' . embedding('small'));
+rename "$text.gone", $text or die;
+like($err, qr/^ERROR:  could not open shared memory segment/, 'a segment that cannot be mapped is an error');
+is(model_state($super, 'small'), 'available', 'and the model is loaded no more');
+is(scalar($_->query('SELECT ' . embedding('small'))), $small, 'sessions load it anew') for $loader, $user;
+$user->query('COMMIT');
+$loader->quit;
+
 # ---- nothing piles up ----
 
 $user->query(q(SELECT albert_load('small'); SELECT albert_unload('small'))) for 1 .. 20;
