@@ -111,6 +111,6 @@ tok_utf8_count(const char *text, size_t size)
 	size_t		count = 0;
 
 	for (size_t i = 0; i < size; i++)
-		count += ((unsigned char) text[i] & 0xC0) != 0x80;
+		count += tok_utf8_begins((unsigned char) text[i]);
 	return count;
 }

@@ -42,6 +42,13 @@ tok_utf8_length(unsigned char lead)
 	return lead < 0xC0 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
 }
 
+/* Is it the first byte of a character? */
+static inline bool
+tok_utf8_begins(unsigned char byte)
+{
+	return (byte & 0xC0) != 0x80;
+}
+
 /* Decode one character of valid UTF-8; returns the bytes taken. */
 static inline size_t
 tok_utf8_decode(const char *text, uint32_t *code)

@@ -113,6 +113,7 @@ static const char *const units[][2] = {
 	{"letters with many marks", "a\xcc\x81\xcc\xa3\xcc\x81\xcc\xa3\xcc\x81\xcc\xa3"},
 	{"digits and commas", "1,"},
 	{"a character that stands for a phrase", "\xef\xb7\xba"},
+	{"a character that stands for a word", "\xe3\x8c\x96"},
 	{"one word", "a"},
 	{"one word with accents", "\xc3\xa1"},
 	{"ideographs", "\xe6\x97\xa5\xe6\x9c\xac"},

@@ -55,16 +55,18 @@ typedef struct Stage
 	Letters		ahead;			/* taken, and not decided on yet */
 } Stage;
 
-/* A word in bytes, and the place of each of them. */
+/* A word in bytes, and the place of each of its letters. */
 typedef struct Word
 {
 	unsigned char *text;
-	int32_t    *places;
 	size_t		size;
 	size_t		room;
+	int32_t    *places;
+	size_t		letters;
+	size_t		place_room;
 } Word;
 
-/* The best way to a position in a word: where its last piece begins, -1 when there is no way yet, and that piece. */
+/* The best way to a letter of a word: where its last piece begins, -1 when there is no way yet, and that piece. */
 typedef struct Way
 {
 	int32_t		start;
@@ -87,7 +89,7 @@ typedef struct Encoder
 	size_t		stage_count;
 	uint32_t   *unmapped;		/* characters + 1 that the character map left as they are lately */
 	Word		word;			/* as far as it is known */
-	Way		   *ways;			/* unigram: to each position of a word */
+	Way		   *ways;			/* unigram: to each letter of a word, and to its end */
 	size_t		way_room;
 	double	   *scores;			/* of the latest ones, a ring; NULL: not needed so far */
 	size_t		total;			/* bytes of the text and its pair */
@@ -116,7 +118,7 @@ tok_reserve(Encoder *encoder, size_t more)
 	return encoder->token_room - encoder->token_count >= more || tok_grow_tokens(encoder, more);
 }
 
-/* The bytes [from, to) of a word as a token. */
+/* The letters [from, to) of a word as a token. */
 static inline AlbertToken
 tok_piece(const Word *word, int32_t id, size_t from, size_t to)
 {

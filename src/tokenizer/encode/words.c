@@ -8,19 +8,27 @@
 #define LONG_WORD		65536	/* bytes of a word that does not end soon */
 #define POLL_BYTES		65536
 
-/* Room for more bytes of the word, and for their places. */
+/* Room for more of what there are `count` of; of a long word, for as many as are expected. */
+static bool
+reserve(Encoder *encoder, void *items, size_t count, size_t more, size_t size, size_t *room)
+{
+	size_t		expected = encoder->word.size < LONG_WORD ? 0 : tok_expected(encoder, count);
+
+	if (count + more < expected)
+		more = expected - count;
+	return AlbertArenaReserve(encoder->arena, items, count, more, size, room) || AlbertNoMemory(encoder->status);
+}
+
+/* Room for more bytes of the word, and for the places of as many letters. */
 static bool
 grow_word(Encoder *encoder, size_t more)
 {
 	Word	   *word = &encoder->word;
-	size_t		place_room = word->room;
-	size_t		expected = word->size < LONG_WORD ? 0 : tok_expected(encoder, word->size);
 
-	if (word->size + more < expected)
-		more = expected - word->size;
-	return (AlbertArenaReserve(encoder->arena, &word->text, word->size, more, 1, &word->room) &&
-			AlbertArenaReserve(encoder->arena, &word->places, word->size, more, sizeof(int32_t), &place_room)) ||
-		AlbertNoMemory(encoder->status);
+	return (word->room - word->size >= more ||
+			reserve(encoder, &word->text, word->size, more, 1, &word->room)) &&
+		(word->place_room - word->letters >= more ||
+		 reserve(encoder, &word->places, word->letters, more, sizeof(int32_t), &word->place_room));
 }
 
 /* The word is over. */
@@ -31,7 +39,7 @@ end_word(Encoder *encoder)
 	bool		good = word->size == 0 ||
 		(encoder->header->model == MODEL_UNIGRAM ? tok_unigram(encoder, word) : tok_wordpiece(encoder, word));
 
-	word->size = 0;
+	word->size = word->letters = 0;
 	return good;
 }
 
@@ -39,21 +47,14 @@ static inline bool
 append(Encoder *encoder, Letter letter)
 {
 	Word	   *word = &encoder->word;
-	unsigned char *text;
-	int32_t    *places;
-	size_t		size = 1;
 
-	if (word->room - word->size < 4 && !grow_word(encoder, 4))
+	if ((word->room - word->size < 4 || word->place_room == word->letters) && !grow_word(encoder, 4))
 		return false;
-	text = word->text + word->size;
-	places = word->places + word->size;
 	if (letter.code == WORD_MARK_CODE && encoder->header->model == MODEL_UNIGRAM)
-		*text = WORD_MARK;
+		word->text[word->size++] = WORD_MARK;
 	else
-		size = tok_utf8_encode(letter.code, text);
-	for (size_t i = 0; i < size; i++)
-		places[i] = letter.place;
-	word->size += size;
+		word->size += tok_utf8_encode(letter.code, word->text + word->size);
+	word->places[word->letters++] = letter.place;
 	return true;
 }
 
@@ -122,7 +123,7 @@ tok_plain_words(Encoder *encoder, const char *text, size_t size, int32_t base)
 	unsigned char *word;
 	int32_t    *places;
 
-	if (encoder->word.room < size + 1 && !grow_word(encoder, size + 1))
+	if (!grow_word(encoder, size + 1))
 		return false;
 	word = encoder->word.text;
 	places = encoder->word.places;
@@ -146,7 +147,7 @@ tok_plain_words(Encoder *encoder, const char *text, size_t size, int32_t base)
 			places[n++] = base + (int32_t) i++;
 		} while ((class & ASCII_ALONE) == 0 && i < size &&
 				 (header->ascii_class[in[i]] & (ASCII_SPACE | ASCII_ALONE)) == 0);
-		encoder->word.size = n;
+		encoder->word.size = encoder->word.letters = n;
 		encoder->done += i - from;
 		if (!end_word(encoder) || (i >= poll && tok_interrupted(encoder)))
 			return false;
