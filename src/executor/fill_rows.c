@@ -4,6 +4,8 @@
  *
  * A pass reads the rows that are to be filled in the order of their places (a
  * TID range from where the last batch ended), and locks them without waiting.
+ * A condition that is planned as a join may have them in another order; what a
+ * pass does not come to then is met by the next one.
  * What cannot be locked is held by others, or may be seen and not updated, or
  * has been changed since it was read.
  */
@@ -88,7 +90,14 @@ read_row(FillRun *run, HeapTuple tuple, TupleDesc desc)
 	run->nrows++;
 }
 
-/* As many rows as make a batch; false when there are no more. */
+static int
+compare_places(const void *a, const void *b)
+{
+	return ItemPointerCompare(unconstify(ItemPointerData *, &((const BatchRow *) a)->version.tid),
+							  unconstify(ItemPointerData *, &((const BatchRow *) b)->version.tid));
+}
+
+/* As many rows as make a batch, by their places; false when there are no more. */
 static bool
 read_rows(FillRun *run, Portal portal)
 {
@@ -108,17 +117,11 @@ read_rows(FillRun *run, Portal portal)
 		for (int i = first; i < run->nrows; i++)
 			tokens += run->rows[i].tokens;
 	}
+	qsort(run->rows, run->nrows, sizeof(BatchRow), compare_places);
 	return more;
 }
 
 /* ---------- locking ---------- */
-
-static int
-compare_places(const void *a, const void *b)
-{
-	return ItemPointerCompare(unconstify(ItemPointerData *, &((const BatchRow *) a)->version.tid),
-							  unconstify(ItemPointerData *, &((const BatchRow *) b)->version.tid));
-}
 
 /* Lock those of the batch's rows that the caller may update and others have not locked. */
 static void
