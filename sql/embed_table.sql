@@ -72,6 +72,16 @@ CALL albert_embed_table('job_books', 'job_books.id', 'the Size', model => 'small
 	condition => 'job_books.id IN (SELECT count(*) FROM job_books AS j)');
 CALL albert_embed_table('job_books', 'job_books', 'the Size', model => 'small', task => 'token_count');
 SELECT id FROM job_books WHERE "the Size" IS DISTINCT FROM albert_token_count(CASE id WHEN 20 THEN '20' ELSE (id, title, body, lang, embedding, NULL, NULL)::text END, 'small') ORDER BY id;
+-- a condition that is planned as a join finds rows in another order than that of their places
+CREATE TABLE job_order AS SELECT 41 - i AS id, 'book ' || i AS body, NULL::real[] AS embedding FROM generate_series(1, 40) AS i;
+SET enable_hashjoin = off;
+SET enable_nestloop = off;
+CALL albert_embed_table('job_order', 'body', 'embedding', model => 'small', batch_tokens => 16,
+	condition => 'id IN (SELECT j.id FROM job_order AS j WHERE j.id % 2 = 1)');
+RESET enable_hashjoin;
+RESET enable_nestloop;
+SELECT count(*), count(embedding) FROM job_order;
+DROP TABLE job_order;
 CREATE TABLE job_shelves (id int, title text, embedding real[]) PARTITION BY RANGE (id);
 CREATE TABLE job_shelves_1 PARTITION OF job_shelves FOR VALUES FROM (0) TO (5);
 CREATE TABLE job_shelves_2 PARTITION OF job_shelves FOR VALUES FROM (5) TO (10);
