@@ -1,7 +1,7 @@
 /*
  * fill_internal.h
- *	  What the files of a fill share: its state, and the steps of one to
- *	  the other.
+ *	  What the files of a fill share: its state, and what each of them does
+ *	  for the others.
  *
  * The fill commits again and again, and others may drop, rename, detach or
  * rewrite what it works on meanwhile.  So what it keeps from one transaction
@@ -18,8 +18,8 @@
 #include "utils/hsearch.h"
 #include "utils/timestamp.h"
 
-#include "executor/holder.h"
 #include "executor/fill.h"
+#include "executor/holder.h"
 #include "executor/progress.h"
 #include "executor/task.h"
 

@@ -4,10 +4,10 @@
  *
  * A pass reads the rows that are to be filled in the order of their places (a
  * TID range from where the last batch ended), and locks them without waiting.
- * A condition that is planned as a join may have them in another order; what a
- * pass does not come to then is met by the next one.
- * What cannot be locked is held by others, or may be seen and not updated, or
- * has been changed since it was read.
+ * A condition that is planned as a join may give them in another order; what a
+ * pass does not come to then is met by the next one.  What cannot be locked is
+ * held by others, or may be seen and not updated, or has been changed since it
+ * was read.
  */
 #include "postgres.h"
 

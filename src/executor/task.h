@@ -4,10 +4,10 @@
  *
  * A SQL function over a text runs a task: a C symbol (pg_proc.prosrc), the
  * names of its text arguments, its options, and one function that computes
- * any number of rows.  A scalar call runs one row; the batching node and long
- * jobs run many.  All overloads of a SQL function share the symbol, and so does
- * the function that gives all as rows of what the other gives the best of:
- * which argument is what is told by the arguments' names.
+ * any number of rows.  A scalar call runs one row; the batching node and fills
+ * run many.  All overloads of a SQL function share the symbol, and so does the
+ * function that gives all as rows of what the other gives the best of: which
+ * argument is what is told by the arguments' names.
  */
 #ifndef ALBERT_TASK_H
 #define ALBERT_TASK_H

@@ -3,10 +3,10 @@
  *	  Loading a model's images from its files into shared memory.
  *
  * The process that loads has marked the slot with its process id.  It makes
- * segments of its own, publishes each when it is complete, and gives the slot
- * back in the end, when it has it mapped, whatever happens to the slot
- * afterwards.  When an error or its own end stops it, what it made is freed, and
- * of those who wait one tries again.
+ * segments of its own, publishes each when it is complete, maps them, so that it
+ * has them whatever happens to the slot afterwards, and gives the slot back.
+ * When an error or its own end stops it, what it made is freed, and of those who
+ * wait one tries again.
  */
 #include "store/registry.h"
 

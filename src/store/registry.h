@@ -8,17 +8,17 @@
  * files and options are, so that databases share it.  Its images lie in pinned
  * dynamic shared memory segments.  Everything in a slot but the atomics is
  * guarded by the registry's lock, which is held for a few instructions, and
- * while images are mapped, so that they are not taken away meanwhile: never
- * while a file is read, nor while an error could be raised that leaves a slot
- * half changed.
+ * while images are mapped, so that they are not taken away meanwhile (a loader,
+ * from whom nobody takes them, maps them without it): never while a file is
+ * read, nor while an error could be raised that leaves a slot half changed.
  *
- * A model has two identities: what was asked for (AlbertKey), and the SHA-256
- * of what was loaded (AlbertFacts.digest), which is known once the weights have
- * been read.  Two numbers stand in where neither will do.  A slot's generation
- * tells, at the cost of reading an atomic, that what was loaded is there no
- * more: it is a number that no slot has had before, drawn whenever its images
- * go away or the slot gets another key.  A fingerprint tells whether files may
- * have changed, without reading them.
+ * Which model it is, two things tell: what was asked for (AlbertKey), and the
+ * SHA-256 of what was loaded (AlbertFacts.digest), which is known once the
+ * weights have been read.  Two numbers stand in where neither will do.  A
+ * slot's generation tells, at the cost of reading an atomic, that what was
+ * loaded is there no more: it is a number that no slot has had before, drawn
+ * whenever its images go away or the slot gets another key.  A fingerprint tells
+ * whether files may have changed, without reading them.
  *
  * One process loads a slot at a time: the one that has set slot->loader.  Only
  * it may change the slot's images meanwhile, and a slot with a loader is not
@@ -153,8 +153,10 @@ extern AlbertSlot *AlbertSlotFind(const AlbertKey *key);
 /* Is it of the model that a key is of, in whatever precision and for whatever kernel set? */
 extern bool AlbertSlotIsOf(const AlbertSlot *slot, const AlbertKey *key);
 
-/* Does it hold something that may be dropped: is nobody loading it?  And is nobody computing with it? */
+/* Does it hold something, and nobody is loading it, so that it may be dropped? */
 extern bool AlbertSlotIsLoaded(const AlbertSlot *slot);
+
+/* And is nobody computing with it? */
 extern bool AlbertSlotIsIdle(const AlbertSlot *slot);
 
 /* A slot made ready for a request: one that holds nothing, or else of a model that is put out; NULL: none. */

@@ -4,9 +4,9 @@
  *	  nodes that make them instead.
  *
  * A call is lifted when each evaluation of the expression it is in makes it:
- * not from a CASE branch, behind the first arm of AND, OR and COALESCE, from
- * an aggregate's arguments or a sub-select.  So no row is computed that plain
- * execution would not have computed.
+ * not from a CASE branch, behind the first arm of AND, OR and COALESCE, or from
+ * a sub-select.  So no row is computed that plain execution would not have
+ * computed.  Those in aggregates' arguments are taken to the Agg node's input.
  *
  * The plan node keeps its input and those of its quals that come before the
  * first one with a call, and returns just the columns that the rest is made of.

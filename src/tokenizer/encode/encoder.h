@@ -73,7 +73,7 @@ typedef struct Way
 	int32_t		id;
 } Way;
 
-#define UNMAPPED		256		/* characters that are remembered */
+#define UNMAPPED		256		/* characters that are remembered as such */
 
 typedef struct Encoder
 {
@@ -87,7 +87,7 @@ typedef struct Encoder
 	size_t		token_room;
 	Stage	   *stages;			/* NULL: not needed so far */
 	size_t		stage_count;
-	uint32_t   *unmapped;		/* characters + 1 that the character map left as they are lately */
+	uint32_t   *unmapped;		/* characters + 1 that the character map has lately left as they are */
 	Word		word;			/* as far as it is known */
 	Way		   *ways;			/* unigram: to each letter of a word, and to its end */
 	size_t		way_room;
@@ -96,8 +96,10 @@ typedef struct Encoder
 	size_t		done;			/* bytes of them that were read */
 } Encoder;
 
-/* memory.c; expected: how many there will be at the texts' end of what there are count now, if it goes on like that */
+/* memory.c */
 extern bool tok_interrupted(const Encoder *encoder);
+
+/* Of something there are count so far: how many will there be at the texts' end, if it goes on like that? */
 extern size_t tok_expected(const Encoder *encoder, size_t count);
 extern bool tok_grow_tokens(Encoder *encoder, size_t more);
 extern bool tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more);

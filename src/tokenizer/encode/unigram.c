@@ -32,8 +32,8 @@ offer(const Ways *ways, size_t letter, double score, size_t start, int32_t id)
 }
 
 /*
- * The ways from one letter on, whose first byte is at; how many it has is
- * returned.  In a word of nothing but bytes, each of them begins a letter.
+ * The ways from one letter on, whose first byte is at; how many bytes it has is
+ * returned.  bytes: each letter of the word is one.
  */
 static inline __attribute__((always_inline)) size_t
 search(const TokenizerHeader *header, Trie trie, const double *scores, const Word *word, size_t at, size_t start,
