@@ -12,7 +12,6 @@
 #include "nodes/value.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "executor/fill_internal.h"
 #include "executor/text.h"

@@ -14,7 +14,6 @@
 #include "catalog/pg_type.h"
 #include "parser/parse_coerce.h"
 #include "storage/lmgr.h"
-#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"

@@ -6,7 +6,6 @@
 
 #include "miscadmin.h"
 #include "storage/lwlock.h"
-#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "compat.h"

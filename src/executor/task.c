@@ -8,7 +8,6 @@
 #include "access/xact.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
-#include "catalog/pg_type.h"
 #include "portability/instr_time.h"
 #include "miscadmin.h"
 #include "utils/acl.h"

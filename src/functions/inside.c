@@ -8,7 +8,6 @@
 #include <math.h>
 
 #include "executor/forward.h"
-#include "executor/text.h"
 #include "functions/functions.h"
 
 static void

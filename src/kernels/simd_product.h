@@ -8,7 +8,7 @@
  * one fp32, two bf16, four int8.  What is missing is zero.
  *
  * Besides what simd_math.h needs, the including file defines MR, the rows of its
- * micro-kernels, FOR_ROWS as FOR_MR_ROWS below, and
+ * micro-kernels, FOR_ROWS, that of the FOR_..._ROWS below with as many, and
  *
  *	vi				a vector of VN int32
  *	vi_set vi_load vi_store vi_add vi_sub vi_mul
@@ -56,8 +56,8 @@ typedef void (*Product) (int rows, int units, const void *x, size_t x_row, size_
 						 const void *w, void *tile, size_t ld_tile);
 
 /*
- * n inputs of a row to the words of their units, up to a whole vector of inputs,
- * what is missing as zeros were.
+ * n inputs of a row to the words of their units, up to a whole vector of inputs:
+ * those that are missing become what zeros become.
  */
 typedef void (*Convert) (int n, const float *x, const AlbertInt8Row *row, uint32_t *words);
 

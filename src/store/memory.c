@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "storage/dsm_impl.h"
+#include "storage/shmem.h"
 
 int			albert_shared_memory_limit = -1;
 

@@ -21,7 +21,6 @@
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 /* What has been read of this database's descriptions: AlbertObject by relation, without what has changed since. */

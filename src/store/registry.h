@@ -33,7 +33,6 @@
 #include "storage/condition_variable.h"
 #include "storage/dsm.h"
 #include "storage/lwlock.h"
-#include "storage/shmem.h"
 
 #include "compat.h"
 #include "store/object.h"

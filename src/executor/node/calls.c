@@ -9,11 +9,9 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
-#include "nodes/nodeFuncs.h"
 #include "portability/instr_time.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
-#include "utils/memutils.h"
 
 #include "executor/node/node.h"
 #include "executor/text.h"

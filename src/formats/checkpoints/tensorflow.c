@@ -9,7 +9,6 @@
  */
 #include "formats/internal.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #define TABLE_MAGIC		UINT64_C(0xdb4775248b80fb57)
