@@ -189,7 +189,7 @@ keep_binding(Binding *binding)
  * AlbertSlotLoad, which maps it.
  */
 static bool
-map_or_claim(AlbertRequest *request, AlbertPart part, AlbertMapping *mapping)
+map_or_be_loader(AlbertRequest *request, AlbertPart part, AlbertMapping *mapping)
 {
 	bool		have_files = false;
 
@@ -254,7 +254,7 @@ attach_request(AlbertRequest *request, AlbertPart part)
 	dsm_segment *weights;
 	AlbertStatus status;
 
-	if (!map_or_claim(request, part, mapped))
+	if (!map_or_be_loader(request, part, mapped))
 		AlbertSlotLoad(mapped->slot, part, request, mapped);
 	weights = mapped->segments[ALBERT_PART_WEIGHTS];
 	if (!AlbertImageBind(dsm_segment_address(mapped->segments[ALBERT_PART_TEXT]), mapped->sizes[ALBERT_PART_TEXT],
