@@ -25,7 +25,7 @@ typedef struct Key
 typedef struct Remembered
 {
 	Key			key;			/* first, so that its address is the entry's */
-	dlist_node	use;			/* in AlbertMemory.uses */
+	dlist_node	use;			/* in AlbertRecallMemory.uses */
 	Size		size;			/* what it takes, all in all */
 
 	/* its place among the answers of the recall that asked last, which is to compute it until a result is there */
@@ -59,9 +59,9 @@ typedef struct Place
 #define SH_DEFINE
 #include "lib/simplehash.h"
 
-typedef struct AlbertMemory
+typedef struct AlbertRecallMemory
 {
-	struct AlbertMemory *next;
+	struct AlbertRecallMemory *next;
 	MemoryContext owner;		/* the context whose end is the statement's */
 	MemoryContext context;
 	MemoryContextCallback end;
@@ -69,7 +69,7 @@ typedef struct AlbertMemory
 	Size		limit;
 	Size		used;
 	dlist_head	uses;			/* of all entries, the last first */
-} AlbertMemory;
+} AlbertRecallMemory;
 
 typedef struct AlbertAnswer
 {
@@ -78,7 +78,7 @@ typedef struct AlbertAnswer
 	bool		missing;
 } AlbertAnswer;
 
-static AlbertMemory *memories = NULL;
+static AlbertRecallMemory *memories = NULL;
 static uint64 nrecalls = 0;
 
 /* ---------- the statement's memory ---------- */
@@ -86,7 +86,7 @@ static uint64 nrecalls = 0;
 static void
 end_memory(void *arg)
 {
-	for (AlbertMemory **place = &memories; *place != NULL; place = &(*place)->next)
+	for (AlbertRecallMemory **place = &memories; *place != NULL; place = &(*place)->next)
 	{
 		if (*place == arg)
 		{
@@ -100,12 +100,12 @@ end_memory(void *arg)
  * A statement is a portal.  Where there is none, in parallel workers and while
  * a statement is planned, the transaction stands for it.
  */
-static AlbertMemory *
+static AlbertRecallMemory *
 statement_memory(void)
 {
 	MemoryContext owner = PortalContext != NULL ? PortalContext : TopTransactionContext;
 	MemoryContext context;
-	AlbertMemory *memory;
+	AlbertRecallMemory *memory;
 
 	for (memory = memories; memory != NULL; memory = memory->next)
 	{
@@ -113,7 +113,7 @@ statement_memory(void)
 			return memory;
 	}
 	context = AllocSetContextCreate(owner, "albert results", ALLOCSET_DEFAULT_SIZES);
-	memory = MemoryContextAllocZero(context, sizeof(AlbertMemory));
+	memory = MemoryContextAllocZero(context, sizeof(AlbertRecallMemory));
 	memory->owner = owner;
 	memory->context = context;
 	memory->places = places_create(context, 64, NULL);
@@ -130,7 +130,7 @@ statement_memory(void)
 /* ---------- entries ---------- */
 
 static Remembered *
-find(AlbertMemory *memory, const Key *key)
+find(AlbertRecallMemory *memory, const Key *key)
 {
 	Place	   *place = places_lookup_hash(memory->places, key, key->hash);
 
@@ -138,7 +138,7 @@ find(AlbertMemory *memory, const Key *key)
 }
 
 static void
-forget_entry(AlbertMemory *memory, Remembered *entry)
+forget_entry(AlbertRecallMemory *memory, Remembered *entry)
 {
 	(void) places_delete(memory->places, &entry->key);
 	dlist_delete(&entry->use);
@@ -155,7 +155,7 @@ forget_entry(AlbertMemory *memory, Remembered *entry)
 static bool
 make_room(AlbertRecall *recall, Size size)
 {
-	AlbertMemory *memory = recall->memory;
+	AlbertRecallMemory *memory = recall->memory;
 
 	if (size > memory->limit / 2)
 		return false;
@@ -171,7 +171,7 @@ make_room(AlbertRecall *recall, Size size)
 static Remembered *
 new_entry(AlbertRecall *recall, const Key *key)
 {
-	AlbertMemory *memory = recall->memory;
+	AlbertRecallMemory *memory = recall->memory;
 	Size		size = offsetof(Remembered, bytes) + key->size;
 	Remembered *entry;
 	bool		found;

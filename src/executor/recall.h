@@ -29,7 +29,7 @@ typedef struct AlbertRecall
 	AlbertJob  *job;
 	const AlbertSignature *signature;
 	MemoryContext context;		/* of all it points to, and of results */
-	struct AlbertMemory *memory;
+	struct AlbertRecallMemory *memory;
 	uint64		number;			/* of this recall among the session's */
 	char	   *prefix;			/* what the keys of all its texts have in common */
 	Size		prefix_size;

@@ -123,7 +123,7 @@ import_one(Relation table, const char *file, const char *path, char *buffer)
 				 errmsg("could not open file \"%s\": %m", file)));
 	do
 	{
-		got = read(fd, buffer, ALBERT_PART_BYTES);
+		got = read(fd, buffer, ALBERT_FILE_PART_BYTES);
 		if (got < 0)
 			ereport(ERROR,
 					(errcode_for_file_access(),
@@ -179,7 +179,7 @@ albert_import_directory(PG_FUNCTION_ARGS)
 	require_role(ROLE_PG_READ_SERVER_FILES, "read files of the server");
 	require_absolute(directory);
 	table = AlbertImportBegin(AlbertCString(PG_GETARG_DATUM(0)));
-	n = import_below(table, directory, "", palloc(ALBERT_PART_BYTES));
+	n = import_below(table, directory, "", palloc(ALBERT_FILE_PART_BYTES));
 	table_close(table, NoLock);
 	PG_RETURN_INT32(n);
 }

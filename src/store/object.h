@@ -22,7 +22,7 @@
 #include "store/store.h"
 
 #define ALBERT_SCHEMA		"!albert"
-#define ALBERT_PART_BYTES	(1024 * 1024)
+#define ALBERT_FILE_PART_BYTES	(1024 * 1024)
 #define ALBERT_OPTIONS_LEN	2048	/* a model's options as JSON, with their NUL */
 
 /* A model of this database, as its table says. */

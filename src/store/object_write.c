@@ -91,7 +91,7 @@ make_table(const char *name)
 								 "\"offset\" bigint NOT NULL CHECK (\"offset\" >= 0), "
 								 "data bytea NOT NULL CHECK (octet_length(data) <= %d), "
 								 "CONSTRAINT \".%s\" PRIMARY KEY (path, \"offset\")) USING heap",
-								 table, ALBERT_PART_BYTES, DatumGetCString(DirectFunctionCall1(uuid_out, unique))));
+								 table, ALBERT_FILE_PART_BYTES, DatumGetCString(DirectFunctionCall1(uuid_out, unique))));
 	AlbertObjectCommand(psprintf("ALTER TABLE %s ALTER COLUMN data SET STORAGE EXTERNAL", table));
 }
 
@@ -143,7 +143,7 @@ AlbertImportAppend(Relation table, const char *path, int64 offset, const char *d
 				 errdetail("It is relative to the model's directory, without \".\" and \"..\".")));
 	do
 	{
-		Size		part = Min(size - done, ALBERT_PART_BYTES);
+		Size		part = Min(size - done, ALBERT_FILE_PART_BYTES);
 
 		CHECK_FOR_INTERRUPTS();
 		insert_row(table, path, offset + done, data + done, part);
