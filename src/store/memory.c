@@ -20,8 +20,6 @@ int			albert_shared_memory_limit = -1;
 #define POSIX_DIRECTORY	"/dev/shm"
 #define MEGABYTE		UINT64CONST(1048576)
 
-extern PGDLLIMPORT int dynamic_shared_memory_type;
-
 /* The file system where POSIX segments live; false when they live elsewhere or it cannot be looked at. */
 static bool
 posix_directory(struct statvfs *st)
