@@ -62,8 +62,6 @@ typedef struct AlbertTokenizer
 	int			max_length;		/* tokens a text may have, special tokens included */
 	int			pad_id;
 	int			unk_id;
-	int			cls_id;
-	int			sep_id;
 	int			mask_id;
 	bool		marks_continuation; /* pieces that go on with a word are marked ("##ing"), not those that begin one */
 	bool		clean_up_spaces;	/* what decoding does in the reference unless told otherwise */

@@ -523,7 +523,7 @@ test_choice(Run *run, const json_t *record)
 		for (int j = 0; j < len; j++)
 		{
 			input.types[j] = type;
-			if (input.ids[j] == tried->loaded.tokenizer.sep_id)
+			if (input.ids[j] == AlbertTokenizerPieceId(&tried->loaded.tokenizer, "[SEP]", 5))
 				type = 1;
 		}
 		if (!worked(run, record, pooled_logits(run, tried, &input, false, &logits)))

@@ -233,7 +233,8 @@ check_binding(Subject *subject)
 	AlbertStatus status;
 
 	CHECK(tokenizer->vocab_size == 30000 && tokenizer->max_length == 512 && tokenizer->pad_id == 0 &&
-		  tokenizer->unk_id == 1 && tokenizer->cls_id == 2 && tokenizer->sep_id == 3 && tokenizer->mask_id == 4 &&
+		  tokenizer->unk_id == 1 && tokenizer->mask_id == 4 &&
+		  AlbertTokenizerPieceId(tokenizer, "[CLS]", 5) == 2 && AlbertTokenizerPieceId(tokenizer, "[SEP]", 5) == 3 &&
 		  strcmp(tokenizer->mask_token, "[MASK]") == 0 && !tokenizer->clean_up_spaces, "binding");
 	for (int id = 0; id < tokenizer->vocab_size; id++)
 	{

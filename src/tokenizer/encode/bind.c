@@ -48,8 +48,6 @@ AlbertTokenizerBind(const void *image, size_t size, AlbertTokenizer *tokenizer, 
 	tokenizer->max_length = header->max_length;
 	tokenizer->pad_id = header->special[ROLE_PAD];
 	tokenizer->unk_id = header->special[ROLE_UNK];
-	tokenizer->cls_id = header->special[ROLE_CLS];
-	tokenizer->sep_id = header->special[ROLE_SEP];
 	tokenizer->mask_id = header->special[ROLE_MASK];
 	tokenizer->marks_continuation = header->model == MODEL_WORDPIECE;
 	tokenizer->clean_up_spaces = header->clean_up_spaces != 0;
