@@ -41,11 +41,15 @@ AlbertFillRowsLeaveOut(FillRun *run, const RowVersion *version, LeftOut why)
 
 /* ---------- reading ---------- */
 
-/* Rows that a statement finds by their places, which is a condition on ctid and $1, in the order of those. */
+/*
+ * Rows that a statement finds by their places, which is a condition on ctid and $1, in the order of those.
+ * The scan of a table in a subselect, which has no such condition, seems to cost so much then that the
+ * statement would be compiled: every batch anew, which takes longer than the batch.
+ */
 static Portal
 open_by_place(const char *query, Oid type, Datum places)
 {
-	static const char *const others[] = {"enable_seqscan", "enable_indexscan", "enable_bitmapscan"};
+	static const char *const others[] = {"enable_seqscan", "enable_indexscan", "enable_bitmapscan", "jit"};
 	int			nest = NewGUCNestLevel();
 	Portal		portal;
 

@@ -27,6 +27,17 @@ is(updates($node), '1000|1000', 'each once');
 ($out, $err) = $psql->query(q{CALL albert_embed_table('docs', source => 'body', target => 'embedding', model => 'small')});
 like($err, qr/NOTICE:  0 rows done/, 'called again there is nothing to do');
 
+# ---- a condition that reads another table ----
+
+make_docs($node, 200);
+my $fresh = AlbertSession->new($node, 'postgres');
+($out, $err) = $fresh->query(q{CALL albert_embed_table('docs', 'body', 'embedding', model => 'small', batch_tokens => 256,
+	condition => 'docs.id IN (SELECT other.id FROM docs AS other WHERE other.body IS NOT NULL)')});
+like($err, qr/NOTICE:  200 rows done, 0 left out/, 'rows that a condition finds in another table are done');
+($out) = $fresh->query(q{SELECT pg_read_file('/proc/self/maps') LIKE '%llvmjit%'});
+is($out, 'f', 'without compiling the statement for each batch');
+$fresh->quit;
+
 # ---- rows that others hold, and a table that grows ----
 
 make_docs($node, 300);
