@@ -91,7 +91,8 @@ make_table(const char *name)
 								 "\"offset\" bigint NOT NULL CHECK (\"offset\" >= 0), "
 								 "data bytea NOT NULL CHECK (octet_length(data) <= %d), "
 								 "CONSTRAINT \".%s\" PRIMARY KEY (path, \"offset\")) USING heap",
-								 table, ALBERT_FILE_PART_BYTES, DatumGetCString(DirectFunctionCall1(uuid_out, unique))));
+								 table, ALBERT_FILE_PART_BYTES,
+								 DatumGetCString(DirectFunctionCall1(uuid_out, unique))));
 	AlbertObjectCommand(psprintf("ALTER TABLE %s ALTER COLUMN data SET STORAGE EXTERNAL", table));
 }
 

@@ -4,11 +4,11 @@
  *
  * It keeps rows of its child for some times albert.batch_tokens (batch.c),
  * computes the calls of all of them together, each distinct text once, and then
- * filters and projects row by row as the plan node below it would have done.  A call that fails does
- * so when its row's turn comes.  What a query returns, whether it fails, and in
- * which order it evaluates what has side effects are the same with the node and
- * without.  (Not promised are which of two errors is reported, and what a row
- * that fails has done before.)
+ * filters and projects row by row as the plan node below it would have done.  A
+ * call that fails does so when its row's turn comes.  What a query returns,
+ * whether it fails, and in which order it evaluates what has side effects are
+ * the same with the node and without.  (Not promised are which of two errors is
+ * reported, and what a row that fails has done before.)
  *
  * The plan node.  CustomScan.plan.lefttree is the child.  The scan tuple
  * (custom_scan_tlist) is the child's columns, written as Vars of OUTER_VAR,
