@@ -143,7 +143,8 @@ take_character(Encoder *encoder, Stage *stage, Letter letter)
 /*
  * Marks that may have to change places are held as pairs of a code and the
  * place of its old letter; HELD_NEW marks a code that shares the old letter
- * before.
+ * before.  Of an acute accent and a dot below, the dot comes first: it takes the
+ * accent's place in the text, and the accent the dot's.
  */
 #define HELD_NEW		0x80000000u
 #define HELD_CODE		0x7FFFFFFFu

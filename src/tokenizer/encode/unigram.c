@@ -24,6 +24,7 @@ offer(const Ways *ways, size_t letter, double score, size_t start, int32_t id)
 {
 	double	   *best = &ways->score[letter & ways->ring];
 
+	/* what the ring has before the first way is another letter's score */
 	if (ways->to[letter].start < 0 || score > *best)
 	{
 		*best = score;
