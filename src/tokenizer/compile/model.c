@@ -91,8 +91,8 @@ is_sound(const uint32_t *units, size_t count, const char *text, size_t text_size
 			return false;
 		if (!DARTS_IS_LEAF(units[i]) && DARTS_HAS_LEAF(units[i]) && !DARTS_IS_LEAF(units[child]))
 			return false;
-		if (DARTS_IS_LEAF(units[i]) && ((unsigned char) text[DARTS_VALUE(units[i])] & 0xC0) == 0x80)
-			return false;		/* it begins in the middle of a character */
+		if (DARTS_IS_LEAF(units[i]) && !tok_utf8_begins((unsigned char) text[DARTS_VALUE(units[i])]))
+			return false;
 	}
 	return !DARTS_IS_LEAF(units[0]);
 }

@@ -101,6 +101,13 @@ extern bool tok_interrupted(const Encoder *encoder);
 
 /* Of something there are count so far: how many will there be at the texts' end, if it goes on like that? */
 extern size_t tok_expected(const Encoder *encoder, size_t count);
+
+/*
+ * Make an array, the address of whose pointer is given, hold more elements than
+ * the count of used ones; if it has to grow, at once as many as are expected.
+ */
+extern bool tok_grow(const Encoder *encoder, void *items, size_t count, size_t more, size_t expected, size_t size,
+					 size_t *room);
 extern bool tok_grow_tokens(Encoder *encoder, size_t more);
 extern bool tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more);
 

@@ -21,21 +21,24 @@ tok_expected(const Encoder *encoder, size_t count)
 }
 
 bool
+tok_grow(const Encoder *encoder, void *items, size_t count, size_t more, size_t expected, size_t size, size_t *room)
+{
+	if (*room - count >= more)
+		return true;
+	if (count + more < expected)
+		more = expected - count;
+	return AlbertArenaReserve(encoder->arena, items, count, more, size, room) || AlbertNoMemory(encoder->status);
+}
+
+bool
 tok_grow_tokens(Encoder *encoder, size_t more)
 {
-	size_t		expected = tok_expected(encoder, encoder->token_count);
-
-	if (encoder->token_count + more < expected)
-		more = expected - encoder->token_count;
-	return AlbertArenaReserve(encoder->arena, &encoder->tokens, encoder->token_count, more, sizeof(AlbertToken),
-							  &encoder->token_room) || AlbertNoMemory(encoder->status);
+	return tok_grow(encoder, &encoder->tokens, encoder->token_count, more, tok_expected(encoder, encoder->token_count),
+					sizeof(AlbertToken), &encoder->token_room);
 }
 
 bool
 tok_letters_reserve(Encoder *encoder, Letters *letters, size_t more)
 {
-	if (letters->room - letters->count >= more)
-		return true;
-	return AlbertArenaReserve(encoder->arena, &letters->items, letters->count, more, sizeof(Letter), &letters->room) ||
-		AlbertNoMemory(encoder->status);
+	return tok_grow(encoder, &letters->items, letters->count, more, 0, sizeof(Letter), &letters->room);
 }

@@ -86,8 +86,8 @@ take_normal(Encoder *encoder, Stage *stage, Letter letter)
 {
 	Word	   *word = &encoder->word;
 
-	if (!AlbertArenaReserve(encoder->arena, &word->text, word->size, 4, 1, &word->room))
-		return AlbertNoMemory(encoder->status);
+	if (!tok_grow(encoder, &word->text, word->size, 4, 0, 1, &word->room))
+		return false;
 	word->size += tok_utf8_encode(letter.code, word->text + word->size);
 	return true;
 }

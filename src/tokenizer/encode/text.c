@@ -11,7 +11,7 @@ code_before(const char *text, size_t at)
 
 	do
 		at--;
-	while (((unsigned char) text[at] & 0xC0) == 0x80);
+	while (!tok_utf8_begins((unsigned char) text[at]));
 	tok_utf8_decode(text + at, &code);
 	return code;
 }
@@ -60,7 +60,7 @@ next_added(const Encoder *encoder, const char *text, size_t size, size_t from, s
 		while ((token->flags & ADDED_LSTRIP) != 0 && *start > from && tok_is(code_before(text, *start), IS_SPACE))
 			do
 				(*start)--;
-			while (((unsigned char) text[*start] & 0xC0) == 0x80);
+			while (!tok_utf8_begins((unsigned char) text[*start]));
 		while ((token->flags & ADDED_RSTRIP) != 0 && *stop < size && tok_is(code_at(text, *stop), IS_SPACE))
 			*stop += tok_utf8_length((unsigned char) text[*stop]);
 		return token;

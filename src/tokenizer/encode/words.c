@@ -8,27 +8,17 @@
 #define LONG_WORD		65536	/* bytes of a word that does not end soon */
 #define POLL_BYTES		65536
 
-/* Room for more of what there are `count` of; of a long word, for as many as are expected. */
-static bool
-reserve(Encoder *encoder, void *items, size_t count, size_t more, size_t size, size_t *room)
-{
-	size_t		expected = encoder->word.size < LONG_WORD ? 0 : tok_expected(encoder, count);
-
-	if (count + more < expected)
-		more = expected - count;
-	return AlbertArenaReserve(encoder->arena, items, count, more, size, room) || AlbertNoMemory(encoder->status);
-}
-
 /* Room for more bytes of the word, and for the places of as many letters. */
 static bool
 grow_word(Encoder *encoder, size_t more)
 {
 	Word	   *word = &encoder->word;
+	bool		is_long = word->size >= LONG_WORD;
+	size_t		bytes = is_long ? tok_expected(encoder, word->size) : 0;
+	size_t		letters = is_long ? tok_expected(encoder, word->letters) : 0;
 
-	return (word->room - word->size >= more ||
-			reserve(encoder, &word->text, word->size, more, 1, &word->room)) &&
-		(word->place_room - word->letters >= more ||
-		 reserve(encoder, &word->places, word->letters, more, sizeof(int32_t), &word->place_room));
+	return tok_grow(encoder, &word->text, word->size, more, bytes, 1, &word->room) &&
+		tok_grow(encoder, &word->places, word->letters, more, letters, sizeof(int32_t), &word->place_room);
 }
 
 /* The word is over. */
