@@ -297,13 +297,10 @@ typedef struct Chunk
 
 /* The lines that a row's results of a panel are in. */
 INLINE void
-fetch_row(const float *row, int n, int write)
+fetch_row(const float *row, int n)
 {
 	for (int i = 0; i < NR && i < n; i += 64 / (int) sizeof(float))
-		if (write)
-			__builtin_prefetch(row + i, 1);
-		else
-			__builtin_prefetch(row + i);
+		__builtin_prefetch(row + i);
 }
 
 /*
@@ -317,9 +314,9 @@ fetch_results(const Finish *f, int row0, int rows, int panel)
 
 	for (int r = row0; r < row0 + rows; r++)
 	{
-		fetch_row(f->y + (size_t) r * f->ldy + j, f->linear->out - j, 1);
+		fetch_row(f->y + (size_t) r * f->ldy + j, f->linear->out - j);
 		if (f->residual != NULL && f->residual != f->y)
-			fetch_row(f->residual + (size_t) r * f->ldr + j, f->linear->out - j, 0);
+			fetch_row(f->residual + (size_t) r * f->ldr + j, f->linear->out - j);
 	}
 }
 
