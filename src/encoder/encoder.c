@@ -6,12 +6,6 @@
 
 #include "encoder/internal.h"
 
-static int
-applications_of(const AlbertConfig *config)
-{
-	return config->num_hidden_layers * config->inner_group_num;
-}
-
 /*
  * The layer of an application.  The group's number is computed as the
  * reference does it, int(i / (layers / groups)) in floating point.
@@ -213,7 +207,7 @@ static bool
 run_layers(AlbertPass *pass, AlbertSelection *last_selection, AlbertStatus *status)
 {
 	const AlbertSelection every_row = {pass->batch->text_start, pass->hidden};
-	int			last = applications_of(pass->config) - 1;
+	int			last = AlbertApplications(pass->config) - 1;
 
 	if (!embed(pass, !(last_selection != NULL && last == 0), status))
 		return false;

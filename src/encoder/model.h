@@ -72,6 +72,13 @@ typedef struct AlbertConfig
 	int32_t		overflow;		/* AlbertOverflow: what becomes of a long text where the call does not say */
 } AlbertConfig;
 
+/* Applications of a layer to a text: each hidden layer applies all inner layers of its group. */
+static inline int
+AlbertApplications(const AlbertConfig *config)
+{
+	return config->num_hidden_layers * config->inner_group_num;
+}
+
 typedef enum AlbertProblemType
 {
 	ALBERT_PROBLEM_UNSET = 0,

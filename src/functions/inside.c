@@ -57,17 +57,10 @@ note_layer(void *context, int layer, int ntokens, int hidden_size,
 	((LayerMove *) context)[layer] = move;
 }
 
-/* Layers of a model: an application of a group of inner layers counts each of them. */
-static int
-layer_applications(const AlbertConfig *config)
-{
-	return config->num_hidden_layers * config->inner_group_num;
-}
-
 static void
 put_layers(AlbertJob *job, AlbertItem *item, int number)
 {
-	int			n = layer_applications(job->binding->model.config);
+	int			n = AlbertApplications(job->binding->model.config);
 	LayerMove  *moves = AlbertJobAlloc(job, n, sizeof(LayerMove));
 	AlbertTrace trace = {.context = moves, .layer = note_layer};
 	AlbertForward forward;
@@ -98,7 +91,7 @@ static void
 take_layer(AlbertJob *job, Datum value)
 {
 	AlbertOptionsOf(job, AttentionOptions)->layer =
-		AlbertIntOption("layer", value, 1, layer_applications(job->binding->model.config));
+		AlbertIntOption("layer", value, 1, AlbertApplications(job->binding->model.config));
 }
 
 static void
