@@ -49,12 +49,12 @@ AlbertFillRowsLeaveOut(FillRun *run, const RowVersion *version, LeftOut why)
 static Portal
 open_by_place(const char *query, Oid type, Datum places)
 {
-	static const char *const others[] = {"enable_seqscan", "enable_indexscan", "enable_bitmapscan", "jit"};
+	static const char *const unwanted[] = {"enable_seqscan", "enable_indexscan", "enable_bitmapscan", "jit"};
 	int			nest = NewGUCNestLevel();
 	Portal		portal;
 
-	for (int i = 0; i < lengthof(others); i++)
-		(void) set_config_option(others[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	for (int i = 0; i < lengthof(unwanted); i++)
+		(void) set_config_option(unwanted[i], "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	(void) set_config_option("enable_tidscan", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 	portal = SPI_cursor_open_with_args(NULL, query, 1, &type, &places, NULL, false, 0);
 	AtEOXact_GUC(false, nest);
